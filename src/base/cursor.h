@@ -1,0 +1,107 @@
+// Bounded little-endian reading and writing of raw bytes. All MAPI structures
+// are little-endian ([MS-OXCDATA] 1.3.2).
+#pragma once
+
+#include <concepts>
+#include <optional>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace mapigate {
+
+template <class T>
+concept Scalar = std::integral<T> || std::floating_point<T> || std::is_enum_v<T>;
+
+// Reads from a view. The first failure sticks: later reads give zeros and move
+// nothing, so a caller may read a whole structure and ask once at the end.
+class Cursor {
+ public:
+  explicit Cursor(View bytes) : start_(bytes.data()), position_(start_), end_(start_ + bytes.size()) {}
+
+  template <Scalar T>
+  T scalar() {
+    T value{};
+    if (!need(sizeof(T))) return value;
+    std::memcpy(&value, position_, sizeof(T));
+    position_ += sizeof(T);
+    return value;
+  }
+  View bytes(std::size_t count) {
+    if (!need(count)) return {};
+    View out{position_, count};
+    position_ += count;
+    return out;
+  }
+  View rest() { return bytes(left()); }
+  void skip(std::size_t count) { (void)bytes(count); }
+
+  // Checks that `count` elements of at least `minimum` bytes each can still
+  // follow. To be called before anything is allocated for them.
+  bool can_hold(std::size_t count, std::size_t minimum) {
+    if (failed_) return false;
+    if (minimum != 0 && count > left() / minimum) return fail("count exceeds what is left"), false;
+    return true;
+  }
+
+  std::size_t left() const { return failed_ ? 0 : static_cast<std::size_t>(end_ - position_); }
+  std::size_t offset() const { return static_cast<std::size_t>(position_ - start_); }
+  View view_from(std::size_t offset_before) const { return {start_ + offset_before, position_}; }
+  const std::uint8_t* position() const { return position_; }
+
+  bool ok() const { return !failed_; }
+  void fail(const char* why) {
+    if (failed_) return;
+    failed_ = true;
+    why_ = why;
+  }
+  // Where it failed: the innermost field that was being read, and why.
+  void set_field(const char* name) {
+    if (!failed_) field_ = name;
+  }
+  const char* field() const { return field_; }
+  Error error(std::string_view structure) const {
+    return mapigate::error(Errc::malformed, "{}: {} at offset {}: {}", structure, field_, offset(), why_);
+  }
+
+ private:
+  bool need(std::size_t count) {
+    if (failed_) return false;
+    if (count <= static_cast<std::size_t>(end_ - position_)) return true;
+    return fail("truncated"), false;
+  }
+
+  const std::uint8_t* start_;
+  const std::uint8_t* position_;
+  const std::uint8_t* end_;
+  bool failed_ = false;
+  const char* field_ = "start";
+  const char* why_ = "";
+};
+
+// Appends to a byte vector owned by the caller.
+class Output {
+ public:
+  explicit Output(Bytes& out) : out_(out) {}
+
+  template <Scalar T>
+  void scalar(T value) {
+    const auto at = out_.size();
+    out_.resize(at + sizeof(T));
+    std::memcpy(out_.data() + at, &value, sizeof(T));
+  }
+  void bytes(View view) { out_.insert(out_.end(), view.begin(), view.end()); }
+  std::size_t size() const { return out_.size(); }
+  // Overwrites a scalar written earlier: sizes that are known only afterwards.
+  template <Scalar T>
+  void patch(std::size_t at, T value) {
+    std::memcpy(out_.data() + at, &value, sizeof(T));
+  }
+  void truncate(std::size_t size) { out_.resize(size); }
+  Bytes& target() { return out_; }
+
+ private:
+  Bytes& out_;
+};
+
+}  // namespace mapigate
