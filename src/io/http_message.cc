@@ -1,0 +1,187 @@
+#include "io/http_message.h"
+
+#include <charconv>
+
+#include "base/text.h"
+
+namespace mapigate::io {
+
+void HttpFields::clear() {
+  bytes_.clear();
+  at_.clear();
+}
+
+void HttpFields::release() {
+  std::string().swap(bytes_);
+  std::vector<At>().swap(at_);
+}
+
+void HttpFields::add(std::string_view name, std::string_view value) {
+  auto start = static_cast<std::uint32_t>(bytes_.size());
+  bytes_.append(name).append(value);
+  at_.push_back({start, static_cast<std::uint32_t>(name.size()), start + static_cast<std::uint32_t>(name.size()),
+                 static_cast<std::uint32_t>(value.size())});
+}
+
+HttpFields::Field HttpFields::operator[](std::size_t i) const {
+  const At& at = at_[i];
+  std::string_view all = bytes_;
+  return {all.substr(at.name, at.name_size), all.substr(at.value, at.value_size)};
+}
+
+std::string_view HttpFields::get(std::string_view name) const {
+  for (std::size_t i = 0; i < at_.size(); ++i) {
+    if (at_[i].name_size != name.size()) continue;
+    Field field = (*this)[i];
+    if (equal_ignoring_ascii_case(field.name, name)) return field.value;
+  }
+  return {};
+}
+
+bool HttpFields::contains(std::string_view name) const {
+  for (std::size_t i = 0; i < at_.size(); ++i) {
+    if (equal_ignoring_ascii_case((*this)[i].name, name)) return true;
+  }
+  return false;
+}
+
+bool HttpFields::has_token(std::string_view name, std::string_view token) const {
+  for (std::size_t i = 0; i < at_.size(); ++i) {
+    Field field = (*this)[i];
+    if (!equal_ignoring_ascii_case(field.name, name)) continue;
+    auto rest = field.value;
+    while (!rest.empty()) {
+      auto comma = rest.find(',');
+      if (equal_ignoring_ascii_case(trim(rest.substr(0, comma)), token)) return true;
+      rest = comma == rest.npos ? std::string_view() : rest.substr(comma + 1);
+    }
+  }
+  return false;
+}
+
+namespace {
+
+bool is_token(std::string_view name) {
+  if (name.empty()) return false;
+  for (char c : name) {
+    bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+HttpHeaders::HttpHeaders(std::initializer_list<std::pair<std::string_view, std::string_view>> fields) {
+  for (const auto& [name, value] : fields) add(name, value);
+}
+
+HttpHeaders& HttpHeaders::add(std::string_view name, std::string_view value) {
+  if (!is_token(name)) return *this;
+  wire_.append(name).append(": ");
+  for (char c : value) {
+    auto code = static_cast<unsigned char>(c);
+    wire_.push_back((code < 0x20 && c != '\t') || code == 0x7f ? ' ' : c);
+  }
+  wire_.append("\r\n");
+  return *this;
+}
+
+std::string_view http_reason(unsigned status) {
+  switch (status) {
+    case 100: return "Continue";
+    case 200: return "OK";
+    case 201: return "Created";
+    case 202: return "Accepted";
+    case 204: return "No Content";
+    case 206: return "Partial Content";
+    case 207: return "Multi-Status";
+    case 301: return "Moved Permanently";
+    case 302: return "Found";
+    case 303: return "See Other";
+    case 304: return "Not Modified";
+    case 307: return "Temporary Redirect";
+    case 308: return "Permanent Redirect";
+    case 400: return "Bad Request";
+    case 401: return "Unauthorized";
+    case 403: return "Forbidden";
+    case 404: return "Not Found";
+    case 405: return "Method Not Allowed";
+    case 406: return "Not Acceptable";
+    case 408: return "Request Timeout";
+    case 409: return "Conflict";
+    case 411: return "Length Required";
+    case 412: return "Precondition Failed";
+    case 413: return "Content Too Large";
+    case 414: return "URI Too Long";
+    case 415: return "Unsupported Media Type";
+    case 417: return "Expectation Failed";
+    case 423: return "Locked";
+    case 429: return "Too Many Requests";
+    case 431: return "Request Header Fields Too Large";
+    case 500: return "Internal Server Error";
+    case 501: return "Not Implemented";
+    case 502: return "Bad Gateway";
+    case 503: return "Service Unavailable";
+    case 504: return "Gateway Timeout";
+    case 505: return "HTTP Version Not Supported";
+    case 507: return "Insufficient Storage";
+    default: return "Status";
+  }
+}
+
+std::string Url::authority() const {
+  auto name = host.find(':') == host.npos ? host : "[" + host + "]";
+  if (port == (tls ? 443 : 80)) return name;
+  return name + ":" + std::to_string(port);
+}
+
+std::string Url::to_string() const { return (tls ? "https://" : "http://") + authority() + target; }
+
+Result<Url> parse_url(std::string_view text) {
+  Url url;
+  auto rest = text;
+  if (equal_ignoring_ascii_case(rest.substr(0, 8), "https://")) {
+    rest.remove_prefix(8);
+  } else if (equal_ignoring_ascii_case(rest.substr(0, 7), "http://")) {
+    rest.remove_prefix(7);
+    url.tls = false;
+    url.port = 80;
+  } else {
+    return error(Errc::malformed, "URL '{}' does not begin with https:// or http://", text);
+  }
+  for (char c : rest) {
+    auto code = static_cast<unsigned char>(c);
+    if (code <= 0x20 || code == 0x7f) return error(Errc::malformed, "URL holds a space or control character");
+  }
+  rest = rest.substr(0, rest.find('#'));
+  auto authority = rest.substr(0, rest.find_first_of("/?"));
+  auto target = rest.substr(authority.size());
+  if (authority.find('@') != authority.npos) {
+    return error(Errc::malformed, "URL holds user information before its host name");
+  }
+  std::string_view port;
+  if (authority.starts_with('[')) {
+    auto close = authority.find(']');
+    if (close == authority.npos) return error(Errc::malformed, "URL '{}' has an open bracket", text);
+    url.host = authority.substr(1, close - 1);
+    port = authority.substr(close + 1);
+    if (!port.empty() && port[0] != ':') return error(Errc::malformed, "URL '{}' has no valid host", text);
+    if (!port.empty()) port.remove_prefix(1);
+  } else {
+    auto colon = authority.find(':');
+    url.host = authority.substr(0, colon);
+    if (colon != authority.npos) port = authority.substr(colon + 1);
+  }
+  if (url.host.empty() || url.host.size() > 255) return error(Errc::malformed, "URL '{}' has no valid host", text);
+  if (!port.empty()) {
+    auto [end, failed] = std::from_chars(port.data(), port.data() + port.size(), url.port);
+    if (failed != std::errc() || end != port.data() + port.size() || url.port == 0) {
+      return error(Errc::malformed, "URL '{}' has no valid port", text);
+    }
+  }
+  url.target = target.starts_with('/') ? std::string(target) : "/" + std::string(target);
+  return url;
+}
+
+}  // namespace mapigate::io

@@ -1,0 +1,197 @@
+#include "io/runtime.h"
+
+#include <atomic>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <csignal>
+#include <thread>
+#include <vector>
+
+#include "base/log.h"
+
+namespace mapigate::io {
+
+namespace asio = boost::asio;
+
+namespace {
+
+void log_escaped(std::exception_ptr escaped) {
+  if (!escaped) return;
+  try {
+    std::rethrow_exception(escaped);
+  } catch (const boost::system::system_error& e) {
+    if (e.code() == asio::error::operation_aborted) return;
+    log::error("a task ended with an exception: {}", e.what());
+  } catch (const std::exception& e) {
+    log::error("a task ended with an exception: {}", e.what());
+  } catch (...) {
+    log::error("a task ended with an unknown exception");
+  }
+}
+
+struct Loop {
+  asio::io_context context{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
+
+  void run() {
+    for (;;) {
+      try {
+        context.run();
+        return;
+      } catch (const std::exception& e) {
+        log::error("an event handler threw: {}", e.what());
+      }
+    }
+  }
+};
+
+Task<> call(std::function<void()> work) {
+  work();
+  co_return;
+}
+
+Task<> wait_for_signal(std::shared_ptr<asio::signal_set> signals, std::function<void()> callback) {
+  for (;;) {
+    boost::system::error_code failed;
+    co_await signals->async_wait(asio::redirect_error(asio::use_awaitable, failed));
+    if (failed) co_return;
+    callback();
+  }
+}
+
+}  // namespace
+
+struct Runtime::Impl {
+  std::vector<std::unique_ptr<Loop>> loops;
+  std::vector<std::thread> threads;
+  std::unique_ptr<asio::thread_pool> workers;
+  std::atomic<unsigned> next{0};
+};
+
+Runtime::Runtime(RuntimeOptions options) : impl_(std::make_unique<Impl>()) {
+  // A peer that has gone is an error code for the writer, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
+  if (options.threads == 0) options.threads = std::max(1u, std::thread::hardware_concurrency());
+  for (unsigned i = 0; i < options.threads; ++i) impl_->loops.push_back(std::make_unique<Loop>());
+  impl_->workers = std::make_unique<asio::thread_pool>(std::max(1u, options.workers));
+}
+
+Runtime::~Runtime() {
+  stop();
+  join();
+  // Workers hold references into waiting coroutines: they end before the loops go.
+  impl_->workers->stop();
+  impl_->workers->join();
+  // One loop's tasks may wait for things on another: all are emptied before any goes away.
+  for (auto& loop : impl_->loops) loop->work.reset();
+  impl_->workers.reset();
+  impl_->loops.clear();
+}
+
+unsigned Runtime::threads() const { return static_cast<unsigned>(impl_->loops.size()); }
+Executor Runtime::executor() { return impl_->loops[0]->context.get_executor(); }
+Executor Runtime::executor(unsigned i) { return impl_->loops[i % impl_->loops.size()]->context.get_executor(); }
+Executor Runtime::make_strand() { return executor(impl_->next.fetch_add(1, std::memory_order_relaxed)); }
+
+void Runtime::run() {
+  for (std::size_t i = 1; i < impl_->loops.size(); ++i) {
+    impl_->threads.emplace_back([loop = impl_->loops[i].get()] { loop->run(); });
+  }
+  impl_->loops[0]->run();
+  join();
+}
+
+void Runtime::start() {
+  for (auto& loop : impl_->loops) impl_->threads.emplace_back([l = loop.get()] { l->run(); });
+}
+
+void Runtime::stop() {
+  for (auto& loop : impl_->loops) loop->context.stop();
+}
+
+void Runtime::join() {
+  for (auto& thread : impl_->threads) {
+    if (thread.joinable()) thread.join();
+  }
+  impl_->threads.clear();
+}
+
+void Runtime::on_signal(int signal, std::function<void()> callback) {
+  auto signals = std::make_shared<asio::signal_set>(impl_->loops[0]->context, signal);
+  spawn(executor(), wait_for_signal(std::move(signals), std::move(callback)));
+}
+
+Task<> Runtime::run_worker(std::function<void()> work) {
+  Task<> task = call(std::move(work));
+  co_await asio::co_spawn(impl_->workers->get_executor(), std::move(task), asio::use_awaitable);
+}
+
+void spawn(Executor executor, Task<> task) { asio::co_spawn(std::move(executor), std::move(task), log_escaped); }
+
+void post(Executor executor, std::function<void()> function) { asio::post(std::move(executor), std::move(function)); }
+
+Task<> sleep_for(Duration duration) {
+  Executor here = co_await asio::this_coro::executor;
+  asio::steady_timer timer(here, duration);
+  co_await timer.async_wait(asio::use_awaitable);
+}
+
+namespace detail {
+
+Task<> run_on(Executor executor, Task<> task) {
+  Executor here = co_await asio::this_coro::executor;
+  if (here == executor) {
+    co_await std::move(task);
+  } else {
+    co_await asio::co_spawn(std::move(executor), std::move(task), asio::use_awaitable);
+  }
+}
+
+namespace {
+struct Race {
+  explicit Race(const Executor& executor) : timer(executor) {}
+  asio::steady_timer timer;
+  asio::cancellation_signal cancel;
+  std::exception_ptr escaped;
+  bool ended = false;
+};
+}  // namespace
+
+Task<bool> run_until(Duration limit, Task<> task) {
+  Executor here = co_await asio::this_coro::executor;
+  auto race = std::make_shared<Race>(here);
+  race->timer.expires_after(limit);
+  auto ended = [race](std::exception_ptr escaped) {
+    race->escaped = escaped;
+    race->ended = true;
+    race->timer.cancel();
+  };
+  asio::co_spawn(here, std::move(task), asio::bind_cancellation_slot(race->cancel.slot(), ended));
+  boost::system::error_code failed;
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await race->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+  bool in_time = race->ended;
+  if (!in_time) {
+    race->cancel.emit(asio::cancellation_type::terminal);
+    // The task refers to its caller's frame: it has to end before we do.
+    while (!race->ended) {
+      race->timer.expires_at(Clock::time_point::max());
+      co_await race->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+    }
+  }
+  if (in_time && race->escaped) std::rethrow_exception(race->escaped);
+  co_return in_time;
+}
+
+}  // namespace detail
+
+}  // namespace mapigate::io

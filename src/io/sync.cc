@@ -1,0 +1,147 @@
+#include "io/sync.h"
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <list>
+#include <mutex>
+
+namespace mapigate::io {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// One waiting task. `woken` is guarded by the mutex of what it waits for; the timer
+// belongs to the task's executor.
+struct Waiter {
+  explicit Waiter(const Executor& e) : executor(e), timer(e) {}
+  Executor executor;
+  asio::steady_timer timer;
+  bool woken = false;
+};
+using WaiterPtr = std::shared_ptr<Waiter>;
+
+void wake(const WaiterPtr& waiter) {
+  waiter->woken = true;
+  asio::post(waiter->executor, [waiter] { waiter->timer.cancel(); });
+}
+
+Clock::time_point after(Duration limit) {
+  auto now = Clock::now();
+  return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
+}
+
+}  // namespace
+
+struct Event::State {
+  mutable std::mutex mutex;
+  bool set = false;
+  std::list<WaiterPtr> waiters;
+};
+
+Event::Event() : state_(std::make_shared<State>()) {}
+
+void Event::set() {
+  std::lock_guard lock(state_->mutex);
+  state_->set = true;
+  for (auto& waiter : state_->waiters) wake(waiter);
+  state_->waiters.clear();
+}
+
+void Event::notify_all() {
+  std::lock_guard lock(state_->mutex);
+  for (auto& waiter : state_->waiters) wake(waiter);
+  state_->waiters.clear();
+}
+
+void Event::reset() {
+  std::lock_guard lock(state_->mutex);
+  state_->set = false;
+}
+
+bool Event::is_set() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->set;
+}
+
+Task<bool> Event::wait_for(Duration duration) {
+  auto state = state_;
+  Executor here = co_await asio::this_coro::executor;
+  auto waiter = std::make_shared<Waiter>(here);
+  waiter->timer.expires_at(after(duration));
+  {
+    std::lock_guard lock(state->mutex);
+    if (state->set) co_return true;
+    state->waiters.push_back(waiter);
+  }
+  boost::system::error_code ignored;
+  co_await waiter->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  std::lock_guard lock(state->mutex);
+  if (!waiter->woken) state->waiters.remove(waiter);
+  co_return waiter->woken;
+}
+
+struct Mutex::State {
+  mutable std::mutex mutex;
+  bool taken = false;
+  std::list<WaiterPtr> waiters;
+
+  void release() {
+    std::lock_guard lock(mutex);
+    if (waiters.empty()) {
+      taken = false;
+      return;
+    }
+    wake(waiters.front());  // who wakes owns it already
+    waiters.pop_front();
+  }
+};
+
+Mutex::Mutex() : state_(std::make_shared<State>()) {}
+
+bool Mutex::locked() const {
+  std::lock_guard lock(state_->mutex);
+  return state_->taken;
+}
+
+void Mutex::Lock::unlock() {
+  if (!state_) return;
+  auto state = std::move(state_);
+  state->release();
+}
+
+Mutex::Lock& Mutex::Lock::operator=(Lock&& other) noexcept {
+  if (this != &other) {
+    unlock();
+    state_ = std::move(other.state_);
+  }
+  return *this;
+}
+
+Task<Result<Mutex::Lock>> Mutex::lock(Duration limit) {
+  auto state = state_;
+  Executor here = co_await asio::this_coro::executor;
+  auto waiter = std::make_shared<Waiter>(here);
+  waiter->timer.expires_at(after(limit));
+  {
+    std::lock_guard guard(state->mutex);
+    if (!state->taken) {
+      state->taken = true;
+      co_return Lock(state);
+    }
+    state->waiters.push_back(waiter);
+  }
+  boost::system::error_code failed;
+  co_await asio::this_coro::throw_if_cancelled(false);
+  co_await waiter->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+  std::lock_guard guard(state->mutex);
+  if (waiter->woken) co_return Lock(state);
+  state->waiters.remove(waiter);
+  if (failed) co_return error(Errc::cancelled, "waiting for a lock was cancelled");
+  co_return error(Errc::timeout, "a lock was not free in time");
+}
+
+}  // namespace mapigate::io

@@ -1,0 +1,173 @@
+// The other two visitors of a field list: FieldDescriber tells a FieldSink what
+// a structure holds (dumps, JSON, Lua), FieldBuilder asks a FieldSource for it
+// (Lua, fuzzers). Sink and source are run-time interfaces, so that each
+// structure is instantiated once and not once per output form.
+#pragma once
+
+#include "wire/fields.h"
+
+namespace mapigate::wire {
+
+class FieldSink {
+ public:
+  virtual ~FieldSink() = default;
+  virtual void begin(const char* name) = 0;                     // a structure, or an element of a list
+  virtual void end() = 0;
+  virtual void begin_list(const char* name, std::size_t count) = 0;
+  virtual void end_list() = 0;
+  // `bytes` is the width on the wire: 1, 2, 4 or 8.
+  virtual void number(const char* name, std::uint64_t value, unsigned bytes) = 0;
+  virtual void boolean(const char* name, bool value) = 0;
+  virtual void real(const char* name, double value) = 0;
+  virtual void text(const char* name, std::string_view utf8) = 0;
+  virtual void bytes(const char* name, View value) = 0;
+  // A number that has a name: a property tag, an error code. `symbol` is what people read.
+  virtual void symbol(const char* name, std::uint64_t value, unsigned bytes, std::string_view symbol) = 0;
+};
+
+// Visits structures that are only read here; takes them by const reference.
+class FieldDescriber {
+ public:
+  explicit FieldDescriber(FieldSink& sink, unsigned code_page = 1252) : sink_(sink), code_page_(code_page) {}
+
+  template <class T>
+  void operator()(const char* name, const T& x) {
+    if constexpr (std::is_same_v<T, bool>) sink_.boolean(name, x);
+    else if constexpr (std::is_floating_point_v<T>) sink_.real(name, x);
+    else if constexpr (Scalar<T>) number(name, static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<std::conditional_t<std::is_enum_v<T>, std::int64_t, T>>>(x)), sizeof(T));
+    else if constexpr (std::is_same_v<T, mapi::Guid>) sink_.text(name, mapi::to_string(x));
+    else if constexpr (std::is_same_v<T, mapi::Id>) sink_.symbol(name, x.value, 8, mapi::to_string(x));
+    else if constexpr (std::is_same_v<T, mapi::PropertyTag>) tag(name, x);
+    else if constexpr (std::is_same_v<T, FileTime>) sink_.text(name, to_iso8601(x));
+    else if constexpr (ByteArray<T>) sink_.bytes(name, x);
+    else {
+      sink_.begin(name);
+      T::fields(x, *this);
+      sink_.end();
+    }
+  }
+  void sz(const char* name, Utf16 text) { sink_.text(name, to_utf8(text)); }
+  void sz(const char* name, std::string_view text) { sink_.text(name, from_code_page(text, code_page_)); }
+  void bytes(const char* name, View view, std::size_t) { sink_.bytes(name, view); }
+  void rest(const char* name, View view) { sink_.bytes(name, view); }
+  template <std::unsigned_integral Count>
+  void binary(const char* name, View view) {
+    sink_.bytes(name, view);
+  }
+  template <class T>
+  void list(const char* name, std::span<const T> span, std::size_t) {
+    sink_.begin_list(name, span.size());
+    for (const auto& element : span) (*this)(name, element);
+    sink_.end_list();
+  }
+  template <std::unsigned_integral Count, class T>
+  void counted(const char* name, std::span<const T> span) {
+    list(name, span, span.size());
+  }
+  void value(const char* name, const mapi::Value& value, mapi::PropertyType type);
+  void tagged(const char* name, const mapi::TaggedValue& value);
+  void tagged_list(const char* name, std::span<const mapi::TaggedValue> values, std::size_t count);
+  void restriction(const char* name, const mapi::Restriction* restriction);
+  void row(const char* name, const PropertyRow& row, Columns columns);
+  void rows(const char* name, std::span<const PropertyRow> rows, std::size_t count, Columns columns);
+  void check(bool, const char*) {}
+
+ private:
+  void number(const char* name, std::uint64_t value, unsigned bytes);  // ReturnValue gets its error name
+  void tag(const char* name, mapi::PropertyTag tag);
+  FieldSink& sink_;
+  unsigned code_page_;
+};
+
+class FieldSource {
+ public:
+  virtual ~FieldSource() = default;
+  virtual void begin(const char* name) = 0;
+  virtual void end() = 0;
+  // How many elements the list has; begin_element/end_element stand around each.
+  virtual std::size_t begin_list(const char* name) = 0;
+  virtual void end_list() = 0;
+  virtual std::uint64_t number(const char* name) = 0;
+  virtual bool boolean(const char* name) = 0;
+  virtual double real(const char* name) = 0;
+  virtual std::string text(const char* name) = 0;  // UTF-8
+  virtual Bytes bytes(const char* name) = 0;
+  virtual mapi::Value value(const char* name, mapi::PropertyType type, Arena& arena) = 0;
+  virtual const mapi::Restriction* restriction(const char* name, Arena& arena) = 0;
+  virtual void fail(const char* name, const char* why) = 0;
+};
+
+class FieldBuilder {
+ public:
+  FieldBuilder(FieldSource& source, Arena& arena, unsigned code_page = 1252)
+      : source_(source), arena_(arena), code_page_(code_page) {}
+
+  template <class T>
+  void operator()(const char* name, T& x) {
+    if constexpr (std::is_same_v<T, bool>) x = source_.boolean(name);
+    else if constexpr (std::is_floating_point_v<T>) x = static_cast<T>(source_.real(name));
+    else if constexpr (Scalar<T>) x = static_cast<T>(source_.number(name));
+    else if constexpr (std::is_same_v<T, mapi::Guid>) {
+      if (const auto guid = mapi::guid_from_string(source_.text(name))) x = *guid;
+      else source_.fail(name, "is not a GUID");
+    }
+    else if constexpr (std::is_same_v<T, mapi::Id>) x = mapi::Id(source_.number(name));
+    else if constexpr (std::is_same_v<T, mapi::PropertyTag>) x = mapi::PropertyTag(static_cast<std::uint32_t>(source_.number(name)));
+    else if constexpr (std::is_same_v<T, FileTime>) x.ticks = source_.number(name);
+    else if constexpr (ByteArray<T>) {
+      const auto raw = source_.bytes(name);
+      if (raw.size() == x.size()) std::memcpy(x.data(), raw.data(), raw.size());
+      else source_.fail(name, "has the wrong size");
+    }
+    else {
+      source_.begin(name);
+      T::fields(x, *this);
+      source_.end();
+    }
+  }
+  void sz(const char* name, Utf16& text) { text = to_utf16(arena_, source_.text(name)); }
+  void sz(const char* name, std::string_view& text) { text = arena_.copy(to_code_page(source_.text(name), code_page_)); }
+  void bytes(const char* name, View& view, std::size_t size) {
+    rest(name, view);
+    check(view.size() == size, name);
+  }
+  void rest(const char* name, View& view) { view = arena_.copy(View(source_.bytes(name))); }
+  template <std::unsigned_integral Count>
+  void binary(const char* name, View& view) {
+    rest(name, view);
+  }
+  template <class T>
+  void list(const char* name, std::span<const T>& span, std::size_t count) {
+    const auto found = elements(name, span);
+    check(found == count, name);
+  }
+  template <std::unsigned_integral Count, class T>
+  void counted(const char* name, std::span<const T>& span) {
+    elements(name, span);
+  }
+  void value(const char* name, mapi::Value& value, mapi::PropertyType type) { value = source_.value(name, type, arena_); }
+  void tagged(const char* name, mapi::TaggedValue& value);
+  void tagged_list(const char* name, std::span<const mapi::TaggedValue>& values, std::size_t count);
+  void restriction(const char* name, const mapi::Restriction*& restriction) { restriction = source_.restriction(name, arena_); }
+  void row(const char* name, PropertyRow& row, Columns columns);
+  void rows(const char* name, std::span<const PropertyRow>& rows, std::size_t count, Columns columns);
+  void check(bool condition, const char* why) {
+    if (!condition) source_.fail("", why);
+  }
+
+ private:
+  template <class T>
+  std::size_t elements(const char* name, std::span<const T>& span) {
+    const auto count = source_.begin_list(name);
+    auto out = arena_.make_span<T>(count);
+    for (auto& element : out) (*this)(name, element);
+    source_.end_list();
+    span = out;
+    return count;
+  }
+  FieldSource& source_;
+  Arena& arena_;
+  unsigned code_page_;
+};
+
+}  // namespace mapigate::wire

@@ -1,0 +1,252 @@
+// Field lists. Every wire structure names its fields once:
+//
+//   struct OpenModify {
+//     std::uint8_t OutputHandleIndex = 0;
+//     mapi::Id FolderId;
+//     static void fields(auto& s, auto& v) {
+//       v("OutputHandleIndex", s.OutputHandleIndex);
+//       v("FolderId", s.FolderId);
+//     }
+//   };
+//
+// and is read (FieldReader), written (FieldWriter), described to a dump or to
+// Lua (FieldDescriber) and built from Lua or a fuzzer (FieldBuilder) from that
+// one list. A field that depends on an earlier one stands behind a plain `if`.
+// A structure that cannot be told from its bytes alone takes what it needs as a
+// third argument: fields(s, v, context).
+//
+// What a visitor offers:
+//   v(name, x)                  scalar, enum, bool (one byte), Guid, Id, PropertyTag, byte array, structure
+//   v.sz(name, text)            Utf16 or std::string_view up to its terminating zero
+//   v.bytes(name, view, size)   exactly `size` bytes
+//   v.rest(name, view)          all that is left
+//   v.binary<Count>(name, view) a byte count of type Count, then the bytes
+//   v.list(name, span, count)   `count` elements
+//   v.counted<Count>(name, span) an element count of type Count, then the elements
+//   v.value(name, value, type)  a property value of a type known from elsewhere
+//   v.tagged(name, value)       a tag and its value
+//   v.restriction(name, r)      a restriction tree (pointer; see optional_restriction)
+//   v.row(name, row, columns)   a PropertyRow; v.rows(...) `count` of them
+//   v.check(condition, why)     a rule between fields; reading fails when it does not hold
+#pragma once
+
+#include <array>
+#include <concepts>
+#include <limits>
+
+#include "base/cursor.h"
+#include "mapi/restriction.h"
+#include "mapi/value.h"
+
+namespace mapigate::wire {
+
+// How wide byte counts of PtypBinary values are: 16 bits in ROP buffers, 32 bits
+// in MAPI/HTTP address-book bodies and extended rules ([MS-OXCDATA] 2.11.1.1).
+enum class CountWidth : std::uint8_t { narrow = 2, wide = 4 };
+
+// One row of a table ([MS-OXCDATA] 2.8). `values` has an entry per column. In a
+// flagged row (Flag 1) a column without value has type PtypUnspecified, one with
+// an error has type PtypErrorCode.
+struct PropertyRow {
+  std::uint8_t Flag = 0;
+  std::span<const mapi::Value> values;
+};
+using Columns = std::span<const mapi::PropertyTag>;
+
+template <class T>
+concept ByteArray = requires { []<std::size_t N>(std::type_identity<std::array<std::uint8_t, N>>) {}(std::type_identity<std::remove_const_t<T>>{}); };
+
+class FieldReader {
+ public:
+  FieldReader(Cursor& cursor, Arena& arena, CountWidth width = CountWidth::narrow)
+      : cursor_(cursor), arena_(arena), width_(width) {}
+
+  template <class T>
+  void operator()(const char* name, T& x) {
+    cursor_.set_field(name);
+    if constexpr (std::is_same_v<T, bool>) x = cursor_.scalar<std::uint8_t>() != 0;
+    else if constexpr (Scalar<T>) x = cursor_.scalar<T>();
+    else if constexpr (std::is_same_v<T, mapi::Guid>) fixed(x.bytes);
+    else if constexpr (std::is_same_v<T, mapi::Id>) x = mapi::Id(cursor_.scalar<std::uint64_t>());
+    else if constexpr (std::is_same_v<T, mapi::PropertyTag>) x = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
+    else if constexpr (std::is_same_v<T, FileTime>) x.ticks = cursor_.scalar<std::uint64_t>();
+    else if constexpr (ByteArray<T>) fixed(x);
+    else T::fields(x, *this);
+  }
+  void sz(const char* name, Utf16& text);
+  void sz(const char* name, std::string_view& text);
+  void bytes(const char* name, View& view, std::size_t size) {
+    cursor_.set_field(name);
+    view = cursor_.bytes(size);
+  }
+  void rest(const char* name, View& view) { bytes(name, view, cursor_.left()); }
+  template <std::unsigned_integral Count>
+  void binary(const char* name, View& view) {
+    cursor_.set_field(name);
+    const auto size = cursor_.scalar<Count>();
+    view = cursor_.bytes(size);
+  }
+  template <class T>
+  void list(const char* name, std::span<const T>& span, std::size_t count) {
+    cursor_.set_field(name);
+    span = {};
+    if (!cursor_.can_hold(count, minimum_size<T>())) return;
+    auto elements = arena_.make_span<T>(count);
+    for (auto& element : elements) {
+      (*this)(name, element);
+      if (!cursor_.ok()) return;
+    }
+    span = elements;
+  }
+  template <std::unsigned_integral Count, class T>
+  void counted(const char* name, std::span<const T>& span) {
+    cursor_.set_field(name);
+    list(name, span, cursor_.scalar<Count>());
+  }
+  void value(const char* name, mapi::Value& value, mapi::PropertyType type);
+  void tagged(const char* name, mapi::TaggedValue& value) {
+    (*this)(name, value.tag);
+    this->value(name, value.value, value.tag.type());
+  }
+  void tagged_list(const char* name, std::span<const mapi::TaggedValue>& values, std::size_t count);
+  void restriction(const char* name, const mapi::Restriction*& restriction);
+  void row(const char* name, PropertyRow& row, Columns columns);
+  void rows(const char* name, std::span<const PropertyRow>& rows, std::size_t count, Columns columns);
+  void check(bool condition, const char* why) {
+    if (!condition) cursor_.fail(why);
+  }
+
+  bool ok() const { return cursor_.ok(); }
+  Cursor& cursor() { return cursor_; }
+  Arena& arena() { return arena_; }
+  CountWidth width() const { return width_; }
+
+ private:
+  template <class T>
+  static constexpr std::size_t minimum_size() {
+    if constexpr (Scalar<T>) return std::is_same_v<T, bool> ? 1 : sizeof(T);
+    else if constexpr (std::is_same_v<T, mapi::PropertyTag>) return 4;
+    else if constexpr (std::is_same_v<T, mapi::Id> || std::is_same_v<T, FileTime>) return 8;
+    else if constexpr (std::is_same_v<T, mapi::Guid>) return 16;
+    else if constexpr (requires { T::minimum_size; }) return T::minimum_size;
+    else return 1;
+  }
+  template <std::size_t N>
+  void fixed(std::array<std::uint8_t, N>& out) {
+    const auto view = cursor_.bytes(N);
+    if (view.size() == N) std::memcpy(out.data(), view.data(), N);
+  }
+  void read_restriction(mapi::Restriction& out, unsigned depth);
+  mapi::Value read_value(mapi::PropertyType type);
+
+  Cursor& cursor_;
+  Arena& arena_;
+  CountWidth width_;
+};
+
+// Writing fails (ok() is false) when something does not fit its count field or
+// contradicts its structure; what was written so far is then to be thrown away.
+class FieldWriter {
+ public:
+  explicit FieldWriter(Output& output, CountWidth width = CountWidth::narrow) : output_(output), width_(width) {}
+
+  template <class T>
+  void operator()(const char* name, const T& x) {
+    if constexpr (std::is_same_v<T, bool>) output_.scalar<std::uint8_t>(x ? 1 : 0);
+    else if constexpr (Scalar<T>) output_.scalar(x);
+    else if constexpr (std::is_same_v<T, mapi::Guid>) output_.bytes(x.bytes);
+    else if constexpr (std::is_same_v<T, mapi::Id>) output_.scalar(x.value);
+    else if constexpr (std::is_same_v<T, mapi::PropertyTag>) output_.scalar(x.value);
+    else if constexpr (std::is_same_v<T, FileTime>) output_.scalar(x.ticks);
+    else if constexpr (ByteArray<T>) output_.bytes(x);
+    else T::fields(x, *this);
+    (void)name;
+  }
+  void sz(const char*, Utf16 text) {
+    output_.bytes(text.bytes);
+    output_.scalar<std::uint16_t>(0);
+  }
+  void sz(const char*, std::string_view text) {
+    output_.bytes(as_view(text));
+    output_.scalar<std::uint8_t>(0);
+  }
+  void bytes(const char* name, View view, std::size_t size) {
+    check(view.size() == size, name);
+    output_.bytes(view);
+  }
+  void rest(const char*, View view) { output_.bytes(view); }
+  template <std::unsigned_integral Count>
+  void binary(const char* name, View view) {
+    count<Count>(name, view.size());
+    output_.bytes(view);
+  }
+  template <class T>
+  void list(const char* name, std::span<const T> span, std::size_t count) {
+    check(span.size() == count, name);
+    for (const auto& element : span) (*this)(name, element);
+  }
+  template <std::unsigned_integral Count, class T>
+  void counted(const char* name, std::span<const T> span) {
+    count<Count>(name, span.size());
+    list(name, span, span.size());
+  }
+  void value(const char* name, const mapi::Value& value, mapi::PropertyType type);
+  void tagged(const char* name, const mapi::TaggedValue& value) {
+    (*this)(name, value.tag);
+    this->value(name, value.value, value.tag.type());
+  }
+  void tagged_list(const char* name, std::span<const mapi::TaggedValue> values, std::size_t count) {
+    check(values.size() == count, name);
+    for (const auto& value : values) tagged(name, value);
+  }
+  void restriction(const char* name, const mapi::Restriction* restriction);
+  void row(const char* name, const PropertyRow& row, Columns columns);
+  void rows(const char* name, std::span<const PropertyRow> rows, std::size_t count, Columns columns);
+  void check(bool condition, const char* why) {
+    if (!condition && problem_ == nullptr) problem_ = why;
+  }
+
+  bool ok() const { return problem_ == nullptr; }
+  const char* problem() const { return problem_; }  // the field that does not fit, or null
+  Output& output() { return output_; }
+  CountWidth width() const { return width_; }
+
+ private:
+  template <class Count>
+  void count(const char* name, std::size_t n) {
+    check(n <= std::numeric_limits<Count>::max(), name);
+    output_.scalar(static_cast<Count>(n));
+  }
+  void write_restriction(const mapi::Restriction& restriction, unsigned depth);
+
+  Output& output_;
+  CountWidth width_;
+  const char* problem_ = nullptr;
+};
+
+// Reads one structure that must fill `bytes` exactly: leftover bytes are an error.
+// The result borrows from `bytes` and `arena`.
+template <class T, class... Context>
+Result<T> decode(std::string_view name, View bytes, Arena& arena, CountWidth width, const Context&... context) {
+  Cursor cursor(bytes);
+  FieldReader reader(cursor, arena, width);
+  T out{};
+  T::fields(out, reader, context...);
+  if (cursor.ok() && cursor.left() != 0) {
+    cursor.set_field("end");
+    cursor.fail("bytes are left over");
+  }
+  if (!cursor.ok()) return cursor.error(name);
+  return out;
+}
+
+template <class T, class... Context>
+Status encode(std::string_view name, const T& structure, Bytes& out, CountWidth width, const Context&... context) {
+  Output output(out);
+  FieldWriter writer(output, width);
+  T::fields(structure, writer, context...);
+  if (!writer.ok()) return error(Errc::internal, "{}: {} does not fit", name, writer.problem());
+  return {};
+}
+
+}  // namespace mapigate::wire
