@@ -27,6 +27,7 @@ void LoopTimers::remove(TimerNode& node) {
 
 void LoopTimers::place(TimerNode& node, std::uint64_t due) {
   remove(node);
+  if (count_ == 0) now_ = std::max(now_, static_cast<std::uint64_t>((Clock::now() - start_) / tick));
   if (due <= now_) due = now_ + 1;
   // Further away than the wheel reaches: looked at halfway and placed again.
   if (due - now_ >= slots) due = now_ + slots - 1;

@@ -38,8 +38,15 @@ void log_escaped(std::exception_ptr escaped) {
   }
 }
 
+// shutdown() destroys what is queued and suspended and leaves the object usable as
+// a target for what other loops still post to it.
+struct Context : asio::io_context {
+  Context() : asio::io_context(1) {}
+  void empty() { shutdown(); }
+};
+
 struct Loop {
-  asio::io_context context{1};
+  Context context;
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
 
   void run() {
@@ -93,6 +100,7 @@ Runtime::~Runtime() {
   impl_->workers->join();
   // One loop's tasks may wait for things on another: all are emptied before any goes away.
   for (auto& loop : impl_->loops) loop->work.reset();
+  for (auto& loop : impl_->loops) loop->context.empty();
   impl_->workers.reset();
   impl_->loops.clear();
 }
