@@ -1,0 +1,71 @@
+// Providers: what stands behind the folders of a mailbox. A provider tells which
+// folders there are, finds out what changed in one since last time, and brings
+// message content. It keeps no index of its own: the engine applies what it finds to
+// the state store and gives out the ids.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "chain/module.h"
+#include "convert/mime_message.h"
+#include "state/mailbox_state.h"
+
+namespace mapigate::mailbox {
+
+using io::Task;
+
+struct RemoteFolder {
+  std::string remote_id;         // stays the same over restarts, e.g. the IMAP mailbox name as on the wire
+  std::string parent_remote_id;  // empty: directly below the IPM subtree
+  std::string name;              // one path element, UTF-8
+  state::FolderRole role = state::FolderRole::none;  // inbox, sent_items, …, none
+  std::string container_class = "IPF.Note";
+  bool selectable = true;
+  std::optional<std::uint32_t> total, unread;        // from STATUS, where that came for free
+};
+
+// Called while a long refresh goes on, with messages done and in all (0: unknown).
+using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
+// Takes a part of a refresh; the provider goes on when it returned ok, else gives up with the error.
+using DeltaSink = std::function<Task<Status>(state::FolderDelta)>;
+
+// One user's connection to one backend. Lives on the user's executor; calls of
+// different sessions interleave, so it queues for itself what must be in order. Every
+// call ends: Errc::unavailable or timeout when the backend is down, denied when it does
+// not let the user in, not_found when folder or message is gone there.
+class Provider {
+ public:
+  virtual ~Provider() = default;
+
+  virtual Task<Result<std::vector<RemoteFolder>>> folders() = 0;
+
+  // Finds what changed against `known` (in order of remote_key) and `folder.cursor` and gives
+  // it to `sink` in parts of bounded size; the last one has complete = true. New
+  // messages come newest first where the backend allows it, so that a first view fills
+  // soon. When the backend numbered the folder anew (UIDVALIDITY), messages are matched by
+  // content keys where possible, so that they keep their ids; the rest is removed and added.
+  virtual Task<Status> refresh(state::Folder folder, std::vector<state::MessageKey> known, DeltaSink sink,
+                               Progress progress) = 0;
+
+  // Cheap question before a refresh: can anything have changed? (STATUS or NOOP.)
+  virtual Task<Result<bool>> changed(state::Folder folder) = 0;
+
+  // The whole message; large ones come in a spool file (ByteSource decides).
+  virtual Task<Result<convert::ByteSource>> content(state::Folder folder, std::uint64_t remote_key) = 0;
+
+  // Sets and clears flags (MessageFlag bits) of messages in the backend.
+  virtual Task<Status> set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::uint32_t set,
+                                 std::uint32_t clear) = 0;
+};
+
+// What a provider module (modules/imap) implements, usually with chain::Authenticator beside it.
+class ProviderFactory : public chain::Component {
+ public:
+  // `executor`: the user's. The identity's password is the provider's to keep while it lives.
+  virtual std::unique_ptr<Provider> open(std::shared_ptr<const chain::Identity> identity, io::Executor executor) = 0;
+};
+
+}  // namespace mapigate::mailbox

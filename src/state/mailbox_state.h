@@ -1,0 +1,155 @@
+// The state store of one mailbox: what no backend can hold. Ids and change
+// numbers, the index of folders and messages that the providers keep current, ids of
+// named properties, read state of the store itself.
+//
+// All calls block (SQLite today): call them on a worker. One call at a time per
+// object; the owner sees to that. Every call is one transaction unless it says
+// otherwise: after a kill at any moment it has happened or it has not.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "mapi/ids.h"
+#include "mapi/properties.h"
+#include "mapi/property_bag.h"
+
+namespace mapigate::state {
+
+using mapi::GlobalCounter;
+
+// What a folder is for; decides name, container class and special-folder ids.
+// Stored as the number: append only.
+enum class FolderRole : std::uint8_t {
+  none = 0,
+  root, deferred_action, spooler_queue, ipm_subtree, inbox, outbox, sent_items, deleted_items, common_views,
+  schedule, finder, views, shortcuts,                    // the thirteen of RopLogon, in its order
+  drafts, junk, archive, calendar, contacts, journal, notes, tasks,
+  sync_issues, conflicts, local_failures, server_failures,
+  reminders, free_busy_data,
+};
+
+struct Folder {
+  GlobalCounter id = 0;
+  GlobalCounter parent = 0;          // 0 for the root
+  FolderRole role = FolderRole::none;
+  std::string provider;              // instance that serves it; empty: the engine alone
+  std::string remote_id;             // the provider's own name for it
+  std::string name;                  // PidTagDisplayName, UTF-8
+  std::string container_class;       // "IPF.Note"
+  bool selectable = true;            // can hold messages
+  GlobalCounter change_number = 0;
+  FileTime created, modified;
+  std::string cursor;                // the provider's synchronisation state (UIDVALIDITY and such), opaque here
+  std::uint32_t total = 0;           // messages in the index
+  std::uint32_t unread = 0;
+  std::uint64_t size = 0;            // bytes, sum over the index
+  bool indexed = false;              // a first complete indexing has taken place
+};
+
+// Flags of a message that backends know, too.
+enum MessageFlag : std::uint32_t {
+  flag_seen = 1, flag_answered = 2, flag_flagged = 4, flag_deleted = 8, flag_draft = 16, flag_forwarded = 32,
+  flag_junk = 64, flag_not_junk = 128, flag_mdn_sent = 256,
+};
+
+struct Message {
+  GlobalCounter id = 0;
+  GlobalCounter folder = 0;
+  std::uint64_t remote_key = 0;      // IMAP UID; unique within the folder
+  GlobalCounter change_number = 0;
+  std::uint32_t flags = 0;           // MessageFlag
+  FileTime received;                 // INTERNALDATE
+  std::uint64_t size = 0;            // RFC 822 size in bytes
+  mapi::PropertyBag properties;      // subject, sender, times, importance …: the columns that views ask for
+};
+
+// The few numbers of a message that a refresh compares; 24 bytes each.
+struct MessageKey {
+  GlobalCounter id;
+  std::uint64_t remote_key;
+  std::uint32_t flags;
+};
+
+struct FlagChange {
+  GlobalCounter id;
+  std::uint32_t flags;
+};
+
+// What one refresh of a folder found. Applied as a whole.
+struct FolderDelta {
+  std::vector<Message> added;            // id and change_number are given out by apply()
+  std::vector<FlagChange> flags;
+  std::vector<GlobalCounter> removed;
+  std::optional<std::string> cursor;     // stored with the rest
+  bool complete = false;                 // the index now equals the backend: sets Folder::indexed
+};
+struct AppliedDelta {
+  std::vector<GlobalCounter> added;      // ids, in the order of FolderDelta::added
+  std::vector<GlobalCounter> changed;
+};
+
+// Order of a message list. `key` other than these is sorted by the caller.
+enum class SortKey : std::uint8_t { id, received, size, subject, sender, unread };
+struct Sort {
+  SortKey key = SortKey::received;
+  bool descending = true;
+};
+
+class MailboxState {
+ public:
+  virtual ~MailboxState() = default;
+
+  // Stable for the life of the mailbox ([MS-OXCSTOR] 2.2.1.1): mailbox and replica GUID.
+  virtual mapi::Guid mailbox_guid() const = 0;
+  virtual mapi::Guid replica_guid() const = 0;
+  // Gives out `count` consecutive counters that nobody else gets; returns the first.
+  // RopGetLocalReplicaIds asks for 65,536 at once.
+  virtual Result<GlobalCounter> reserve_ids(std::uint32_t count) = 0;
+
+  virtual Result<std::vector<Folder>> folders() = 0;
+  // Inserts (id 0: gives one out) or updates; sets a new change number. Returns the row as stored.
+  virtual Result<Folder> put_folder(Folder folder) = 0;
+  virtual Status remove_folder(GlobalCounter id) = 0;  // with its messages
+
+  virtual Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) = 0;  // by remote_key, ascending
+  virtual Result<AppliedDelta> apply(GlobalCounter folder, FolderDelta delta) = 0;
+  // Ids of a folder's messages in order; ties by id.
+  virtual Result<std::vector<GlobalCounter>> message_ids(GlobalCounter folder, Sort sort) = 0;
+  virtual Result<std::optional<Message>> message(GlobalCounter id) = 0;
+  // In the order of `ids`; those that are gone are left out.
+  virtual Result<std::vector<Message>> messages(std::span<const GlobalCounter> ids) = 0;
+  // Calls `each` for every message of the folder, in no order, until it returns false.
+  virtual Status each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) = 0;
+
+  // Properties that the user set and that have no place in the backend, of a folder or message.
+  virtual Result<mapi::PropertyBag> extra_properties(GlobalCounter object) = 0;
+  virtual Status set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) = 0;
+
+  // Ids of named properties, 0x8001 and up; 0 where `create` is false and the name is unknown or
+  // where all ids are used up.
+  virtual Result<std::vector<std::uint16_t>> named_property_ids(std::span<const mapi::PropertyName> names, bool create) = 0;
+  virtual Result<std::vector<std::optional<mapi::PropertyName>>> named_properties(std::span<const std::uint16_t> ids) = 0;
+  virtual Result<std::vector<std::pair<std::uint16_t, mapi::PropertyName>>> all_named_properties() = 0;
+
+  // Small settings by key, for providers and the engine.
+  virtual Result<std::optional<std::string>> value(const std::string& key) = 0;
+  virtual Status set_value(const std::string& key, const std::string& value) = 0;
+};
+
+class StateStore {
+ public:
+  virtual ~StateStore() = default;
+  // The mailbox of `user` (canonical e-mail address), made on first use.
+  virtual Result<std::unique_ptr<MailboxState>> open(const std::string& user) = 0;
+};
+
+// One SQLite file a mailbox in `folder` (made if missing, mode 0700): mailboxes do not wait for each
+// other's writes, and a damaged file costs one mailbox its index, not everyone.
+Result<std::unique_ptr<StateStore>> open_sqlite_store(const std::string& folder);
+
+}  // namespace mapigate::state
