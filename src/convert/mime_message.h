@@ -1,0 +1,80 @@
+// An Internet message seen as a MAPI message object ([MS-OXCMAIL] 2.2.3).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "convert/byte_source.h"
+#include "convert/headers.h"
+
+namespace mapigate::convert {
+
+// Beyond a limit conversion degrades, it does not fail: deeper or later parts stay unsplit
+// attachments, later header bytes are not looked at. Only max_size is refused (Errc::limit).
+struct MimeOptions {
+  unsigned max_depth = 32;     // nested multiparts
+  unsigned max_embedded = 16;  // messages within messages
+  std::size_t max_parts = 2000;
+  std::size_t max_header_bytes = std::size_t{1} << 20;  // of one entity
+  std::size_t max_size = std::size_t{512} << 20;
+  std::size_t max_body_bytes = std::size_t{16} << 20;  // decoded text or HTML; the rest is cut off
+  HeaderOptions header;
+};
+
+// PidTagAttachMethod values.
+enum : std::int32_t { afNone = 0, afByValue = 1, afEmbeddedMessage = 5 };
+
+struct Attachment {
+  enum class Kind { data, embedded };
+  Kind kind = Kind::data;
+  mapi::PropertyBag properties;  // all but the data: PidTagAttachNumber, PidTagAttachMethod, names, sizes …
+};
+
+// PidTagNativeBody values ([MS-OXPROPS] "PidTagNativeBody").
+enum class NativeBody : std::int32_t { none = 0, text = 1, rtf = 2, html = 3 };
+
+// Immutable; every method may be called from any thread. Holds views into its source, decodes on
+// demand and keeps nothing of what it decoded.
+class MimeMessage {
+ public:
+  // Broken MIME is taken as far as it goes and never refused.
+  static Result<std::shared_ptr<MimeMessage>> parse(ByteSource source, const MimeOptions& options = {});
+  ~MimeMessage();
+  MimeMessage(const MimeMessage&) = delete;
+  MimeMessage& operator=(const MimeMessage&) = delete;
+
+  // Of the message object itself, without the bodies.
+  const mapi::PropertyBag& properties() const;
+  const std::vector<Recipient>& recipients() const;
+  // Fields without a property of their own, as names in PS_INTERNET_HEADERS (lower case) with their
+  // decoded text; the first of each name.
+  const std::vector<std::pair<mapi::PropertyName, std::string>>& internet_headers() const;
+  // PidNameKeywords (PS_PUBLIC_STRINGS "Keywords", multiple strings): categories.
+  const std::vector<std::string>& keywords() const;
+
+  // Each body can always be had: the ones that the message does not carry are made from the one it does.
+  NativeBody native_body() const;
+  std::string text() const;         // UTF-8, lines end in CR LF
+  Bytes html() const;               // in html_code_page()
+  unsigned html_code_page() const;  // also PidTagInternetCodepage
+  Bytes rtf_compressed() const;     // PidTagRtfCompressed, encapsulating HTML or text
+
+  const std::vector<Attachment>& attachments() const;
+  // Indices from 0 to attachments().size() - 1; beyond is Errc::not_found.
+  Result<Bytes> attachment_data(std::size_t i) const;    // of an embedded message: its RFC 5322 bytes
+  Result<std::size_t> attachment_size(std::size_t i) const;
+  // Decodes in pieces of at most 64 KiB; an error from `sink` ends it and is returned.
+  Status read_attachment(std::size_t i, const std::function<Status(View)>& sink) const;
+  Result<std::shared_ptr<MimeMessage>> embedded(std::size_t i) const;
+
+  const ByteSource& source() const;
+
+  struct Impl;  // for the sources of this folder
+  explicit MimeMessage(std::unique_ptr<Impl> impl);
+
+ private:
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mapigate::convert
