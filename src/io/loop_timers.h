@@ -12,6 +12,12 @@
 
 namespace mapigate::io {
 
+// Duration::max() is for ever.
+inline Clock::time_point deadline_after(Duration limit) {
+  auto now = Clock::now();
+  return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
+}
+
 struct TimerNode {
   TimerNode* previous = nullptr;
   TimerNode* next = nullptr;

@@ -185,6 +185,7 @@ Task<bool> run_until(Duration limit, Task<> task) {
   };
   asio::co_spawn(here, std::move(task), asio::bind_cancellation_slot(race->cancel.slot(), ended));
   boost::system::error_code failed;
+  bool throwing = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await race->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
   bool in_time = race->ended;
@@ -196,6 +197,7 @@ Task<bool> run_until(Duration limit, Task<> task) {
       co_await race->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
     }
   }
+  co_await asio::this_coro::throw_if_cancelled(throwing);
   if (in_time && race->escaped) std::rethrow_exception(race->escaped);
   co_return in_time;
 }

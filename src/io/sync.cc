@@ -8,6 +8,8 @@
 #include <list>
 #include <mutex>
 
+#include "io/loop_timers.h"
+
 namespace mapigate::io {
 
 namespace asio = boost::asio;
@@ -27,11 +29,6 @@ using WaiterPtr = std::shared_ptr<Waiter>;
 void wake(const WaiterPtr& waiter) {
   waiter->woken = true;
   asio::post(waiter->executor, [waiter] { waiter->timer.cancel(); });
-}
-
-Clock::time_point after(Duration limit) {
-  auto now = Clock::now();
-  return limit > Clock::time_point::max() - now ? Clock::time_point::max() : now + limit;
 }
 
 }  // namespace
@@ -71,7 +68,7 @@ Task<bool> Event::wait_for(Duration duration) {
   auto state = state_;
   Executor here = co_await asio::this_coro::executor;
   auto waiter = std::make_shared<Waiter>(here);
-  waiter->timer.expires_at(after(duration));
+  waiter->timer.expires_at(deadline_after(duration));
   {
     std::lock_guard lock(state->mutex);
     if (state->set) co_return true;
@@ -125,7 +122,7 @@ Task<Result<Mutex::Lock>> Mutex::lock(Duration limit) {
   auto state = state_;
   Executor here = co_await asio::this_coro::executor;
   auto waiter = std::make_shared<Waiter>(here);
-  waiter->timer.expires_at(after(limit));
+  waiter->timer.expires_at(deadline_after(limit));
   {
     std::lock_guard guard(state->mutex);
     if (!state->taken) {
@@ -135,8 +132,10 @@ Task<Result<Mutex::Lock>> Mutex::lock(Duration limit) {
     state->waiters.push_back(waiter);
   }
   boost::system::error_code failed;
+  bool throwing = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await waiter->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+  co_await asio::this_coro::throw_if_cancelled(throwing);
   std::lock_guard guard(state->mutex);
   if (waiter->woken) co_return Lock(state);
   state->waiters.remove(waiter);

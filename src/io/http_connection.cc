@@ -1,0 +1,409 @@
+#include "io/http_connection.h"
+
+#include <boost/asio/dispatch.hpp>
+#include <ctime>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace mapigate::io {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+namespace {
+
+constexpr std::size_t read_size = 16 * 1024;
+
+// RFC 9110 section 5.6.7, made once a second on each thread.
+std::string_view date_line() {
+  thread_local std::time_t made = 0;
+  thread_local char line[64];
+  thread_local std::size_t size = 0;
+  auto now = std::time(nullptr);
+  if (now != made) {
+    std::tm parts;
+    gmtime_r(&now, &parts);
+    size = std::strftime(line, sizeof line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
+    made = now;
+  }
+  return {line, size};
+}
+
+unsigned status_for(const boost::system::error_code& failed, const HttpMessage& message) {
+  if (failed == http::error::body_limit) return message.shared_exceeded ? 503 : 413;
+  if (failed == http::error::header_limit) return 431;
+  if (failed == http::error::bad_version) return 505;
+  return 400;
+}
+
+}  // namespace
+
+HttpConnection::HttpConnection(std::shared_ptr<HttpServer::Impl> server, std::unique_ptr<Stream> stream,
+                               std::uint64_t id)
+    : server_(std::move(server)), stream_(std::move(stream)), executor_(stream_->executor()), id_(id) {
+  request_.body_limit = limits().body_bytes;
+  request_.shared = &server_->body_bytes;
+  request_.shared_limit = limits().all_bodies_bytes;
+}
+
+Task<> HttpConnection::run(std::shared_ptr<HttpConnection> self) {
+  struct End {
+    HttpConnection& connection;
+    ~End() {
+      connection.request_.drop_body();
+      connection.stream_->close();
+      connection.server_->end(connection.id_);
+    }
+  } end{*self};
+  auto& server = *self->server_;
+  if (server.options.tls) {
+    auto secured = co_await self->stream_->accept_tls(server.options.tls, self->limits().handshake_limit);
+    if (!secured) {
+      server.tls_failures.add();
+      log::debug("{}: {}", server.options.name, secured.error().message);
+      co_return;
+    }
+  }
+  for (;;) {
+    bool complete = co_await self->read_request();
+    if (!complete) co_return;
+    co_await self->answer();
+    if (self->failed_ || !self->finished_) co_return;
+    if (!self->keep_alive_) break;
+  }
+  self->stream_->shutdown();
+}
+
+void HttpConnection::begin_drain() {
+  if (idle_) {
+    stream_->cancel();
+  } else {
+    keep_alive_ = false;
+  }
+}
+
+void HttpConnection::force_close() {
+  failed_ = true;
+  mark_gone();
+  stream_->close();
+}
+
+Task<bool> HttpConnection::wait_for_request() {
+  // A busy client sends its next request at once; only a connection that stays
+  // idle is worth giving its buffers back and getting them again.
+  constexpr Duration short_wait = std::chrono::seconds(2);
+  auto wait = std::min(short_wait, limits().idle_limit);
+  auto ready = co_await stream_->wait_readable(wait);
+  if (!ready && ready.error().code == Errc::timeout && limits().idle_limit > wait) {
+    in_.release();
+    request_.fields.release();
+    std::string().swap(out_);
+    std::string().swap(request_.target);
+    Bytes().swap(request_.body);
+    ready = co_await stream_->wait_readable(limits().idle_limit - wait);
+  }
+  co_return ready.has_value();
+}
+
+// More bytes for the parser; Errc::unavailable at the end of the stream.
+Task<Status> HttpConnection::receive(Clock::time_point until) {
+  for (;;) {
+    bool would_block = false;
+    auto got = stream_->try_read(in_.room(read_size), would_block);
+    if (got && *got == 0) co_return error(Errc::unavailable, "end of stream");
+    if (got) {
+      in_.end += *got;
+      co_return Status();
+    }
+    if (!would_block) co_return std::move(got).error();
+    auto ready = co_await stream_->wait_readable(until - Clock::now());
+    if (!ready) co_return std::move(ready).error();
+  }
+}
+
+Task<bool> HttpConnection::read_request() {
+  request_.clear();
+  parser_.emplace(request_, limits().header_bytes);
+  headers_checked_ = begun_ = finished_ = chunked_ = false;
+  if (server_->draining.load(std::memory_order_relaxed)) co_return false;
+  if (in_.size() == 0) {
+    idle_ = true;
+    bool ready = co_await wait_for_request();
+    idle_ = false;
+    if (!ready) co_return false;
+  }
+  idle_ = false;
+  bool silent = true;  // nothing of a request has come
+  auto started = Clock::now();
+  auto until = started + limits().header_limit;
+  for (;;) {
+    // RFC 9112 section 2.2: empty lines before a request are ignored.
+    while (silent && in_.size() > 0 && (*in_.data() == '\r' || *in_.data() == '\n')) in_.consume(1);
+    if (in_.size() > 0) {
+      silent = false;
+      boost::system::error_code failed;
+      in_.consume(parser_->put(asio::const_buffer(in_.data(), in_.size()), failed));
+      // What the parser cannot take yet stays in the buffer, so that has a limit too.
+      if (failed == http::error::need_more && in_.size() > limits().header_bytes) failed = http::error::header_limit;
+      if (failed && failed != http::error::need_more) {
+        co_await reject(status_for(failed, request_));
+        co_return false;
+      }
+      if (parser_->is_header_done() && !headers_checked_) {
+        bool acceptable = co_await accept_headers();
+        if (!acceptable) co_return false;
+        started = Clock::now();
+      }
+      if (parser_->is_done()) co_return true;
+    }
+    if (headers_checked_) {
+      auto earned = std::chrono::milliseconds(request_.body_received * 1000 /
+                                              std::max<std::size_t>(1, limits().body_bytes_per_second));
+      until = started + limits().body_grace + earned;
+    }
+    auto received = co_await receive(until);
+    if (received) continue;
+    if (received.error().code == Errc::timeout && !silent) co_await reject(408);
+    co_return false;
+  }
+}
+
+Task<bool> HttpConnection::accept_headers() {
+  headers_checked_ = true;
+  keep_alive_ = parser_->keep_alive() && !server_->draining.load(std::memory_order_relaxed);
+  // RFC 9112 section 3.2: without exactly one Host an HTTP/1.1 request is bad.
+  unsigned hosts = 0;
+  for (std::size_t i = 0; i < request_.fields.size(); ++i) {
+    if (equal_ignoring_ascii_case(request_.fields[i].name, "host")) ++hosts;
+  }
+  if (hosts > 1 || (hosts == 0 && request_.version >= 11)) {
+    co_await reject(400);
+    co_return false;
+  }
+  if (!parser_->is_done() && request_.version >= 11 && request_.fields.contains("expect")) {
+    if (!request_.fields.has_token("expect", "100-continue")) {
+      co_await reject(417);
+      co_return false;
+    }
+    out_.assign("HTTP/1.1 100 Continue\r\n\r\n");
+    auto sent = co_await send({});
+    if (!sent) co_return false;
+  }
+  co_return true;
+}
+
+Task<> HttpConnection::reject(unsigned status) {
+  server_->rejected.add();
+  keep_alive_ = false;
+  request_.method.clear();
+  HttpHeaders none;
+  auto text = http_reason(status);
+  auto sent = co_await respond(status, none, as_view(text));
+  if (!sent) co_return;
+  // Closing with unread bytes would reset the connection and may destroy the
+  // answer on its way: read and drop for a while.
+  stream_->shutdown();
+  auto until = Clock::now() + std::chrono::seconds(2);
+  for (std::size_t dropped = 0; dropped < 4 * 1024 * 1024;) {
+    in_.consume(in_.size());
+    auto received = co_await receive(until);
+    if (!received) co_return;
+    dropped += in_.size();
+  }
+}
+
+Task<> HttpConnection::answer() {
+  auto started = Clock::now();
+  server_->requests.add();
+  answering_ = true;
+  HttpExchange exchange(*this);
+  co_await call_handler(exchange);
+  answering_ = false;
+  if (!begun_ && !gone_ && !failed_) {
+    HttpHeaders none;
+    co_await respond(500, none, {});
+  }
+  if (closed_used_) co_await end_watch();
+  if (!finished_ || gone_) keep_alive_ = false;
+  server_->latency.record(Clock::now() - started);
+}
+
+Task<> HttpConnection::call_handler(HttpExchange& exchange) {
+  try {
+    co_await server_->handler(exchange);
+  } catch (const std::exception& e) {
+    log::error("{}: handling {} {} failed: {}", server_->options.name, request_.method, request_.target, e.what());
+  }
+}
+
+void HttpConnection::mark_gone() {
+  if (gone_) return;
+  gone_ = true;
+  closed_.set();
+  if (auto callback = std::exchange(on_closed_, nullptr)) callback();
+}
+
+void HttpConnection::start_watch() {
+  if (watching_ || gone_ || !answering_) return;
+  watching_ = true;
+  watch_ended_.reset();
+  spawn(executor_, watch(shared_from_this()));
+}
+
+// While the handler works, a readable connection means the next request (kept for
+// later) or the client's end.
+Task<> HttpConnection::watch(std::shared_ptr<HttpConnection> self) {
+  while (self->answering_ && self->in_.size() < self->limits().pipelined_bytes) {
+    auto received = co_await self->receive(Clock::time_point::max());
+    if (received) continue;
+    if (self->answering_) self->mark_gone();
+    break;
+  }
+  self->watching_ = false;
+  self->watch_ended_.set();
+}
+
+Task<> HttpConnection::end_watch() {
+  closed_used_ = false;
+  on_closed_ = nullptr;
+  if (watching_) {
+    stream_->cancel();
+    co_await watch_ended_.wait_for(std::chrono::seconds(5));
+  }
+  if (!gone_) closed_ = Event();
+}
+
+void HttpConnection::put_head(unsigned status, const HttpHeaders& headers, std::optional<std::size_t> length) {
+  begun_ = true;
+  fmt::format_to(std::back_inserter(out_), "HTTP/1.1 {} {}\r\n", status, http_reason(status));
+  out_.append(date_line());
+  out_.append(headers.wire());
+  if (length && status != 204 && status != 304) {
+    fmt::format_to(std::back_inserter(out_), "Content-Length: {}\r\n", *length);
+  } else if (chunked_) {
+    out_.append("Transfer-Encoding: chunked\r\n");
+  }
+  if (!keep_alive_) {
+    out_.append("Connection: close\r\n");
+  } else if (request_.version < 11) {
+    out_.append("Connection: keep-alive\r\n");
+  }
+  out_.append("\r\n");
+}
+
+Task<Status> HttpConnection::send(View second) {
+  Executor here = co_await asio::this_coro::executor;
+  if (here != executor_) {
+    Task<Status> there = send(second);
+    auto sent = co_await on(executor_, std::move(there));
+    co_return sent;
+  }
+  if (failed_) co_return error(Errc::cancelled, "the client has gone away");
+  // Each piece has the whole limit: a slow client that makes progress is fine.
+  constexpr std::size_t piece = 256 * 1024;
+  View first = as_view(out_);
+  Status sent;
+  do {
+    auto now = second.first(std::min(piece, second.size()));
+    second = second.subspan(now.size());
+    sent = co_await stream_->write(first, now, limits().write_limit);
+    first = {};
+  } while (sent && !second.empty());
+  out_.clear();
+  if (!sent) {
+    failed_ = true;
+    keep_alive_ = false;
+    mark_gone();
+  }
+  co_return sent;
+}
+
+Task<Status> HttpConnection::respond(unsigned status, const HttpHeaders& headers, View body) {
+  if (begun_) {
+    return [](HttpConnection*) -> Task<Status> { co_return error(Errc::conflict, "answered already"); }(this);
+  }
+  put_head(status, headers, body.size());
+  finished_ = true;
+  if (request_.method == "HEAD" || status == 204 || status == 304) body = {};
+  return send(body);
+}
+
+void HttpConnection::queue(View chunk) {
+  // An empty chunk would be the end mark.
+  if (chunk.empty() || request_.method == "HEAD" || finished_) return;
+  if (chunked_) fmt::format_to(std::back_inserter(out_), "{:x}\r\n", chunk.size());
+  out_.append(as_text(chunk));
+  if (chunked_) out_.append("\r\n");
+}
+
+void HttpConnection::queue_end() {
+  if (finished_) return;
+  finished_ = true;
+  if (chunked_ && request_.method != "HEAD") out_.append("0\r\n\r\n");
+}
+
+std::string_view HttpExchange::method() const { return connection_->request_.method; }
+std::string_view HttpExchange::target() const { return connection_->request_.target; }
+std::string_view HttpExchange::path() const { return target().substr(0, target().find('?')); }
+std::string_view HttpExchange::query() const {
+  auto question = target().find('?');
+  return question == std::string_view::npos ? std::string_view() : target().substr(question + 1);
+}
+std::string_view HttpExchange::header(std::string_view name) const { return connection_->request_.fields.get(name); }
+const HttpFields& HttpExchange::fields() const { return connection_->request_.fields; }
+View HttpExchange::body() const { return connection_->request_.body; }
+const PeerAddress& HttpExchange::peer() const { return connection_->stream_->peer(); }
+const Stream& HttpExchange::stream() const { return *connection_->stream_; }
+std::uint64_t HttpExchange::connection_id() const { return connection_->id_; }
+Executor HttpExchange::executor() const { return connection_->executor_; }
+bool HttpExchange::answered() const { return connection_->begun_; }
+
+Task<Status> HttpExchange::respond(unsigned status, const HttpHeaders& headers, View body) {
+  return connection_->respond(status, headers, body);
+}
+
+void HttpExchange::begin_chunked(unsigned status, const HttpHeaders& headers) {
+  auto& c = *connection_;
+  if (c.begun_) return;
+  c.chunked_ = c.request_.version >= 11;
+  // HTTP/1.0 has no chunks: the end of the connection is the end of the body.
+  if (!c.chunked_) c.keep_alive_ = false;
+  c.put_head(status, headers, {});
+}
+
+void HttpExchange::queue(View chunk) { connection_->queue(chunk); }
+Task<Status> HttpExchange::flush() { return connection_->send({}); }
+Task<Status> HttpExchange::write_chunk(View chunk) {
+  connection_->queue(chunk);
+  return connection_->send({});
+}
+Task<Status> HttpExchange::finish() {
+  connection_->queue_end();
+  return connection_->send({});
+}
+
+Event HttpExchange::closed() {
+  auto& c = *connection_;
+  c.closed_used_ = true;
+  asio::dispatch(c.executor_, [self = c.shared_from_this()] { self->start_watch(); });
+  return c.closed_;
+}
+
+void HttpExchange::on_closed(std::function<void()> callback) {
+  auto& c = *connection_;
+  c.closed_used_ = true;
+  asio::dispatch(c.executor_, [self = c.shared_from_this(), callback = std::move(callback)]() mutable {
+    if (self->gone_) {
+      callback();
+      return;
+    }
+    if (!self->answering_) return;
+    self->on_closed_ = std::move(callback);
+    self->start_watch();
+  });
+}
+
+void HttpExchange::close_after() { connection_->keep_alive_ = false; }
+
+}  // namespace mapigate::io
