@@ -17,6 +17,12 @@ PropertyType row_type(mapi::PropertyTag column) {
   return (number(type) & mapi::multivalue_instance_flag) != 0 ? mapi::element_type(type) : type;
 }
 
+bool has_value_byte(PropertyType type) {
+  return type == PropertyType::PtypString || type == PropertyType::PtypString8 || type == PropertyType::PtypBinary ||
+         mapi::is_multivalue(type);
+}
+
+enum : std::uint8_t { has_no_value = 0x00, has_value = 0xFF };
 enum : std::uint8_t { flag_present = 0x00, flag_absent = 0x01, flag_error = 0x0A };
 
 }  // namespace
@@ -64,6 +70,8 @@ std::span<const T> read_elements(FieldReader& reader, std::size_t minimum, Read 
 
 Value FieldReader::read_value(PropertyType type) {
   Value out{type, {}};
+  const bool address_book = width_ == CountWidth::address_book;
+  if (address_book && has_value_byte(type) && cursor_.scalar<std::uint8_t>() == has_no_value) return out;
   const auto utf16 = [this] {
     Utf16 text;
     sz(cursor_.field(), text);
@@ -82,6 +90,13 @@ Value FieldReader::read_value(PropertyType type) {
   const auto blob = [this] {
     const std::size_t size = width_ == CountWidth::narrow ? cursor_.scalar<std::uint16_t>() : cursor_.scalar<std::uint32_t>();
     return cursor_.bytes(size);
+  };
+  // An element without value reads as an empty one.
+  const auto element = [&](const auto& read) {
+    return [this, address_book, &read]() -> decltype(read()) {
+      if (address_book && cursor_.scalar<std::uint8_t>() == has_no_value) return {};
+      return read();
+    };
   };
   const auto currency = [this] { return mapi::Currency{cursor_.scalar<std::int64_t>()}; };
   const auto time = [this] { return FileTime{cursor_.scalar<std::uint64_t>()}; };
@@ -119,7 +134,7 @@ Value FieldReader::read_value(PropertyType type) {
     }
     case PropertyType::PtypRuleAction: {
       // [MS-OXORULE] 2.2.5: blocks with their own lengths; counts are as wide as those of binaries.
-      const auto wide = width_ == CountWidth::wide;
+      const auto wide = width_ != CountWidth::narrow;
       const auto count = [&]() -> std::size_t { return wide ? cursor_.scalar<std::uint32_t>() : cursor_.scalar<std::uint16_t>(); };
       const auto blocks = count();
       if (!cursor_.can_hold(blocks, wide ? 13 : 11)) break;
@@ -153,11 +168,11 @@ Value FieldReader::read_value(PropertyType type) {
     case PropertyType::PtypMultipleInteger64:
       out.data = read_elements<std::int64_t>(*this, 8, [this] { return cursor_.scalar<std::int64_t>(); });
       break;
-    case PropertyType::PtypMultipleString8: out.data = read_elements<mapi::String8>(*this, 1, string8); break;
-    case PropertyType::PtypMultipleString: out.data = read_elements<Utf16>(*this, 2, utf16); break;
+    case PropertyType::PtypMultipleString8: out.data = read_elements<mapi::String8>(*this, 1, element(string8)); break;
+    case PropertyType::PtypMultipleString: out.data = read_elements<Utf16>(*this, address_book ? 1 : 2, element(utf16)); break;
     case PropertyType::PtypMultipleTime: out.data = read_elements<FileTime>(*this, 8, time); break;
     case PropertyType::PtypMultipleGuid: out.data = read_elements<mapi::Guid>(*this, 16, guid); break;
-    case PropertyType::PtypMultipleBinary: out.data = read_elements<View>(*this, 2, blob); break;
+    case PropertyType::PtypMultipleBinary: out.data = read_elements<View>(*this, address_book ? 1 : 2, element(blob)); break;
     default: cursor_.fail("unknown property type"); break;
   }
   return out;
@@ -198,7 +213,7 @@ void FieldReader::read_restriction(Restriction& out, unsigned depth) {
     }
     out.children = nodes;
   };
-  const auto wide = width_ == CountWidth::wide;
+  const auto wide = width_ != CountWidth::narrow;
   out.type = cursor_.scalar<RestrictType>();
   switch (out.type) {
     case RestrictType::AndRestriction:
@@ -302,7 +317,15 @@ void FieldWriter::value(const char* name, const Value& value, PropertyType type)
   }
   check(value.type == type, name);
   if (!ok()) return;
-  const auto wide = width_ == CountWidth::wide;
+  const auto presence = [&](std::uint8_t byte) {
+    if (width_ == CountWidth::address_book) output_.scalar(byte);
+  };
+  if (width_ == CountWidth::address_book && has_value_byte(type)) {
+    const bool present = !std::holds_alternative<std::monostate>(value.data);
+    presence(present ? has_value : has_no_value);
+    if (!present) return;
+  }
+  const auto wide = width_ != CountWidth::narrow;
   const auto blob = [&](View bytes) {
     if (wide) binary<std::uint32_t>(name, bytes);
     else binary<std::uint16_t>(name, bytes);
@@ -320,7 +343,13 @@ void FieldWriter::value(const char* name, const Value& value, PropertyType type)
       [&]<class T>(const T& x) {
         if constexpr (requires { typename T::element_type; } && !std::is_same_v<T, View>) {
           count<std::uint32_t>(name, x.size());
-          for (const auto& element : x) one(element);
+          for (const auto& element : x) {
+            using Element = typename T::value_type;
+            if constexpr (std::is_same_v<Element, mapi::String8> || std::is_same_v<Element, Utf16> ||
+                          std::is_same_v<Element, View>)
+              presence(has_value);
+            one(element);
+          }
         } else if constexpr (std::is_same_v<T, const Restriction*>) {
           restriction(name, x);
         } else if constexpr (std::is_same_v<T, const mapi::RuleActions*>) {
@@ -364,7 +393,7 @@ void FieldWriter::write_restriction(const Restriction& r, unsigned depth) {
   switch (r.type) {
     case RestrictType::AndRestriction:
     case RestrictType::OrRestriction:
-      if (width_ == CountWidth::wide) count<std::uint32_t>("RestrictCount", r.children.size());
+      if (width_ != CountWidth::narrow) count<std::uint32_t>("RestrictCount", r.children.size());
       else count<std::uint16_t>("RestrictCount", r.children.size());
       children();
       break;

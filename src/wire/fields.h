@@ -25,7 +25,11 @@
 //   v.counted<Count>(name, span) an element count of type Count, then the elements
 //   v.value(name, value, type)  a property value of a type known from elsewhere
 //   v.tagged(name, value)       a tag and its value
-//   v.restriction(name, r)      a restriction tree (pointer; see optional_restriction)
+//   v.restriction(name, r)      a restriction tree (pointer, never null; see sized)
+//   v.count<Count>(name, n)     a count that stands apart from its list; returns what list() is to be given:
+//                               `v.list("Servers", s.Servers, n)`
+//   v.sized<Size>(name, f)      a size in bytes, then what f(v) visits, which must fill it
+//   v.list_in(name, span, count, context)  a list whose elements take a context
 //   v.row(name, row, columns)   a PropertyRow; v.rows(...) `count` of them
 //   v.check(condition, why)     a rule between fields; reading fails when it does not hold
 #pragma once
@@ -42,7 +46,10 @@ namespace mapigate::wire {
 
 // How wide byte counts of PtypBinary values are: 16 bits in ROP buffers, 32 bits
 // in MAPI/HTTP address-book bodies and extended rules ([MS-OXCDATA] 2.11.1.1).
-enum class CountWidth : std::uint8_t { narrow = 2, wide = 4 };
+// `address_book` is `wide` with a HasValue byte before strings, binaries and
+// multiple values, and before each string or binary of those ([MS-OXCMAPIHTTP]
+// 2.2.1.1); a value whose HasValue is zero keeps its type and has no data.
+enum class CountWidth : std::uint8_t { narrow = 2, wide = 4, address_book = 5 };
 
 // One row of a table ([MS-OXCDATA] 2.8). `values` has an entry per column. In a
 // flagged row (Flag 1) a column without value has type PtypUnspecified, one with
@@ -102,6 +109,34 @@ class FieldReader {
   void counted(const char* name, std::span<const T>& span) {
     cursor_.set_field(name);
     list(name, span, cursor_.scalar<Count>());
+  }
+  template <class T, class Context>
+  void list_in(const char* name, std::span<const T>& span, std::size_t count, const Context& context) {
+    cursor_.set_field(name);
+    span = {};
+    if (!cursor_.can_hold(count, minimum_size<T>())) return;
+    auto elements = arena_.make_span<T>(count);
+    for (auto& element : elements) {
+      T::fields(element, *this, context);
+      if (!cursor_.ok()) return;
+    }
+    span = elements;
+  }
+  template <std::unsigned_integral Count>
+  std::size_t count(const char* name, std::size_t) {
+    cursor_.set_field(name);
+    return cursor_.scalar<Count>();
+  }
+  template <std::unsigned_integral Size, class Visit>
+  void sized(const char* name, Visit visit) {
+    cursor_.set_field(name);
+    const auto* end = cursor_.narrow(cursor_.scalar<Size>());
+    visit(*this);
+    if (cursor_.left() != 0) {
+      cursor_.set_field(name);
+      cursor_.fail("is larger than what it holds");
+    }
+    cursor_.widen(end);
   }
   void value(const char* name, mapi::Value& value, mapi::PropertyType type);
   void tagged(const char* name, mapi::TaggedValue& value) {
@@ -190,6 +225,26 @@ class FieldWriter {
     count<Count>(name, span.size());
     list(name, span, span.size());
   }
+  template <class T, class Context>
+  void list_in(const char* name, std::span<const T> span, std::size_t count, const Context& context) {
+    check(span.size() == count, name);
+    for (const auto& element : span) T::fields(element, *this, context);
+  }
+  template <std::unsigned_integral Count>
+  std::size_t count(const char* name, std::size_t n) {
+    check(n <= std::numeric_limits<Count>::max(), name);
+    output_.scalar(static_cast<Count>(n));
+    return n;
+  }
+  template <std::unsigned_integral Size, class Visit>
+  void sized(const char* name, Visit visit) {
+    const auto at = output_.size();
+    output_.scalar(Size{});
+    visit(*this);
+    const auto size = output_.size() - at - sizeof(Size);
+    check(size <= std::numeric_limits<Size>::max(), name);
+    output_.patch(at, static_cast<Size>(size));
+  }
   void value(const char* name, const mapi::Value& value, mapi::PropertyType type);
   void tagged(const char* name, const mapi::TaggedValue& value) {
     (*this)(name, value.tag);
@@ -212,11 +267,6 @@ class FieldWriter {
   CountWidth width() const { return width_; }
 
  private:
-  template <class Count>
-  void count(const char* name, std::size_t n) {
-    check(n <= std::numeric_limits<Count>::max(), name);
-    output_.scalar(static_cast<Count>(n));
-  }
   void write_restriction(const mapi::Restriction& restriction, unsigned depth);
 
   Output& output_;
