@@ -1,0 +1,111 @@
+"""One Dovecot, one gateway before it, one relay before the gateway: shared by all tests of a run.
+
+Tests that break a server make their own with `make_dovecot` and `make_gateway`.
+"""
+import contextlib
+
+import pytest
+
+from harness import mailgen
+from harness.certificates import Certificates
+from harness.dovecot import Dovecot
+from harness.mapigate import Mapigate
+from harness.mapihttp import Session
+from harness.processes import private_dir
+
+ALICE, BOB, PASSWORD = "alice@example.test", "bob@example.test", "secret"
+NESTED = "Projekte/Übung & Co"
+
+
+@pytest.fixture(scope="session")
+def certificates():
+    return Certificates(private_dir("tls"))
+
+
+class Mailbox:
+    """What alice's mailbox holds, folder by folder, in order of arrival; tests must leave it as it is."""
+
+    def __init__(self):
+        self.folders = {
+            "INBOX": [mailgen.message(number, large=False) for number in range(80)],
+            "Sent": [mailgen.message(number, large=False) for number in range(100, 110)],
+            NESTED: [mailgen.message(number, large=False) for number in range(200, 205)],
+        }
+        self.broken = mailgen.broken()
+
+    def seed(self, server):
+        for folder, messages in self.folders.items():
+            server.seed(ALICE, folder, [message.seed() for message in messages])
+        server.seed(ALICE, "Broken", [(data, None, mailgen.FIRST_DATE) for _, data in self.broken])
+
+
+@pytest.fixture(scope="session")
+def mailbox():
+    return Mailbox()
+
+
+@pytest.fixture(scope="session")
+def dovecot(certificates, mailbox):
+    with Dovecot(certificates, users=(ALICE, BOB, "carol@example.test", "dave@example.test")) as server:
+        mailbox.seed(server)
+        yield server
+
+
+@pytest.fixture(scope="session")
+def gateway(certificates, dovecot):
+    with Mapigate.gateway(certificates, dovecot.tls_port, name="gateway") as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def relay(certificates, gateway):
+    with Mapigate.relay(certificates, gateway.https_port) as server:
+        yield server
+
+
+@pytest.fixture(scope="session", params=["gateway", "relay"])
+def endpoint(request):
+    """The gateway, then the relay before it: a client must not see the difference."""
+    return request.getfixturevalue(request.param)
+
+
+@pytest.fixture
+def open_session(certificates):
+    """open_session(server, user=ALICE): a logged-on Session, closed with the test."""
+    with contextlib.ExitStack() as stack:
+        def open_one(server, user=ALICE, password=PASSWORD, **keywords):
+            return stack.enter_context(
+                Session.logged_on(server.https_port, certificates.ca, user, password, **keywords))
+        yield open_one
+
+
+@pytest.fixture
+def session(gateway, open_session):
+    return open_session(gateway)
+
+
+@pytest.fixture
+def make_dovecot(certificates):
+    with contextlib.ExitStack() as stack:
+        def make(**keywords):
+            return stack.enter_context(Dovecot(certificates, **keywords))
+        yield make
+
+
+@pytest.fixture
+def make_gateway(certificates):
+    with contextlib.ExitStack() as stack:
+        def make(imap_port, **keywords):
+            return stack.enter_context(Mapigate.gateway(certificates, imap_port, **keywords))
+        yield make
+
+
+@pytest.fixture(autouse=True)
+def servers_are_well(request):
+    """After each test the shared daemons it used still run and have reported nothing."""
+    yield
+    for name in ("gateway", "relay", "endpoint"):
+        if name in request.fixturenames:
+            server = request.getfixturevalue(name)
+            assert server.alive(), f"{server.name} died:\n{server.log()[-4000:]}"
+            server.check_log()
