@@ -1,0 +1,177 @@
+"""Starts and stops the demo's servers. They outlive this program; build/demo/state.json says what runs."""
+import contextlib
+import json
+import os
+import pathlib
+import shutil
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness import mailgen  # noqa: E402
+from harness.certificates import Certificates  # noqa: E402
+from harness.dovecot import Dovecot  # noqa: E402
+from harness.mapigate import Mapigate  # noqa: E402
+from harness.processes import TOP, HarnessError, end_group, free_port, group_members, is_listening  # noqa: E402
+
+FOLDER = TOP / "build" / "demo"
+STATE = FOLDER / "state.json"
+ENV = FOLDER / "env"
+DOMAIN = "example.test"
+USER1, USER2, PASSWORD = f"alice@{DOMAIN}", f"bob@{DOMAIN}", "secret"
+PROGRAM = TOP / "build" / "release" / "src" / "daemon" / "mapigate"
+# Raise when the sample mail changes: the next `up` then seeds afresh.
+MAIL_VERSION = "1"
+LAYOUT = [("INBOX", 0, 2400), ("Sent", 3000, 200), ("Archive", 4000, 400), ("Projekte/Übung & Co", 5000, 60),
+          ("Projekte/日本", 5200, 20), ("Lists/announce", 6000, 300)]
+
+
+def load():
+    with contextlib.suppress(OSError, ValueError):
+        return json.loads(STATE.read_text())
+    return {}
+
+
+def save(state):
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    STATE.write_text(json.dumps(state, indent=1))
+
+
+def started_at(pid):
+    """The start time the kernel gives a process: with the id it names one process for good."""
+    with contextlib.suppress(OSError, IndexError):
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]
+    return None
+
+
+def reachable_by_all(path):
+    """Whether a server that dropped its privileges can get there."""
+    return all(parent.stat().st_mode & 0o001 for parent in [path, *path.parents])
+
+
+def backend_folder(state):
+    """Dovecot's folder: build/demo/dovecot, or one under /tmp where that path is too long or closed to others."""
+    known = state.get("backend")
+    if known and pathlib.Path(known).is_dir():
+        return pathlib.Path(known)
+    folder = FOLDER / "dovecot"
+    if len(str(folder)) > 60 or (os.geteuid() == 0 and not reachable_by_all(FOLDER)):
+        folder = pathlib.Path(tempfile.mkdtemp(prefix="mg-demo-", dir="/tmp"))
+    folder.mkdir(exist_ok=True)
+    folder.chmod(0o711)
+    return folder
+
+
+def ports(state):
+    """The ports of the last time if they are free, else new ones."""
+    names = ("IMAP_PORT", "IMAPS_PORT", "HTTPS_PORT", "METRICS_PORT", "RELAY_HTTPS_PORT", "RELAY_METRICS_PORT")
+    old = state.get("ports", {})
+    return {name: old[name] if name in old and not is_listening(old[name]) else free_port() for name in names}
+
+
+def seed(dovecot, state, started):
+    if state.get("mail") == MAIL_VERSION:
+        print(f"  mail is there from the last time: {dovecot.count(USER1)} messages in the inbox")
+        return
+    total = 0
+
+    def show(folder, count):
+        print(f"  {folder}: {count} messages ({time.monotonic() - started:.0f} s)", flush=True)
+
+    for folder, first, count in LAYOUT:
+        dovecot.seed(USER1, folder, (message.seed() for message in mailgen.messages(count, first)))
+        total += count
+        show(folder, count)
+    for folder, messages in (("Broken", [data for _, data in mailgen.broken()]),
+                             ("Corpora", [data for _, data in mailgen.corpus_messages()])):
+        if messages:
+            dovecot.seed(USER1, folder, messages)
+            total += len(messages)
+            show(folder, len(messages))
+        else:
+            print(f"  {folder}: skipped, no corpora here (MAPIGATE_CORPORA names their folder)")
+    dovecot.seed(USER2, "INBOX", (message.seed() for message in mailgen.messages(50, 9000)))
+    state["mail"] = MAIL_VERSION
+    save(state)
+    print(f"  {total + 50} messages in all")
+
+
+def up():
+    down(quiet=True)
+    started = time.monotonic()
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    state = load()
+    state["ports"] = chosen = ports(state)
+    folder = backend_folder(state)
+    state["backend"] = str(folder)
+    if state.get("mail") != MAIL_VERSION:
+        shutil.rmtree(folder / "home", ignore_errors=True)
+        shutil.rmtree(FOLDER / "gateway", ignore_errors=True)
+    certificates = Certificates(folder / "tls", DOMAIN)
+    shutil.copy(certificates.ca, FOLDER / "ca.pem")
+    state["running"] = []
+
+    def remember(name, daemon):
+        state["running"].append({"name": name, "pid": daemon.pid, "started": started_at(daemon.pid)})
+        save(state)
+
+    print(f"Dovecot in {folder}")
+    dovecot = Dovecot(certificates, [USER1, USER2], PASSWORD, folder, chosen["IMAP_PORT"], chosen["IMAPS_PORT"],
+                      detached=True)
+    dovecot.start()
+    remember("dovecot", dovecot.daemon)
+    seed(dovecot, state, started)
+    print("mapigate: the gateway, and a relay before it")
+    gateway = Mapigate.gateway(certificates, chosen["IMAPS_PORT"], folder=FOLDER / "gateway", program=PROGRAM,
+                               https_port=chosen["HTTPS_PORT"], metrics_port=chosen["METRICS_PORT"], name="gateway",
+                               detached=True)
+    gateway.start()
+    remember("gateway", gateway.daemon)
+    relay = Mapigate.relay(certificates, chosen["HTTPS_PORT"], folder=FOLDER / "relay", program=PROGRAM,
+                           https_port=chosen["RELAY_HTTPS_PORT"], metrics_port=chosen["RELAY_METRICS_PORT"],
+                           detached=True)
+    relay.start()
+    remember("relay", relay.daemon)
+    values = {**chosen, "CA_FILE": FOLDER / "ca.pem", "DOMAIN": DOMAIN, "USER1": USER1, "USER2": USER2,
+              "PASSWORD": PASSWORD, "MAPIGATE": PROGRAM}
+    ENV.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
+    print(f"up in {time.monotonic() - started:.0f} s; ports, users and CA file are in {ENV.relative_to(TOP)}")
+    print(f"  try: MAPIGATE_PASSWORD={PASSWORD} {PROGRAM.relative_to(TOP)} client --user {USER1} "
+          f"--server {gateway.url()} --ca-file build/demo/ca.pem folders")
+
+
+def down(quiet=False):
+    state = load()
+    hard = []
+    for entry in reversed(state.get("running", [])):
+        pid = entry["pid"]
+        if started_at(pid) != entry["started"] and not (started_at(pid) is None and group_members(pid)):
+            continue
+        if not end_group(pid, 20.0):
+            hard.append(entry["name"])
+        elif not quiet:
+            print(f"{entry['name']} stopped")
+    if state:
+        state["running"] = []
+        save(state)
+    ENV.unlink(missing_ok=True)
+    if hard:
+        raise HarnessError(f"{', '.join(hard)} did not stop on TERM and was killed")
+
+
+def main():
+    actions = {"up": up, "down": down}
+    if len(sys.argv) != 2 or sys.argv[1] not in actions:
+        sys.exit("usage: servers.py up|down")
+    try:
+        actions[sys.argv[1]]()
+    except HarnessError as error:
+        if sys.argv[1] == "up":
+            with contextlib.suppress(HarnessError):
+                down(quiet=True)
+        sys.exit(f"demo: {error}")
+
+
+main()

@@ -1,0 +1,216 @@
+"""The tour: what `mapigate client` shows through the gateway and the relay, against what an ordinary IMAP client
+sees. One line a finding; status 0 only if all agree."""
+import base64
+import email
+import email.policy
+import hashlib
+import imaplib
+import json
+import os
+import pathlib
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+from harness import mailgen  # noqa: E402
+from harness.dovecot import modified_utf7  # noqa: E402
+from harness.processes import TOP  # noqa: E402
+
+# Where IMAP keeps what MAPI calls otherwise
+NAMES = {"INBOX": "Inbox", "Sent": "Sent Items", "Trash": "Deleted Items", "Junk": "Junk Email"}
+
+
+class Tour:
+    def __init__(self, values):
+        self.values = values
+        self.good = self.bad = 0
+
+    def finding(self, ok, text):
+        print(f"  {'✓' if ok else '✗'} {text}", flush=True)
+        self.good += bool(ok)
+        self.bad += not ok
+
+    def client(self, port, *arguments):
+        """Decoded --json output of `mapigate client`, or None; its failure is a finding."""
+        command = [self.values["MAPIGATE"], "client", "--json", "--user", self.values["USER1"], "--server",
+                   f"https://127.0.0.1:{self.values[port]}", "--ca-file", self.values["CA_FILE"], *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=180,
+                                  env={**os.environ, "MAPIGATE_PASSWORD": self.values["PASSWORD"]})
+        except subprocess.TimeoutExpired:
+            self.finding(False, f"client {' '.join(arguments)}: no answer in 180 s")
+            return None
+        if done.returncode:
+            self.finding(False, f"client {' '.join(arguments)}: status {done.returncode}: {done.stderr.strip()[-300:]}")
+            return None
+        try:
+            return json.loads(done.stdout)
+        except ValueError as error:
+            self.finding(False, f"client {' '.join(arguments)}: its output is not JSON: {error}")
+            return None
+
+
+def from_modified_utf7(name):
+    def decode(match):
+        text = match.group(1).replace(",", "/")
+        return base64.b64decode(text + "=" * (-len(text) % 4)).decode("utf-16-be") if text else "&"
+    return re.sub(r"&([^-]*)-", decode, name)
+
+
+class Imap:
+    """The same mailbox by plain IMAP over TLS."""
+
+    def __init__(self, values):
+        context = ssl.create_default_context(cafile=values["CA_FILE"])
+        self.link = imaplib.IMAP4_SSL("127.0.0.1", int(values["IMAPS_PORT"]), ssl_context=context)
+        self.link.login(values["USER1"], values["PASSWORD"])
+
+    def folders(self):
+        """{IMAP path: message count} of what can be selected."""
+        counts = {}
+        for line in self.link.list()[1]:
+            flags, quoted, atom = re.match(rb'\((.*?)\) "." (?:"(.*)"|(\S+))$', line).groups()
+            name = quoted or atom
+            if b"\\Noselect" in flags or b"\\NonExistent" in flags:
+                continue
+            status = self.link.status(b'"' + name + b'"', "(MESSAGES)")[1][0]
+            counts[from_modified_utf7(name.decode())] = int(re.search(rb"MESSAGES (\d+)", status).group(1))
+        return counts
+
+    def select(self, path):
+        self.link.select('"' + modified_utf7(path) + '"', readonly=True)
+
+    def message(self, number):
+        return self.link.fetch(str(number), "(BODY.PEEK[])")[1][0][1]
+
+
+def mapi_path(path):
+    first, slash, rest = path.partition("/")
+    return NAMES.get(first, first) + slash + rest
+
+
+def field(entry, *names):
+    """The first of the names the client's JSON uses."""
+    for name in names:
+        if name in entry:
+            return entry[name]
+    return None
+
+
+def normal(text):
+    return re.sub(r"\s+", " ", text or "").strip()
+
+
+def look_at_folders(tour, imap, port):
+    shown = tour.client(port, "folders")
+    if shown is None:
+        return
+    entries = shown["folders"] if isinstance(shown, dict) else shown
+    counts = {field(entry, "path", "name").lstrip("/"): field(entry, "total", "count", "messages") for entry in entries}
+    expected = {mapi_path(path): count for path, count in imap.folders().items()}
+    missing = sorted(set(expected) - set(counts))
+    tour.finding(not missing, f"{len(expected)} IMAP folders are there" + (f", but not {missing}" if missing else ""))
+    wrong = [f"{path}: {counts[path]} for {count}" for path, count in expected.items()
+             if path in counts and counts[path] != count]
+    tour.finding(not wrong, f"message counts agree ({sum(expected.values())} messages)"
+                 + (f", but not {wrong}" if wrong else ""))
+
+
+def look_at_subjects(tour, port, folder, expected):
+    shown = tour.client(port, "ls", mapi_path(folder))
+    if shown is None:
+        return {}
+    entries = shown["messages"] if isinstance(shown, dict) else shown
+    subjects = [normal(field(entry, "subject")) for entry in entries]
+    wanted = [normal(message.subject) for message in expected]
+    different = sorted(set(wanted) ^ set(subjects))
+    tour.finding(sorted(subjects) == sorted(wanted), f"{folder}: {len(subjects)} subjects agree"
+                 + (f", but not {different[:3]}" if different else ""))
+    return {normal(field(entry, "subject")): str(field(entry, "id", "mid", "message")) for entry in entries}
+
+
+def look_at_messages(tour, imap, port, folder, expected, ids, count=12):
+    imap.select(folder)
+    bodies = attached = 0
+    wrong = []
+    sample = [(number, message) for number, message in enumerate(expected, 1)
+              if message.kind in ("plain", "alternative", "mixed")][:count]
+    for number, message in sample:
+        identifier = ids.get(normal(message.subject))
+        shown = tour.client(port, "show", identifier) if identifier else None
+        if shown is None:
+            wrong.append(f"{message.subject}: not shown")
+            continue
+        seen = email.message_from_bytes(imap.message(number), policy=email.policy.default)
+        plain = seen.get_body(("plain",))
+        bodies += 1
+        if normal(field(shown, "text", "body")) != normal(plain.get_content() if plain else ""):
+            wrong.append(f"{message.subject}: body text differs")
+        if message.attachments:
+            with tempfile.TemporaryDirectory() as target:
+                tour.client(port, "attachments", identifier, "--save", target)
+                saved = sorted(hashlib.sha256(path.read_bytes()).hexdigest()
+                               for path in pathlib.Path(target).rglob("*") if path.is_file())
+            wanted = sorted(digest for _, digest in message.attachments)
+            attached += len(wanted)
+            if saved != wanted:
+                wrong.append(f"{message.subject}: {len(saved)} of {len(wanted)} attachments or other bytes")
+    tour.finding(not wrong and bodies, f"{folder}: {bodies} body texts and {attached} attachments agree"
+                 + (f", but not {wrong[:3]}" if wrong else ""))
+
+
+def look_for(tour, port, folder, text, expected):
+    shown = tour.client(port, "search", mapi_path(folder), text)
+    if shown is None:
+        return
+    entries = shown["messages"] if isinstance(shown, dict) else shown
+    found = sorted(normal(field(entry, "subject")) for entry in entries)
+    wanted = sorted(normal(message.subject) for message in expected if text.lower() in message.subject.lower())
+    tour.finding(set(wanted) <= set(found), f"{folder}: searching {text!r} finds {len(found)}, {len(wanted)} by subject")
+
+
+def look_at_large(tour, port, ids, expected):
+    large = next(message for message in expected if message.number % 1500 == 750)
+    identifier = ids.get(normal(large.subject))
+    if not identifier:
+        tour.finding(False, f"the large message {large.subject!r} is not listed")
+        return
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as target:
+        tour.client(port, "attachments", identifier, "--save", target)
+        saved = [path.read_bytes() for path in pathlib.Path(target).rglob("*") if path.is_file()]
+    same = [hashlib.sha256(data).hexdigest() for data in saved] == [digest for _, digest in large.attachments]
+    tour.finding(same, f"an attachment of {sum(map(len, saved)) >> 20} MB arrives whole "
+                 f"in {time.monotonic() - started:.1f} s")
+
+
+def main():
+    path = TOP / "build" / "demo" / "env"
+    if not path.exists():
+        sys.exit("tour: the demo is not up; run ./demo up")
+    values = dict(line.split("=", 1) for line in path.read_text().splitlines() if line)
+    tour = Tour(values)
+    imap = Imap(values)
+    inbox, nested = list(mailgen.messages(2400)), list(mailgen.messages(60, 5000))
+    for port, name in (("HTTPS_PORT", "the gateway (MAPI/HTTP in, IMAP out)"),
+                       ("RELAY_HTTPS_PORT", "the relay (MAPI/HTTP in, MAPI/HTTP out)")):
+        print(f"Through {name}:")
+        look_at_folders(tour, imap, port)
+        ids = look_at_subjects(tour, port, "INBOX", inbox)
+        look_at_messages(tour, imap, port, "INBOX", inbox, ids)
+        ids_nested = look_at_subjects(tour, port, "Projekte/Übung & Co", nested)
+        look_at_messages(tour, imap, port, "Projekte/Übung & Co", nested, ids_nested, 6)
+        look_for(tour, port, "INBOX", "Quarterly", inbox)
+        if ids:
+            look_at_large(tour, port, ids, inbox)
+    print(f"{tour.good} findings agree, {tour.bad} do not: "
+          + ("the mailbox is the same by MAPI and by IMAP" if not tour.bad else "see the crosses above"))
+    return 1 if tour.bad or not tour.good else 0
+
+
+sys.exit(main())
