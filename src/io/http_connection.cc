@@ -181,6 +181,12 @@ Task<bool> HttpConnection::accept_headers() {
     co_await reject(400);
     co_return false;
   }
+  // The parser itself notices only when the first byte of the body is there.
+  auto length = parser_->content_length();
+  if (length && *length > limits().body_bytes) {
+    co_await reject(413);
+    co_return false;
+  }
   if (!parser_->is_done() && request_.version >= 11 && request_.fields.contains("expect")) {
     if (!request_.fields.has_token("expect", "100-continue")) {
       co_await reject(417);

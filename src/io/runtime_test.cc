@@ -1,0 +1,166 @@
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include "io/sync.h"
+#include "io/test_run.h"
+
+namespace mapigate::io {
+namespace {
+
+using namespace std::chrono_literals;
+
+class RuntimeTest : public testing::Test {
+ protected:
+  RuntimeTest() : runtime_({.threads = 2, .workers = 2}) { runtime_.start(); }
+  Runtime runtime_;
+};
+
+Task<std::pair<std::thread::id, std::thread::id>> where_blocking_runs(Runtime* runtime) {
+  auto before = std::this_thread::get_id();
+  auto get_id = [] { return std::this_thread::get_id(); };
+  auto there = co_await run_blocking(*runtime, get_id);
+  EXPECT_EQ(std::this_thread::get_id(), before);
+  co_return std::pair(before, there);
+}
+
+TEST_F(RuntimeTest, BlockingWorkRunsElsewhereAndComesBack) {
+  auto [here, there] = run_on_loop(runtime_, where_blocking_runs(&runtime_));
+  EXPECT_NE(here, there);
+}
+
+Task<std::string> blocking_throw(Runtime* runtime) {
+  auto fail = [] { throw std::runtime_error("from a worker"); };
+  std::string caught;
+  try {
+    co_await run_blocking(*runtime, fail);
+  } catch (const std::exception& e) {
+    caught = e.what();
+  }
+  co_return caught;
+}
+
+TEST_F(RuntimeTest, WorkersExceptionsReachTheCaller) {
+  EXPECT_EQ(run_on_loop(runtime_, blocking_throw(&runtime_)), "from a worker");
+}
+
+Task<std::thread::id> thread_id() { co_return std::this_thread::get_id(); }
+
+Task<bool> hop(Runtime* runtime) {
+  auto before = std::this_thread::get_id();
+  auto first = co_await on(runtime->executor(0), thread_id());
+  auto second = co_await on(runtime->executor(1), thread_id());
+  co_return first != second && std::this_thread::get_id() == before;
+}
+
+TEST_F(RuntimeTest, OnRunsThereAndComesBack) { EXPECT_TRUE(run_on_loop(runtime_, hop(&runtime_))); }
+
+Task<> throw_something() {
+  throw std::runtime_error("expected in the log of this test");
+  co_return;
+}
+
+TEST_F(RuntimeTest, AnEscapedExceptionEndsOnlyItsTask) {
+  spawn(runtime_.executor(), throw_something());
+  run_on_loop(runtime_, sleep_for(20ms));
+}
+
+Task<bool> wait_for(Event event, Duration limit) { co_return co_await event.wait_for(limit); }
+
+TEST_F(RuntimeTest, EventWakesAcrossLoopsAndTimesOut) {
+  Event event;
+  auto started = Clock::now();
+  EXPECT_FALSE(run_on_loop(runtime_, wait_for(event, 50ms)));
+  EXPECT_GE(Clock::now() - started, 50ms);
+  std::thread setter([event]() mutable {
+    std::this_thread::sleep_for(30ms);
+    event.set();
+  });
+  EXPECT_TRUE(run_on_loop(runtime_, wait_for(event, 20s)));
+  setter.join();
+  EXPECT_TRUE(run_on_loop(runtime_, wait_for(event, 0s)));
+  event.reset();
+  EXPECT_FALSE(run_on_loop(runtime_, wait_for(event, 0s)));
+}
+
+Task<> locked_add(Mutex mutex, int* value, int times, std::atomic<int>* ended, Event all) {
+  for (int i = 0; i < times; ++i) {
+    auto lock = co_await mutex.lock(20s);
+    EXPECT_TRUE(lock.has_value());
+    int seen = *value;
+    if (i % 10 == 0) co_await sleep_for(1ms);
+    *value = seen + 1;
+  }
+  if (ended->fetch_add(1) == 3) all.set();
+}
+
+TEST_F(RuntimeTest, MutexExcludesAcrossLoops) {
+  Mutex mutex;
+  Event all;
+  int value = 0;
+  std::atomic<int> ended{0};
+  for (unsigned i = 0; i < 4; ++i) spawn(runtime_.executor(i), locked_add(mutex, &value, 100, &ended, all));
+  EXPECT_TRUE(run_on_loop(runtime_, wait_for(all, 20s)));
+  EXPECT_EQ(value, 400);
+  EXPECT_FALSE(mutex.locked());
+}
+
+Task<Errc> lock_twice(Mutex mutex) {
+  auto first = co_await mutex.lock(1s);
+  auto second = co_await mutex.lock(50ms);
+  co_return second ? Errc::internal : second.error().code;
+}
+
+TEST_F(RuntimeTest, MutexWaitEnds) {
+  Mutex mutex;
+  EXPECT_EQ(run_on_loop(runtime_, lock_twice(mutex)), Errc::timeout);
+  EXPECT_FALSE(mutex.locked());
+}
+
+Task<Result<int>> slow_answer(Duration duration) {
+  co_await sleep_for(duration);
+  co_return 7;
+}
+Task<Result<int>> with_limit(Duration work, Duration limit) {
+  Task<Result<int>> slow = slow_answer(work);
+  auto answer = co_await with_deadline(limit, std::move(slow));
+  co_return answer;
+}
+
+TEST_F(RuntimeTest, DeadlineCancelsOrPasses) {
+  auto good = run_on_loop(runtime_, with_limit(10ms, 10s));
+  ASSERT_TRUE(good);
+  EXPECT_EQ(*good, 7);
+  auto started = Clock::now();
+  auto late = run_on_loop(runtime_, with_limit(20s, 50ms));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::timeout);
+  EXPECT_LT(Clock::now() - started, 5s);
+}
+
+TEST_F(RuntimeTest, SignalsReachTheirCallback) {
+  Event got;
+  runtime_.on_signal(SIGHUP, [got]() mutable { got.set(); });
+  run_on_loop(runtime_, sleep_for(50ms));
+  ::kill(::getpid(), SIGHUP);
+  EXPECT_TRUE(run_on_loop(runtime_, wait_for(got, 10s)));
+}
+
+TEST(RuntimeEnd, UnfinishedTasksAreDestroyed) {
+  auto alive = std::make_shared<int>(1);
+  std::weak_ptr<int> weak = alive;
+  {
+    Runtime runtime({.threads = 2, .workers = 1});
+    runtime.start();
+    auto sleeper = [](std::shared_ptr<int>) -> Task<> { co_await sleep_for(1h); };
+    spawn(runtime.executor(0), on(runtime.executor(1), sleeper(std::move(alive))));
+    run_on_loop(runtime, sleep_for(20ms));
+    EXPECT_FALSE(weak.expired());
+  }
+  EXPECT_TRUE(weak.expired());
+}
+
+}  // namespace
+}  // namespace mapigate::io
