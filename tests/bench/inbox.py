@@ -1,0 +1,107 @@
+"""Opening an inbox of 20,000 messages: the gateway against a plain IMAP client of the same Dovecot.
+
+Opening is: open the folder, its contents table, sort by date, the first 50 rows; against SELECT and FETCH of 50
+envelopes. Indexing is the first logon of a user the gateway has never seen, until the table is whole; against a
+bare client that fetches the same headers of every message and throws them away."""
+import contextlib
+import socket
+import ssl
+import statistics
+import time
+
+from harness import mailgen, rops
+from harness.certificates import Certificates
+from harness.dovecot import Dovecot
+from harness.mapigate import Mapigate
+from harness.mapihttp import Session
+from harness.processes import HarnessError, private_dir
+
+from .measure import row
+
+COUNT = 20_000
+USER, PASSWORD = "alice@example.test", "secret"
+COLUMNS = ["PidTagMid", "PidTagSubject", "PidTagSenderName", "PidTagMessageDeliveryTime", "PidTagMessageFlags",
+           "PidTagMessageSize", "PidTagHasAttachments", "PidTagMessageClass"]
+ITEMS = ("(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE ENVELOPE "
+         "BODY.PEEK[HEADER.FIELDS (REFERENCES IMPORTANCE X-PRIORITY CONTENT-TYPE)])")
+
+
+class RawImap:
+    """Sends commands and drops the replies as fast as they come."""
+
+    def __init__(self, port, certificates):
+        context = ssl.create_default_context(cafile=str(certificates.ca))
+        self.link = context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=120),
+                                        server_hostname="localhost")
+        self.link.recv(4096)
+        self.command(f"LOGIN {USER} {PASSWORD}")
+
+    def command(self, text):
+        self.link.sendall(f"x {text}\r\n".encode())
+        size, tail = 0, b""
+        while b"\r\nx " not in b"\r\n" + tail or not tail.endswith(b"\r\n"):
+            chunk = self.link.recv(1 << 18)
+            if not chunk:
+                raise HarnessError("the IMAP server closed the connection")
+            size += len(chunk)
+            tail = (tail + chunk)[-400:]
+        if b"\r\nx OK" not in b"\r\n" + tail:
+            raise HarnessError(f"IMAP: {tail[-200:]!r}")
+        return size
+
+    def close(self):
+        self.link.close()
+
+
+def seconds(action, repeat=9):
+    """Median of `repeat` runs after one to warm up."""
+    action()
+    times = []
+    for _ in range(repeat):
+        started = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - started)
+    return statistics.median(times)
+
+
+def open_by_mapi(session):
+    folder = session.open_folder(session.inbox)
+    opened = session.call(rops.get_contents_table(), folder)
+    session.call(rops.set_columns(COLUMNS), opened.handle)
+    session.call(rops.sort_table(("PidTagMessageDeliveryTime", True)), opened.handle)
+    rows = session.call(rops.query_rows(COLUMNS, 50), opened.handle).rows
+    if opened.row_count != COUNT or len(rows) != 50:
+        raise HarnessError(f"{opened.row_count} messages, {len(rows)} rows")
+    session.call(rops.release(), opened.handle)
+    session.call(rops.release(), folder)
+
+
+def run():
+    certificates, results = Certificates(private_dir("tls")), []
+    with contextlib.ExitStack() as stack:
+        dovecot = stack.enter_context(Dovecot(certificates, [USER], PASSWORD))
+        dovecot.seed(USER, "INBOX", (mailgen.small(number) for number in range(COUNT)))
+        gateway = stack.enter_context(Mapigate.gateway(certificates, dovecot.tls_port))
+        raw = stack.enter_context(contextlib.closing(RawImap(dovecot.tls_port, certificates)))
+        raw.command("SELECT INBOX")
+        raw.command(f"FETCH 1:* {ITEMS}")  # Dovecot's own caches are warm for both
+        started = time.perf_counter()
+        raw.command(f"FETCH 1:* {ITEMS}")
+        fetch = time.perf_counter() - started
+        started = time.perf_counter()
+        session = stack.enter_context(Session.logged_on(gateway.https_port, certificates.ca, USER, PASSWORD,
+                                                        timeout=600))
+        while session.call(rops.get_contents_table(), session.open_folder(session.inbox)).row_count < COUNT:
+            if time.perf_counter() - started > 600:
+                raise HarnessError(f"the table has not reached {COUNT} rows in 600 s")
+            time.sleep(0.05)
+        index = time.perf_counter() - started
+        results.append(row(f"first index of {COUNT} messages", index * 1000, fetch * 1000, "ms", "IMAP fetch", False))
+
+        def by_imap():
+            raw.command("SELECT INBOX")
+            raw.command(f"FETCH {COUNT - 49}:{COUNT} (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)")
+
+        results.append(row("open, sort, first 50 rows", seconds(lambda: open_by_mapi(session)) * 1000,
+                           seconds(by_imap) * 1000, "ms", "IMAP", False))
+    return results
