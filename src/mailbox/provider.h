@@ -32,6 +32,10 @@ using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 // Takes a part of a refresh; the provider goes on when it returned ok, else gives up with the error.
 using DeltaSink = std::function<Task<Status>(state::FolderDelta)>;
 
+// Rows of the folder being refreshed, from the state store, in the order of the ids; those that are gone
+// are left out.
+using RowLookup = std::function<Task<Result<std::vector<state::Message>>>(std::vector<state::GlobalCounter>)>;
+
 // One user's connection to one backend. Lives on the user's executor; calls of
 // different sessions interleave, so it queues for itself what must be in order. Every
 // call ends: Errc::unavailable or timeout when the backend is down, denied when it does
@@ -39,6 +43,10 @@ using DeltaSink = std::function<Task<Status>(state::FolderDelta)>;
 class Provider {
  public:
   virtual ~Provider() = default;
+
+  // Lets refresh() read index rows where it has to match old messages with new ones. Set once, before the
+  // first refresh; without it a folder numbered anew loses the ids of its messages.
+  virtual void set_row_lookup(RowLookup) {}
 
   virtual Task<Result<std::vector<RemoteFolder>>> folders() = 0;
 

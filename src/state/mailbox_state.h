@@ -33,6 +33,9 @@ enum class FolderRole : std::uint8_t {
   reminders, free_busy_data,
 };
 
+// Counters below this one are never given out: the engine may use them for folders with fixed ids.
+inline constexpr GlobalCounter first_given_counter = 0x100;
+
 struct Folder {
   GlobalCounter id = 0;
   GlobalCounter parent = 0;          // 0 for the root
@@ -60,7 +63,7 @@ enum MessageFlag : std::uint32_t {
 struct Message {
   GlobalCounter id = 0;
   GlobalCounter folder = 0;
-  std::uint64_t remote_key = 0;      // IMAP UID; unique within the folder
+  std::uint64_t remote_key = 0;      // IMAP UID; unique within the folder, below 2^63
   GlobalCounter change_number = 0;
   std::uint32_t flags = 0;           // MessageFlag
   FileTime received;                 // INTERNALDATE
@@ -80,11 +83,20 @@ struct FlagChange {
   std::uint32_t flags;
 };
 
-// What one refresh of a folder found. Applied as a whole.
+// The same message under a new key: its id, its change number and all else stay.
+struct KeyChange {
+  GlobalCounter id;
+  std::uint64_t remote_key;
+};
+
+// What one refresh of a folder found. Applied as a whole, in the order removed, rekeyed, flags, added. What
+// is not (any more) in the folder is passed over. An added message whose remote_key is there already
+// replaces that one's content under its old id and counts as changed.
 struct FolderDelta {
   std::vector<Message> added;            // id and change_number are given out by apply()
   std::vector<FlagChange> flags;
   std::vector<GlobalCounter> removed;
+  std::vector<KeyChange> rekeyed;
   std::optional<std::string> cursor;     // stored with the rest
   bool complete = false;                 // the index now equals the backend: sets Folder::indexed
 };
@@ -93,7 +105,9 @@ struct AppliedDelta {
   std::vector<GlobalCounter> changed;
 };
 
-// Order of a message list. `key` other than these is sorted by the caller.
+// Order of a message list. `key` other than these is sorted by the caller. subject: collation_key() of
+// PidTagNormalizedSubject, else of PidTagSubject; sender: of PidTagSentRepresentingName, else of
+// PidTagSenderName; both of the first 255 bytes. unread: read ones are lower.
 enum class SortKey : std::uint8_t { id, received, size, subject, sender, unread };
 struct Sort {
   SortKey key = SortKey::received;
@@ -112,21 +126,24 @@ class MailboxState {
   virtual Result<GlobalCounter> reserve_ids(std::uint32_t count) = 0;
 
   virtual Result<std::vector<Folder>> folders() = 0;
-  // Inserts (id 0: gives one out) or updates; sets a new change number. Returns the row as stored.
+  // Inserts (id 0: gives one out) or updates; sets a new change number and time. Returns the row as stored.
+  // An update leaves what apply() keeps as it is: total, unread, size, cursor and indexed.
   virtual Result<Folder> put_folder(Folder folder) = 0;
-  virtual Status remove_folder(GlobalCounter id) = 0;  // with its messages
+  virtual Status remove_folder(GlobalCounter id) = 0;  // with its messages; not with folders below it
 
   virtual Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) = 0;  // by remote_key, ascending
   virtual Result<AppliedDelta> apply(GlobalCounter folder, FolderDelta delta) = 0;
-  // Ids of a folder's messages in order; ties by id.
+  // Ids of a folder's messages in order; ties by id, in the same direction.
   virtual Result<std::vector<GlobalCounter>> message_ids(GlobalCounter folder, Sort sort) = 0;
   virtual Result<std::optional<Message>> message(GlobalCounter id) = 0;
   // In the order of `ids`; those that are gone are left out.
   virtual Result<std::vector<Message>> messages(std::span<const GlobalCounter> ids) = 0;
-  // Calls `each` for every message of the folder, in no order, until it returns false.
+  // Calls `each` for every message of the folder, in no order, until it returns false. `each` must not
+  // call this object.
   virtual Status each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) = 0;
 
-  // Properties that the user set and that have no place in the backend, of a folder or message.
+  // Properties that the user set and that have no place in the backend, of a folder or message. They go
+  // with it.
   virtual Result<mapi::PropertyBag> extra_properties(GlobalCounter object) = 0;
   virtual Status set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) = 0;
 

@@ -1,0 +1,265 @@
+// The index of messages: rows, order, and what a refresh changes.
+#include <algorithm>
+
+#include "base/text.h"
+#include "state/sqlite_state.h"
+#include "wire/property_bag_codec.h"
+
+namespace mapigate::state {
+
+namespace {
+
+constexpr std::size_t sorted_text_limit = 255;
+constexpr std::uint64_t max_remote_key = static_cast<std::uint64_t>(INT64_MAX);
+
+std::string sort_key(const mapi::PropertyBag& properties, mapi::PropertyTag first, mapi::PropertyTag second) {
+  const auto text = properties.string(properties.contains(first) ? first : second);
+  return text.empty() ? std::string() : collation_key(utf8_prefix(text, sorted_text_limit));
+}
+
+#define MESSAGE_COLUMNS "id, folder, remote_key, change_number, flags, received, size, properties"
+
+Result<Message> read_message(const Query& row) {
+  Message message;
+  message.id = row.number(0);
+  message.folder = row.number(1);
+  message.remote_key = row.number(2);
+  message.change_number = row.number(3);
+  message.flags = static_cast<std::uint32_t>(row.number(4));
+  message.received.ticks = row.number(5);
+  message.size = row.number(6);
+  auto properties = wire::parse_property_bag(row.blob(7));
+  if (!properties) return std::move(properties).error().within(fmt::format("message {} in the index", message.id));
+  message.properties = std::move(*properties);
+  return message;
+}
+
+bool is_unread(std::uint64_t flags) { return (flags & flag_seen) == 0; }
+
+}  // namespace
+
+// What a delta does to the folder's totals. Unsigned on purpose: removals wrap and add up.
+struct SqliteState::FolderSums {
+  std::uint64_t total = 0, unread = 0, size = 0;
+  void add(std::uint64_t flags, std::uint64_t bytes) {
+    total += 1;
+    unread += is_unread(flags);
+    size += bytes;
+  }
+  void remove(std::uint64_t flags, std::uint64_t bytes) {
+    total -= 1;
+    unread -= is_unread(flags);
+    size -= bytes;
+  }
+};
+
+Result<std::vector<MessageKey>> SqliteState::message_keys(GlobalCounter folder) {
+  std::vector<MessageKey> out;
+  auto select = database_->query("SELECT id, remote_key, flags FROM messages WHERE folder = ? ORDER BY remote_key");
+  select << folder;
+  while (select.row())
+    out.push_back({select.number(0), select.number(1), static_cast<std::uint32_t>(select.number(2))});
+  auto status = select.status();
+  if (!status) return status.error();
+  return out;
+}
+
+Status SqliteState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, FolderSums& sums) {
+  auto remove = database_->query("DELETE FROM messages WHERE id = ? AND folder = ? RETURNING flags, size");
+  auto remove_extra = database_->query("DELETE FROM extra_properties WHERE object = ?");
+  for (const auto id : ids) {
+    remove << id << folder;
+    const bool found = remove.row();
+    if (found) sums.remove(remove.number(0), remove.number(1));
+    auto status = remove.reset();
+    if (!status) return status;
+    if (!found) continue;
+    status = (remove_extra << id).run();
+    if (!status) return status;
+    (void)remove_extra.reset();
+  }
+  return {};
+}
+
+Status SqliteState::change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes) {
+  if (changes.empty()) return {};
+  auto update = database_->query("UPDATE messages SET remote_key = ? WHERE id = ? AND folder = ?");
+  for (const auto& change : changes) {
+    if (change.remote_key > max_remote_key) return error(Errc::limit, "remote key {} is too large", change.remote_key);
+    auto done = (update << change.remote_key << change.id << folder).run();
+    if (!done) return done;
+    (void)update.reset();
+  }
+  auto count = database_->query("SELECT count(*) - count(DISTINCT remote_key) FROM messages WHERE folder = ?");
+  count << folder;
+  const bool twice = count.row() && count.number(0) != 0;
+  auto status = count.status();
+  if (!status) return status;
+  if (twice) return error(Errc::conflict, "two messages of folder {} would get one remote key", folder);
+  return {};
+}
+
+Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes, GlobalCounter& next,
+                                 FolderSums& sums, AppliedDelta& applied) {
+  auto select = database_->query("SELECT flags FROM messages WHERE id = ? AND folder = ?");
+  auto update = database_->query("UPDATE messages SET flags = ?, change_number = ? WHERE id = ?");
+  for (const auto& change : changes) {
+    select << change.id << folder;
+    const bool found = select.row();
+    const auto old = found ? select.number(0) : 0;
+    auto status = select.reset();
+    if (!status) return status;
+    if (!found || old == change.flags) continue;
+    status = (update << static_cast<std::uint64_t>(change.flags) << next << change.id).run();
+    if (!status) return status;
+    (void)update.reset();
+    ++next;
+    sums.unread += is_unread(change.flags);
+    sums.unread -= is_unread(old);
+    applied.changed.push_back(change.id);
+  }
+  return {};
+}
+
+Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
+                                 FolderSums& sums, AppliedDelta& applied) {
+  applied.added.reserve(added.size());
+  auto select = database_->query("SELECT id, flags, size FROM messages WHERE folder = ? AND remote_key = ?");
+  auto put = database_->query(
+      "INSERT INTO messages (id, folder, remote_key, change_number, flags, received, size, subject_key, sender_key, "
+      "properties) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+      "change_number = excluded.change_number, flags = excluded.flags, received = excluded.received, "
+      "size = excluded.size, subject_key = excluded.subject_key, sender_key = excluded.sender_key, "
+      "properties = excluded.properties");
+  for (const auto& message : added) {
+    if (message.remote_key > max_remote_key)
+      return error(Errc::limit, "remote key {} is too large", message.remote_key);
+    select << folder << message.remote_key;
+    const bool known = select.row();
+    const auto id = known ? select.number(0) : next++;
+    if (known) sums.remove(select.number(1), select.number(2));
+    auto status = select.reset();
+    if (!status) return status;
+
+    const auto subject = sort_key(message.properties, mapi::PidTagNormalizedSubject, mapi::PidTagSubject);
+    const auto sender = sort_key(message.properties, mapi::PidTagSentRepresentingName, mapi::PidTagSenderName);
+    const auto properties = wire::serialize(message.properties);
+    put << id << folder << message.remote_key << next++ << static_cast<std::uint64_t>(message.flags)
+        << message.received.ticks << message.size << as_view(subject) << as_view(sender) << View(properties);
+    status = put.run();
+    if (!status) return status;
+    (void)put.reset();
+    sums.add(message.flags, message.size);
+    applied.added.push_back(id);
+    if (known) applied.changed.push_back(id);
+  }
+  return {};
+}
+
+Result<AppliedDelta> SqliteState::apply(GlobalCounter folder, FolderDelta delta) {
+  auto counters = take_counters(delta.flags.size() + 2 * delta.added.size());
+  if (!counters) return counters.error();
+  GlobalCounter next = *counters;
+
+  Transaction transaction(*database_);
+  auto begun = transaction.begin(Durability::normal);
+  if (!begun) return begun.error();
+  AppliedDelta applied;
+  FolderSums sums;
+  auto done = remove_messages(folder, delta.removed, sums);
+  if (done) done = change_keys(folder, delta.rekeyed);
+  if (done) done = change_flags(folder, delta.flags, next, sums, applied);
+  if (done) done = add_messages(folder, delta.added, next, sums, applied);
+  if (!done) return done.error();
+
+  auto update = database_->query(
+      "UPDATE folders SET total = total + ?, unread = unread + ?, size = size + ?, cursor = coalesce(?, cursor), "
+      "indexed = indexed OR ? WHERE id = ? RETURNING id");
+  update << sums.total << sums.unread << sums.size;
+  if (delta.cursor)
+    update << as_view(*delta.cursor);
+  else
+    update.null();
+  update << static_cast<std::uint64_t>(delta.complete) << folder;
+  const bool found = update.row();
+  auto status = update.reset();
+  if (!status) return status.error();
+  if (!found) return error(Errc::not_found, "no folder {}", folder);
+  status = transaction.commit();
+  if (!status) return status.error();
+  return applied;
+}
+
+namespace {
+
+#define BY(column, direction) \
+  "SELECT id FROM messages WHERE folder = ? ORDER BY " column " " direction ", id " direction
+
+const char* order_query(Sort sort) {
+  switch (sort.key) {
+    case SortKey::received: return sort.descending ? BY("received", "DESC") : BY("received", "ASC");
+    case SortKey::size: return sort.descending ? BY("size", "DESC") : BY("size", "ASC");
+    case SortKey::subject: return sort.descending ? BY("subject_key", "DESC") : BY("subject_key", "ASC");
+    case SortKey::sender: return sort.descending ? BY("sender_key", "DESC") : BY("sender_key", "ASC");
+    case SortKey::unread:
+      return sort.descending ? BY("(flags & 1 = 0)", "DESC") : BY("(flags & 1 = 0)", "ASC");
+    case SortKey::id: break;
+  }
+  return "SELECT id FROM messages INDEXED BY messages_unread WHERE folder = ?";  // the smallest; sorted by us
+}
+
+#undef BY
+
+}  // namespace
+
+Result<std::vector<GlobalCounter>> SqliteState::message_ids(GlobalCounter folder, Sort sort) {
+  std::vector<GlobalCounter> out;
+  auto select = database_->query(order_query(sort));
+  select << folder;
+  while (select.row()) out.push_back(select.number(0));
+  auto status = select.status();
+  if (!status) return status.error();
+  if (sort.key == SortKey::id) {
+    std::sort(out.begin(), out.end());
+    if (sort.descending) std::reverse(out.begin(), out.end());
+  }
+  return out;
+}
+
+Result<std::optional<Message>> SqliteState::message(GlobalCounter id) {
+  auto found = messages(std::span<const GlobalCounter>(&id, 1));
+  if (!found) return found.error();
+  std::optional<Message> out;
+  if (!found->empty()) out = std::move(found->front());
+  return out;
+}
+
+Result<std::vector<Message>> SqliteState::messages(std::span<const GlobalCounter> ids) {
+  std::vector<Message> out;
+  out.reserve(ids.size());
+  auto select = database_->query("SELECT " MESSAGE_COLUMNS " FROM messages WHERE id = ?");
+  for (const auto id : ids) {
+    select << id;
+    if (select.row()) {
+      auto message = read_message(select);
+      if (!message) return message.error();
+      out.push_back(std::move(*message));
+    }
+    auto status = select.reset();
+    if (!status) return status.error();
+  }
+  return out;
+}
+
+Status SqliteState::each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) {
+  auto select = database_->query("SELECT " MESSAGE_COLUMNS " FROM messages WHERE folder = ?");
+  select << folder;
+  while (select.row()) {
+    auto message = read_message(select);
+    if (!message) return message.error();
+    if (!each(*message)) return {};
+  }
+  return select.status();
+}
+
+}  // namespace mapigate::state

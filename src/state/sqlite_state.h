@@ -1,0 +1,57 @@
+// The SQLite implementation of MailboxState; its methods are spread over the sqlite_*.cc of this folder.
+#pragma once
+
+#include "state/mailbox_state.h"
+#include "state/sqlite_database.h"
+
+namespace mapigate::state {
+
+class SqliteState : public MailboxState {
+ public:
+  explicit SqliteState(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+  ~SqliteState() override;
+  Status load();  // identity of the mailbox; makes it in a new file
+
+  mapi::Guid mailbox_guid() const override { return mailbox_guid_; }
+  mapi::Guid replica_guid() const override { return replica_guid_; }
+  Result<GlobalCounter> reserve_ids(std::uint32_t count) override;
+  Result<std::vector<Folder>> folders() override;
+  Result<Folder> put_folder(Folder folder) override;
+  Status remove_folder(GlobalCounter id) override;
+  Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) override;
+  Result<AppliedDelta> apply(GlobalCounter folder, FolderDelta delta) override;
+  Result<std::vector<GlobalCounter>> message_ids(GlobalCounter folder, Sort sort) override;
+  Result<std::optional<Message>> message(GlobalCounter id) override;
+  Result<std::vector<Message>> messages(std::span<const GlobalCounter> ids) override;
+  Status each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) override;
+  Result<mapi::PropertyBag> extra_properties(GlobalCounter object) override;
+  Status set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) override;
+  Result<std::vector<std::uint16_t>> named_property_ids(std::span<const mapi::PropertyName> names,
+                                                        bool create) override;
+  Result<std::vector<std::optional<mapi::PropertyName>>> named_properties(
+      std::span<const std::uint16_t> ids) override;
+  Result<std::vector<std::pair<std::uint16_t, mapi::PropertyName>>> all_named_properties() override;
+  Result<std::optional<std::string>> value(const std::string& key) override;
+  Status set_value(const std::string& key, const std::string& value) override;
+
+ private:
+  struct FolderSums;
+
+  // `count` consecutive counters. Outside of a transaction: what was handed out must not be rolled back.
+  Result<GlobalCounter> take_counters(std::uint64_t count);
+
+  Status remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, FolderSums& sums);
+  Status change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes);
+  Status change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes, GlobalCounter& next,
+                      FolderSums& sums, AppliedDelta& applied);
+  Status add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
+                      FolderSums& sums, AppliedDelta& applied);
+
+  std::unique_ptr<Database> database_;
+  mapi::Guid mailbox_guid_, replica_guid_;
+  // Counters that the file already says are gone: those up to block_end_ are ours to hand out.
+  GlobalCounter next_ = 0;
+  GlobalCounter block_end_ = 0;
+};
+
+}  // namespace mapigate::state

@@ -1,0 +1,484 @@
+#include "state/state_suite.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+
+namespace mapigate::state {
+
+namespace {
+
+using mapi::PropertyBag;
+using mapi::PropertyName;
+
+template <class T>
+T take(Result<T> result) {
+  EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().message);
+  if (!result) throw std::runtime_error(result.error().message);
+  return std::move(*result);
+}
+void take(const Status& status) { ASSERT_TRUE(status.has_value()) << status.error().message; }
+
+FolderDelta delta_of(std::uint64_t first, std::uint64_t last, std::uint32_t flags = 0) {
+  FolderDelta delta;
+  for (auto key = first; key <= last; ++key) delta.added.push_back(sample_message(key, flags));
+  return delta;
+}
+
+double milliseconds(const std::function<void()>& work) {
+  double best = 1e9;
+  for (int i = 0; i < 15; ++i) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    best = std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  return best;
+}
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr double slowness = 10;
+#else
+constexpr double slowness = 1;
+#endif
+
+}  // namespace
+
+Message sample_message(std::uint64_t key, std::uint32_t flags) {
+  Message message;
+  message.remote_key = key;
+  message.flags = flags;
+  message.received = from_unix(1'700'000'000 + static_cast<std::int64_t>(key * 7919 % 100'000));
+  message.size = 1000 + key * 31 % 5000;
+  message.properties.set_string(mapi::PidTagSubject, fmt::format("RE: Subject {}", key * 17 % 1000));
+  message.properties.set_string(mapi::PidTagNormalizedSubject, fmt::format("Subject {}", key * 17 % 1000));
+  message.properties.set_string(mapi::PidTagSentRepresentingName, fmt::format("Sénder {}", key % 50));
+  message.properties.set_string(mapi::PidTagInternetMessageId, fmt::format("<{}@example.test>", key));
+  message.properties.set_time(mapi::PidTagMessageDeliveryTime, message.received);
+  message.properties.set_binary(mapi::PidTagConversationIndex, as_view("0123456789012345678901"));
+  return message;
+}
+
+void StateSuite::SetUp() {
+  char pattern[] = "/tmp/mapigate-state-XXXXXX";
+  ASSERT_NE(::mkdtemp(pattern), nullptr);
+  folder_ = pattern;
+  reopen();
+}
+void StateSuite::TearDown() {
+  state_.reset();
+  store_.reset();
+  std::filesystem::remove_all(folder_);
+}
+void StateSuite::reopen() {
+  state_.reset();
+  store_ = take(GetParam().open(folder_));
+  state_ = open("alice@example.test");
+}
+std::unique_ptr<MailboxState> StateSuite::open(const std::string& user) { return take(store_->open(user)); }
+Folder StateSuite::make_folder(const std::string& name) {
+  Folder folder;
+  folder.parent = 1;
+  folder.name = name;
+  return take(state_->put_folder(std::move(folder)));
+}
+
+TEST_P(StateSuite, IdentityStaysAndDiffersBetweenMailboxes) {
+  const auto mailbox = state_->mailbox_guid();
+  const auto replica = state_->replica_guid();
+  EXPECT_NE(mailbox, mapi::Guid());
+  EXPECT_NE(mailbox, replica);
+  auto bob = open("bob@example.test");
+  EXPECT_NE(bob->mailbox_guid(), mailbox);
+  bob.reset();
+  reopen();
+  EXPECT_EQ(state_->mailbox_guid(), mailbox);
+  EXPECT_EQ(state_->replica_guid(), replica);
+}
+
+TEST_P(StateSuite, CountersAreNeverGivenOutTwice) {
+  std::set<GlobalCounter> seen;
+  auto note = [&](GlobalCounter first, std::uint64_t count) {
+    EXPECT_GE(first, first_given_counter);
+    EXPECT_LE(first + count - 1, mapi::max_global_counter);
+    auto next = seen.lower_bound(first);
+    EXPECT_TRUE(next == seen.end() || *next >= first + count) << first;
+    EXPECT_TRUE(seen.empty() || next == seen.begin() || *std::prev(next) < first);
+    seen.insert(first);
+    seen.insert(first + count - 1);
+  };
+  auto second = open("alice@example.test");  // a session that ends late
+  for (int i = 0; i < 3; ++i) {
+    note(take(state_->reserve_ids(1)), 1);
+    note(take(state_->reserve_ids(65'536)), 65'536);
+    note(take(second->reserve_ids(3)), 3);
+    auto folder = make_folder("F");
+    note(folder.id, 1);
+    note(folder.change_number, 1);
+    reopen();
+  }
+  EXPECT_FALSE(state_->reserve_ids(0).has_value());
+}
+
+TEST_P(StateSuite, FoldersComeBackAsTheyWerePut) {
+  Folder folder;
+  folder.id = 4;  // an id of the engine's choice
+  folder.parent = 1;
+  folder.role = FolderRole::inbox;
+  folder.provider = "imap";
+  folder.remote_id = std::string("IN\0BOX\xff", 7);
+  folder.name = "Пошта 'x\"";
+  folder.container_class = "IPF.Note";
+  folder.selectable = false;
+  folder.cursor = std::string("a\0b", 3);
+  const auto put = take(state_->put_folder(folder));
+  EXPECT_EQ(put.id, 4u);
+  EXPECT_NE(put.change_number, 0u);
+  EXPECT_NE(put.created.ticks, 0u);
+  reopen();
+  auto rows = take(state_->folders());
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].remote_id, folder.remote_id);
+  EXPECT_EQ(rows[0].name, folder.name);
+  EXPECT_EQ(rows[0].role, FolderRole::inbox);
+  EXPECT_EQ(rows[0].provider, "imap");
+  EXPECT_EQ(rows[0].cursor, folder.cursor);
+  EXPECT_FALSE(rows[0].selectable);
+  EXPECT_EQ(rows[0].change_number, put.change_number);
+  EXPECT_EQ(rows[0].created, put.created);
+
+  rows[0].name = "Inbox";
+  rows[0].cursor = "stale";
+  rows[0].total = 77;
+  const auto renamed = take(state_->put_folder(rows[0]));
+  EXPECT_GT(renamed.change_number, put.change_number);
+  rows = take(state_->folders());
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0].name, "Inbox");
+  EXPECT_EQ(rows[0].cursor, folder.cursor) << "the cursor is apply()'s";
+  EXPECT_EQ(rows[0].total, 0u);
+}
+
+TEST_P(StateSuite, ApplyKeepsRowsAndTotals) {
+  const auto folder = make_folder("F");
+  auto delta = delta_of(1, 10);
+  delta.added[0].flags = flag_seen | flag_answered;
+  delta.cursor = "c1";
+  std::uint64_t bytes = 0;
+  for (const auto& message : delta.added) bytes += message.size;
+  const auto applied = take(state_->apply(folder.id, std::move(delta)));
+  ASSERT_EQ(applied.added.size(), 10u);
+  EXPECT_TRUE(applied.changed.empty());
+  reopen();
+  auto row = take(state_->folders())[0];
+  EXPECT_EQ(row.total, 10u);
+  EXPECT_EQ(row.unread, 9u);
+  EXPECT_EQ(row.size, bytes);
+  EXPECT_EQ(row.cursor, "c1");
+  EXPECT_FALSE(row.indexed);
+
+  auto first = take(state_->message(applied.added[0]));
+  ASSERT_TRUE(first.has_value());
+  const auto expected = sample_message(1, flag_seen | flag_answered);
+  EXPECT_EQ(first->remote_key, 1u);
+  EXPECT_EQ(first->folder, folder.id);
+  EXPECT_EQ(first->flags, expected.flags);
+  EXPECT_EQ(first->received, expected.received);
+  EXPECT_EQ(first->size, expected.size);
+  EXPECT_EQ(first->properties.size(), expected.properties.size());
+  EXPECT_EQ(first->properties.string(mapi::PidTagSentRepresentingName), "Sénder 1");
+  EXPECT_TRUE(equal(first->properties.binary(mapi::PidTagConversationIndex), as_view("0123456789012345678901")));
+
+  FolderDelta changes;
+  changes.flags = {{applied.added[1], flag_seen}, {applied.added[0], flag_seen | flag_answered}, {999'999, 0}};
+  changes.removed = {applied.added[9], 888'888};
+  changes.complete = true;
+  const auto changed = take(state_->apply(folder.id, std::move(changes)));
+  EXPECT_EQ(changed.changed, std::vector<GlobalCounter>{applied.added[1]}) << "unchanged flags are no change";
+  row = take(state_->folders())[0];
+  EXPECT_EQ(row.total, 9u);
+  EXPECT_EQ(row.unread, 7u);
+  EXPECT_EQ(row.size, bytes - sample_message(10).size);
+  EXPECT_EQ(row.cursor, "c1");
+  EXPECT_TRUE(row.indexed);
+  EXPECT_FALSE(take(state_->message(applied.added[9])).has_value());
+  auto second = take(state_->message(applied.added[1]));
+  ASSERT_TRUE(second.has_value());
+  EXPECT_EQ(second->flags, static_cast<std::uint32_t>(flag_seen));
+  EXPECT_GT(second->change_number, first->change_number);
+}
+
+TEST_P(StateSuite, AnUnknownFolderTakesNothing) {
+  auto result = state_->apply(4711, delta_of(1, 3));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_EQ(result.error().code, Errc::not_found);
+  EXPECT_TRUE(take(state_->message_keys(4711)).empty());
+}
+
+TEST_P(StateSuite, AnAddedMessageThatIsThereIsReplaced) {
+  const auto folder = make_folder("F");
+  const auto applied = take(state_->apply(folder.id, delta_of(1, 3)));
+  auto again = delta_of(2, 2, flag_seen);
+  again.added[0].size = 5;
+  const auto second = take(state_->apply(folder.id, std::move(again)));
+  EXPECT_EQ(second.added, std::vector<GlobalCounter>{applied.added[1]});
+  EXPECT_EQ(second.changed, second.added);
+  const auto row = take(state_->folders())[0];
+  EXPECT_EQ(row.total, 3u);
+  EXPECT_EQ(row.unread, 2u);
+  EXPECT_EQ(row.size, sample_message(1).size + sample_message(3).size + 5);
+}
+
+TEST_P(StateSuite, RekeyedMessagesKeepTheirIds) {
+  const auto folder = make_folder("F");
+  const auto applied = take(state_->apply(folder.id, delta_of(1, 4)));
+  const auto before = take(state_->message(applied.added[0]));
+  FolderDelta delta;  // 1 and 2 change places, 3 goes, 4 becomes 3
+  delta.rekeyed = {{applied.added[0], 2}, {applied.added[1], 1}, {applied.added[3], 3}};
+  delta.removed = {applied.added[2]};
+  take(state_->apply(folder.id, std::move(delta)));
+  const auto keys = take(state_->message_keys(folder.id));
+  ASSERT_EQ(keys.size(), 3u);
+  EXPECT_EQ(keys[0].id, applied.added[1]);
+  EXPECT_EQ(keys[1].id, applied.added[0]);
+  EXPECT_EQ(keys[2].id, applied.added[3]);
+  EXPECT_EQ(keys[2].remote_key, 3u);
+  EXPECT_EQ(take(state_->message(applied.added[0]))->change_number, before->change_number);
+
+  FolderDelta twice;
+  twice.rekeyed = {{applied.added[0], 1}};
+  twice.removed = {applied.added[3]};
+  const auto refused = state_->apply(folder.id, std::move(twice));
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, Errc::conflict);
+  EXPECT_EQ(take(state_->message_keys(folder.id)).size(), 3u) << "a refused delta leaves nothing behind";
+}
+
+TEST_P(StateSuite, OrdersFollowTheirKey) {
+  const auto folder = make_folder("F");
+  const auto other = make_folder("G");
+  take(state_->apply(other.id, delta_of(1, 20)));
+  std::map<GlobalCounter, Message> rows;
+  auto delta = delta_of(1, 300);
+  const char* subjects[] = {"zebra", "Äpfel", "apple", "Zebra", "", "ébène", "Банан", "apple pie"};
+  for (std::size_t i = 0; i < delta.added.size(); ++i) {
+    delta.added[i].properties.set_string(mapi::PidTagNormalizedSubject, subjects[i % std::size(subjects)]);
+    if (i % 3 == 0) delta.added[i].flags = flag_seen;
+  }
+  const auto applied = take(state_->apply(folder.id, std::move(delta)));
+  for (const auto id : applied.added) rows.emplace(id, std::move(*take(state_->message(id))));
+
+  using Less = std::function<int(const Message&, const Message&)>;
+  auto compare = [](auto a, auto b) { return a < b ? -1 : a > b ? 1 : 0; };
+  const std::map<SortKey, Less> orders = {
+      {SortKey::id, [](auto&, auto&) { return 0; }},
+      {SortKey::received, [&](auto& a, auto& b) { return compare(a.received.ticks, b.received.ticks); }},
+      {SortKey::size, [&](auto& a, auto& b) { return compare(a.size, b.size); }},
+      {SortKey::subject, [](auto& a, auto& b) {
+         return collate(a.properties.string(mapi::PidTagNormalizedSubject),
+                        b.properties.string(mapi::PidTagNormalizedSubject));
+       }},
+      {SortKey::sender, [](auto& a, auto& b) {
+         return collate(a.properties.string(mapi::PidTagSentRepresentingName),
+                        b.properties.string(mapi::PidTagSentRepresentingName));
+       }},
+      {SortKey::unread, [&](auto& a, auto& b) { return compare(!(a.flags & flag_seen), !(b.flags & flag_seen)); }},
+  };
+  for (const auto& [key, order] : orders) {
+    for (const bool descending : {false, true}) {
+      auto expected = applied.added;
+      std::sort(expected.begin(), expected.end(), [&](auto a, auto b) {
+        const int n = order(rows.at(a), rows.at(b));
+        return descending ? (n != 0 ? n > 0 : a > b) : (n != 0 ? n < 0 : a < b);
+      });
+      EXPECT_EQ(take(state_->message_ids(folder.id, {key, descending})), expected)
+          << "key " << int(key) << " descending " << descending;
+    }
+  }
+  // A flag change moves the message in the order by unread, and only there.
+  FolderDelta change;
+  change.flags = {{applied.added[0], 0}};
+  take(state_->apply(folder.id, std::move(change)));
+  const auto unread = take(state_->message_ids(folder.id, {SortKey::unread, false}));
+  EXPECT_EQ(unread.size(), 300u);
+  EXPECT_EQ(unread[99], applied.added[0]) << "the first of the unread";
+}
+
+TEST_P(StateSuite, MessagesComeInTheOrderAskedFor) {
+  const auto folder = make_folder("F");
+  const auto ids = take(state_->apply(folder.id, delta_of(1, 5))).added;
+  const std::vector<GlobalCounter> asked = {ids[3], 77, ids[0], ids[4]};
+  const auto rows = take(state_->messages(asked));
+  ASSERT_EQ(rows.size(), 3u);
+  EXPECT_EQ(rows[0].id, ids[3]);
+  EXPECT_EQ(rows[1].id, ids[0]);
+  EXPECT_EQ(rows[2].id, ids[4]);
+  std::set<GlobalCounter> seen;
+  take(state_->each_message(folder.id, [&](const Message& message) {
+    seen.insert(message.id);
+    return seen.size() < 3;
+  }));
+  EXPECT_EQ(seen.size(), 3u);
+}
+
+TEST_P(StateSuite, ExtraPropertiesGoWithTheirObject) {
+  const auto folder = make_folder("F");
+  const auto ids = take(state_->apply(folder.id, delta_of(1, 3))).added;
+  PropertyBag bag;
+  bag.set_strings(mapi::PropertyTag(0x8001, mapi::PropertyType::PtypMultipleString), {"Red", "Blue"});
+  bag.set_integer(mapi::PidTagFlagStatus, 2);
+  take(state_->set_extra_properties(ids[0], bag));
+  take(state_->set_extra_properties(ids[1], bag));
+  take(state_->set_extra_properties(ids[2], bag));
+  take(state_->set_extra_properties(folder.id, bag));
+  reopen();
+  EXPECT_EQ(take(state_->extra_properties(ids[0])).number(mapi::PidTagFlagStatus), 2);
+  EXPECT_TRUE(take(state_->extra_properties(12'345)).empty());
+  take(state_->set_extra_properties(ids[1], PropertyBag()));
+  EXPECT_TRUE(take(state_->extra_properties(ids[1])).empty());
+  FolderDelta removal;
+  removal.removed = {ids[0]};
+  take(state_->apply(folder.id, std::move(removal)));
+  EXPECT_TRUE(take(state_->extra_properties(ids[0])).empty());
+  take(state_->remove_folder(folder.id));
+  EXPECT_TRUE(take(state_->extra_properties(ids[2])).empty());
+  EXPECT_TRUE(take(state_->extra_properties(folder.id)).empty());
+  EXPECT_TRUE(take(state_->folders()).empty());
+  EXPECT_FALSE(take(state_->message(ids[1])).has_value());
+  EXPECT_EQ(state_->remove_folder(folder.id).error().code, Errc::not_found);
+}
+
+TEST_P(StateSuite, NamedPropertiesGetLastingIds) {
+  const std::vector<PropertyName> names = {
+      {mapi::PSETID_Common, 0x8530, {}}, {mapi::PS_PUBLIC_STRINGS, std::nullopt, "Keywords"},
+      {mapi::PS_PUBLIC_STRINGS, std::nullopt, "keywords"}, {mapi::PSETID_Common, 0xFFFFFFFF, {}}};
+  EXPECT_EQ(take(state_->named_property_ids(names, false)), (std::vector<std::uint16_t>{0, 0, 0, 0}));
+  const auto ids = take(state_->named_property_ids(names, true));
+  EXPECT_EQ(std::set<std::uint16_t>(ids.begin(), ids.end()).size(), 4u);
+  EXPECT_GE(*std::min_element(ids.begin(), ids.end()), 0x8001);
+  reopen();
+  EXPECT_EQ(take(state_->named_property_ids(names, true)), ids);
+  const std::vector<std::uint16_t> asked = {ids[3], 0xFFF0, ids[1]};
+  const auto found = take(state_->named_properties(asked));
+  EXPECT_EQ(found[0], names[3]);
+  EXPECT_FALSE(found[1].has_value());
+  EXPECT_EQ(found[2], names[1]);
+  EXPECT_EQ(take(state_->all_named_properties()).size(), 4u);
+}
+
+TEST_P(StateSuite, NamedPropertiesRunOutWithoutHarm) {
+  std::vector<PropertyName> names;
+  for (std::uint32_t lid = 0; lid < 33'000; ++lid) names.push_back({mapi::PSETID_Task, lid, {}});
+  const auto ids = take(state_->named_property_ids(names, true));
+  EXPECT_EQ(std::count(ids.begin(), ids.end(), 0), 33'000 - (0xFFFE - 0x8000));
+  EXPECT_EQ(*std::max_element(ids.begin(), ids.end()), 0xFFFE);
+  EXPECT_EQ(take(state_->named_property_ids(std::span(names).first(1), true))[0], ids[0]);
+}
+
+TEST_P(StateSuite, ValuesAreKept) {
+  EXPECT_FALSE(take(state_->value("k")).has_value());
+  take(state_->set_value("k", std::string("v\0w", 3)));
+  take(state_->set_value("e", ""));
+  reopen();
+  EXPECT_EQ(take(state_->value("k")), std::string("v\0w", 3));
+  EXPECT_EQ(take(state_->value("e")), "");
+}
+
+TEST_P(StateSuite, LargeFoldersAnswerAtOnce) {
+  const auto folder = make_folder("F");
+  double apply = 1e9;
+  for (std::uint64_t first = 1; first < 20'000; first += 500) {
+    auto delta = delta_of(first, first + 499);
+    const auto start = std::chrono::steady_clock::now();
+    take(state_->apply(folder.id, std::move(delta)));
+    apply = std::min(
+        apply, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+  }
+  std::vector<GlobalCounter> ids;
+  for (const auto key : {SortKey::id, SortKey::received, SortKey::size, SortKey::subject, SortKey::sender,
+                         SortKey::unread}) {
+    const double time = milliseconds([&] { ids = take(state_->message_ids(folder.id, {key, true})); });
+    EXPECT_EQ(ids.size(), 20'000u);
+    EXPECT_LT(time, 10 * slowness) << "order " << int(key);
+    RecordProperty(fmt::format("message_ids_{}_us", int(key)), static_cast<int>(time * 1000));
+  }
+  const double keys = milliseconds([&] { take(state_->message_keys(folder.id)); });
+  std::vector<Message> rows;
+  const double read = milliseconds([&] { rows = take(state_->messages(std::span(ids).subspan(7000, 50))); });
+  EXPECT_EQ(rows.size(), 50u);
+  EXPECT_LT(read, 1 * slowness);
+  EXPECT_LT(apply, 30 * slowness);
+  fmt::print("apply(500) {:.1f} ms, message_ids(20,000) unread {:.2f} ms, message_keys(20,000) {:.2f} ms, messages(50) {:.3f} ms\n",
+             apply, milliseconds([&] { take(state_->message_ids(folder.id, {SortKey::unread, true})); }), keys, read);
+}
+
+// A child applies deltas and reports each that returned; it is killed in the middle. What it reported
+// is there, and nothing is there by half.
+TEST_P(StateSuite, AKillLosesNothingThatWasReported) {
+  const auto folder = make_folder("F");
+  state_.reset();
+  store_.reset();
+  constexpr std::uint64_t batch = 20;
+  std::uint64_t reported = 0;
+  for (int round = 0; round < 12; ++round) {
+    int report[2];
+    ASSERT_EQ(::pipe2(report, O_CLOEXEC), 0);
+    const pid_t child = ::fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      auto store = GetParam().open(folder_);
+      if (!store) ::_exit(1);
+      auto state = (*store)->open("alice@example.test");
+      if (!state) ::_exit(2);
+      auto keys = (*state)->message_keys(folder.id);
+      if (!keys) ::_exit(3);
+      for (std::uint64_t n = keys->empty() ? 0 : keys->back().remote_key / batch;; ++n) {
+        auto delta = delta_of(n * batch + 1, (n + 1) * batch);
+        delta.cursor = fmt::format("{}", n + 1);
+        auto applied = (*state)->apply(folder.id, std::move(delta));
+        if (!applied) ::_exit(4);
+        if (!(*state)->set_value("written", fmt::format("{}", n + 1))) ::_exit(5);
+        if (::write(report[1], &n, sizeof n) != sizeof n) ::_exit(6);
+      }
+    }
+    ::close(report[1]);
+    std::uint64_t n = 0;
+    int count = 0;
+    while (count < 3 + round && ::read(report[0], &n, sizeof n) == sizeof n) ++count, reported = n + 1;
+    ::usleep(static_cast<useconds_t>(round * 700));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(::waitpid(child, &status, 0), child);
+    ASSERT_TRUE(WIFSIGNALED(status)) << "the child ended by itself with " << WEXITSTATUS(status);
+    while (::read(report[0], &n, sizeof n) == sizeof n) reported = n + 1;
+    ::close(report[0]);
+
+    reopen();
+    const auto keys = take(state_->message_keys(folder.id));
+    ASSERT_EQ(keys.size() % batch, 0u) << "half a delta";
+    ASSERT_GE(keys.size(), reported * batch);
+    ASSERT_LE(keys.size(), (reported + 1) * batch);
+    const auto row = take(state_->folders())[0];
+    EXPECT_EQ(row.total, keys.size());
+    EXPECT_EQ(row.cursor, fmt::format("{}", keys.size() / batch));
+    std::set<GlobalCounter> ids;
+    for (const auto& key : keys) ids.insert(key.id);
+    EXPECT_EQ(ids.size(), keys.size());
+    EXPECT_GE(std::stoull(take(state_->value("written")).value_or("0")), reported);
+    for (const auto& key : {keys.front(), keys.back()}) EXPECT_TRUE(take(state_->message(key.id)).has_value());
+    EXPECT_GT(take(state_->reserve_ids(1)), *ids.rbegin());
+    state_.reset();
+    store_.reset();
+  }
+  EXPECT_GT(reported, 30u);
+  reopen();
+}
+
+}  // namespace mapigate::state
