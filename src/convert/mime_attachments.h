@@ -1,0 +1,25 @@
+// Attachment objects from MIME parts ([MS-OXCMAIL] 2.2.3.4).
+#pragma once
+
+#include "convert/mime_content.h"
+#include "convert/mime_message.h"
+
+namespace mapigate::convert {
+
+struct AttachmentContext {
+  std::string_view html;       // UTF-8; to see which parts it shows
+  bool may_embed = true;       // whether messages become objects of their own
+  FileTime time;               // of the message; zero when unknown
+};
+
+Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t number, const AttachmentContext& context);
+
+// The bytes of the attachment. An opaque multipart comes with its Content-Type field, byte for byte.
+Status read_part(const Entity& entity, bool opaque, const std::function<Status(View)>& sink);
+
+// A file name in the 8.3 form of PidTagAttachFilename.
+std::string short_file_name(std::string_view name);
+// Without folders and characters that no file system takes; never empty parts of a path.
+std::string safe_file_name(std::string_view name);
+
+}  // namespace mapigate::convert

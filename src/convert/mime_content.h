@@ -1,0 +1,31 @@
+// Which parts of a message are its body and which its attachments ([MS-OXCMAIL] 2.2.3.3 and 2.2.3.4).
+#pragma once
+
+#include "convert/mime_structure.h"
+
+namespace mapigate::convert {
+
+// One stretch of the body, in one or two renderings.
+struct Segment {
+  const Entity* plain = nullptr;
+  const Entity* html = nullptr;
+};
+
+struct AttachedPart {
+  const Entity* entity;
+  bool related = false;      // stood in a multipart/related beside its root
+  bool alternative = false;  // another rendering of the body (a calendar, enriched text)
+};
+
+struct Content {
+  std::vector<Segment> body;
+  std::vector<AttachedPart> attachments;
+  bool has_html() const;
+  const Entity* opaque = nullptr;    // signed or encrypted as a whole: becomes the only attachment
+  const Entity* calendar = nullptr;  // the first text/calendar part that is no mere attachment
+};
+
+// Borrows from `root`.
+Content sort_parts(const Entity& root);
+
+}  // namespace mapigate::convert

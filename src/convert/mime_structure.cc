@@ -1,0 +1,207 @@
+#include "convert/mime_structure.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "convert/gmime_support.h"
+#include "convert/header_properties.h"
+
+namespace mapigate::convert {
+
+namespace {
+
+bool could_be_field(std::string_view line) {
+  const auto colon = line.find(':');
+  if (colon == line.npos || colon == 0) return false;
+  auto name = line.substr(0, colon);
+  while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > 0x20 && c != 0x7F; });
+}
+
+// What Outlook and others write as the boundary when the parameter got lost: the first delimiter-like line.
+std::string guess_boundary(View body) {
+  const auto text = as_text(body.first(std::min<std::size_t>(body.size(), 16384)));
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    auto line = text.substr(at, end - at);
+    while (!line.empty() && static_cast<unsigned char>(line.back()) <= ' ') line.remove_suffix(1);
+    at = end + 1;
+    if (line.size() < 5 || line.size() > 200 || !line.starts_with("--") || line.find(' ') != line.npos) continue;
+    if (line.find_first_not_of('-') == line.npos) continue;
+    const auto next = text.substr(std::min(at, text.size()), 64);
+    if (could_be_field(next.substr(0, next.find('\n')))) return std::string(line.substr(2));
+  }
+  return {};
+}
+
+class Builder {
+ public:
+  explicit Builder(const StructureLimits& limits) : limits_(limits) {}
+
+  Entity build(View whole, std::string_view default_type, unsigned depth) {
+    Entity out;
+    out.whole = whole;
+    split_entity(whole, out.header, out.body);
+    out.fields = split_header(out.header, limits_.max_header_bytes);
+    describe(out, default_type);
+    if (out.is_multipart() && depth < limits_.max_depth) add_children(out, depth);
+    return out;
+  }
+
+ private:
+  static void describe(Entity& out, std::string_view default_type) {
+    const auto* content_type = find_field(out.fields, "Content-Type");
+    out.type = content_type == nullptr ? std::string() : media_type(content_type->value);
+    const auto slash = out.type.find('/');
+    if (out.type == "text" || out.type == "html") out.type = out.type == "html" ? "text/html" : "text/plain";
+    else if (slash == out.type.npos || slash == 0 || slash + 1 == out.type.size()) out.type = default_type;
+    if (const auto* field = find_field(out.fields, "Content-Transfer-Encoding")) out.encoding = media_type(field->value);
+    if (const auto* field = find_field(out.fields, "Content-Disposition")) {
+      out.disposition = media_type(field->value);
+      if (out.disposition != "inline" && !out.disposition.empty()) out.disposition = "attachment";
+      out.filename = convert::parameter(field->value, "filename");
+    }
+    if (out.filename.empty() && content_type != nullptr) out.filename = convert::parameter(content_type->value, "name");
+    if (const auto* field = find_field(out.fields, "Content-ID")) {
+      out.content_id = decode_header_text(field->value);
+      if (out.content_id.starts_with('<')) out.content_id.erase(0, 1);
+      if (out.content_id.ends_with('>')) out.content_id.pop_back();
+    }
+  }
+
+  void add_children(Entity& out, unsigned depth) {
+    if (parts_ >= limits_.max_parts) return;
+    auto boundary = out.parameter("boundary");
+    auto parts = split_multipart(out.body, boundary, limits_.max_parts - parts_);
+    if (parts.empty()) {
+      boundary = guess_boundary(out.body);
+      parts = split_multipart(out.body, boundary, limits_.max_parts - parts_);
+    }
+    parts_ += parts.size();
+    out.children.reserve(parts.size());
+    const std::string_view default_type = out.type == "multipart/digest" ? "message/rfc822" : "text/plain";
+    for (const auto part : parts) out.children.push_back(build(part, default_type, depth + 1));
+    // Without a delimiter in it, it is text that claims to be more.
+    if (out.children.empty()) out.type = "text/plain";
+  }
+
+  const StructureLimits& limits_;
+  std::size_t parts_ = 0;
+};
+
+}  // namespace
+
+std::string Entity::parameter(std::string_view name) const {
+  const auto* field = find_field(fields, "Content-Type");
+  return field == nullptr ? std::string() : convert::parameter(field->value, name);
+}
+
+Entity parse_structure(View message, const StructureLimits& limits) {
+  return Builder(limits).build(message, "text/plain", 0);
+}
+
+void split_entity(View whole, View& header, View& body) {
+  const auto text = as_text(whole);
+  std::size_t at = 0;
+  bool first = true;
+  while (at < text.size()) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    auto line = text.substr(at, end - at);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    const auto next = std::min(end + 1, text.size());
+    if (line.empty()) {
+      header = whole.first(at);
+      body = whole.subspan(next);
+      return;
+    }
+    const bool continuation = (line[0] == ' ' || line[0] == '\t') && !first;
+    const bool mbox_line = first && (line.starts_with("From ") || line.starts_with(">From "));
+    if (!continuation && !mbox_line && !could_be_field(line)) {
+      header = whole.first(at);
+      body = whole.subspan(at);
+      return;
+    }
+    first = false;
+    at = next;
+  }
+  header = whole;
+  body = whole.subspan(whole.size());
+}
+
+std::vector<View> split_multipart(View body, std::string_view boundary, std::size_t limit) {
+  std::vector<View> out;
+  if (boundary.empty() || limit == 0) return out;
+  const auto text = as_text(body);
+  const auto delimiter = "--" + std::string(boundary);
+  std::size_t start = text.npos;  // of the current part
+  for (auto at = text.find(delimiter); at != text.npos; at = text.find(delimiter, at + 1)) {
+    if (at != 0 && text[at - 1] != '\n') continue;
+    auto after = at + delimiter.size();
+    const bool closing = text.substr(after, 2) == "--";
+    const auto line_end = std::min(text.find('\n', after), text.size());
+    if (closing) after += 2;
+    // Blanks may follow, and behind the closing one mailers put anything.
+    if (!closing && text.substr(after, line_end - after).find_first_not_of(" \t\r") != text.npos) continue;
+    if (start != text.npos) {
+      auto end = at == 0 ? 0 : at - 1;
+      if (end > start && text[end - 1] == '\r') --end;
+      if (out.size() + 1 == limit && !closing) break;
+      out.push_back(body.subspan(start, end > start ? end - start : 0));
+    }
+    start = closing ? text.npos : std::min(line_end + 1, text.size());
+    if (closing) break;
+    at = line_end == text.size() ? line_end - 1 : line_end;
+  }
+  if (start != text.npos && (start < text.size() || out.empty())) out.push_back(body.subspan(start));
+  return out;
+}
+
+Status decode_body(const Entity& entity, const std::function<Status(View)>& sink) {
+  constexpr std::size_t step = 48 * 1024;
+  auto input = entity.body;
+  const auto encoding = g_mime_content_encoding_from_string(entity.encoding.c_str());
+  const bool identity = encoding != GMIME_CONTENT_ENCODING_BASE64 &&
+                        encoding != GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE &&
+                        encoding != GMIME_CONTENT_ENCODING_UUENCODE;
+  if (identity || entity.is_multipart()) {
+    for (std::size_t at = 0; at < input.size(); at += step)
+      if (auto status = sink(input.subspan(at, std::min(step, input.size() - at))); !status) return status;
+    return {};
+  }
+  GMimeEncoding state;
+  g_mime_encoding_init_decode(&state, encoding);
+  if (encoding == GMIME_CONTENT_ENCODING_UUENCODE) {
+    const auto text = as_text(input);
+    const auto begin = text.starts_with("begin ") ? 0 : text.find("\nbegin ");
+    const auto line_end = begin == text.npos ? text.npos : text.find('\n', begin + 1);
+    if (line_end == text.npos) return sink(input.first(std::min(step, input.size())));
+    input = input.subspan(line_end + 1);
+    state.state |= GMIME_UUDECODE_STATE_BEGIN;
+  }
+  Bytes output;
+  for (std::size_t at = 0; at < input.size(); at += step) {
+    const auto piece = input.subspan(at, std::min(step, input.size() - at));
+    output.resize(g_mime_encoding_outlen(&state, piece.size()));
+    const auto size = g_mime_encoding_step(&state, reinterpret_cast<const char*>(piece.data()), piece.size(),
+                                           reinterpret_cast<char*>(output.data()));
+    if (size == 0) continue;
+    if (auto status = sink(View(output).first(size)); !status) return status;
+  }
+  output.resize(g_mime_encoding_outlen(&state, 0) + 64);
+  const auto size = g_mime_encoding_flush(&state, "", 0, reinterpret_cast<char*>(output.data()));
+  return size == 0 ? Status() : sink(View(output).first(size));
+}
+
+Bytes decoded_body(const Entity& entity, std::size_t limit) {
+  Bytes out;
+  const auto status = decode_body(entity, [&](View piece) -> Status {
+    piece = piece.first(std::min(piece.size(), limit - out.size()));
+    out.insert(out.end(), piece.begin(), piece.end());
+    if (out.size() == limit) return error(Errc::limit, "body is cut off");
+    return {};
+  });
+  (void)status;  // only our own limit can end it early
+  return out;
+}
+
+}  // namespace mapigate::convert

@@ -1,0 +1,314 @@
+// [MS-OXRTFEX] "De-Encapsulation", and the text of any RTF document.
+#include <algorithm>
+#include <map>
+
+#include "base/text.h"
+#include "convert/html_parse.h"
+#include "convert/html_text.h"
+#include "convert/rtf.h"
+
+namespace mapigate::convert {
+
+namespace {
+
+struct ControlWord {
+  std::string_view name;
+  bool has_parameter = false;
+  int parameter = 0;
+};
+
+// Windows code page of a \fcharset (the CHARSET constants of RTF 1.9.1 "Font Table").
+unsigned code_page_of_fcharset(int charset) {
+  switch (charset) {
+    case 128: return 932;
+    case 129: return 949;
+    case 134: return 936;
+    case 136: return 950;
+    case 161: return 1253;
+    case 162: return 1254;
+    case 163: return 1258;
+    case 177: return 1255;
+    case 178: return 1256;
+    case 186: return 1257;
+    case 204: return 1251;
+    case 222: return 874;
+    case 238: return 1250;
+    default: return 0;
+  }
+}
+
+bool is_skipped_destination(std::string_view name) {
+  static constexpr std::string_view names[] = {"colortbl", "stylesheet", "info",   "pict",    "object",  "header",
+                                               "footer",   "headerl",    "headerr", "footerl", "footerr", "footnote",
+                                               "filetbl",  "listtable",  "listoverridetable", "revtbl", "rsidtbl",
+                                               "xmlnstbl", "themedata",  "fldinst", "mhtmltag", "nonshppict"};
+  return std::find(std::begin(names), std::end(names), name) != std::end(names);
+}
+
+struct Symbol {
+  std::string_view word;
+  char32_t c;
+};
+constexpr Symbol symbols[] = {{"lquote", 0x2018}, {"rquote", 0x2019},  {"ldblquote", 0x201C}, {"rdblquote", 0x201D},
+                              {"bullet", 0x2022}, {"endash", 0x2013},  {"emdash", 0x2014},    {"emspace", 0x2003},
+                              {"enspace", 0x2002}, {"zwj", 0x200D},    {"zwnj", 0x200C},      {"ltrmark", 0x200E},
+                              {"rtlmark", 0x200F}};
+
+class RtfReader {
+ public:
+  RtfReader(std::string_view rtf, bool html) : rtf_(rtf), html_(html) {}
+
+  std::string read() {
+    states_.push_back({});
+    while (at_ < rtf_.size() && !states_.empty()) {
+      const char c = rtf_[at_++];
+      switch (c) {
+        case '{': open_group(); break;
+        case '}': close_group(); break;
+        case '\\': control(); break;
+        case '\r': case '\n': case '\0': break;
+        default: byte(c);
+      }
+    }
+    flush();
+    return std::move(out_);
+  }
+
+ private:
+  struct State {
+    bool skip = false;          // in a destination that shows nothing
+    bool html_rtf = false;      // between \htmlrtf and \htmlrtf0
+    bool html_tag = false;      // in \*\htmltag
+    bool font_table = false;
+    unsigned fallback = 1;      // \uc
+    unsigned code_page = 0;     // of the font; 0: the document's
+  };
+  static constexpr std::size_t max_groups = 1000;
+
+  State& state() { return states_.back(); }
+
+  void open_group() {
+    flush();
+    if (states_.size() >= max_groups) {
+      ++too_deep_;
+      return;
+    }
+    states_.push_back(state());
+    star_ = false;
+    skip_fallback_ = 0;
+  }
+  void close_group() {
+    flush();
+    if (too_deep_ > 0) {
+      --too_deep_;
+      return;
+    }
+    if (states_.size() > 1) states_.pop_back();
+    else at_ = rtf_.size();
+    star_ = false;
+    skip_fallback_ = 0;
+  }
+
+  bool shows() {
+    const auto& now = state();
+    if (now.skip || now.font_table || too_deep_ > 0) return false;
+    return !(html_ && now.html_rtf && !now.html_tag);
+  }
+  // One character of the document's or the font's code page; multibyte ones come together in pending_.
+  void byte(char c) {
+    if (skip_fallback_ > 0) {
+      --skip_fallback_;
+      return;
+    }
+    if (shows()) pending_ += c;
+  }
+  void unicode(char32_t c) {
+    flush();
+    if (!shows()) return;
+    append_utf8(out_, c);
+  }
+  void text(std::string_view s) {
+    flush();
+    if (shows()) out_ += s;
+  }
+  void flush() {
+    if (pending_.empty()) return;
+    const bool ascii = std::all_of(pending_.begin(), pending_.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    const auto page = state().code_page != 0 ? state().code_page : code_page_;
+    out_ += ascii ? pending_ : from_code_page(pending_, page);
+    pending_.clear();
+    high_surrogate_ = 0;
+  }
+
+  void control() {
+    if (at_ >= rtf_.size()) return;
+    const char c = rtf_[at_];
+    const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    if (!letter) {
+      ++at_;
+      return control_symbol(c);
+    }
+    ControlWord word;
+    const auto start = at_;
+    while (at_ < rtf_.size() && ((rtf_[at_] >= 'a' && rtf_[at_] <= 'z') || (rtf_[at_] >= 'A' && rtf_[at_] <= 'Z'))) ++at_;
+    word.name = rtf_.substr(start, at_ - start);
+    bool negative = false;
+    if (at_ + 1 < rtf_.size() && rtf_[at_] == '-' && rtf_[at_ + 1] >= '0' && rtf_[at_ + 1] <= '9') {
+      negative = true;
+      ++at_;
+    }
+    while (at_ < rtf_.size() && rtf_[at_] >= '0' && rtf_[at_] <= '9') {
+      word.has_parameter = true;
+      if (word.parameter < 100000000) word.parameter = word.parameter * 10 + (rtf_[at_] - '0');
+      ++at_;
+    }
+    if (negative) word.parameter = -word.parameter;
+    if (at_ < rtf_.size() && rtf_[at_] == ' ') ++at_;
+    control_word(word);
+  }
+
+  void control_symbol(char c) {
+    switch (c) {
+      case '\'': {
+        const auto nibble = [](char x) {
+          return x >= '0' && x <= '9' ? x - '0' : x >= 'a' && x <= 'f' ? x - 'a' + 10 : x >= 'A' && x <= 'F' ? x - 'A' + 10 : -1;
+        };
+        if (at_ + 2 > rtf_.size() || nibble(rtf_[at_]) < 0 || nibble(rtf_[at_ + 1]) < 0) return;
+        const auto value = static_cast<char>(nibble(rtf_[at_]) << 4 | nibble(rtf_[at_ + 1]));
+        at_ += 2;
+        return byte(value);
+      }
+      case '\\': case '{': case '}': return byte(c);
+      case '*': star_ = true; return;
+      case '~': return html_ && !state().html_tag ? text("&nbsp;") : unicode(0xA0);
+      case '_': return html_ && !state().html_tag ? text("&#8209;") : unicode(0x2011);
+      case '-': return html_ && !state().html_tag ? text("&shy;") : unicode(0xAD);
+      case '\r': case '\n': return text("\r\n");
+      default: return;
+    }
+  }
+
+  void control_word(const ControlWord& word) {
+    const auto& name = word.name;
+    if (star_) {
+      star_ = false;
+      flush();
+      if (name == "htmltag") {
+        state().html_tag = html_;
+        state().skip = state().skip || !html_;
+      } else {
+        state().skip = true;
+      }
+      return;
+    }
+    if (name == "u") return unicode_word(word.parameter);
+    if (skip_fallback_ > 0) {
+      --skip_fallback_;  // a control word counts as one character of the fallback
+      return;
+    }
+    if (name == "par" || name == "line" || name == "sect" || name == "page") return text("\r\n");
+    if (name == "row" && !html_) return text("\r\n");
+    if (name == "tab" || (name == "cell" && !html_)) return text("\t");
+    if (name == "htmlrtf") {
+      flush();
+      state().html_rtf = !word.has_parameter || word.parameter != 0;
+      return;
+    }
+    if (name == "uc") {
+      state().fallback = static_cast<unsigned>(std::clamp(word.parameter, 0, 16));
+      return;
+    }
+    if (name == "bin") {
+      at_ += std::min<std::size_t>(static_cast<std::size_t>(std::max(word.parameter, 0)), rtf_.size() - at_);
+      return;
+    }
+    if (name == "ansicpg") {
+      if (word.parameter > 0) code_page_ = static_cast<unsigned>(word.parameter);
+      return;
+    }
+    if (name == "fonttbl") {
+      flush();
+      state().font_table = true;
+      return;
+    }
+    if (name == "f" || name == "fcharset") return font(word);
+    if (name == "plain") {
+      flush();
+      state().code_page = 0;
+      return;
+    }
+    for (const auto& symbol : symbols)
+      if (symbol.word == name) return unicode(symbol.c);
+    if (is_skipped_destination(name)) {
+      flush();
+      state().skip = true;
+    }
+  }
+
+  void font(const ControlWord& word) {
+    flush();
+    if (word.name == "f") {
+      if (state().font_table) {
+        font_ = word.parameter;
+      } else {
+        const auto found = fonts_.find(word.parameter);
+        state().code_page = found == fonts_.end() ? 0 : found->second;
+      }
+    } else if (state().font_table && fonts_.size() < 10000) {
+      fonts_[font_] = code_page_of_fcharset(word.parameter);
+    }
+  }
+
+  void unicode_word(int parameter) {
+    if (skip_fallback_ > 0) skip_fallback_ = 0;
+    const auto unit = static_cast<char16_t>(parameter & 0xFFFF);
+    const auto high = high_surrogate_;
+    if (unit >= 0xD800 && unit < 0xDC00) {
+      flush();
+      high_surrogate_ = unit;
+    } else if (unit >= 0xDC00 && unit < 0xE000 && high != 0) {
+      unicode(0x10000 + ((static_cast<char32_t>(high) - 0xD800) << 10) + (unit - 0xDC00));
+      high_surrogate_ = 0;
+    } else {
+      unicode(unit);
+      high_surrogate_ = 0;
+    }
+    skip_fallback_ = state().fallback;
+  }
+
+  std::string_view rtf_;
+  bool html_;
+  std::size_t at_ = 0;
+  std::string out_;
+  std::string pending_;
+  std::vector<State> states_;
+  std::size_t too_deep_ = 0;
+  bool star_ = false;
+  unsigned skip_fallback_ = 0;
+  char16_t high_surrogate_ = 0;
+  unsigned code_page_ = 1252;
+  int font_ = 0;
+  std::map<int, unsigned> fonts_;
+};
+
+}  // namespace
+
+RtfContent rtf_content(std::string_view rtf) {
+  // [MS-OXRTFEX] 2.1.3.1 "Recognizing RTF Containing Encapsulation": within the first ten tokens.
+  const auto head = rtf.substr(0, 512);
+  if (head.find("\\fromhtml") != head.npos) return RtfContent::html;
+  if (head.find("\\fromtext") != head.npos) return RtfContent::text;
+  return RtfContent::rtf;
+}
+
+Result<std::string> rtf_to_html(std::string_view rtf) {
+  if (rtf_content(rtf) != RtfContent::html) return error(Errc::not_found, "the RTF carries no HTML");
+  return RtfReader(rtf, true).read();
+}
+
+std::string rtf_to_text(std::string_view rtf) {
+  if (rtf_content(rtf) == RtfContent::html) return html_to_text(RtfReader(rtf, true).read());
+  return RtfReader(rtf, false).read();
+}
+
+}  // namespace mapigate::convert
