@@ -44,6 +44,14 @@ class Cursor {
     return true;
   }
 
+  // Narrows what can be read to the next `count` bytes. Returns what widen() has to be given afterwards.
+  const std::uint8_t* narrow(std::size_t count) {
+    const auto* end = end_;
+    if (need(count)) end_ = position_ + count;
+    return end;
+  }
+  void widen(const std::uint8_t* end) { end_ = end; }
+
   std::size_t left() const { return failed_ ? 0 : static_cast<std::size_t>(end_ - position_); }
   std::size_t offset() const { return static_cast<std::size_t>(position_ - start_); }
   View view_from(std::size_t offset_before) const { return {start_ + offset_before, position_}; }

@@ -39,6 +39,8 @@ std::string collation_key(std::string_view utf8);
 std::string lower_ascii(std::string_view text);
 bool equal_ignoring_ascii_case(std::string_view a, std::string_view b);
 std::string_view trim(std::string_view text);
+// For a part of a URL: all but letters, digits and -._~@ as %XX.
+std::string percent_encode(std::string_view text);
 // The longest prefix of at most `limit` bytes that does not cut a code point.
 std::string_view utf8_prefix(std::string_view utf8, std::size_t limit);
 

@@ -1,0 +1,248 @@
+#define TOML_EXCEPTIONS 0
+#include "daemon/config.h"
+
+#include <toml++/toml.h>
+
+#include <charconv>
+#include <filesystem>
+
+#include "base/text.h"
+
+namespace mapigate::daemon {
+
+namespace {
+
+using Type = Setting::Type;
+
+const Setting server_rows[] = {
+    {"state_dir", Type::path, "/var/lib/mapigate", "Folder for what must survive a restart; made if missing."},
+    {"module_dir", Type::path, MAPIGATE_MODULE_DIR, "Folder that holds the module libraries, mapigate-TYPE.so."},
+    {"threads", Type::number, "0", "Event loops; 0 means one a processor.", "0.1", 0, 256},
+    {"workers", Type::number, "4", "Threads for work that blocks: database, conversions.", "0.1", 1, 256},
+    {"default_domain", Type::text, "", "Domain of users who log on without one."},
+    {"log_level", Type::choice, "info", "How much is logged.", "0.1", 0, 0, {"debug", "info", "warning", "error"}},
+    {"shutdown_grace", Type::duration, "10s", "How long requests in progress may take to end when the daemon stops.", "0.1", 0, 600'000},
+};
+
+const Setting https_rows[] = {
+    {"listen", Type::list, "127.0.0.1:8443", "Addresses and ports of the HTTPS listener."},
+    {"certificate", Type::path, nullptr, "PEM file with the server's certificate and the chain to its authority."},
+    {"private_key", Type::path, nullptr, "PEM file with the certificate's key, readable by the daemon only."},
+    {"tls_minimum", Type::choice, "1.2", "Oldest TLS version; 1.0 and 1.1 only for Outlook on Windows 7 and older.", "0.1", 0, 0, {"1.0", "1.1", "1.2", "1.3"}},
+    {"external_host", Type::text, nullptr, "Host name under which clients reach this gateway; Autodiscover announces it."},
+    {"external_port", Type::number, "443", "Port under which clients reach it.", "0.1", 1, 65535},
+    {"max_connections", Type::number, "10000", "Connections at a time; more are closed at once.", "0.1", 1, 1'000'000},
+    {"max_header", Type::size, "32KiB", "Longest request head.", "0.1", 1024, 1 << 20},
+    {"max_body", Type::size, "1MiB", "Longest request body; Outlook sends at most about 262 KiB.", "0.1", 4096, 1 << 28},
+    {"max_bodies", Type::size, "512MiB", "All request bodies in memory together.", "0.1", 1 << 20},
+    {"header_limit", Type::duration, "30s", "Time from the first byte of a request to the end of its head.", "0.1", 100, 600'000},
+    {"body_limit", Type::duration, "30s", "Time for a body, besides one second a KiB.", "0.1", 100, 600'000},
+    {"idle_limit", Type::duration, "15min", "Time a connection may wait for its next request.", "0.1", 1000, 86'400'000},
+    {"write_limit", Type::duration, "60s", "Time without progress while an answer is sent.", "0.1", 1000, 600'000},
+    {"handshake_limit", Type::duration, "10s", "Time for the TLS handshake.", "0.1", 100, 600'000},
+};
+
+const Setting metrics_rows[] = {
+    {"listen", Type::list, "", "Addresses and ports that answer /metrics and /healthz in plain HTTP; none by default. For trusted networks only."},
+};
+
+const Setting auth_rows[] = {
+    {"remember", Type::duration, "5min", "How long a good password is not asked for again at the backend.", "0.1", 0, 86'400'000},
+    {"guesses", Type::number, "5", "Wrong passwords that one address may send for one user within the window.", "0.1", 1, 1'000'000},
+    {"guesses_per_address", Type::number, "50", "The same for all users together.", "0.1", 1, 1'000'000},
+    {"window", Type::duration, "5min", "After this time wrong passwords are forgotten.", "0.1", 1000, 86'400'000},
+};
+
+const Setting sessions_rows[] = {
+    {"expiration", Type::duration, "15min", "Idle time after which a session ends; clients are told.", "0.1", 1000, 86'400'000},
+    {"grace", Type::duration, "1min", "Time by which sessions are kept longer than clients are told.", "0.1", 0, 86'400'000},
+    {"max", Type::number, "50000", "Sessions at a time; more are refused.", "0.1", 1, 10'000'000},
+    {"max_per_user", Type::number, "64", "Sessions of one user; one more ends the user's longest idle one.", "0.1", 1, 1'000'000},
+    {"pending_period", Type::duration, "30s", "Longest silence while a request is in progress; clients are told.", "0.1", 500, 300'000},
+    {"execute_limit", Type::duration, "5min", "Time after which one Execute is given up.", "0.1", 1000, 3'600'000},
+};
+
+const Section all_sections[] = {
+    {"server", "The daemon as a whole.", server_rows},
+    {"https", "Where Outlook connects.", https_rows},
+    {"metrics", "For monitoring.", metrics_rows},
+    {"auth", "Passwords.", auth_rows},
+    {"sessions", "Session contexts of MAPI over HTTP.", sessions_rows},
+};
+
+const Setting module_common[] = {
+    {"type", Type::text, nullptr, "Which module library this is an instance of: mapigate-TYPE.so, or \"lua\"."},
+    {"on_error", Type::choice, "default", "When the module fails or takes too long: closed refuses the call, open passes it on.", "0.1", 0, 0, {"default", "open", "closed"}},
+    {"budget", Type::duration, "0ms", "Time one hook of the module may take; 0 leaves it to the module's own default.", "0.1", 0, 600'000},
+};
+
+const Setting chain_settings[] = {
+    {"modules", Type::list, nullptr, "Instance names in the order in which requests pass them."},
+    {"authenticator", Type::text, "", "Instance that checks passwords; by default the last one of the chain that can."},
+};
+
+const Setting route_settings[] = {
+    {"user", Type::text, nullptr, "Address pattern, with * for any number of characters: \"*@example.test\"."},
+    {"chain", Type::text, nullptr, "The chain of these users. The first route that fits counts."},
+};
+
+Result<RawSection> to_raw(const std::string& where, const toml::table& table) {
+  RawSection out;
+  for (const auto& [key, node] : table) {
+    const std::string name(key.str());
+    if (const auto* text = node.as_string()) out[name] = text->get();
+    else if (const auto* number = node.as_integer()) out[name] = number->get();
+    else if (const auto* boolean = node.as_boolean()) out[name] = boolean->get();
+    else if (const auto* array = node.as_array()) {
+      std::vector<std::string> items;
+      for (const auto& item : *array) {
+        if (!item.is_string()) return error(Errc::malformed, "{}: \"{}\" must be a list of strings", where, name);
+        items.push_back(item.as_string()->get());
+      }
+      out[name] = std::move(items);
+    } else {
+      return error(Errc::malformed, "{}: \"{}\" has a type that no setting has", where, name);
+    }
+  }
+  return out;
+}
+
+const toml::table* table_at(const toml::table& root, std::string_view name) {
+  const auto* node = root.get(name);
+  return node == nullptr ? nullptr : node->as_table();
+}
+
+}  // namespace
+
+std::span<const Section> sections() { return all_sections; }
+std::span<const Setting> module_rows() { return module_common; }
+std::span<const Setting> chain_rows() { return chain_settings; }
+std::span<const Setting> route_rows() { return route_settings; }
+
+namespace {
+
+Status read_modules(Config& config, const toml::table& root) {
+  const auto* modules = table_at(root, "modules");
+  if (modules == nullptr) return error(Errc::malformed, "{}: no [modules.NAME] section: nothing would answer", config.file);
+  for (const auto& [key, node] : *modules) {
+    const auto where = fmt::format("{}: [modules.{}]", config.file, key.str());
+    if (!node.is_table()) return error(Errc::malformed, "{}: must be a section", where);
+    auto raw = to_raw(where, *node.as_table());
+    if (!raw) return raw.error();
+    RawSection common;
+    for (const auto& row : module_common)
+      if (auto taken = raw->extract(row.name)) common.insert(std::move(taken));
+    auto checked = Settings::check(where, module_common, common, config.folder);
+    if (!checked) return checked.error();
+    ModuleConfig module{std::string(key.str()), checked->text("type"), std::move(*checked), std::move(*raw)};
+    config.modules.push_back(std::move(module));
+  }
+  return {};
+}
+
+bool has_module(const Config& config, std::string_view name) {
+  for (const auto& module : config.modules)
+    if (module.name == name) return true;
+  return false;
+}
+
+Status unknown_module(const Config& config, const std::string& where, const std::string& name) {
+  std::vector<std::string> names;
+  for (const auto& module : config.modules) names.push_back(module.name);
+  const auto near = nearest(name, names);
+  return error(Errc::malformed, "{}: there is no [modules.{}]{}", where, name, near.empty() ? "" : "; did you mean \"" + near + "\"?");
+}
+
+Status read_chains(Config& config, const toml::table& root) {
+  const auto* chains = table_at(root, "chains");
+  if (chains == nullptr) return error(Errc::malformed, "{}: no [chains.NAME] section", config.file);
+  for (const auto& [key, node] : *chains) {
+    const auto where = fmt::format("{}: [chains.{}]", config.file, key.str());
+    if (!node.is_table()) return error(Errc::malformed, "{}: must be a section", where);
+    auto raw = to_raw(where, *node.as_table());
+    if (!raw) return raw.error();
+    auto checked = Settings::check(where, chain_settings, *raw, config.folder);
+    if (!checked) return checked.error();
+    for (const auto& name : checked->list("modules"))
+      if (!has_module(config, name)) return unknown_module(config, where, name);
+    if (const auto& name = checked->text("authenticator"); !name.empty() && !has_module(config, name))
+      return unknown_module(config, where, name);
+    config.chains.emplace(key.str(), std::move(*checked));
+  }
+  return {};
+}
+
+Status read_routes(Config& config, const toml::table& root) {
+  const auto* node = root.get("routes");
+  const auto* routes = node == nullptr ? nullptr : node->as_array();
+  if (routes == nullptr || routes->empty()) return error(Errc::malformed, "{}: no [[routes]]: no user would reach a chain", config.file);
+  for (const auto& one : *routes) {
+    const auto where = fmt::format("{}: [[routes]] number {}", config.file, config.routes.size() + 1);
+    if (!one.is_table()) return error(Errc::malformed, "{}: must be a section", where);
+    auto raw = to_raw(where, *one.as_table());
+    if (!raw) return raw.error();
+    auto checked = Settings::check(where, route_settings, *raw, config.folder);
+    if (!checked) return checked.error();
+    if (!config.chains.contains(checked->text("chain")))
+      return error(Errc::malformed, "{}: there is no [chains.{}]", where, checked->text("chain"));
+    config.routes.push_back(std::move(*checked));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<Config> read_config(const std::string& file) {
+  Config config;
+  config.file = file;
+  std::error_code problem;
+  const auto absolute = std::filesystem::absolute(file, problem);
+  config.folder = absolute.parent_path().string();
+  if (!std::filesystem::is_regular_file(absolute, problem))
+    return error(Errc::not_found, "{}: no such file; write one after conf/mapigate.toml", file);
+  const auto parsed = toml::parse_file(file);
+  if (!parsed) {
+    const auto& at = parsed.error().source().begin;
+    return error(Errc::malformed, "{}:{}:{}: {}", file, at.line, at.column, parsed.error().description());
+  }
+  const auto& root = parsed.table();
+  std::vector<std::string> known{"modules", "chains", "routes"};
+  for (const auto& section : all_sections) known.emplace_back(section.name);
+  for (const auto& [key, node] : root) {
+    if (std::find(known.begin(), known.end(), key.str()) != known.end()) continue;
+    const auto near = nearest(key.str(), known);
+    return error(Errc::malformed, "{}: unknown section [{}]{}", file, key.str(), near.empty() ? "" : "; did you mean [" + near + "]?");
+  }
+  for (const auto& section : all_sections) {
+    const auto where = fmt::format("{}: [{}]", file, section.name);
+    const auto* table = table_at(root, section.name);
+    if (table == nullptr && root.contains(section.name)) return error(Errc::malformed, "{}: must be a section", where);
+    auto raw = table == nullptr ? Result<RawSection>(RawSection()) : to_raw(where, *table);
+    if (!raw) return raw.error();
+    auto checked = Settings::check(where, section.rows, *raw, config.folder);
+    if (!checked) return checked.error();
+    config.fixed.emplace(section.name, std::move(*checked));
+  }
+  if (auto read = read_modules(config, root); !read) return read.error();
+  if (auto read = read_chains(config, root); !read) return read.error();
+  if (auto read = read_routes(config, root); !read) return read.error();
+  return config;
+}
+
+Result<ListenAddress> parse_listen(const std::string& text) {
+  const auto colon = text.rfind(':');
+  unsigned port = 0;
+  if (colon != std::string::npos) {
+    const auto* end = text.data() + text.size();
+    const auto [stop, problem] = std::from_chars(text.data() + colon + 1, end, port);
+    if (problem == std::errc{} && stop == end && port <= 65535) {
+      auto address = text.substr(0, colon);
+      if (address.size() > 1 && address.front() == '[' && address.back() == ']') address = address.substr(1, address.size() - 2);
+      if (address.empty()) address = "::";
+      return ListenAddress{address, static_cast<std::uint16_t>(port)};
+    }
+  }
+  return error(Errc::malformed, "\"{}\" is no address with a port, like \"127.0.0.1:8443\"", text);
+}
+
+}  // namespace mapigate::daemon

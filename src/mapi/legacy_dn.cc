@@ -1,0 +1,29 @@
+#include "mapi/legacy_dn.h"
+
+#include "base/text.h"
+
+namespace mapigate::mapi {
+
+namespace {
+constexpr std::string_view group = "/o=mapigate/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)";
+constexpr std::string_view recipients = "/cn=Recipients/cn=";
+}  // namespace
+
+std::string user_dn(std::string_view address) {
+  return std::string(group) + std::string(recipients) + lower_ascii(address);
+}
+
+std::optional<std::string> address_of_user_dn(std::string_view dn) {
+  const auto prefix = lower_ascii(std::string(group) + std::string(recipients));
+  const auto lower = lower_ascii(dn);
+  if (!lower.starts_with(prefix) || lower.size() == prefix.size()) return {};
+  return lower.substr(prefix.size());
+}
+
+std::string server_dn(std::string_view server_name) {
+  return std::string(group) + "/cn=Configuration/cn=Servers/cn=" + std::string(server_name);
+}
+
+std::string mdb_dn(std::string_view server_name) { return server_dn(server_name) + "/cn=Microsoft Private MDB"; }
+
+}  // namespace mapigate::mapi

@@ -1,0 +1,77 @@
+// HTTP Basic authentication ([RFC 7617]) with a short memory of good passwords and
+// a brake on guesses.
+#pragma once
+
+#include <atomic>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "base/metrics.h"
+#include "base/time.h"
+#include "chain/module.h"
+
+namespace mapigate::transport {
+
+using io::Task;
+
+struct Credentials {
+  std::string user;  // as typed; "DOMAIN\user" and plain "user" are possible
+  Secret password;
+};
+
+// From "Basic dXNlcjpwYXNz"; none when it is another scheme, not base64, or without a colon.
+std::optional<Credentials> parse_basic(std::string_view authorization);
+
+struct AuthLimits {
+  Duration remember = std::chrono::minutes(5);   // how long a good password is not asked for again
+  std::size_t remembered = 100'000;              // entries
+  unsigned guesses = 5;                          // failures that a peer has free for one user, and per window
+  unsigned guesses_per_peer = 50;                // … and for all users together
+  Duration window = std::chrono::minutes(5);     // after which failures are forgotten
+  std::size_t tracked = 100'000;                 // (peer, user) pairs in the brake
+};
+
+// Thread-safe.
+class Authentication {
+ public:
+  Authentication(AuthLimits limits, Metrics& metrics);
+
+  // Ok, or Errc::denied (wrong), Errc::limit (too many guesses from there: nobody was asked),
+  // Errc::unavailable or timeout (cannot say now). A good password that is remembered is
+  // never braked.
+  Task<Status> check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator);
+
+ private:
+  using Digest = std::array<std::uint8_t, 32>;
+  struct Remembered {
+    Digest salt;
+    Digest hash;  // HMAC-SHA256(process key, salt || password)
+    Clock::time_point until;
+  };
+  struct Failures {
+    unsigned count = 0;
+    Clock::time_point since;
+  };
+  Digest hash(const Digest& salt, const Secret& password) const;
+  bool is_remembered(const chain::Identity& identity);
+  void remember(const chain::Identity& identity);
+  bool braked(const std::string& key, unsigned allowance);
+  void count_failure(const std::string& key);
+
+  const AuthLimits limits_;
+  Digest process_key_;  // never leaves the process: a dump of the table alone is worth nothing
+  std::mutex mutex_;
+  std::unordered_map<std::string, Remembered> remembered_;  // by user
+  std::unordered_map<std::string, Failures> failures_;      // by peer + user, and by peer
+  Counter& good_;
+  Counter& wrong_;
+  Counter& braked_;
+  Counter& unknown_;
+};
+
+}  // namespace mapigate::transport

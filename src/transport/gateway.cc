@@ -1,0 +1,107 @@
+#include "transport/gateway.h"
+
+#include <functional>
+
+#include "base/log.h"
+#include "base/text.h"
+
+namespace mapigate::transport {
+
+Gateway::Gateway(io::Runtime& runtime, Metrics& metrics, GatewayOptions options,
+                 std::function<std::optional<Route>(std::string_view user)> route)
+    : runtime_(runtime),
+      metrics_(metrics),
+      options_(std::move(options)),
+      route_(std::move(route)),
+      authentication_(options_.auth, metrics),
+      sessions_(runtime, options_.sessions, metrics),
+      requests_(metrics.counter("mapigate_http_requests_total", "HTTP requests")) {}
+
+io::Executor Gateway::executor_of(std::string_view user) {
+  return runtime_.executor(static_cast<unsigned>(std::hash<std::string_view>{}(user)));
+}
+
+std::string Gateway::canonical_user(std::string_view typed) const {
+  if (const auto backslash = typed.rfind('\\'); backslash != std::string_view::npos) typed.remove_prefix(backslash + 1);
+  auto user = lower_ascii(trim(typed));
+  if (user.find('@') == std::string::npos) {
+    if (options_.default_domain.empty()) return {};
+    user += "@" + options_.default_domain;
+  }
+  return user;
+}
+
+namespace {
+io::Task<> answer_text(io::HttpExchange& exchange, unsigned status, io::HttpHeaders headers, std::string text) {
+  headers.add("Content-Type", "text/plain; charset=utf-8");
+  headers.add("Cache-Control", "no-store");
+  const auto sent = co_await exchange.respond(status, headers, text);
+  (void)sent;  // the client has gone; nothing is lost
+}
+}  // namespace
+
+io::Task<std::shared_ptr<const chain::Identity>> Gateway::authenticate(io::HttpExchange& exchange) {
+  const std::shared_ptr<const chain::Identity> nobody;
+  auto given = parse_basic(exchange.header("Authorization"));
+  const auto user = given ? canonical_user(given->user) : std::string();
+  if (user.empty()) {
+    io::HttpHeaders headers{{"WWW-Authenticate", challenge()}};
+    co_await answer_text(exchange, 401, std::move(headers), "Log on with your e-mail address and password.\n");
+    co_return nobody;
+  }
+  auto identity = std::make_shared<chain::Identity>();
+  identity->user = user;
+  identity->password = given->password;
+  const auto route = route_(user);
+  chain::Authenticator* authenticator = route ? route->authenticator : nullptr;
+  const auto checked = co_await authentication_.check(*identity, exchange.peer().ip, authenticator);
+  if (checked) co_return identity;
+  io::HttpHeaders headers;
+  switch (checked.error().code) {
+    case Errc::denied:
+      headers.add("WWW-Authenticate", challenge());
+      co_await answer_text(exchange, 401, std::move(headers), "The user name or password is wrong.\n");
+      break;
+    case Errc::limit:
+      headers.add("Retry-After", "60");
+      co_await answer_text(exchange, 429, std::move(headers), "Too many wrong passwords; try again later.\n");
+      break;
+    default:
+      // Not the user's fault: anything but 401, or Outlook asks for the password.
+      headers.add("Retry-After", "10");
+      co_await answer_text(exchange, 503, std::move(headers), "The mail server cannot be reached; try again later.\n");
+      break;
+  }
+  co_return nobody;
+}
+
+io::Task<> Gateway::handle(io::HttpExchange& exchange) {
+  requests_.add();
+  auto path = lower_ascii(exchange.path());
+  while (path.size() > 1 && path.back() == '/') path.pop_back();
+  enum class Place { none, emsmdb, nspi, autodiscover } place = Place::none;
+  if (path == "/mapi/emsmdb") place = Place::emsmdb;
+  else if (path == "/mapi/nspi") place = Place::nspi;
+  else if (path == "/autodiscover/autodiscover.xml") place = Place::autodiscover;
+  if (place == Place::none) {
+    co_await answer_text(exchange, 404, {}, "Nothing is here.\n");
+    co_return;
+  }
+  auto identity = co_await authenticate(exchange);
+  if (identity == nullptr) co_return;
+  switch (place) {
+    case Place::emsmdb: co_await handle_mapi_http(*this, exchange, chain::Interface::emsmdb, identity); break;
+    case Place::nspi: co_await handle_mapi_http(*this, exchange, chain::Interface::nspi, identity); break;
+    case Place::autodiscover: co_await handle_autodiscover(*this, exchange, identity); break;
+    case Place::none: break;
+  }
+}
+
+io::Task<> Gateway::housekeeping() {
+  for (;;) {
+    co_await io::sleep_for(std::chrono::seconds(10));
+    sessions_.sweep();
+  }
+}
+
+}  // namespace mapigate::transport

@@ -1,0 +1,88 @@
+// The front of the gateway: HTTPS requests in, Calls to the user's chain. Knows the
+// paths, authenticates, and hands on to the protocol behind the path.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "chain/chain.h"
+#include "chain/module.h"
+#include "io/http_server.h"
+#include "io/runtime.h"
+#include "transport/auth.h"
+#include "transport/sessions.h"
+
+namespace mapigate::transport {
+
+// What routing says about a user.
+struct Route {
+  std::shared_ptr<chain::Chain> chain;
+  chain::Authenticator* authenticator = nullptr;  // null: nobody gets in
+  chain::MailboxLocator* locator = nullptr;       // null: every user has a mailbox named after the address
+};
+
+struct GatewayOptions {
+  std::string server_name = "localhost";     // host name that clients use
+  std::uint16_t external_port = 443;         // port that clients use
+  std::string default_domain;                // appended to user names without '@'; empty: they are refused
+  std::string server_application = "Exchange/15.00.0847.4040";  // X-ServerApplication (row L1)
+  Duration pending_period = std::chrono::seconds(30);   // X-PendingPeriod
+  Duration execute_limit = std::chrono::minutes(5);     // after that an Execute is given up
+  Duration wait_limit = std::chrono::minutes(6);        // the same for NotificationWait, above what engines take
+  std::size_t request_body_limit = 1 << 20;  // MAPI/HTTP bodies; 268,288 bytes is what Outlook sends at most
+  AuthLimits auth;
+  SessionLimits sessions;
+};
+
+class Gateway {
+ public:
+  // `route` may be called from any thread at any time and must stay callable.
+  Gateway(io::Runtime& runtime, Metrics& metrics, GatewayOptions options,
+          std::function<std::optional<Route>(std::string_view user)> route);
+
+  // The handler of the HTTPS listener.
+  io::Task<> handle(io::HttpExchange& exchange);
+
+  // Ends idle sessions until the runtime stops; to be spawned once.
+  io::Task<> housekeeping();
+  void end_all_sessions() { sessions_.end_all(); }
+
+  io::Runtime& runtime() { return runtime_; }
+  Metrics& metrics() { return metrics_; }
+  const GatewayOptions& options() const { return options_; }
+  SessionTable& sessions() { return sessions_; }
+  std::optional<Route> route(std::string_view user) const { return route_(user); }
+  // Where all sessions of this user run.
+  io::Executor executor_of(std::string_view user);
+
+  // "ALICE", "EXAMPLE\\alice" and "alice@example.test" as the canonical address; empty when there is
+  // no domain to be had.
+  std::string canonical_user(std::string_view typed) const;
+
+  // The WWW-Authenticate field of a 401.
+  std::string challenge() const { return "Basic realm=\"" + options_.server_name + "\", charset=\"UTF-8\""; }
+
+ private:
+  // Who the request comes from, or none after an answer (401, 429 → Retry-After, 503) was given.
+  io::Task<std::shared_ptr<const chain::Identity>> authenticate(io::HttpExchange& exchange);
+
+  io::Runtime& runtime_;
+  Metrics& metrics_;
+  const GatewayOptions options_;
+  std::function<std::optional<Route>(std::string_view)> route_;
+  Authentication authentication_;
+  SessionTable sessions_;
+  Counter& requests_;
+};
+
+// The endpoints /mapi/emsmdb and /mapi/nspi ([MS-OXCMAPIHTTP]).
+io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, chain::Interface interface,
+                            std::shared_ptr<const chain::Identity> identity);
+
+// /autodiscover/autodiscover.xml, the POX form ([MS-OXDSCLI]).
+io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange,
+                               std::shared_ptr<const chain::Identity> identity);
+
+}  // namespace mapigate::transport

@@ -1,0 +1,398 @@
+#include <charconv>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "transport/gateway.h"
+#include "wire/mapihttp/cookies.h"
+#include "wire/mapihttp/headers.h"
+#include "wire/mapihttp/preamble.h"
+
+// MAPI over HTTP, the server's side ([MS-OXCMAPIHTTP] 3.2). Bodies pass to the chain
+// as they came.
+
+namespace mapigate::transport {
+
+namespace {
+
+using chain::Interface;
+using chain::Operation;
+using wire::mapihttp::ResponseCode;
+
+constexpr std::string_view context_cookie = "MapiContext";
+constexpr std::string_view sequence_cookie = "MapiSequence";
+
+// What every answer repeats or says ([MS-OXCMAPIHTTP] 2.2.3.3).
+struct Request {
+  std::string type;
+  std::string id;
+  std::string client_info;
+  std::string context;   // cookies, empty when absent
+  std::string sequence;
+  const char* endpoint = "";
+  std::chrono::system_clock::time_point start = std::chrono::system_clock::now();
+  Clock::time_point clock = Clock::now();
+};
+
+Request read_request(const io::HttpExchange& exchange, Interface interface) {
+  Request request;
+  request.type = exchange.header("X-RequestType");
+  request.id = exchange.header("X-RequestId");
+  request.client_info = exchange.header("X-ClientInfo");
+  request.endpoint = interface == Interface::emsmdb ? "/mapi/emsmdb" : "/mapi/nspi";
+  // A client may send one Cookie field each.
+  const auto& fields = exchange.fields();
+  for (std::size_t i = 0; i < fields.size(); ++i) {
+    if (!equal_ignoring_ascii_case(fields[i].name, "Cookie")) continue;
+    for (auto& cookie : wire::mapihttp::parse_cookie_header(fields[i].value)) {
+      if (cookie.name == context_cookie) request.context = std::move(cookie.value);
+      else if (cookie.name == sequence_cookie) request.sequence = std::move(cookie.value);
+    }
+  }
+  return request;
+}
+
+std::string milliseconds(Duration duration) {
+  return std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(duration).count());
+}
+
+std::string cookie(std::string_view name, std::string_view value, const char* path) {
+  return fmt::format("{}={}; Path={}; Secure; HttpOnly", name, value, path);
+}
+std::string dead_cookie(std::string_view name, const char* path) {
+  return fmt::format("{}=; Path={}; Secure; HttpOnly; Max-Age=0", name, path);
+}
+
+io::HttpHeaders headers_of(const Gateway& gateway, const Request& request, ResponseCode code) {
+  io::HttpHeaders headers;
+  headers.add("Content-Type", "application/mapi-http");
+  headers.add("Cache-Control", "private");
+  headers.add("X-ServerApplication", gateway.options().server_application);
+  headers.add("X-ResponseCode", std::to_string(static_cast<unsigned>(code)));
+  if (!request.type.empty()) headers.add("X-RequestType", request.type);
+  if (!request.id.empty()) headers.add("X-RequestId", request.id);
+  if (!request.client_info.empty()) headers.add("X-ClientInfo", request.client_info);
+  return headers;
+}
+
+// A protocol error is HTTP 200 with its code, and a text for whoever reads a trace.
+io::Task<> refuse(Gateway& gateway, io::HttpExchange& exchange, const Request& request, ResponseCode code,
+                  std::string why) {
+  log::debug("{} {} from {} refused with X-ResponseCode {}: {}", request.endpoint, request.type, exchange.peer().ip,
+             static_cast<unsigned>(code), why);
+  auto headers = headers_of(gateway, request, code);
+  const auto sent = co_await exchange.respond(200, headers, why + "\r\n");
+  (void)sent;  // the client has gone; nothing is lost
+}
+
+// A call in progress: shared by the task that runs it on the session's executor and the
+// one that keeps the client waiting.
+struct Pending {
+  std::shared_ptr<SessionContext> context;
+  std::unique_ptr<chain::Call> call;
+  std::optional<Result<chain::Reply>> result;
+  io::Event done;
+};
+
+io::Task<Result<chain::Reply>> run_call(chain::Call* call) { return call->session().chain().run(*call); }
+
+io::Task<> run(std::shared_ptr<Pending> pending, Duration limit) {
+  auto task = run_call(pending->call.get());
+  try {
+    auto result = co_await io::with_deadline(limit, std::move(task));
+    pending->result.emplace(std::move(result));
+  } catch (const std::exception& problem) {
+    log::error("{} for {}: {}", chain::to_string(pending->call->operation()),
+               pending->call->session().identity().user, problem.what());
+    pending->result.emplace(error(Errc::internal, "{}", problem.what()));
+  }
+  --pending->context->requests;
+  pending->context->touch();
+  pending->done.set();
+}
+
+std::string start_time(std::chrono::system_clock::time_point when) {
+  const auto seconds = std::chrono::system_clock::to_time_t(when);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[64];
+  const auto size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+  return {text, size};
+}
+
+std::string done_of(const Request& request, ResponseCode code) {
+  const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - request.clock).count();
+  return wire::mapihttp::done_tag(
+      wire::mapihttp::done_headers(code, static_cast<std::uint64_t>(elapsed), start_time(request.start)));
+}
+
+// How long an answer may take before its PROCESSING leaves by itself. Most calls are done
+// sooner and go out in one piece.
+constexpr auto processing_grace = std::chrono::milliseconds(2);
+
+using Trouble = chain::Reply::Trouble;
+Trouble trouble_of(const Result<chain::Reply>& result) {
+  if (result) return result->trouble;
+  return result.error().retryable() ? Trouble::unavailable : result.error().code == Errc::denied ? Trouble::denied : Trouble::none;
+}
+
+// HTTP's own ways: "later", with which Outlook keeps what it has and tries the same request
+// again, and "who are you?".
+io::Task<bool> answer_trouble(Gateway& gateway, io::HttpExchange& exchange, Trouble trouble) {
+  io::HttpHeaders headers{{"Content-Type", "text/plain"}, {"Cache-Control", "no-store"}};
+  if (trouble == Trouble::unavailable) headers.add("Retry-After", "10");
+  else headers.add("WWW-Authenticate", gateway.challenge());
+  const std::string_view text = trouble == Trouble::unavailable ? "The mail server cannot be reached; try again later.\n"
+                                                                : "The user name or password is wrong.\n";
+  const auto sent = co_await exchange.respond(trouble == Trouble::unavailable ? 503 : 401, headers, text);
+  co_return sent.has_value();
+}
+
+// Sends PROCESSING, PENDING … while the call runs, and DONE with its outcome (rows M3, M4). False: the
+// client has gone.
+io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Request& request,
+                      io::HttpHeaders headers, std::shared_ptr<Pending> pending, bool at_once) {
+  const auto period = gateway.options().pending_period;
+  bool done = false;
+  if (!at_once) done = co_await pending->done.wait_for(processing_grace);
+  if (const auto trouble = done ? trouble_of(*pending->result) : Trouble::none; trouble != Trouble::none) {
+    const auto sent = co_await answer_trouble(gateway, exchange, trouble);
+    co_return sent;
+  }
+  headers.add("X-PendingPeriod", milliseconds(period));
+  headers.add("X-ExpirationInfo", milliseconds(gateway.sessions().limits().expiration));
+  exchange.begin_chunked(200, headers);
+  exchange.queue(as_view(wire::mapihttp::processing_tag));
+  while (!done) {
+    const auto sent = co_await exchange.flush();
+    if (!sent) co_return false;
+    // Well inside the period, so that it holds on slow lines too.
+    done = co_await pending->done.wait_for(period / 2);
+    if (!done) exchange.queue(as_view(wire::mapihttp::pending_tag));
+  }
+  auto& result = *pending->result;
+  auto code = ResponseCode::Success;
+  Bytes body;
+  if (!result) {
+    // Outlook takes UnknownFailure as a reason to try again, keeping what it has.
+    code = result.error().code == Errc::malformed ? ResponseCode::InvalidRequestBody : ResponseCode::UnknownFailure;
+    log::warning("{} for {}: {}", request.type, pending->context->session->identity().user, result.error().message);
+  } else if (result->response_code != 0) {
+    code = static_cast<ResponseCode>(result->response_code);
+  } else {
+    body = std::move(result->body);
+  }
+  exchange.queue(as_view(done_of(request, code)));
+  exchange.queue(body);
+  const auto sent = co_await exchange.finish();
+  co_return sent.has_value();
+}
+
+std::shared_ptr<Pending> start(Gateway& gateway, std::shared_ptr<SessionContext> context, Operation operation,
+                               chain::ClientInfo client, Bytes body, Duration limit) {
+  (void)gateway;
+  auto pending = std::make_shared<Pending>();
+  pending->context = context;
+  pending->call = std::make_unique<chain::Call>(*context->session, operation, std::move(client), std::move(body));
+  ++context->requests;
+  context->touch();
+  io::spawn(context->session->executor(), run(pending, limit));
+  return pending;
+}
+
+// Did the chain let the client in? A failure body has no ErrorCode; every operation's success
+// body begins with StatusCode and ErrorCode.
+bool opened(const Result<chain::Reply>& result) {
+  if (!result || result->response_code != 0) return false;
+  Cursor cursor(result->body);
+  const auto status = cursor.scalar<std::uint32_t>();
+  const auto code = cursor.scalar<std::uint32_t>();
+  return cursor.ok() && status == 0 && code == mapi::ecNone;
+}
+
+io::Task<> open_session(Gateway& gateway, io::HttpExchange& exchange, const Request& request, Operation operation,
+                        chain::ClientInfo client, std::shared_ptr<const chain::Identity> identity) {
+  const auto route = gateway.route(identity->user);
+  if (!route) {
+    co_await refuse(gateway, exchange, request, ResponseCode::NoPrivilege, "no route for " + identity->user);
+    co_return;
+  }
+  auto context = std::make_shared<SessionContext>();
+  context->context = random_token();
+  context->sequence = random_token();
+  context->session = std::make_unique<chain::Session>(gateway.sessions().next_id(), chain::interface_of(operation), identity,
+                                                      route->chain, gateway.executor_of(identity->user));
+  auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
+  // The cookies are headers, so the outcome has to be known first; a logon may take a while on a slow
+  // backend, and without cookies no keep-alive is to be had ([MS-OXCMAPIHTTP] 3.2.5.1).
+  const auto done = co_await pending->done.wait_for(gateway.options().execute_limit + std::chrono::seconds(5));
+  if (!done) {
+    co_await refuse(gateway, exchange, request, ResponseCode::UnknownFailure, "no answer in time");
+    co_return;
+  }
+  const auto good = opened(*pending->result);
+  auto headers = headers_of(gateway, request, ResponseCode::Success);
+  if (good) {
+    if (const auto added = gateway.sessions().add(context); !added) {
+      log::warning("{} for {}: {}", request.type, identity->user, added.error().message);
+      co_await refuse(gateway, exchange, request, ResponseCode::UnknownFailure, added.error().message);
+      co_return;
+    }
+    headers.add("Set-Cookie", cookie(context_cookie, context->context, request.endpoint));
+    headers.add("Set-Cookie", cookie(sequence_cookie, context->sequence, request.endpoint));
+    log::info("{} {} opens session {} from {} with {}", identity->user, request.type, context->session->id(),
+              exchange.peer().ip, pending->call->client().application);
+  }
+  const auto sent = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  (void)sent;  // a client that has gone will connect anew; the session expires
+}
+
+// The session of a request that needs one, or null after a refusal.
+io::Task<std::shared_ptr<SessionContext>> session_of(Gateway& gateway, io::HttpExchange& exchange, const Request& request,
+                                                     Interface interface, const std::string& user) {
+  std::shared_ptr<SessionContext> context;
+  if (request.context.empty()) {
+    co_await refuse(gateway, exchange, request, ResponseCode::MissingCookie, "the session context cookie is missing");
+    co_return context;
+  }
+  context = gateway.sessions().find(request.context, user, interface);
+  if (context == nullptr)
+    co_await refuse(gateway, exchange, request, ResponseCode::ContextNotFound, "there is no such session");
+  co_return context;
+}
+
+io::Task<> ping(Gateway& gateway, io::HttpExchange& exchange, const Request& request, Interface interface,
+                const std::string& user) {
+  // Keeps a session from expiring; without a cookie it only shows that somebody is here.
+  if (!request.context.empty()) {
+    const auto context = gateway.sessions().find(request.context, user, interface);
+    if (context == nullptr) {
+      co_await refuse(gateway, exchange, request, ResponseCode::ContextNotFound, "there is no such session");
+      co_return;
+    }
+    context->touch();
+  }
+  auto headers = headers_of(gateway, request, ResponseCode::Success);
+  headers.add("X-PendingPeriod", milliseconds(gateway.options().pending_period));
+  headers.add("X-ExpirationInfo", milliseconds(gateway.sessions().limits().expiration));
+  const auto body = std::string(wire::mapihttp::processing_tag) + done_of(request, ResponseCode::Success);
+  const auto sent = co_await exchange.respond(200, headers, body);
+  (void)sent;
+}
+
+// Execute in its turn: the sequence cookie must be the one given out last (row M2), and only
+// one may be in progress.
+enum class Turn { now, wrong, busy };
+Turn take_turn(SessionContext& context, const std::string& sequence) {
+  const std::lock_guard lock(context.mutex);
+  if (sequence != context.sequence) return Turn::wrong;
+  if (context.executing) return Turn::busy;
+  context.executing = true;
+  context.sequence = random_token();
+  return Turn::now;
+}
+
+io::Task<> execute(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
+                   std::shared_ptr<SessionContext> context, Operation operation) {
+  if (request.sequence.empty()) {
+    co_await refuse(gateway, exchange, request, ResponseCode::MissingCookie, "the sequence cookie is missing");
+    co_return;
+  }
+  const auto turn = take_turn(*context, request.sequence);
+  if (turn != Turn::now) {
+    co_await refuse(gateway, exchange, request, ResponseCode::InvalidSequence,
+                    turn == Turn::busy ? "another request of the session is in progress" : "the sequence cookie is not the last one given out");
+    co_return;
+  }
+  auto headers = headers_of(gateway, request, ResponseCode::Success);
+  headers.add("Set-Cookie", cookie(sequence_cookie, context->sequence, request.endpoint));
+  auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
+  bool sent = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  if (!sent) {
+    // The client has gone, the call goes on: the next one waits for its turn.
+    (void)co_await pending->done.wait_for(gateway.options().execute_limit);
+  }
+  const std::lock_guard lock(context->mutex);
+  context->executing = false;
+  // Nothing was done, and the client keeps its old cookie: it may send the same again.
+  if (pending->result && trouble_of(*pending->result) == Trouble::unavailable) context->sequence = request.sequence;
+}
+
+io::Task<> disconnect(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
+                      std::shared_ptr<SessionContext> context, Operation operation) {
+  auto headers = headers_of(gateway, request, ResponseCode::Success);
+  headers.add("Set-Cookie", dead_cookie(context_cookie, request.endpoint));
+  headers.add("Set-Cookie", dead_cookie(sequence_cookie, request.endpoint));
+  auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
+  const auto sent = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  (void)sent;
+  gateway.sessions().end(context);
+}
+
+}  // namespace
+
+io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interface interface,
+                            std::shared_ptr<const chain::Identity> identity) {
+  const auto request = read_request(exchange, interface);
+  if (exchange.method() != "POST") {
+    co_await refuse(gateway, exchange, request, ResponseCode::InvalidVerb, "only POST is served here");
+    co_return;
+  }
+  if (request.type.empty() || request.id.empty() || (request.client_info.empty() && request.type != "PING")) {
+    co_await refuse(gateway, exchange, request, ResponseCode::MissingHeader,
+                    request.type.empty() ? "X-RequestType is missing" : request.id.empty() ? "X-RequestId is missing" : "X-ClientInfo is missing");
+    co_return;
+  }
+  if (exchange.body().size() > gateway.options().request_body_limit) {
+    co_await refuse(gateway, exchange, request, ResponseCode::TooLarge, "the body is over the limit");
+    co_return;
+  }
+  if (request.type == "PING") {
+    co_await ping(gateway, exchange, request, interface, identity->user);
+    co_return;
+  }
+  const auto operation = chain::operation_from_string(request.type);
+  if (!operation || chain::interface_of(*operation) != interface) {
+    co_await refuse(gateway, exchange, request, ResponseCode::InvalidRequestType, "unknown X-RequestType");
+    co_return;
+  }
+  const auto content_type = lower_ascii(exchange.header("Content-Type"));
+  if (!content_type.starts_with("application/mapi-http") && !content_type.starts_with("application/octet-stream")) {
+    co_await refuse(gateway, exchange, request, ResponseCode::InvalidHeader, "Content-Type is not application/mapi-http");
+    co_return;
+  }
+  // Row M5: the version comes in X-ClientApplication, else in the User-Agent, else not at all.
+  chain::ClientInfo client;
+  client.application = exchange.header("X-ClientApplication");
+  client.user_agent = exchange.header("User-Agent");
+  if (client.application.empty()) client.application = client.user_agent;
+  client.info = request.client_info;
+  client.request_id = request.id;
+  client.peer = exchange.peer().ip;
+
+  if (*operation == Operation::Connect || *operation == Operation::Bind) {
+    co_await open_session(gateway, exchange, request, *operation, std::move(client), identity);
+    co_return;
+  }
+  auto context = co_await session_of(gateway, exchange, request, interface, identity->user);
+  if (context == nullptr) co_return;
+  switch (*operation) {
+    case Operation::Disconnect:
+    case Operation::Unbind:
+      co_await disconnect(gateway, exchange, request, std::move(client), context, *operation);
+      break;
+    case Operation::Execute:
+      co_await execute(gateway, exchange, request, std::move(client), context, *operation);
+      break;
+    default: {
+      // NotificationWait needs no sequence and waits beside Execute; NSPI has no sequence to keep.
+      const bool waits = *operation == Operation::NotificationWait;
+      auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
+                           waits ? gateway.options().wait_limit : gateway.options().execute_limit);
+      const auto sent = co_await answer(gateway, exchange, request, headers_of(gateway, request, ResponseCode::Success), pending, waits);
+      (void)sent;
+      break;
+    }
+  }
+}
+
+}  // namespace mapigate::transport

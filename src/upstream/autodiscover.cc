@@ -1,0 +1,115 @@
+#include "upstream/autodiscover.h"
+
+#include <pugixml.hpp>
+
+#include <sstream>
+
+#include "base/text.h"
+
+namespace mapigate::upstream {
+
+namespace {
+
+constexpr const char* request_schema = "http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006";
+constexpr const char* response_schema = "http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a";
+constexpr const char* path = "/autodiscover/autodiscover.xml";
+
+std::string request_for(const std::string& address) {
+  pugi::xml_document document;
+  auto root = document.append_child("Autodiscover");
+  root.append_attribute("xmlns") = request_schema;
+  auto request = root.append_child("Request");
+  request.append_child("EMailAddress").text() = address.c_str();
+  request.append_child("AcceptableResponseSchema").text() = response_schema;
+  std::ostringstream out;
+  document.save(out, "", pugi::format_raw, pugi::encoding_utf8);
+  return out.str();
+}
+
+}  // namespace
+
+std::vector<std::string> autodiscover_urls(const std::string& address, const std::string& server) {
+  if (!server.empty()) {
+    const bool has_path = server.find('/', server.find("://") + 3) != std::string::npos;
+    return {has_path ? server : server + path};
+  }
+  const auto domain = address.substr(address.find('@') + 1);
+  return {"https://" + domain + path, "https://autodiscover." + domain + path};
+}
+
+Result<DiscoveredMailbox> parse_autodiscover(View document_bytes) {
+  pugi::xml_document document;
+  if (!document.load_buffer(document_bytes.data(), document_bytes.size()))
+    return error(Errc::malformed, "the autodiscover answer is no XML");
+  const auto response = document.child("Autodiscover").child("Response");
+  if (const auto failure = response.child("Error"))
+    return error(Errc::not_found, "autodiscover error {}: {}", failure.child("ErrorCode").text().get(),
+                 failure.child("Message").text().get());
+  DiscoveredMailbox out;
+  const auto user = response.child("User");
+  out.display_name = user.child("DisplayName").text().get();
+  out.address = user.child("AutoDiscoverSMTPAddress").text().get();
+  out.legacy_dn = user.child("LegacyDN").text().get();
+  const auto account = response.child("Account");
+  if (const std::string_view action = account.child("Action").text().get(); action == "redirectAddr" || action == "redirectUrl")
+    return error(Errc::unsupported, "autodiscover redirects to {}{}", account.child("RedirectAddr").text().get(),
+                 account.child("RedirectUrl").text().get());
+  for (const auto& protocol : account.children("Protocol")) {
+    if (std::string_view(protocol.attribute("Type").value()) != "mapiHttp") continue;
+    const auto url = [&](const char* name) -> Result<io::Url> {
+      const auto place = protocol.child(name);
+      std::string text = place.child("ExternalUrl").text().get();
+      if (text.empty()) text = place.child("InternalUrl").text().get();
+      return io::parse_url(text);
+    };
+    auto store = url("MailStore");
+    if (!store) return std::move(store.error()).within("autodiscover, MailStore");
+    out.mail_store = std::move(*store);
+    if (auto book = url("AddressBook")) out.address_book = std::move(*book);
+    if (out.legacy_dn.empty()) return error(Errc::malformed, "the autodiscover answer has no LegacyDN");
+    return out;
+  }
+  return error(Errc::not_found, "autodiscover offers no MAPI over HTTP");
+}
+
+Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<io::HttpClient> client, std::string address, Secret authorization,
+                                         std::string server) {
+  const auto body = request_for(address);
+  const auto urls = autodiscover_urls(address, server);
+  Result<DiscoveredMailbox> outcome = error(Errc::not_found, "\"{}\" is no e-mail address", address);
+  for (const auto& text : urls) {
+    auto url = io::parse_url(text);
+    if (!url) co_return std::move(url.error()).within(text);
+    io::HttpRequest request;
+    request.method = "POST";
+    request.url = std::move(*url);
+    request.headers.add("Content-Type", "text/xml; charset=utf-8");
+    request.headers.add("Authorization", authorization.reveal());
+    request.headers.add("X-MapiHttpCapability", "1");
+    request.headers.add("User-Agent", "mapigate");
+    request.body = as_view(body);
+    io::RequestOptions limits;
+    limits.limit = std::chrono::seconds(30);
+    limits.body_bytes = 1 << 20;
+    auto response = co_await client->request(std::move(request), limits);
+    if (!response) {
+      outcome = std::move(response.error()).within(text);
+      continue;
+    }
+    if (response->status == 200) {
+      outcome = parse_autodiscover(response->body);
+      if (outcome) {
+        outcome->source = text;
+        if (outcome->address.empty()) outcome->address = address;
+      } else {
+        outcome = std::move(outcome.error()).within(text);
+      }
+      co_return outcome;
+    }
+    if (response->status == 401) co_return error(Errc::denied, "{}: the user name or password is wrong", text);
+    outcome = error(Errc::unavailable, "{}: HTTP {}", text, response->status);
+  }
+  co_return outcome;
+}
+
+}  // namespace mapigate::upstream

@@ -1,0 +1,36 @@
+// Finds a mailbox by its e-mail address, as Outlook does ([MS-OXDSCLI] 3.1.5).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/secret.h"
+#include "io/http_client.h"
+
+namespace mapigate::upstream {
+
+using io::Task;
+
+struct DiscoveredMailbox {
+  std::string display_name;
+  std::string address;
+  std::string legacy_dn;
+  io::Url mail_store;     // MAPI/HTTP endpoints
+  io::Url address_book;
+  std::string source;     // the URL that answered
+};
+
+// The URLs that are asked, in order: `server` alone when it is given ("https://host:port"), else
+// https://DOMAIN and https://autodiscover.DOMAIN.
+std::vector<std::string> autodiscover_urls(const std::string& address, const std::string& server);
+
+// Errc::denied: the credentials were refused; not_found: the server does not know the
+// address or offers no MAPI over HTTP; unavailable: nobody answered.
+Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<io::HttpClient> client, std::string address, Secret authorization,
+                                         std::string server);
+
+// Reads a response document; what discover() does with an HTTP 200 answer.
+Result<DiscoveredMailbox> parse_autodiscover(View document);
+
+}  // namespace mapigate::upstream
