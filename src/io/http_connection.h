@@ -94,7 +94,7 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   bool idle_ = true;         // no byte of a request is here
   bool headers_checked_ = false;
-  bool keep_alive_ = true;
+  std::atomic<bool> keep_alive_{true};  // cleared by a stop while a handler may work elsewhere
   bool answering_ = false;   // the handler runs
   bool begun_ = false;       // an answer has begun
   bool finished_ = false;    // and is complete
