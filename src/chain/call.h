@@ -55,6 +55,10 @@ struct ClientInfo {
 struct Reply {
   std::uint32_t response_code = 0;
   Bytes body;
+  // With a response_code, where a transport has a better way to say it. Unavailable: what stands
+  // behind cannot be reached and nothing was done; the same may be tried again later. Denied: the
+  // user's credentials are not good any more.
+  enum class Trouble : std::uint8_t { none, unavailable, denied } trouble = Trouble::none;
 };
 
 class Chain;
@@ -77,9 +81,10 @@ class Session {
   const io::Executor& executor() const { return executor_; }
   Chain& chain() const { return *chain_; }
 
-  // What a module keeps per session, by module instance; destroyed with the session.
+  // What a module keeps per session, by module instance; the place stays the same for the
+  // session's life and is destroyed with it.
   std::any& slot(const Module& module);
-  // What the chain itself keeps: handle map and column sets of mixed sessions.
+  // What the chain itself keeps: handle maps and column sets (session_state.h).
   struct State;
   State& state() { return *state_; }
 
@@ -89,7 +94,7 @@ class Session {
   std::shared_ptr<const Identity> identity_;
   std::shared_ptr<Chain> chain_;
   io::Executor executor_;
-  std::vector<std::pair<const Module*, std::any>> slots_;
+  std::vector<std::pair<const Module*, std::unique_ptr<std::any>>> slots_;
   std::unique_ptr<State> state_;
 };
 
@@ -112,12 +117,13 @@ class Call {
   Operation operation() const { return operation_; }
   const ClientInfo& client() const { return client_; }
 
-  // The request body. After edits to requests() it is encoded anew on the next use.
+  // The request body. After edits of execute() it is encoded anew on the next use. Valid until
+  // the next edit or set_body().
   Result<View> body();
   void set_body(Bytes body);
 
   // Execute only: the decoded request, made on first use and kept. Whoever changes it
-  // empties `raw` of the changed ROP and calls mark_edited().
+  // empties `raw` of the changed ROP and calls mark_edited(). An error is kept as well.
   Result<DecodedExecute*> execute();
   void mark_edited();
 
@@ -125,12 +131,20 @@ class Call {
   bool has_reply() const { return reply_.has_value(); }
   const Reply& reply() const { return *reply_; }
   Reply& reply() { return *reply_; }
+  // Encodes edits; a reply that cannot be encoded becomes error_reply(ecBufferTooSmall).
   Reply take_reply();
   void set_reply(Reply reply);
-  // Execute only: the decoded reply, like execute().
+  // Execute only: the decoded reply, like execute(). The ROPs of chained buffers stand in one
+  // list, in order; `handles` is the table of the first. Errc::not_found when the reply
+  // carries no ROPs because the whole call failed.
   Result<wire::RopResponseBuffer*> responses();
   void mark_reply_edited();
+  // After edits of responses() it is encoded anew, like body().
   Result<View> reply_body();
+
+  // At which level of handle numbers this call is: how many modules with handles of their own
+  // (Interests::owns_handles) are above it.
+  unsigned level() const { return level_; }
 
   // Where decoded structures of this call live; whatever a module puts into requests() or
   // responses() has to be made in it.
@@ -138,10 +152,32 @@ class Call {
 
  private:
   friend class Chain;
+  friend class RopLevel;
+  friend class AheadOf;
   struct Decoded;
+
+  // Makes `execute` the request; it is encoded on first use.
+  void adopt_execute(DecodedExecute execute);
+  // An Execute for some of this one's ROPs (`unsplit`: for all), kept as long as this one. What
+  // it holds may borrow from this one.
+  Call& add_part(DecodedExecute execute, unsigned level, bool unsplit);
+  // Makes decoded responses the reply, with the auxiliary buffer and the chaining of `like` (may be null); they
+  // are encoded when somebody needs the bytes.
+  void set_responses(wire::RopResponseBuffer responses, const Call* like);
+  // The decoded reply of an Execute, living in another arena.
+  Result<wire::RopResponseBuffer> copy_responses(Arena& arena);
+  // Remembers what later calls cannot be decoded without: columns of tables, kinds of logons.
+  void note_state();
+  Status decode_request();
+  Status decode_reply();
+  Status encode_request();
+  Status encode_reply();
+  void drop_reply();
+
   Session* session_;
   Operation operation_;
   ClientInfo client_;
+  unsigned level_ = 0;
   Bytes body_;
   std::optional<Reply> reply_;
   Arena arena_;

@@ -35,12 +35,30 @@ enum class Verdict : std::uint8_t {
 // One ROP of an Execute as a module sees it.
 struct RopExchange {
   wire::RopRequest& request;
-  wire::RopResponse* response = nullptr;   // in on_rop_reply; also what norelay fills in on_rop
-  std::span<std::uint32_t> handles;        // the server object handle table of the buffer
+  // In on_rop_reply what came back. In on_rop the head of a response, for norelay: set
+  // ReturnValue and, made in call.arena(), the typed body.
+  wire::RopResponse* response = nullptr;
+  // The server object handle table of the buffer. To a module with handles of its own, the
+  // numbers are those used below it, or, where `own` is set, its own.
+  std::span<std::uint32_t> handles;
+  std::span<std::uint8_t> own;             // empty without Interests::owns_handles
   mapi::ErrorCode refusal = mapi::ecAccessDenied;  // set it before returning refuse
 
-  std::uint32_t handle() const {           // of the object it acts on; no_handle when out of range
-    return request.HandleIndex < handles.size() ? handles[request.HandleIndex] : wire::no_handle;
+  std::uint32_t handle_at(std::size_t index) const {  // no_handle when out of range
+    return index < handles.size() ? handles[index] : wire::no_handle;
+  }
+  bool own_at(std::size_t index) const { return index < own.size() && own[index] != 0; }
+  // Of the object it acts on; most ROPs name it in HandleIndex.
+  std::size_t object_index() const;
+  std::uint32_t handle() const { return handle_at(object_index()); }
+  bool is_own() const { return own_at(object_index()); }
+  // With norelay of a ROP that opens something: the handle the client gets. With `mine` it is
+  // a number by which this module knows the object (anything but no_handle), else one from below.
+  void set_output(std::uint32_t number, bool mine) {
+    const auto index = request.codec->output_handle_index(request);
+    if (!index || *index >= handles.size()) return;
+    handles[*index] = number;
+    if (*index < own.size()) own[*index] = mine ? 1 : 0;
   }
 };
 
@@ -83,6 +101,21 @@ class Authenticator {
   virtual ~Authenticator() = default;
   // Ok; Errc::denied: wrong; Errc::unavailable or timeout: cannot say now.
   virtual Task<Status> authenticate(Identity identity) = 0;
+};
+
+// What Autodiscover tells a client about a user's mailbox.
+struct MailboxInfo {
+  std::string display_name;
+  std::string address;    // primary SMTP address
+  std::string legacy_dn;  // what Connect and RopLogon will ask for
+};
+
+// Knows the mailboxes of its users. A chain whose modules do not say is taken to hold
+// the mailbox of every user who may log on, named after the address.
+class MailboxLocator {
+ public:
+  virtual ~MailboxLocator() = default;
+  virtual Task<Result<MailboxInfo>> locate(Identity identity) = 0;  // Errc::not_found: no mailbox here
 };
 
 class Module : public Component {
