@@ -39,14 +39,17 @@ class RawImap:
     def command(self, text):
         self.link.sendall(f"x {text}\r\n".encode())
         size, tail = 0, b""
-        while b"\r\nx " not in b"\r\n" + tail or not tail.endswith(b"\r\n"):
+        while True:
             chunk = self.link.recv(1 << 18)
             if not chunk:
                 raise HarnessError("the IMAP server closed the connection")
             size += len(chunk)
-            tail = (tail + chunk)[-400:]
-        if b"\r\nx OK" not in b"\r\n" + tail:
-            raise HarnessError(f"IMAP: {tail[-200:]!r}")
+            tail = (tail + chunk)[-4096:]  # longer than any tagged line
+            last = tail[:-2].rpartition(b"\r\n")[2]
+            if tail.endswith(b"\r\n") and last.startswith(b"x "):
+                break
+        if not last.startswith(b"x OK"):
+            raise HarnessError(f"IMAP: {last[-200:]!r}")
         return size
 
     def close(self):
