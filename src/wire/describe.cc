@@ -156,6 +156,7 @@ void FieldBuilder::tagged_list(const char* name, std::span<const mapi::TaggedVal
 void FieldBuilder::row(const char* name, PropertyRow& row, Columns columns) {
   source_.begin(name);
   (*this)("Flag", row.Flag);
+  source_.expect(columns.size());
   auto values = arena_.make_span<mapi::Value>(source_.begin_list("Values"));
   check(values.size() == columns.size(), "a row has a value per column");
   for (std::size_t i = 0; i < values.size(); ++i) {

@@ -64,6 +64,30 @@ class FieldDescriber {
   void counted(const char* name, std::span<const T> span) {
     list(name, span, span.size());
   }
+  template <class T, class Context>
+  void list_in(const char* name, std::span<const T> span, std::size_t, const Context& context) {
+    sink_.begin_list(name, span.size());
+    for (const auto& element : span) {
+      sink_.begin(name);
+      T::fields(element, *this, context);
+      sink_.end();
+    }
+    sink_.end_list();
+  }
+  template <std::unsigned_integral Count>
+  std::size_t count(const char* name, std::size_t n) {
+    sink_.number(name, n, sizeof(Count));
+    return n;
+  }
+  template <std::unsigned_integral Size, class Visit>
+  void sized(const char*, Visit visit) {
+    visit(*this);
+  }
+  bool more(bool present) const { return present; }
+  template <class T>
+  void list_to_end(const char* name, std::span<const T> span) {
+    list(name, span, span.size());
+  }
   void value(const char* name, const mapi::Value& value, mapi::PropertyType type);
   void tagged(const char* name, const mapi::TaggedValue& value);
   void tagged_list(const char* name, std::span<const mapi::TaggedValue> values, std::size_t count);
@@ -95,6 +119,8 @@ class FieldSource {
   virtual mapi::Value value(const char* name, mapi::PropertyType type, Arena& arena) = 0;
   virtual const mapi::Restriction* restriction(const char* name, Arena& arena) = 0;
   virtual void fail(const char* name, const char* why) = 0;
+  // Says, before bytes() or begin_list(), how many bytes or elements the structure can only have.
+  virtual void expect(std::size_t) {}
 };
 
 class FieldBuilder {
@@ -115,6 +141,7 @@ class FieldBuilder {
     else if constexpr (std::is_same_v<T, mapi::PropertyTag>) x = mapi::PropertyTag(static_cast<std::uint32_t>(source_.number(name)));
     else if constexpr (std::is_same_v<T, FileTime>) x.ticks = source_.number(name);
     else if constexpr (ByteArray<T>) {
+      source_.expect(x.size());
       const auto raw = source_.bytes(name);
       if (raw.size() == x.size()) std::memcpy(x.data(), raw.data(), raw.size());
       else source_.fail(name, "has the wrong size");
@@ -128,6 +155,7 @@ class FieldBuilder {
   void sz(const char* name, Utf16& text) { text = to_utf16(arena_, source_.text(name)); }
   void sz(const char* name, std::string_view& text) { text = arena_.copy(to_code_page(source_.text(name), code_page_)); }
   void bytes(const char* name, View& view, std::size_t size) {
+    source_.expect(size);
     rest(name, view);
     check(view.size() == size, name);
   }
@@ -138,12 +166,33 @@ class FieldBuilder {
   }
   template <class T>
   void list(const char* name, std::span<const T>& span, std::size_t count) {
-    const auto found = elements(name, span);
-    check(found == count, name);
+    elements(name, span, count, [&](T& element) { (*this)(name, element); });
   }
   template <std::unsigned_integral Count, class T>
   void counted(const char* name, std::span<const T>& span) {
-    elements(name, span);
+    list(name, span, any_count);
+  }
+  template <class T, class Context>
+  void list_in(const char* name, std::span<const T>& span, std::size_t count, const Context& context) {
+    elements(name, span, count, [&](T& element) {
+      source_.begin(name);
+      T::fields(element, *this, context);
+      source_.end();
+    });
+  }
+  // A count follows from its list; the source is asked for the list only.
+  template <std::unsigned_integral Count>
+  std::size_t count(const char*, std::size_t) {
+    return any_count;
+  }
+  template <std::unsigned_integral Size, class Visit>
+  void sized(const char*, Visit visit) {
+    visit(*this);
+  }
+  bool more(bool) const { return true; }  // the source decides
+  template <class T>
+  void list_to_end(const char* name, std::span<const T>& span) {
+    list(name, span, any_count);
   }
   void value(const char* name, mapi::Value& value, mapi::PropertyType type) { value = source_.value(name, type, arena_); }
   void tagged(const char* name, mapi::TaggedValue& value);
@@ -155,15 +204,18 @@ class FieldBuilder {
     if (!condition) source_.fail("", why);
   }
 
+  FieldSource& source() { return source_; }
+
  private:
-  template <class T>
-  std::size_t elements(const char* name, std::span<const T>& span) {
-    const auto count = source_.begin_list(name);
-    auto out = arena_.make_span<T>(count);
-    for (auto& element : out) (*this)(name, element);
+  static constexpr std::size_t any_count = static_cast<std::size_t>(-1);
+  template <class T, class Build>
+  void elements(const char* name, std::span<const T>& span, std::size_t count, Build build) {
+    if (count != any_count) source_.expect(count);
+    auto out = arena_.make_span<T>(source_.begin_list(name));
+    for (auto& element : out) build(element);
     source_.end_list();
     span = out;
-    return count;
+    check(count == any_count || out.size() == count, name);
   }
   FieldSource& source_;
   Arena& arena_;

@@ -29,6 +29,8 @@
 //   v.count<Count>(name, n)     a count that stands apart from its list; returns what list() is to be given:
 //                               `v.list("Servers", s.Servers, n)`
 //   v.sized<Size>(name, f)      a size in bytes, then what f(v) visits, which must fill it
+//   v.more(present)             within sized(): whether anything follows; `present` is what the structure says
+//   v.list_to_end(name, span)   within sized(): elements until it ends
 //   v.list_in(name, span, count, context)  a list whose elements take a context
 //   v.row(name, row, columns)   a PropertyRow; v.rows(...) `count` of them
 //   v.check(condition, why)     a rule between fields; reading fails when it does not hold
@@ -138,6 +140,18 @@ class FieldReader {
     }
     cursor_.widen(end);
   }
+  bool more(bool) const { return cursor_.left() != 0; }
+  template <class T>
+  void list_to_end(const char* name, std::span<const T>& span) {
+    // The first pass counts, so that the arena holds each element once.
+    span = {};
+    const auto start = cursor_;
+    std::size_t count = 0;
+    for (T element{}; cursor_.left() != 0; ++count) (*this)(name, element);
+    if (!cursor_.ok()) return;
+    cursor_ = start;
+    list(name, span, count);
+  }
   void value(const char* name, mapi::Value& value, mapi::PropertyType type);
   void tagged(const char* name, mapi::TaggedValue& value) {
     (*this)(name, value.tag);
@@ -244,6 +258,11 @@ class FieldWriter {
     const auto size = output_.size() - at - sizeof(Size);
     check(size <= std::numeric_limits<Size>::max(), name);
     output_.patch(at, static_cast<Size>(size));
+  }
+  bool more(bool present) const { return present; }
+  template <class T>
+  void list_to_end(const char* name, std::span<const T> span) {
+    list(name, span, span.size());
   }
   void value(const char* name, const mapi::Value& value, mapi::PropertyType type);
   void tagged(const char* name, const mapi::TaggedValue& value) {

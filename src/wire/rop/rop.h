@@ -4,15 +4,18 @@
 // To add a ROP, define a structure like those in *_rops.h and name it in
 // rop_list.inc; decoding, encoding, dumps, Lua and fuzzing follow from that.
 //
-//   struct RopOpenFolder {
+//   struct RopOpenFolder : Rop<RopId::RopOpenFolder> {
 //     struct Request  { …fields after RopId, LogonId and the handle index… };
 //     struct Response { …fields after RopId, handle index and ReturnValue… };
 //   };
 //
-// A response's fields are on the wire only when ReturnValue is ecNone, unless it
-// declares `static constexpr bool on_error = true`; then its field list is visited
-// always and looks at v's head through the context. A Request or Response without
-// fields is `struct Request : NoFields {};`.
+// A Request or Response without fields is left out. A response's fields are on the
+// wire only when ReturnValue is ecNone, unless it declares `static constexpr bool
+// on_error = true`; then its field list is visited always and looks at ReturnValue
+// through the context. (A peer that ends the list after the ReturnValue of an error
+// is understood too: the body is then null.) A field list that depends on more than
+// its own bytes takes a ResponseContext as third argument; a request that depends on
+// the kind of logon has a member `bool public_logon`, which is not on the wire.
 #pragma once
 
 #include <span>
@@ -46,12 +49,17 @@ struct RopRequest {
   std::uint8_t HandleIndex = 0;
   const RopCodec* codec = nullptr;
   void* body = nullptr;
-  View raw;  // the bytes it was read from; emptied by whoever edits `body`
+  View raw{};  // the bytes it was read from; emptied by whoever edits `body`
 
   template <class Rop>
   typename Rop::Request* as() const {
     return id == Rop::id ? static_cast<typename Rop::Request*>(body) : nullptr;
   }
+};
+
+// What a request cannot be decoded without.
+struct RequestContext {
+  bool public_logon = false;  // its LogonId stands for a public-folder logon
 };
 
 struct RopResponse {
@@ -60,7 +68,11 @@ struct RopResponse {
   mapi::ErrorCode ReturnValue = mapi::ecNone;
   const RopCodec* codec = nullptr;
   void* body = nullptr;  // the typed Response; null after an error that has no fields
-  View raw;
+  View raw{};              // as in RopRequest
+  // Index of the request that it answers; -1 when that is unknown (notifications …).
+  int request = -1;
+  // Rows of a table only: its columns; empty when the rows need none.
+  std::optional<Columns> columns{};
 
   template <class Rop>
   typename Rop::Response* as() const {
@@ -72,8 +84,7 @@ struct RopResponse {
 struct ResponseContext {
   mapi::ErrorCode ReturnValue = mapi::ecNone;  // of the head just read
   const RopRequest* request = nullptr;         // the request it answers; null when unknown
-  bool columns_known = false;
-  Columns columns;  // of the table it comes from, as set by RopSetColumns
+  std::optional<Columns> columns{};              // of the table it comes from, as set by RopSetColumns
 };
 
 // Functions of one ROP, made from its field lists. `body` points to the typed structure.
@@ -81,17 +92,20 @@ struct RopCodec {
   RopId id;
   const char* name;
   const char* handle_name;  // of the third request byte
-  void* (*read_request)(FieldReader&);
+  // Null for what a server sends on its own: RopNotify, RopPending, RopBackoff, RopBufferTooSmall.
+  void* (*read_request)(FieldReader&, const RequestContext&);
   void (*write_request)(FieldWriter&, const void* body);
   void (*describe_request)(FieldDescriber&, const void* body);
-  void* (*build_request)(FieldBuilder&, Arena&);
+  void* (*build_request)(FieldBuilder&, Arena&, const RequestContext&);
   bool has_response;      // false: RopRelease
   bool response_has_head; // false: RopNotify, RopPending, RopBackoff, RopBufferTooSmall
-  bool response_on_error;
+  // Whether fields follow this ReturnValue.
+  bool (*response_has_body)(mapi::ErrorCode);
   void* (*read_response)(FieldReader&, const ResponseContext&);
   void (*write_response)(FieldWriter&, const void* body, const ResponseContext&);
   void (*describe_response)(FieldDescriber&, const void* body, const ResponseContext&);
   void* (*build_response)(FieldBuilder&, Arena&, const ResponseContext&);
+  void* (*make_response_body)(Arena&);  // an empty Response
   // The handle table index that the ROP fills on success, if it does (OutputHandleIndex).
   std::optional<std::uint8_t> (*output_handle_index)(const RopRequest&);
   // A second handle that it uses (DestHandleIndex, ResponseHandleIndex …), if any.
@@ -102,19 +116,44 @@ const RopCodec* find_rop(RopId id);               // null when unknown
 const RopCodec* find_rop(std::string_view name);  // "RopOpenFolder"
 std::span<const RopCodec> all_rops();
 
+// To make one by hand: make_request<RopOpenFolder>(arena, 0, 0, {.OutputHandleIndex = 1, .FolderId = id}).
+template <class Rop>
+RopRequest make_request(Arena& arena, std::uint8_t LogonId, std::uint8_t HandleIndex, const typename Rop::Request& body) {
+  return {Rop::id, LogonId, HandleIndex, find_rop(Rop::id), arena.make<typename Rop::Request>(body), {}};
+}
+template <class Rop>
+RopResponse make_response(Arena& arena, std::uint8_t HandleIndex, const typename Rop::Response& body) {
+  RopResponse out;
+  out.id = Rop::id;
+  out.HandleIndex = HandleIndex;
+  out.codec = find_rop(Rop::id);
+  out.body = arena.make<typename Rop::Response>(body);
+  return out;
+}
+// A response with this ReturnValue and no fields, or with zero in those that errors carry.
+RopResponse make_response(Arena& arena, const RopRequest& request, mapi::ErrorCode ReturnValue);
+
 // The payload of a request buffer. Most ROPs carry no length: after one that is
 // unknown or broken, the rest of the list is `opaque` and `problem` says why.
 struct RopRequestBuffer {
   std::vector<RopRequest> rops;
-  View opaque;
+  View opaque{};
   std::string problem;
   std::vector<std::uint32_t> handles;  // ServerObjectHandleTable
 };
 struct RopResponseBuffer {
   std::vector<RopResponse> rops;
-  View opaque;
+  View opaque{};
   std::string problem;
   std::vector<std::uint32_t> handles;
+};
+
+// Which logons of a session are to public folders: the two requests with fields of their own there
+// cannot be told from those of a mailbox.
+class LogonSource {
+ public:
+  virtual ~LogonSource() = default;
+  virtual bool is_public(std::uint8_t LogonId) const = 0;
 };
 
 // Tells the decoder of responses the columns of a table by the handle of the table.
@@ -126,19 +165,23 @@ class ColumnSource {
 
 // `payload` is the buffer after RPC_HEADER_EXT is taken off: RopSize, RopsList,
 // ServerObjectHandleTable. An error only when those three cannot be told apart.
-Result<RopRequestBuffer> decode_requests(View payload, Arena& arena);
-// `requests` pairs responses with their requests, in order; may be null. `columns` may be null.
+Result<RopRequestBuffer> decode_requests(View payload, Arena& arena, const LogonSource* logons = nullptr);
+// `requests` pairs responses with their requests, in order; may be null. `columns` may be null:
+// then only the tables whose columns are set in the same buffer are known.
 Result<RopResponseBuffer> decode_responses(View payload, Arena& arena, const RopRequestBuffer* requests,
                                            const ColumnSource* columns);
 
 // Appends the payload; unedited ROPs (with `raw`) are copied as they came.
 Status encode_requests(const RopRequestBuffer& buffer, Bytes& out);
-Status encode_responses(const RopResponseBuffer& buffer, Bytes& out, const RopRequestBuffer* requests,
-                        const ColumnSource* columns);
+// `requests` are those that RopResponse::request counts in; may be null when no response needs its request.
+Status encode_responses(const RopResponseBuffer& buffer, Bytes& out, const RopRequestBuffer* requests);
 
 // One request with its head, e.g. for building a buffer by hand.
 Status encode_request(const RopRequest& request, Bytes& out);
 Status encode_response(const RopResponse& response, Bytes& out, const ResponseContext& context);
+
+// The context to encode or describe `response` with.
+ResponseContext context_of(const RopResponse& response, const RopRequestBuffer* requests);
 
 // Tells `sink` one structure: name, RopId, head and fields.
 void describe(FieldSink& sink, const RopRequest& request);

@@ -1,0 +1,293 @@
+// ROP buffers: RopSize, RopsList, ServerObjectHandleTable ([MS-OXCROPS] 2.2.1).
+#include "wire/rop/rop.h"
+#include "wire/rop/table_rops.h"
+
+namespace mapigate::wire {
+
+namespace {
+
+struct Parts {
+  View list;
+  std::vector<std::uint32_t> handles;
+};
+
+Result<Parts> split(std::string_view what, View payload) {
+  Cursor cursor(payload);
+  const std::size_t size = cursor.scalar<std::uint16_t>();
+  if (size < 2 || size > payload.size())
+    return error(Errc::malformed, "{}: RopSize {} in a payload of {} bytes", what, size, payload.size());
+  Parts parts{payload.subspan(2, size - 2), {}};
+  const auto table = payload.subspan(size);
+  if (table.size() % 4 != 0)
+    return error(Errc::malformed, "{}: a handle table of {} bytes", what, table.size());
+  parts.handles.resize(table.size() / 4);
+  if (!table.empty()) std::memcpy(parts.handles.data(), table.data(), table.size());
+  return parts;
+}
+
+std::string unknown_rop(std::uint8_t id) { return fmt::format("RopId 0x{:02x} is unknown", id); }
+
+bool has_rows(RopId id) { return id == RopId::RopQueryRows || id == RopId::RopFindRow || id == RopId::RopExpandRow; }
+
+// Finds the request that a response answers. Responses come in the order of their requests.
+class Pairing {
+ public:
+  explicit Pairing(const RopRequestBuffer* requests) : requests_(requests) {}
+
+  int match(RopId id) {
+    if (requests_ == nullptr) return -1;
+    for (auto i = next_; i < requests_->rops.size(); ++i) {
+      const auto& request = requests_->rops[i];
+      // RopProgress is answered by the response of its operation once that has ended.
+      if (request.id != id && (request.id != RopId::RopProgress || i != first_open())) continue;
+      next_ = i + 1;
+      return static_cast<int>(i);
+    }
+    return -1;
+  }
+
+ private:
+  std::size_t first_open() const {
+    auto i = next_;
+    while (i < requests_->rops.size() && !requests_->rops[i].codec->has_response) ++i;
+    return i;
+  }
+  const RopRequestBuffer* requests_;
+  std::size_t next_ = 0;
+};
+
+// The columns that this buffer itself sets, before those that a ColumnSource remembers.
+class BufferColumns {
+ public:
+  BufferColumns(const std::vector<std::uint32_t>& handles, const ColumnSource* source)
+      : handles_(handles), source_(source) {}
+
+  std::optional<Columns> of(std::uint8_t index) const {
+    for (auto i = set_.rbegin(); i != set_.rend(); ++i)
+      if (i->first == index) return i->second;
+    if (source_ == nullptr || index >= handles_.size() || handles_[index] == no_handle) return {};
+    return source_->columns_of(handles_[index]);
+  }
+
+  void watch(const RopResponse& response, const RopRequest& request) {
+    if (response.ReturnValue != mapi::ecNone) return;
+    if (const auto* columns = request.as<RopSetColumns>()) set_.emplace_back(response.HandleIndex, columns->PropertyTags);
+    if (request.id == RopId::RopResetTable) set_.emplace_back(response.HandleIndex, std::nullopt);
+    if (const auto opened = request.codec->output_handle_index(request)) set_.emplace_back(*opened, std::nullopt);
+  }
+
+ private:
+  const std::vector<std::uint32_t>& handles_;
+  const ColumnSource* source_;
+  std::vector<std::pair<std::uint8_t, std::optional<Columns>>> set_;
+};
+
+bool read_response(RopResponse& response, Cursor& cursor, Arena& arena, const RopRequest* request,
+                   const BufferColumns& known) {
+  const auto& codec = *response.codec;
+  ResponseContext context;
+  context.request = request;
+  if (codec.response_has_head) {
+    cursor.set_field("HandleIndex");
+    response.HandleIndex = cursor.scalar<std::uint8_t>();
+    cursor.set_field("ReturnValue");
+    response.ReturnValue = cursor.scalar<mapi::ErrorCode>();
+    context.ReturnValue = response.ReturnValue;
+  }
+  if (!cursor.ok()) return false;
+  if (!codec.response_has_body(response.ReturnValue)) return true;
+  if (response.ReturnValue != mapi::ecNone && cursor.left() == 0) return true;
+  if (has_rows(response.id)) {
+    if (const auto columns = known.of(response.HandleIndex)) response.columns = Columns(arena.copy(*columns));
+    context.columns = response.columns;
+  }
+  FieldReader reader(cursor, arena);
+  response.body = codec.read_response(reader, context);
+  return cursor.ok();
+}
+
+// RopSize, what `put` appends, and the handle table.
+template <class Put>
+Status encode_buffer(std::string_view what, Bytes& out, const std::vector<std::uint32_t>& handles, Put put) {
+  Output output(out);
+  const auto start = output.size();
+  output.scalar<std::uint16_t>(0);
+  const Status status = put();
+  const auto size = output.size() - start;
+  if (!status || size > 0xFFFF) {
+    output.truncate(start);
+    if (!status) return status.error();
+    return error(Errc::limit, "{}: {} bytes of ROPs", what, size);
+  }
+  output.patch(start, static_cast<std::uint16_t>(size));
+  for (const auto handle : handles) output.scalar(handle);
+  return {};
+}
+
+}  // namespace
+
+Result<RopRequestBuffer> decode_requests(View payload, Arena& arena, const LogonSource* logons) {
+  auto parts = split("ROP requests", payload);
+  if (!parts) return parts.error();
+  RopRequestBuffer out;
+  out.handles = std::move(parts->handles);
+  auto list = parts->list;
+  while (!list.empty()) {
+    RopRequest rop;
+    Cursor cursor(list);
+    rop.id = cursor.scalar<RopId>();
+    rop.codec = find_rop(rop.id);
+    if (rop.codec == nullptr || rop.codec->read_request == nullptr) {
+      out.problem = rop.codec == nullptr ? unknown_rop(list[0]) : fmt::format("{} is no request", rop.codec->name);
+      break;
+    }
+    cursor.set_field("LogonId");
+    rop.LogonId = cursor.scalar<std::uint8_t>();
+    cursor.set_field(rop.codec->handle_name);
+    rop.HandleIndex = cursor.scalar<std::uint8_t>();
+    if (cursor.ok()) {
+      FieldReader reader(cursor, arena);
+      rop.body = rop.codec->read_request(reader, {logons != nullptr && logons->is_public(rop.LogonId)});
+    }
+    if (!cursor.ok()) {
+      out.problem = cursor.error(rop.codec->name).message;
+      break;
+    }
+    rop.raw = list.first(cursor.offset());
+    list = list.subspan(cursor.offset());
+    out.rops.push_back(rop);
+  }
+  out.opaque = list;
+  return out;
+}
+
+Result<RopResponseBuffer> decode_responses(View payload, Arena& arena, const RopRequestBuffer* requests,
+                                           const ColumnSource* columns) {
+  auto parts = split("ROP responses", payload);
+  if (!parts) return parts.error();
+  RopResponseBuffer out;
+  out.handles = std::move(parts->handles);
+  Pairing pairing(requests);
+  BufferColumns known(out.handles, columns);
+  auto list = parts->list;
+  while (!list.empty()) {
+    RopResponse rop;
+    Cursor cursor(list);
+    rop.id = cursor.scalar<RopId>();
+    rop.codec = find_rop(rop.id);
+    if (rop.codec == nullptr || !rop.codec->has_response) {
+      out.problem = rop.codec == nullptr ? unknown_rop(list[0]) : fmt::format("{} has no response", rop.codec->name);
+      break;
+    }
+    rop.request = rop.codec->response_has_head ? pairing.match(rop.id) : -1;
+    const auto* request = rop.request < 0 ? nullptr : &requests->rops[static_cast<std::size_t>(rop.request)];
+    if (!read_response(rop, cursor, arena, request, known)) {
+      out.problem = cursor.error(rop.codec->name).message;
+      break;
+    }
+    if (request != nullptr) known.watch(rop, *request);
+    rop.raw = list.first(cursor.offset());
+    list = list.subspan(cursor.offset());
+    out.rops.push_back(rop);
+  }
+  out.opaque = list;
+  return out;
+}
+
+ResponseContext context_of(const RopResponse& response, const RopRequestBuffer* requests) {
+  ResponseContext context;
+  context.ReturnValue = response.ReturnValue;
+  context.columns = response.columns;
+  const auto index = static_cast<std::size_t>(response.request);
+  if (requests != nullptr && response.request >= 0 && index < requests->rops.size())
+    context.request = &requests->rops[index];
+  return context;
+}
+
+Status encode_request(const RopRequest& request, Bytes& out) {
+  if (request.codec == nullptr || request.codec->read_request == nullptr)
+    return error(Errc::internal, "RopId 0x{:02x} is no request", static_cast<unsigned>(request.id));
+  Output output(out);
+  output.scalar(request.id);
+  output.scalar(request.LogonId);
+  output.scalar(request.HandleIndex);
+  FieldWriter writer(output);
+  request.codec->write_request(writer, request.body);
+  if (!writer.ok()) return error(Errc::internal, "{}: {} does not fit", request.codec->name, writer.problem());
+  return {};
+}
+
+Status encode_response(const RopResponse& response, Bytes& out, const ResponseContext& context) {
+  if (response.codec == nullptr || !response.codec->has_response)
+    return error(Errc::internal, "RopId 0x{:02x} has no response", static_cast<unsigned>(response.id));
+  const auto& codec = *response.codec;
+  Output output(out);
+  output.scalar(response.id);
+  if (codec.response_has_head) {
+    output.scalar(response.HandleIndex);
+    output.scalar(response.ReturnValue);
+  }
+  if (!codec.response_has_body(response.ReturnValue)) return {};
+  FieldWriter writer(output);
+  auto own = context;
+  own.ReturnValue = response.ReturnValue;
+  codec.write_response(writer, response.body, own);
+  if (!writer.ok()) return error(Errc::internal, "{}: {} does not fit", codec.name, writer.problem());
+  return {};
+}
+
+Status encode_requests(const RopRequestBuffer& buffer, Bytes& out) {
+  return encode_buffer("ROP requests", out, buffer.handles, [&]() -> Status {
+    for (const auto& rop : buffer.rops) {
+      if (!rop.raw.empty()) out.insert(out.end(), rop.raw.begin(), rop.raw.end());
+      else if (auto status = encode_request(rop, out); !status) return status;
+    }
+    out.insert(out.end(), buffer.opaque.begin(), buffer.opaque.end());
+    return {};
+  });
+}
+
+Status encode_responses(const RopResponseBuffer& buffer, Bytes& out, const RopRequestBuffer* requests) {
+  return encode_buffer("ROP responses", out, buffer.handles, [&]() -> Status {
+    for (const auto& rop : buffer.rops) {
+      if (!rop.raw.empty()) out.insert(out.end(), rop.raw.begin(), rop.raw.end());
+      else if (auto status = encode_response(rop, out, context_of(rop, requests)); !status) return status;
+    }
+    out.insert(out.end(), buffer.opaque.begin(), buffer.opaque.end());
+    return {};
+  });
+}
+
+RopResponse make_response(Arena& arena, const RopRequest& request, mapi::ErrorCode ReturnValue) {
+  RopResponse out;
+  out.id = request.id;
+  out.HandleIndex = request.HandleIndex;
+  out.ReturnValue = ReturnValue;
+  out.codec = request.codec;
+  if (out.codec->response_has_body(ReturnValue)) out.body = out.codec->make_response_body(arena);
+  return out;
+}
+
+void describe(FieldSink& sink, const RopRequest& request) {
+  FieldDescriber describer(sink);
+  sink.begin(request.codec->name);
+  sink.number("RopId", static_cast<std::uint8_t>(request.id), 1);
+  sink.number("LogonId", request.LogonId, 1);
+  sink.number(request.codec->handle_name, request.HandleIndex, 1);
+  request.codec->describe_request(describer, request.body);
+  sink.end();
+}
+
+void describe(FieldSink& sink, const RopResponse& response, const ResponseContext& context) {
+  FieldDescriber describer(sink);
+  sink.begin(response.codec->name);
+  sink.number("RopId", static_cast<std::uint8_t>(response.id), 1);
+  if (response.codec->response_has_head) {
+    sink.number("HandleIndex", response.HandleIndex, 1);
+    describer("ReturnValue", static_cast<std::uint32_t>(response.ReturnValue));
+  }
+  response.codec->describe_response(describer, response.body, context);
+  sink.end();
+}
+
+}  // namespace mapigate::wire
