@@ -72,8 +72,6 @@ const Section all_sections[] = {
 
 const Setting module_common[] = {
     {"type", Type::text, nullptr, "Which module library this is an instance of: mapigate-TYPE.so, or \"lua\"."},
-    {"on_error", Type::choice, "default", "When the module fails or takes too long: closed refuses the call, open passes it on.", "0.1", 0, 0, {"default", "open", "closed"}},
-    {"budget", Type::duration, "0ms", "Time one hook of the module may take; 0 leaves it to the module's own default.", "0.1", 0, 600'000},
 };
 
 const Setting chain_settings[] = {

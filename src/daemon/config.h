@@ -27,7 +27,7 @@ struct ModuleConfig {
   std::string name;
   std::string type;
   Settings common;      // module_rows()
-  RawSection settings;  // of its type; checked once the module is loaded
+  RawSection settings;  // of its type and of all modules; checked once the module is loaded
 };
 
 struct Config {

@@ -109,6 +109,11 @@ void Authentication::count_failure(const std::string& key) {
   ++entry.count;
 }
 
+std::size_t Authentication::tracked() const {
+  const std::lock_guard lock(mutex_);
+  return failures_.size();
+}
+
 Task<Status> Authentication::check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator) {
   if (is_remembered(identity)) co_return Status{};
   const auto peer_and_user = peer + '\n' + identity.user;

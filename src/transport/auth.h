@@ -46,6 +46,8 @@ class Authentication {
   // never braked.
   Task<Status> check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator);
 
+  std::size_t tracked() const;  // entries of the brake
+
  private:
   using Digest = std::array<std::uint8_t, 32>;
   struct Remembered {
@@ -65,7 +67,7 @@ class Authentication {
 
   const AuthLimits limits_;
   Digest process_key_;  // never leaves the process: a dump of the table alone is worth nothing
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::unordered_map<std::string, Remembered> remembered_;  // by user
   std::unordered_map<std::string, Failures> failures_;      // by peer + user, and by peer
   Counter& good_;

@@ -1,0 +1,256 @@
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/log.h"
+#include "daemon/commands.h"
+#include "daemon/config.h"
+#include "daemon/world.h"
+#include "io/http_server.h"
+#include "io/runtime.h"
+#include "io/tls.h"
+#include "transport/gateway.h"
+
+namespace mapigate::daemon {
+
+namespace {
+
+log::Level log_level(const Config& config) {
+  const auto& name = config.section("server").text("log_level");
+  if (name == "debug") return log::Level::debug;
+  if (name == "warning") return log::Level::warning;
+  if (name == "error") return log::Level::error;
+  return log::Level::info;
+}
+
+io::TlsVersion tls_version(const std::string& name) {
+  if (name == "1.0") return io::TlsVersion::tls1_0;
+  if (name == "1.1") return io::TlsVersion::tls1_1;
+  if (name == "1.3") return io::TlsVersion::tls1_3;
+  return io::TlsVersion::tls1_2;
+}
+
+transport::GatewayOptions gateway_options(const Config& config) {
+  const auto& https = config.section("https");
+  const auto& sessions = config.section("sessions");
+  const auto& auth = config.section("auth");
+  transport::GatewayOptions out;
+  out.server_name = https.text("external_host");
+  out.external_port = static_cast<std::uint16_t>(https.number("external_port"));
+  out.default_domain = config.section("server").text("default_domain");
+  out.pending_period = sessions.duration("pending_period");
+  out.execute_limit = sessions.duration("execute_limit");
+  out.request_body_limit = static_cast<std::size_t>(https.number("max_body"));
+  out.sessions.expiration = sessions.duration("expiration");
+  out.sessions.grace = sessions.duration("grace");
+  out.sessions.sessions = static_cast<std::size_t>(sessions.number("max"));
+  out.sessions.sessions_per_user = static_cast<std::size_t>(sessions.number("max_per_user"));
+  out.auth.remember = auth.duration("remember");
+  out.auth.guesses = static_cast<unsigned>(auth.number("guesses"));
+  out.auth.guesses_per_peer = static_cast<unsigned>(auth.number("guesses_per_address"));
+  out.auth.window = auth.duration("window");
+  return out;
+}
+
+io::HttpLimits http_limits(const Settings& https) {
+  io::HttpLimits limits;
+  limits.header_bytes = static_cast<std::size_t>(https.number("max_header"));
+  limits.body_bytes = static_cast<std::size_t>(https.number("max_body"));
+  limits.all_bodies_bytes = static_cast<std::size_t>(https.number("max_bodies"));
+  limits.connections = static_cast<std::size_t>(https.number("max_connections"));
+  limits.handshake_limit = https.duration("handshake_limit");
+  limits.header_limit = https.duration("header_limit");
+  limits.body_grace = https.duration("body_limit");
+  limits.idle_limit = https.duration("idle_limit");
+  limits.write_limit = https.duration("write_limit");
+  return limits;
+}
+
+// Tells systemd (Type=notify) how it stands; nothing where there is none.
+void notify_service_manager(std::string_view state) {
+  const char* path = std::getenv("NOTIFY_SOCKET");
+  sockaddr_un address{};
+  if (path == nullptr || std::string_view(path).size() >= sizeof address.sun_path) return;
+  address.sun_family = AF_UNIX;
+  std::string_view(path).copy(address.sun_path, sizeof address.sun_path - 1);
+  if (address.sun_path[0] == '@') address.sun_path[0] = '\0';
+  const int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::string_view(path).size());
+  (void)sendto(fd, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+  close(fd);
+}
+
+// Passwords live in this process: no core dump, no debugger of the same user.
+void protect_secrets() {
+  prctl(PR_SET_DUMPABLE, 0);
+  const rlimit none{0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+}
+
+// As many descriptors as the system lets us have: each client holds several connections.
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+class Daemon {
+ public:
+  explicit Daemon(Config config)
+      : config_(std::move(config)),
+        runtime_(io::RuntimeOptions{static_cast<unsigned>(config_.section("server").number("threads")),
+                                    static_cast<unsigned>(config_.section("server").number("workers"))}) {}
+
+  // Servers and sessions go before the components they use; those before the loops.
+  ~Daemon() { servers_.clear(); }
+
+  Status start() {
+    std::error_code problem;
+    const auto& state_dir = config_.section("server").text("state_dir");
+    std::filesystem::create_directories(state_dir, problem);
+    if (problem) return error(Errc::denied, "{}: cannot make the folder {}: {}", config_.file, state_dir, problem.message());
+    chmod(state_dir.c_str(), 0700);
+    auto world = World::build(config_, runtime_, metrics_);
+    if (!world) return world.error();
+    world_ = std::move(*world);
+    gateway_ = std::make_unique<transport::Gateway>(runtime_, metrics_, gateway_options(config_),
+                                                    [this](std::string_view user) { return world_->route(user); });
+    io::spawn(runtime_.executor(), gateway_->housekeeping());
+    if (auto listening = listen_https(); !listening) return listening;
+    return listen_metrics();
+  }
+
+  int run() {
+    runtime_.on_signal(SIGINT, [this] { begin_stop(); });
+    runtime_.on_signal(SIGTERM, [this] { begin_stop(); });
+    runtime_.on_signal(SIGHUP, [this] { reload(); });
+    std::puts("ready");
+    std::fflush(stdout);
+    notify_service_manager("READY=1");
+    runtime_.run();
+    log::info("stopped");
+    return 0;
+  }
+
+ private:
+  Status listen_https() {
+    const auto& https = config_.section("https");
+    io::TlsServerOptions tls;
+    tls.certificate_file = https.text("certificate");
+    tls.key_file = https.text("private_key");
+    tls.minimum = tls_version(https.text("tls_minimum"));
+    auto context = io::TlsServerContext::create(tls);
+    if (!context) return error(Errc::malformed, "{}: [https]: {}", config_.file, context.error().message);
+    tls_ = *context;
+    return listen(https.list("listen"), tls_, "https", [this](io::HttpExchange& exchange) { return gateway_->handle(exchange); });
+  }
+
+  Status listen_metrics() {
+    return listen(config_.section("metrics").list("listen"), nullptr, "metrics",
+                  [this](io::HttpExchange& exchange) { return answer_metrics(exchange); });
+  }
+
+  Status listen(const std::vector<std::string>& places, std::shared_ptr<io::TlsServerContext> tls, const std::string& name,
+                io::HttpHandler handler) {
+    for (const auto& place : places) {
+      if (place.empty()) continue;
+      const auto parsed = parse_listen(place);
+      if (!parsed) return error(Errc::malformed, "{}: [{}]: listen: {}", config_.file, name, parsed.error().message);
+      io::ListenOptions options;
+      options.address = parsed->address;
+      options.port = parsed->port;
+      options.tls = tls;
+      options.limits = http_limits(config_.section("https"));
+      options.metrics = &metrics_;
+      options.name = name;
+      auto server = io::HttpServer::listen(runtime_, options, handler);
+      if (!server) return error(Errc::unavailable, "{}: [{}]: cannot listen on {}: {}", config_.file, name, place, server.error().message);
+      log::info("{} listens on {}", name, place);
+      servers_.push_back(std::move(*server));
+    }
+    return {};
+  }
+
+  io::Task<> answer_metrics(io::HttpExchange& exchange) {
+    const io::HttpHeaders headers{{"Content-Type", "text/plain; version=0.0.4; charset=utf-8"}};
+    std::string text = "ok\n";
+    unsigned status = 200;
+    if (exchange.path() == "/metrics") text = metrics_.to_prometheus();
+    else if (exchange.path() != "/healthz") status = 404, text = "Try /metrics or /healthz.\n";
+    else if (stopping_) status = 503, text = "stopping\n";
+    const auto sent = co_await exchange.respond(status, headers, text);
+    (void)sent;  // the asker has gone
+  }
+
+  void begin_stop() {
+    if (stopping_.exchange(true)) return;
+    log::info("stopping: requests in progress may end");
+    notify_service_manager("STOPPING=1");
+    io::spawn(runtime_.executor(), stop());
+  }
+
+  io::Task<> stop() {
+    const Duration grace = config_.section("server").duration("shutdown_grace");
+    for (auto& server : servers_) co_await server->stop(grace);
+    gateway_->end_all_sessions();
+    // Modules say good-bye to their backends.
+    co_await io::sleep_for(std::chrono::milliseconds(200));
+    runtime_.stop();
+  }
+
+  void reload() {
+    notify_service_manager("RELOADING=1");
+    auto config = read_config(config_.file);
+    if (!config) {
+      log::error("reload: {}; the old configuration stays", config.error().message);
+    } else if (auto changed = world_->reload(*config); !changed) {
+      log::error("reload: {}; the old configuration stays", changed.error().message);
+    } else {
+      for (const auto& name : *changed) log::warning("reload: the new settings of [modules.{}] take effect with a restart", name);
+      log::set_level(log_level(*config));
+      if (auto read = tls_->reload(); !read) log::error("reload: {}; the old certificate stays", read.error().message);
+      log::info("reloaded {}", config_.file);
+    }
+    notify_service_manager("READY=1");
+  }
+
+  Config config_;
+  Metrics metrics_;
+  io::Runtime runtime_;
+  std::shared_ptr<io::TlsServerContext> tls_;
+  std::unique_ptr<World> world_;
+  std::unique_ptr<transport::Gateway> gateway_;
+  std::vector<std::unique_ptr<io::HttpServer>> servers_;
+  std::atomic<bool> stopping_{false};
+};
+
+}  // namespace
+
+int serve_command(const std::string& config_file) {
+  protect_secrets();
+  raise_descriptor_limit();
+  umask(0077);
+  auto config = read_config(config_file);
+  if (!config) {
+    fmt::print(stderr, "mapigate: {}\n", config.error().message);
+    return 1;
+  }
+  log::set_level(log_level(*config));
+  Daemon daemon(std::move(*config));
+  if (auto started = daemon.start(); !started) {
+    fmt::print(stderr, "mapigate: {}\n", started.error().message);
+    return 1;
+  }
+  return daemon.run();
+}
+
+}  // namespace mapigate::daemon
