@@ -3,6 +3,7 @@
 #include "wire/describe.h"
 #include "wire/mapihttp/headers.h"
 #include "wire/nspi/table_bodies.h"
+#include "wire/read_and_tell.h"
 #include "wire/rpc/aux.h"
 #include "wire/rpc/header_ext.h"
 
@@ -17,11 +18,26 @@ void describe_auxiliary(View buffer, FieldSink& sink) {
   if (const auto blocks = rpc::read_aux(payloads->front(), arena); blocks) rpc::describe(sink, *blocks);
 }
 
+// A body that does not decode: its fields up to the one that failed, then what is left.
+template <class T, CountWidth width>
+void describe_part(View body, FieldSink& sink) {
+  Arena arena;
+  Cursor cursor(body);
+  FieldReader reader(cursor, arena, width);
+  FieldTeller teller(reader, sink);
+  T part{};
+  T::fields(part, teller);
+  if (cursor.offset() < body.size()) sink.bytes("rest", body.subspan(cursor.offset()));
+}
+
 template <class T, CountWidth width>
 Status describe_as(std::string_view name, View body, FieldSink& sink) {
   Arena arena;
   const auto decoded = decode<T>(name, body, arena, width);
-  if (!decoded) return decoded.error();
+  if (!decoded) {
+    describe_part<T, width>(body, sink);
+    return decoded.error();
+  }
   FieldDescriber describer(sink);
   T::fields(*decoded, describer);
   describe_auxiliary(decoded->AuxiliaryBuffer, sink);

@@ -136,7 +136,8 @@ enum class Endpoint : std::uint8_t { mailbox, address_book };
 // Tells `sink` the fields of one body. An Execute's RopBuffer is bytes to it; the
 // rop codec takes it from there. An auxiliary buffer is told block by block as
 // well when it can be read. `request_type` is the value of X-RequestType;
-// Errc::unsupported for one without body or unknown.
+// Errc::unsupported for one without body or unknown. Of a body that is malformed the
+// sink is told the fields before the one that the error names, and the bytes that are left as "rest".
 Status describe_body(Endpoint endpoint, std::string_view request_type, bool is_request, View body, FieldSink& sink);
 
 }  // namespace mapigate::wire::mapihttp

@@ -1,0 +1,15 @@
+// The subcommands of `mapigate` that take few arguments. Each returns the exit status: 0 only on success.
+#pragma once
+
+#include <string>
+
+namespace mapigate::daemon {
+
+// The daemon: returns when a signal has ended it.
+int serve_command(const std::string& config_file);
+// What the config means, or what is wrong with it.
+int check_command(const std::string& config_file, bool json);
+// Every setting, of the daemon and of the modules in `module_dir`, as "toml" or as a "man" section.
+int reference_command(const std::string& format, const std::string& module_dir);
+
+}  // namespace mapigate::daemon
