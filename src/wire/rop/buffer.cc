@@ -36,10 +36,12 @@ class Pairing {
 
   int match(RopId id) {
     if (requests_ == nullptr) return -1;
-    for (auto i = next_; i < requests_->rops.size(); ++i) {
-      const auto& request = requests_->rops[i];
-      // RopProgress is answered by the response of its operation once that has ended.
-      if (request.id != id && (request.id != RopId::RopProgress || i != first_open())) continue;
+    const auto& rops = requests_->rops;
+    while (next_ < rops.size() && !rops[next_].codec->has_response) ++next_;
+    for (auto i = next_; i < rops.size(); ++i) {
+      // An operation that goes on is answered by RopProgress; RopProgress, once it has ended, by its response.
+      const bool progress = i == next_ && (id == RopId::RopProgress || rops[i].id == RopId::RopProgress);
+      if (rops[i].id != id && !progress) continue;
       next_ = i + 1;
       return static_cast<int>(i);
     }
@@ -47,11 +49,6 @@ class Pairing {
   }
 
  private:
-  std::size_t first_open() const {
-    auto i = next_;
-    while (i < requests_->rops.size() && !requests_->rops[i].codec->has_response) ++i;
-    return i;
-  }
   const RopRequestBuffer* requests_;
   std::size_t next_ = 0;
 };
@@ -70,7 +67,7 @@ class BufferColumns {
   }
 
   void watch(const RopResponse& response, const RopRequest& request) {
-    if (response.ReturnValue != mapi::ecNone) return;
+    if (response.ReturnValue != mapi::ecNone || response.id != request.id) return;
     if (const auto* columns = request.as<RopSetColumns>()) set_.emplace_back(response.HandleIndex, columns->PropertyTags);
     if (request.id == RopId::RopResetTable) set_.emplace_back(response.HandleIndex, std::nullopt);
     if (const auto opened = request.codec->output_handle_index(request)) set_.emplace_back(*opened, std::nullopt);

@@ -10,5 +10,6 @@
 #include "wire/rop/permission_rule_rops.h"
 #include "wire/rop/property_rops.h"
 #include "wire/rop/stream_rops.h"
+#include "wire/rop/synchronization_rops.h"
 #include "wire/rop/table_rops.h"
 #include "wire/rop/transport_rops.h"
