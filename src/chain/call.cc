@@ -411,7 +411,7 @@ Reply Call::take_reply() {
   const auto body = reply_body();
   if (!body) {
     log::warning("{}: {}", to_string(operation_), body.error().message);
-    set_reply(error_reply(operation_, mapi::ecBufferTooSmall));
+    set_reply(error_reply(operation_, body.error().code == Errc::limit ? mapi::ecBufferTooSmall : mapi::ecError));
   }
   Reply out = std::move(*reply_);
   reply_.reset();

@@ -131,7 +131,7 @@ class Call {
   bool has_reply() const { return reply_.has_value(); }
   const Reply& reply() const { return *reply_; }
   Reply& reply() { return *reply_; }
-  // Encodes edits; a reply that cannot be encoded becomes error_reply(ecBufferTooSmall).
+  // Encodes edits; a reply that cannot be encoded becomes an error_reply: ecBufferTooSmall or ecError.
   Reply take_reply();
   void set_reply(Reply reply);
   // Execute only: the decoded reply, like execute(). The ROPs of chained buffers stand in one
@@ -139,6 +139,8 @@ class Call {
   // carries no ROPs because the whole call failed.
   Result<wire::RopResponseBuffer*> responses();
   void mark_reply_edited();
+  // Execute only: answers with these ROPs. They are encoded when somebody needs the bytes.
+  void set_responses(wire::RopResponseBuffer responses) { set_responses(std::move(responses), nullptr); }
   // After edits of responses() it is encoded anew, like body().
   Result<View> reply_body();
 
@@ -161,8 +163,7 @@ class Call {
   // An Execute for some of this one's ROPs (`unsplit`: for all), kept as long as this one. What
   // it holds may borrow from this one.
   Call& add_part(DecodedExecute execute, unsigned level, bool unsplit);
-  // Makes decoded responses the reply, with the auxiliary buffer and the chaining of `like` (may be null); they
-  // are encoded when somebody needs the bytes.
+  // The same with the auxiliary buffer and the chaining of `like` (may be null).
   void set_responses(wire::RopResponseBuffer responses, const Call* like);
   // The decoded reply of an Execute, living in another arena.
   Result<wire::RopResponseBuffer> copy_responses(Arena& arena);

@@ -10,6 +10,7 @@
 // lock, because sessions of different users run on different threads.
 #pragma once
 
+#include <boost/version.hpp>
 #include <functional>
 #include <memory>
 #include <span>
@@ -18,6 +19,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/settings.h"
+#include "base/version.h"
 #include "chain/call.h"
 
 namespace mapigate::io {
@@ -61,6 +63,18 @@ struct RopExchange {
     if (*index < own.size()) own[*index] = mine ? 1 : 0;
   }
 };
+
+// A request for Ahead::execute. `arena` has to outlive it.
+template <class Rop>
+wire::RopRequest make_rop(Arena& arena, std::uint8_t logon_id, std::uint8_t handle_index, typename Rop::Request body = {}) {
+  wire::RopRequest out;
+  out.id = Rop::id;
+  out.LogonId = logon_id;
+  out.HandleIndex = handle_index;
+  out.codec = wire::find_rop(Rop::id);
+  out.body = arena.make<typename Rop::Request>(body);
+  return out;
+}
 
 // What a module wants to see. Everything else passes it by.
 struct Interests {
@@ -165,18 +179,24 @@ struct ModuleDescriptor {
   std::unique_ptr<Component> (*create)(const Environment& environment, const Settings& settings);
 };
 
-// Changes with every change to what modules can see; together with compiler and
-// Boost it decides whether a module may be loaded.
+// Changes with every change to what modules can see; together with mapigate's version, the
+// compiler and Boost it decides whether a module may be loaded.
 #define MAPIGATE_MODULE_API "1"
 #define MAPIGATE_STRINGIFY_(x) #x
 #define MAPIGATE_STRINGIFY(x) MAPIGATE_STRINGIFY_(x)
-#define MAPIGATE_MODULE_ABI \
-  "mapigate-module-" MAPIGATE_MODULE_API " c++" MAPIGATE_STRINGIFY(__cplusplus) " abi" MAPIGATE_STRINGIFY(__GXX_ABI_VERSION)
+#define MAPIGATE_MODULE_ABI                                                                       \
+  "mapigate-module-" MAPIGATE_MODULE_API " mapigate-" MAPIGATE_VERSION " c++" MAPIGATE_STRINGIFY( \
+      __cplusplus) " abi" MAPIGATE_STRINGIFY(__GXX_ABI_VERSION) " boost" MAPIGATE_STRINGIFY(BOOST_VERSION)
 
 // Put once into the module's source, outside of any namespace:
 //   MAPIGATE_MODULE(descriptor)
-#define MAPIGATE_MODULE(descriptor)                                                    \
-  extern "C" __attribute__((visibility("default"))) const char mapigate_module_abi[] = MAPIGATE_MODULE_ABI; \
-  extern "C" __attribute__((visibility("default"))) const ::mapigate::chain::ModuleDescriptor* mapigate_module() { return &(descriptor); }
+#define MAPIGATE_MODULE(descriptor)                                                                        \
+  extern "C" {                                                                                             \
+  __attribute__((visibility("default"))) extern const char mapigate_module_abi[];                          \
+  const char mapigate_module_abi[] = MAPIGATE_MODULE_ABI;                                                  \
+  __attribute__((visibility("default"))) const ::mapigate::chain::ModuleDescriptor* mapigate_module() {    \
+    return &(descriptor);                                                                                  \
+  }                                                                                                        \
+  }
 
 }  // namespace mapigate::chain
