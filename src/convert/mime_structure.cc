@@ -1,6 +1,7 @@
 #include "convert/mime_structure.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "convert/gmime_support.h"
@@ -156,6 +157,45 @@ std::vector<View> split_multipart(View body, std::string_view boundary, std::siz
   return out;
 }
 
+namespace {
+
+// Skips what is not in the alphabet and keeps what an unpadded end holds.
+Status decode_base64(View input, const std::function<Status(View)>& sink) {
+  static constexpr auto digits = [] {
+    std::array<std::uint8_t, 256> table{};
+    table.fill(0xFF);
+    for (unsigned i = 0; i < 26; ++i) {
+      table['A' + i] = static_cast<std::uint8_t>(i);
+      table['a' + i] = static_cast<std::uint8_t>(26 + i);
+    }
+    for (unsigned i = 0; i < 10; ++i) table['0' + i] = static_cast<std::uint8_t>(52 + i);
+    table['+'] = 62;
+    table['/'] = 63;
+    return table;
+  }();
+  constexpr std::size_t piece = 64 * 1024;
+  Bytes out;
+  out.reserve(std::min(piece, input.size()));
+  unsigned value = 0;
+  unsigned bits = 0;
+  for (const auto c : input) {
+    if (c == '=') value = bits = 0;
+    const auto digit = digits[c];
+    if (digit == 0xFF) continue;
+    value = (value << 6 | digit) & 0xFFFF;
+    bits += 6;
+    if (bits < 8) continue;
+    bits -= 8;
+    out.push_back(static_cast<std::uint8_t>(value >> bits));
+    if (out.size() < piece) continue;
+    if (auto status = sink(out); !status) return status;
+    out.clear();
+  }
+  return out.empty() ? Status() : sink(out);
+}
+
+}  // namespace
+
 Status decode_body(const Entity& entity, const std::function<Status(View)>& sink) {
   constexpr std::size_t step = 48 * 1024;
   auto input = entity.body;
@@ -168,6 +208,7 @@ Status decode_body(const Entity& entity, const std::function<Status(View)>& sink
       if (auto status = sink(input.subspan(at, std::min(step, input.size() - at))); !status) return status;
     return {};
   }
+  if (encoding == GMIME_CONTENT_ENCODING_BASE64) return decode_base64(input, sink);
   GMimeEncoding state;
   g_mime_encoding_init_decode(&state, encoding);
   if (encoding == GMIME_CONTENT_ENCODING_UUENCODE) {

@@ -58,11 +58,10 @@ class Matcher {
          candidate = previous_[candidate], --tries) {
       std::size_t length = 0;
       while (length < longest && at + length < text_.size() && text_[candidate + length] == text_[at + length]) ++length;
-      if (length > best) {
-        best = length;
-        best_at = candidate;
-        if (best == longest) break;
-      }
+      if (length < best || length == 0) continue;
+      best = length;  // of equals the oldest, as the examples of the specification have it
+      best_at = candidate;
+      if (best == longest) break;
     }
     return {best_at, best};
   }

@@ -1,0 +1,325 @@
+#include "convert/mime_message.h"
+
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "convert/rtf.h"
+
+namespace mapigate::convert {
+namespace {
+
+using namespace mapi;
+
+std::string crlf(std::string_view text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '\n') out += '\r';
+    out += c;
+  }
+  return out;
+}
+std::shared_ptr<MimeMessage> parse(std::string text, const MimeOptions& options = {}) {
+  auto message = MimeMessage::parse(ByteSource::from_string(std::move(text)), options);
+  EXPECT_TRUE(message);
+  return *message;
+}
+std::string html_of(const MimeMessage& message) { return from_code_page(as_text(message.html()), message.html_code_page()); }
+std::string name_of(const Attachment& attachment) { return attachment.properties.string(PidTagAttachLongFilename); }
+std::string class_of(const MimeMessage& message) { return message.properties().string(PidTagMessageClass); }
+std::string data_of(const MimeMessage& message, std::size_t i) {
+  const auto data = message.attachment_data(i);
+  EXPECT_TRUE(data);
+  EXPECT_EQ(*message.attachment_size(i), data->size());
+  return std::string(as_text(*data));
+}
+
+TEST(MimeMessage, PlainText) {
+  const auto message = parse("Subject: hi\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n"
+                             "X-Mailer: Test 1\nKeywords: red, blue\nList-Help: <mailto:h@x>\n\nGr=FC=DFe <b>\nline=\n two\n");
+  EXPECT_EQ(message->native_body(), NativeBody::text);
+  EXPECT_EQ(message->text(), "Grüße <b>\r\nline two\r\n");
+  EXPECT_NE(html_of(*message).find("Grüße &lt;b&gt;<br>"), std::string::npos);
+  EXPECT_EQ(rtf_to_text(*decompress_rtf(message->rtf_compressed())), message->text());
+  EXPECT_TRUE(message->attachments().empty());
+  EXPECT_EQ(message->properties().number(PidTagHasAttachments), 0);
+  EXPECT_EQ(message->properties().number(PidTagNativeBody), 1);
+  EXPECT_TRUE(message->properties().contains(PidTagRtfInSync));  // row S9
+  EXPECT_EQ(message->properties().number(PidTagMessageSize), static_cast<std::int64_t>(message->source().size()));
+  EXPECT_EQ(message->properties().string(PidTagListHelp), "<mailto:h@x>");
+  EXPECT_EQ(message->keywords(), (std::vector<std::string>{"red", "blue"}));
+  ASSERT_EQ(message->internet_headers().size(), 1u);
+  EXPECT_EQ(message->internet_headers()[0].first, (PropertyName{PS_INTERNET_HEADERS, std::nullopt, "x-mailer"}));
+  EXPECT_EQ(message->internet_headers()[0].second, "Test 1");
+  EXPECT_TRUE(message->properties().string(PidTagTransportMessageHeaders).starts_with("Subject: hi\nContent-Type"));
+}
+
+TEST(MimeMessage, HtmlOnlyKeepsItsBytes) {
+  const auto message = parse("Content-Type: text/html; charset=windows-1251\n\n<p>\xCF\xF0\xE8</p>");
+  EXPECT_EQ(message->native_body(), NativeBody::html);
+  EXPECT_EQ(message->html_code_page(), 1251u);
+  EXPECT_EQ(as_text(message->html()), "<p>\xCF\xF0\xE8</p>");
+  EXPECT_EQ(message->properties().number(PidTagInternetCodepage), 1251);
+  EXPECT_EQ(message->text(), "При\r\n");
+  EXPECT_EQ(*rtf_to_html(*decompress_rtf(message->rtf_compressed())), "<p>При</p>");
+  EXPECT_EQ(message->properties().number(PidTagRtfInSync), 0);
+  const auto lying = parse("Content-Type: text/html; charset=utf-8\n\n<p>\xE4</p>");
+  EXPECT_EQ(lying->html_code_page(), 65001u);
+  EXPECT_EQ(as_text(lying->html()), "<p>ä</p>");
+  const auto meta = parse("Content-Type: text/html\n\n<meta charset=\"koi8-r\"><p>\xF0</p>");
+  EXPECT_EQ(meta->html_code_page(), 20866u);
+}
+
+constexpr std::string_view rich =
+    "Subject: rich\n"
+    "MIME-Version: 1.0\n"
+    "Content-Type: multipart/mixed; boundary=\"M\"\n"
+    "\n"
+    "preamble\n"
+    "--M\n"
+    "Content-Type: multipart/related; boundary=\"R\"; type=\"multipart/alternative\"\n"
+    "\n"
+    "--R\n"
+    "Content-Type: multipart/alternative; boundary=A\n"
+    "\n"
+    "--A\n"
+    "Content-Type: text/plain\n"
+    "\n"
+    "plain part\n"
+    "--A\n"
+    "Content-Type: text/html; charset=utf-8\n"
+    "\n"
+    "<p>html part <img src=\"cid:pic@x\"></p>\n"
+    "--A--\n"
+    "\n"
+    "--R\n"
+    "Content-Type: image/png\n"
+    "Content-ID: <pic@x>\n"
+    "Content-Transfer-Encoding: base64\n"
+    "Content-Disposition: inline; filename=\"pic.png\"\n"
+    "\n"
+    "iVBORw0KGgo=\n"
+    "--R--\n"
+    "--M\n"
+    "Content-Type: application/pdf; name=\"ignored.pdf\"\n"
+    "Content-Disposition: attachment;\n"
+    " filename*0*=utf-8''Gesch%C3%A4fts;\n"
+    " filename*1*=bericht%202023;\n"
+    " filename*2=.pdf\n"
+    "Content-Transfer-Encoding: base64\n"
+    "\n"
+    "JVBERi0x\n"
+    "LjQ=\n"
+    "--M\n"
+    "Content-Type: message/rfc822\n"
+    "\n"
+    "Subject: =?utf-8?q?inner_=C3=A4?=\n"
+    "From: in@example.com\n"
+    "\n"
+    "inner text\n"
+    "--M--\n"
+    "epilogue\n";
+
+TEST(MimeMessage, SortsBodiesAndAttachments) {
+  for (const auto& source : {std::string(rich), crlf(rich)}) {
+    const auto message = parse(source);
+    EXPECT_EQ(class_of(*message), "IPM.Note");
+    EXPECT_EQ(message->text(), "plain part");
+    EXPECT_EQ(as_text(message->html()), "<p>html part <img src=\"cid:pic@x\"></p>");
+    ASSERT_EQ(message->attachments().size(), 3u);
+    const auto& picture = message->attachments()[0].properties;
+    EXPECT_EQ(picture.string(PidTagAttachLongFilename), "pic.png");
+    EXPECT_EQ(picture.string(PidTagAttachExtension), ".png");
+    EXPECT_EQ(picture.string(PidTagAttachMimeTag), "image/png");
+    EXPECT_EQ(picture.string(PidTagAttachContentId), "pic@x");
+    EXPECT_EQ(picture.number(PidTagAttachFlags), 4);
+    EXPECT_EQ(picture.number(PidTagAttachmentHidden), 1);
+    EXPECT_EQ(picture.number(PidTagRenderingPosition), -1);
+    EXPECT_EQ(picture.number(PidTagAttachSize), 8);
+    EXPECT_EQ(data_of(*message, 0), "\x89PNG\r\n\x1A\n");
+    const auto& report = message->attachments()[1].properties;
+    EXPECT_EQ(report.string(PidTagAttachLongFilename), "Geschäftsbericht 2023.pdf");
+    EXPECT_EQ(report.string(PidTagAttachFilename).substr(7), "1.pdf");
+    EXPECT_EQ(report.number(PidTagAttachmentHidden), 0);
+    EXPECT_EQ(report.number(PidTagAttachMethod), afByValue);
+    EXPECT_EQ(report.number(PidTagAttachNumber), 1);
+    EXPECT_EQ(data_of(*message, 1), "%PDF-1.4");
+    const auto& inner = message->attachments()[2];
+    EXPECT_EQ(inner.kind, Attachment::Kind::embedded);
+    EXPECT_EQ(inner.properties.number(PidTagAttachMethod), afEmbeddedMessage);
+    EXPECT_EQ(inner.properties.string(PidTagDisplayName), "inner ä");
+    const auto embedded = message->embedded(2);
+    ASSERT_TRUE(embedded);
+    EXPECT_EQ((*embedded)->properties().string(PidTagSubject), "inner ä");
+    EXPECT_EQ((*embedded)->text(), "inner text");
+    EXPECT_EQ(message->properties().number(PidTagHasAttachments), 1);
+    EXPECT_EQ(message->embedded(0).error().code, Errc::not_found);
+    EXPECT_EQ(message->attachment_data(3).error().code, Errc::not_found);
+  }
+}
+
+TEST(MimeMessage, OnlyHiddenPicturesAreNoAttachments) {
+  const auto message = parse("Content-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<img src='cid:1'>\n"
+                             "--r\nContent-Type: image/gif\nContent-ID: <1>\n\nGIF\n--r--\n");
+  ASSERT_EQ(message->attachments().size(), 1u);
+  EXPECT_EQ(name_of(message->attachments()[0]), "ATT00001.gif");
+  EXPECT_EQ(message->properties().number(PidTagHasAttachments), 0);
+}
+
+TEST(MimeMessage, JoinsBodyStretches) {
+  const auto plain = parse("Content-Type: multipart/mixed; boundary=m\n\n--m\n\none\n--m\nContent-Type: text/plain\n\nfooter\n--m--\n");
+  EXPECT_EQ(plain->text(), "one\r\nfooter");
+  EXPECT_TRUE(plain->attachments().empty());
+  const auto mixed = parse("Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/html\n\n<body>one</body>\n"
+                           "--m\nContent-Type: text/plain\n\n<two>\n--m--\n");
+  EXPECT_EQ(as_text(mixed->html()), "<body>one<br>\r\n<div class=\"PlainText\">&lt;two&gt;</div>\r\n</body>");
+  EXPECT_EQ(mixed->text(), "one\r\n<two>");
+}
+
+TEST(MimeMessage, SignedKeepsEveryByte) {
+  const std::string body = "--s\r\nContent-Type: text/plain\r\n\r\nsigned  \r\n--s\r\nContent-Type: application/pkcs7-signature; "
+                           "name=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\nMIIB\r\n--s--\r\n";
+  const std::string type = "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n\tboundary=s\r\n";
+  const auto message = parse("Subject: s\r\n" + type + "\r\n" + body);
+  EXPECT_EQ(class_of(*message), "IPM.Note.SMIME.MultipartSigned");
+  ASSERT_EQ(message->attachments().size(), 1u);
+  EXPECT_EQ(name_of(message->attachments()[0]), "smime.p7m");
+  EXPECT_EQ(message->attachments()[0].properties.string(PidTagAttachMimeTag), "multipart/signed");
+  EXPECT_EQ(data_of(*message, 0), type + "\r\n" + body);
+  EXPECT_EQ(message->text(), "signed  ");
+}
+
+TEST(MimeMessage, EncryptedIsOneAttachment) {
+  const auto message = parse("Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n"
+                             "Content-Transfer-Encoding: base64\n\nMIIBAQID\n");
+  EXPECT_EQ(class_of(*message), "IPM.Note.SMIME");
+  ASSERT_EQ(message->attachments().size(), 1u);
+  EXPECT_EQ(data_of(*message, 0), std::string("\x30\x82\x01\x01\x02\x03", 6));
+  EXPECT_EQ(message->text(), "");
+}
+
+TEST(MimeMessage, Reports) {
+  const auto report = [](std::string_view type, std::string_view part, std::string_view body) {
+    return class_of(*parse("Content-Type: multipart/report; report-type=" + std::string(type) + "; boundary=b\n\n--b\n\nfailed\n--b\nContent-Type: " +
+                           std::string(part) + "\n\n" + std::string(body) + "\n--b--\n"));
+  };
+  EXPECT_EQ(report("delivery-status", "message/delivery-status", "Reporting-MTA: dns; x\n\nAction: failed"), "REPORT.IPM.Note.NDR");
+  EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: Delivered"), "REPORT.IPM.Note.DR");
+  EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: delayed"), "REPORT.IPM.Note.Delayed");
+  EXPECT_EQ(report("disposition-notification", "message/disposition-notification",
+                   "Disposition: manual-action/MDN-sent-manually; displayed"), "REPORT.IPM.Note.IPNRN");
+  EXPECT_EQ(report("disposition-notification", "message/disposition-notification",
+                   "Disposition: automatic-action/MDN-sent-automatically; deleted"), "REPORT.IPM.Note.IPNNRN");
+}
+
+TEST(MimeMessage, Meetings) {
+  const auto meeting = [](std::string_view parameters, std::string_view body) {
+    return parse("Content-Type: multipart/alternative; boundary=b\n\n--b\n\ntext\n--b\nContent-Type: text/calendar" +
+                 std::string(parameters) + "\n\nBEGIN:VCALENDAR\n" + std::string(body) + "END:VCALENDAR\n--b--\n");
+  };
+  const auto request = meeting("; method=REQUEST", "");
+  EXPECT_EQ(class_of(*request), "IPM.Schedule.Meeting.Request");
+  ASSERT_EQ(request->attachments().size(), 1u);
+  EXPECT_EQ(name_of(request->attachments()[0]), "ATT00001.ics");
+  EXPECT_EQ(class_of(*meeting("", "METHOD:CANCEL\n")), "IPM.Schedule.Meeting.Canceled");
+  EXPECT_EQ(class_of(*meeting("; method=reply", "ATTENDEE;PARTSTAT=DECLINED:mailto:a@x\n")), "IPM.Schedule.Meeting.Resp.Neg");
+  EXPECT_EQ(class_of(*meeting("; method=publish", "")), "IPM.Note");
+  EXPECT_EQ(class_of(*meeting("", "")), "IPM.Note");
+}
+
+TEST(MimeMessage, BrokenStructures) {
+  EXPECT_EQ(parse("")->text(), "");
+  EXPECT_EQ(parse("\n")->text(), "");
+  EXPECT_EQ(parse("Subject: only header")->properties().string(PidTagSubject), "only header");
+  EXPECT_EQ(parse("Subject: x\nbody without empty line\n")->text(), "body without empty line\r\n");
+  EXPECT_EQ(parse("From me@x Mon Jun 26\nSubject: mbox\n\nb")->properties().string(PidTagSubject), "mbox");
+  EXPECT_EQ(parse("Content-Type: multipart/mixed\n\n--guess\nContent-Type: text/plain\n\nfound\n--guess--\n")->text(), "found");
+  EXPECT_EQ(parse("Content-Type: multipart/mixed; boundary=x\n\nno delimiter\n")->text(), "no delimiter\r\n");
+  EXPECT_EQ(parse("Content-Type: multipart/mixed; boundary=x\n\n--x\n\nnever closed")->text(), "never closed");
+  EXPECT_EQ(parse("Content-Type: ;;;\n\na\rb\n\0c")->text(), "a\r\nb\r\n");
+  EXPECT_EQ(parse("Content-Type: text/plain; charset=nonsense\n\n\xC3\xA4")->text(), "ä");
+  EXPECT_EQ(parse("Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n\nZAAiIGUA")->text(), "d•e");
+  EXPECT_EQ(parse("Content-Transfer-Encoding: base64\n\n!!aGVs\n bG8\n")->text(), "hello");
+  EXPECT_EQ(parse("Content-Transfer-Encoding: x-uuencode\n\nbegin 644 f\n#86)C\n`\nend\n")->text(), "abc");
+  EXPECT_EQ(class_of(*parse("Content-Type: multipart/signed; boundary=x\n\nnothing")), "IPM.Note");
+}
+
+TEST(MimeMessage, LimitsDegrade) {
+  std::string many = "Content-Type: multipart/mixed; boundary=b\n\n";
+  for (int i = 0; i < 10000; ++i) many += "--b\nContent-Type: image/png\n\nx\n";
+  const auto parts = parse(many);
+  EXPECT_EQ(parts->attachments().size(), 2000u);
+  EXPECT_GT(*parts->attachment_size(1999), 8000u * 30);
+
+  std::string deep;
+  for (int i = 0; i < 3000; ++i) deep += "Content-Type: multipart/mixed; boundary=b" + std::to_string(i) + "\n\n--b" + std::to_string(i) + "\n";
+  deep += "\nbottom";
+  EXPECT_EQ(parse(deep)->attachments().size(), 1u);
+
+  std::string nested = "\ninnermost";
+  for (int i = 0; i < 100; ++i) nested = "Content-Type: message/rfc822\n\n" + nested;
+  auto message = parse(nested);
+  unsigned levels = 0;
+  while (message->attachments().size() == 1 && message->attachments()[0].kind == Attachment::Kind::embedded) {
+    message = *message->embedded(0);
+    ++levels;
+  }
+  EXPECT_EQ(levels, 16u);
+
+  const auto wide = parse("Subject: a\nX-Long: " + std::string(3 << 20, 'x') + "\nTo: late@x\n\nbody");
+  EXPECT_EQ(wide->text(), "body");
+  EXPECT_TRUE(wide->recipients().empty());
+
+  MimeOptions options;
+  options.max_size = 10;
+  EXPECT_EQ(MimeMessage::parse(ByteSource::from_string("01234567890"), options).error().code, Errc::limit);
+  options = {};
+  options.max_body_bytes = 4;
+  EXPECT_EQ(parse("\nabcdefgh", options)->text(), "abcd");
+}
+
+TEST(MimeMessage, SafeFileNames) {
+  const auto name = [](std::string_view given) {
+    return name_of(parse("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/x\nContent-Disposition: attachment; filename=" +
+                         std::string(given) + "\n\nx\n--b--\n")->attachments().at(0));
+  };
+  EXPECT_EQ(name("\"../../etc/passwd\""), "passwd");
+  EXPECT_EQ(name("\"a:b?.txt\""), "a_b_.txt");
+  EXPECT_EQ(name("\"=?utf-8?q?=C3=A4.txt?=\""), "ä.txt");
+  EXPECT_EQ(name("\"..\""), "ATT00001.dat");
+  EXPECT_EQ(name("plain name.txt").substr(0, 5), "plain");
+}
+
+TEST(Spool, KeepsLargeMessagesInAFile) {
+  Spool spool(1000);
+  const std::string line = "X: 0123456789\r\n";
+  for (int i = 0; i < 1000; ++i) ASSERT_TRUE(spool.append(as_view(line)));
+  ASSERT_TRUE(spool.append(as_view("\r\nbody")));
+  const auto source = std::move(spool).finish();
+  ASSERT_TRUE(source);
+  EXPECT_EQ(source->size(), 15006u);
+  const auto message = MimeMessage::parse(*source);
+  ASSERT_TRUE(message);
+  EXPECT_EQ((*message)->text(), "body");
+  Spool nowhere(0, "/nonexistent");
+  EXPECT_EQ(nowhere.append(as_view("x")).error().code, Errc::unavailable);
+}
+
+TEST(MimeMessage, SeveralThreadsAtOnce) {
+  const auto shared = parse(std::string(rich));
+  std::vector<std::thread> threads;
+  std::atomic<int> good = 0;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 20; ++i) {
+        const auto own = MimeMessage::parse(ByteSource::from_string(std::string(rich)));
+        if (own && (*own)->text() == shared->text() && shared->attachment_data(1)->size() == 8) ++good;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(good, 80);
+}
+
+}  // namespace
+}  // namespace mapigate::convert
