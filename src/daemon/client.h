@@ -1,0 +1,51 @@
+// `mapigate client`: a MAPI client for people and scripts, over upstream::MailboxClient.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "base/secret.h"
+#include "mapi/ids.h"
+
+namespace mapigate::daemon {
+
+struct ClientOptions {
+  enum class Command : std::uint8_t { folders, ls, show, attachments, search, autodiscover };
+  Command command = Command::folders;
+
+  std::string user;           // e-mail address
+  std::string password_file;  // its first line; else $MAPIGATE_PASSWORD, else the terminal is asked
+  std::string server;         // "https://host:port"; empty: found through the address's domain
+  std::string ca_file;
+  bool insecure = false;      // no certificate is checked
+  bool json = false;
+  bool trace = false;         // decoded ROPs on stderr
+  bool quiet = false;         // no progress, no remarks
+  bool progress = false;      // progress also where stderr is no terminal
+
+  std::string folder;         // path or id
+  std::string message;        // "FOLDERID/MESSAGEID", or "MESSAGEID" beside `folder`
+  std::string text;           // what search looks for
+  std::size_t limit = 0;      // messages; 0 is all
+  bool html = false, rtf = false, headers = false;
+  std::string save;           // folder for attachments; empty: list only
+};
+
+int client_command(const ClientOptions& options);
+
+// "1-2a", as mapi::to_string(Id) writes it.
+std::optional<mapi::Id> parse_id(std::string_view text);
+// "1-2a/1-3f"
+struct MessageName {
+  mapi::Id folder, message;
+};
+std::optional<MessageName> parse_message_name(std::string_view text);
+std::string to_string(const MessageName& name);
+
+// From a file, the environment or the terminal, in this order; taken out of the environment.
+Result<Secret> find_password(const std::string& password_file);
+
+}  // namespace mapigate::daemon

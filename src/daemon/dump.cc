@@ -1,0 +1,291 @@
+#include "daemon/dump.h"
+
+#include <limits>
+#include <memory>
+
+#include "daemon/output.h"
+#include "mapi/properties.h"
+#include "wire/dump.h"
+#include "wire/mapihttp/preamble.h"
+#include "wire/rpc/header_ext.h"
+#include "wire/rpc/lz77.h"
+
+namespace mapigate::daemon {
+
+namespace http = wire::mapihttp;
+namespace rpc = wire::rpc;
+
+namespace {
+
+constexpr std::size_t max_input = std::size_t{16} << 20;
+
+// All tables have the columns that the user gave.
+class GivenColumns final : public wire::ColumnSource {
+ public:
+  explicit GivenColumns(std::vector<mapi::PropertyTag> tags) : tags_(std::move(tags)) {}
+  std::optional<wire::Columns> columns_of(std::uint32_t) const override {
+    if (tags_.empty()) return {};
+    return wire::Columns(tags_);
+  }
+
+ private:
+  std::vector<mapi::PropertyTag> tags_;
+};
+
+class Dumper {
+ public:
+  Dumper(const DumpOptions& options, wire::FieldSink& sink, GivenColumns columns)
+      : options_(options), sink_(sink), columns_(std::move(columns)) {}
+
+  std::string problem() const { return problem_; }
+
+  void pair_with(View request) {
+    View payload = request;
+    if (options_.kind == DumpOptions::Kind::body) {
+      const auto body = wire::decode<http::Execute::Request>("the paired request", request, arena_, wire::CountWidth::narrow);
+      if (!body) return trouble(body.error().message);
+      payload = body->RopBuffer;
+    }
+    if (options_.kind != DumpOptions::Kind::rops) {
+      const auto payloads = rpc::read_extended_buffers(payload, arena_, rpc::request_limits);
+      if (!payloads) return trouble("the paired request: " + payloads.error().message);
+      if (payloads->empty()) return trouble("the paired request holds no ROP buffer");
+      payload = payloads->front();
+    }
+    auto decoded = wire::decode_requests(payload, arena_);
+    if (!decoded) return trouble("the paired request: " + decoded.error().message);
+    paired_ = std::make_unique<wire::RopRequestBuffer>(std::move(*decoded));
+  }
+
+  void body(View input) {
+    Bytes payload;
+    if (!options_.is_request && has_preamble(input)) {
+      if (!preamble(input, payload)) return;
+      input = payload;
+    }
+    const auto told = http::describe_body(options_.endpoint, options_.request_type, options_.is_request, input, sink_);
+    if (!told) return trouble(told.error().message);
+    if (options_.endpoint != http::Endpoint::mailbox || options_.request_type != "Execute") return;
+    View buffer;
+    if (options_.is_request) {
+      const auto decoded = wire::decode<http::Execute::Request>("Execute", input, arena_, wire::CountWidth::narrow);
+      if (decoded) buffer = decoded->RopBuffer;
+    } else {
+      const auto decoded = wire::decode<http::Execute::Response>("Execute", input, arena_, wire::CountWidth::narrow);
+      if (decoded) buffer = decoded->RopBuffer;
+    }
+    chain(buffer);
+  }
+
+  void rops(View payload) {
+    if (options_.is_request) {
+      const auto decoded = wire::decode_requests(payload, arena_);
+      if (!decoded) return broken(payload, decoded.error());
+      wire::describe(sink_, *decoded);
+      if (!decoded->opaque.empty()) rop_trouble(payload, decoded->opaque, decoded->problem);
+    } else {
+      const auto decoded = wire::decode_responses(payload, arena_, paired_.get(), &columns_);
+      if (!decoded) return broken(payload, decoded.error());
+      wire::describe(sink_, *decoded, paired_.get());
+      if (!decoded->opaque.empty()) rop_trouble(payload, decoded->opaque, decoded->problem);
+    }
+  }
+
+  // Header by header, so that what stands before a broken one is shown.
+  void chain(View bytes) {
+    sink_.begin_list("buffers", 1);
+    for (std::size_t at = 0; at < bytes.size() && problem_.empty();) {
+      sink_.begin("buffer");
+      at += one_of_chain(bytes, at);
+      sink_.end();
+    }
+    sink_.end_list();
+  }
+
+  void lz77(View stream) {
+    Bytes plain;
+    const auto done = rpc::lz77_decompress(stream, options_.size, plain);
+    sink_.number("CompressedSize", stream.size(), 4);
+    if (!done) return broken(stream, done.error());
+    sink_.number("Size", plain.size(), 4);
+    if (options_.json) sink_.bytes("Plain", plain);
+    else tail_ = hex_lines(plain);
+  }
+  const std::string& tail() const { return tail_; }
+
+ private:
+  void trouble(std::string problem) {
+    if (problem_.empty()) problem_ = std::move(problem);
+  }
+  void broken(View rest, const Error& error) {
+    sink_.bytes("rest", rest);
+    trouble(error.message);
+  }
+  void rop_trouble(View payload, View opaque, const std::string& problem) {
+    trouble(fmt::format("at offset {} of the ROP buffer: {}", opaque.data() - payload.data(), problem));
+  }
+
+  static bool has_preamble(View input) {
+    const auto text = as_text(input);
+    return text.starts_with("PROCESSING\r\n") || text.starts_with("PENDING\r\n") || text.starts_with("DONE\r\n");
+  }
+  bool preamble(View input, Bytes& payload) {
+    http::PreambleLimits limits;
+    limits.max_payload = max_input;
+    http::PreambleParser parser(limits);
+    auto fed = parser.feed(input);
+    if (fed) fed = parser.finish();
+    sink_.begin("preamble");
+    sink_.number("PENDING", parser.pending_count(), 4);
+    for (const auto& [name, value] : parser.headers()) sink_.text(name.c_str(), value);
+    sink_.end();
+    if (!fed) {
+      broken(input, fed.error());
+      return false;
+    }
+    payload = parser.take_payload();
+    return true;
+  }
+
+  // Tells the buffer at `at` and returns its length.
+  std::size_t one_of_chain(View bytes, std::size_t at) {
+    const auto left = bytes.subspan(at);
+    sink_.number("offset", at, 4);
+    Cursor cursor(left);
+    wire::FieldReader reader(cursor, arena_);
+    rpc::RPC_HEADER_EXT header;
+    rpc::RPC_HEADER_EXT::fields(header, reader);
+    if (!cursor.ok()) {
+      broken(left, cursor.error("RPC_HEADER_EXT"));
+      return left.size();
+    }
+    wire::FieldDescriber describer(sink_);
+    rpc::RPC_HEADER_EXT::fields(header, describer);
+    sink_.text("Flags", flags_of(header.Flags));
+    const auto length = std::min(left.size(), rpc::header_ext_size + header.Size);
+    // Read by itself, as if the chain ended here.
+    auto alone = to_bytes(left.first(length));
+    alone[2] |= rpc::Last;
+    const auto kept = arena_.copy(View(alone));
+    const auto payloads = rpc::read_extended_buffers(kept, arena_, {1, rpc::max_payload_read, rpc::max_payload_read});
+    if (!payloads) {
+      broken(left.subspan(rpc::header_ext_size), payloads.error());
+      return left.size();
+    }
+    if (!payloads->empty()) payload(payloads->front());
+    const bool last = (header.Flags & rpc::Last) != 0;
+    if (last && length < left.size()) broken(left.subspan(length), error(Errc::malformed, "bytes are left over behind the buffer flagged Last"));
+    else if (!last && length == left.size()) trouble("no buffer is flagged Last");
+    return last ? left.size() : length;
+  }
+
+  void payload(View plain) {
+    if (options_.kind == DumpOptions::Kind::body) return rops(plain);
+    // What a chain carries is not said in it: shown as ROPs only if it is all ROPs.
+    Arena arena;
+    const auto as_requests = wire::decode_requests(plain, arena);
+    const bool fits = options_.is_request ? as_requests && as_requests->opaque.empty() && !as_requests->rops.empty()
+                                          : wire::decode_responses(plain, arena, paired_.get(), &columns_).has_value();
+    if (fits) rops(plain);
+    else sink_.bytes("Payload", plain);
+  }
+
+  static std::string flags_of(std::uint16_t flags) {
+    std::string out;
+    const auto add = [&](bool set, const char* name) {
+      if (set) out += (out.empty() ? "" : " | ") + std::string(name);
+    };
+    add((flags & rpc::Compressed) != 0, "Compressed");
+    add((flags & rpc::XorMagic) != 0, "XorMagic");
+    add((flags & rpc::Last) != 0, "Last");
+    add((flags & ~7) != 0, "unknown");
+    return out.empty() ? "none" : out;
+  }
+
+  const DumpOptions& options_;
+  wire::FieldSink& sink_;
+  GivenColumns columns_;
+  Arena arena_;
+  std::unique_ptr<wire::RopRequestBuffer> paired_;
+  std::string problem_;
+  std::string tail_;  // text that stands behind what the sink was told
+};
+
+template <class Sink>
+DumpResult dump_to(Sink& sink, const DumpOptions& options, GivenColumns columns, View input, View paired_request) {
+  Dumper dumper(options, sink, std::move(columns));
+  if (!paired_request.empty()) dumper.pair_with(paired_request);
+  switch (options.kind) {
+    case DumpOptions::Kind::body: dumper.body(input); break;
+    case DumpOptions::Kind::rops: dumper.rops(input); break;
+    case DumpOptions::Kind::rpc_ext: dumper.chain(input); break;
+    case DumpOptions::Kind::lz77: dumper.lz77(input); break;
+  }
+  if (!dumper.problem().empty()) sink.text("problem", dumper.problem());
+  return {sink.take() + dumper.tail(), dumper.problem()};
+}
+
+Result<Bytes> input_of(const DumpOptions& options, const std::string& file) {
+  auto raw = read_input(file, max_input);
+  if (!raw || options.encoding == DumpOptions::Encoding::raw) return raw;
+  Bytes out;
+  const bool hex = options.encoding == DumpOptions::Encoding::hex;
+  if (!(hex ? from_hex(as_text(*raw), out) : from_base64(as_text(*raw), out)))
+    return error(Errc::malformed, "{} is not {}", file, hex ? "hex" : "base64");
+  return out;
+}
+
+int fail(std::string_view message, std::string_view advice = {}) {
+  fmt::print(stderr, "mapigate dump: {}\n", escape_controls(message));
+  if (!advice.empty()) fmt::print(stderr, "{}\n", advice);
+  return 1;
+}
+
+}  // namespace
+
+std::string hex_lines(View bytes) {
+  std::string out;
+  for (std::size_t at = 0; at < bytes.size(); at += 16) {
+    const auto line = bytes.subspan(at, std::min<std::size_t>(16, bytes.size() - at));
+    std::string text;
+    for (const auto byte : line) text.push_back(byte >= 0x20 && byte < 0x7F ? static_cast<char>(byte) : '.');
+    out += fmt::format("{:04x}  {:<47}  {}\n", at, to_hex(line, ' '), text);
+  }
+  return out;
+}
+
+DumpResult dump(const DumpOptions& options, View input, View paired_request) {
+  std::vector<mapi::PropertyTag> columns;
+  for (const auto& name : options.columns) {
+    const auto tag = mapi::tag_from_string(name);
+    if (!tag) return {"", fmt::format("\"{}\" is no property; give names such as PidTagSubject or numbers such as 0x0037001f", name)};
+    columns.push_back(*tag);
+  }
+  if (options.json) {
+    wire::JsonSink sink;
+    auto out = dump_to(sink, options, GivenColumns(std::move(columns)), input, paired_request);
+    out.text += '\n';
+    return out;
+  }
+  wire::TextSink sink(options.full ? std::numeric_limits<std::size_t>::max() : 64);
+  auto out = dump_to(sink, options, GivenColumns(std::move(columns)), input, paired_request);
+  out.text = escape_controls(out.text, true);
+  return out;
+}
+
+int dump_command(const DumpOptions& options) {
+  const auto input = input_of(options, options.file);
+  if (!input) return fail(input.error().message, "Raw bytes are expected unless --hex or --base64 is given.");
+  if (input->empty()) return fail("the input is empty");
+  Bytes paired;
+  if (!options.paired_request.empty()) {
+    auto read = input_of(options, options.paired_request);
+    if (!read) return fail(read.error().message);
+    paired = std::move(*read);
+  }
+  const auto result = dump(options, *input, paired);
+  if (!print_out(result.text)) return fail("the output could not be written");
+  return result.problem.empty() ? 0 : fail(result.problem);
+}
+
+}  // namespace mapigate::daemon

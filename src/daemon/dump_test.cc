@@ -1,0 +1,221 @@
+#include "daemon/dump.h"
+
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "mapi/properties.h"
+#include "wire/rop/rops.h"
+#include "wire/rpc/header_ext.h"
+#include "wire/rpc/lz77.h"
+
+namespace mapigate::daemon {
+namespace {
+
+using namespace wire;
+using Kind = DumpOptions::Kind;
+using nlohmann::json;
+
+// RopOpenFolder and RopGetPropertiesSpecific on what it opens.
+Bytes request_payload(Arena& arena) {
+  RopRequestBuffer buffer;
+  RopOpenFolder::Request open;
+  open.OutputHandleIndex = 1;
+  open.FolderId = mapi::Id(1, 0x2a);
+  RopGetPropertiesSpecific::Request get;
+  const mapi::PropertyTag tags[] = {mapi::PidTagDisplayName};
+  get.PropertyTags = arena.copy(std::span<const mapi::PropertyTag>(tags));
+  buffer.rops = {make_request<RopOpenFolder>(arena, 0, 0, open), make_request<RopGetPropertiesSpecific>(arena, 0, 1, get)};
+  buffer.handles = {7, no_handle};
+  Bytes payload;
+  EXPECT_TRUE(encode_requests(buffer, payload));
+  return payload;
+}
+
+Bytes reply_payload(Arena& arena, View request) {
+  const auto requests = decode_requests(request, arena);
+  EXPECT_TRUE(requests);
+  RopResponseBuffer buffer;
+  RopGetPropertiesSpecific::Response got;
+  const mapi::Value values[] = {mapi::Value::string(arena, "Posteingang")};
+  got.RowData.values = arena.copy(std::span<const mapi::Value>(values));
+  buffer.rops = {make_response<RopOpenFolder>(arena, 1, {}), make_response<RopGetPropertiesSpecific>(arena, 1, got)};
+  for (int i = 0; i < 2; ++i) buffer.rops[static_cast<std::size_t>(i)].request = i;
+  buffer.handles = {7, 8};
+  Bytes payload;
+  const auto encoded = encode_responses(buffer, payload, &*requests);
+  EXPECT_TRUE(encoded) << encoded.error().message;
+  return payload;
+}
+
+Bytes execute_request(View payload) {
+  Bytes wrapped, body;
+  EXPECT_TRUE(rpc::write_extended_buffer(payload, true, {}, wrapped));
+  mapihttp::Execute::Request execute;
+  execute.RopBuffer = wrapped;
+  execute.MaxRopOut = 0x10008;
+  EXPECT_TRUE(encode("Execute", execute, body, CountWidth::narrow));
+  return body;
+}
+
+Bytes execute_reply(View payload) {
+  Bytes wrapped, body;
+  EXPECT_TRUE(rpc::write_extended_buffer(payload, true, {}, wrapped));
+  mapihttp::Execute::Response execute;
+  execute.RopBuffer = wrapped;
+  EXPECT_TRUE(encode("Execute", execute, body, CountWidth::narrow));
+  return body;
+}
+
+bool holds(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+TEST(Dump, ShowsTheRopsOfAnExecute) {
+  Arena arena;
+  const auto body = execute_request(request_payload(arena));
+  const auto shown = dump({}, body, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "MaxRopOut: 65544")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "Flags: \"Last\"")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "RopOpenFolder")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "PidTagDisplayName")) << shown.text;
+}
+
+TEST(Dump, JsonIsOneDocument) {
+  Arena arena;
+  DumpOptions options;
+  options.json = true;
+  const auto shown = dump(options, execute_request(request_payload(arena)), {});
+  const auto document = json::parse(shown.text);
+  EXPECT_EQ(document.at("MaxRopOut"), 0x10008);
+  EXPECT_TRUE(holds(document.at("buffers").dump(), "RopGetPropertiesSpecific"));
+}
+
+TEST(Dump, AReplyNeedsItsRequestForRows) {
+  Arena arena;
+  const auto request = request_payload(arena);
+  const auto body = execute_reply(reply_payload(arena, request));
+  DumpOptions options;
+  options.is_request = false;
+  const auto paired = dump(options, body, execute_request(request));
+  EXPECT_EQ(paired.problem, "");
+  EXPECT_TRUE(holds(paired.text, "Posteingang")) << paired.text;
+  const auto alone = dump(options, body, {});
+  EXPECT_NE(alone.problem, "");
+  EXPECT_TRUE(holds(alone.text, "RopOpenFolder")) << alone.text;  // what stands before is shown
+  EXPECT_TRUE(holds(alone.text, "opaque: ")) << alone.text;
+}
+
+TEST(Dump, StripsThePreambleOfAReply) {
+  Arena arena;
+  const auto request = request_payload(arena);
+  const auto body = execute_reply(reply_payload(arena, request));
+  Bytes whole = to_bytes(as_view("PROCESSING\r\nPENDING\r\nDONE\r\nX-ResponseCode: 0\r\nX-ElapsedTime: 12\r\n\r\n"));
+  whole.insert(whole.end(), body.begin(), body.end());
+  DumpOptions options;
+  options.is_request = false;
+  const auto shown = dump(options, whole, execute_request(request));
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "X-ElapsedTime: \"12\"")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "PENDING: 1")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "Posteingang")) << shown.text;
+}
+
+TEST(Dump, EveryCutOfABodyIsSurvivedAndNamed) {
+  Arena arena;
+  const auto body = execute_request(request_payload(arena));
+  for (std::size_t size = 1; size < body.size(); ++size) {
+    const auto cut = dump({}, View(body).first(size), {});
+    EXPECT_NE(cut.problem, "") << size;
+    EXPECT_TRUE(holds(cut.text, "problem: ")) << size;
+  }
+  const auto cut = dump({}, View(body).first(body.size() - 3), {});
+  EXPECT_TRUE(holds(cut.text, "MaxRopOut: 65544")) << cut.text;  // the fields before the break
+  EXPECT_TRUE(holds(cut.problem, "AuxiliaryBuffer")) << cut.problem;
+  EXPECT_TRUE(holds(cut.text, "rest: 00")) << cut.text;
+}
+
+TEST(Dump, EveryCutOfABareRopBufferIsSurvived) {
+  Arena arena;
+  const auto payload = request_payload(arena);
+  DumpOptions options;
+  options.kind = Kind::rops;
+  EXPECT_EQ(dump(options, payload, {}).problem, "");
+  std::size_t named = 0;
+  for (std::size_t size = 0; size < payload.size(); ++size) named += dump(options, View(payload).first(size), {}).problem.empty() ? 0 : 1;
+  EXPECT_GE(named, payload.size() - 4);  // a cut between handles is only a shorter table
+}
+
+TEST(Dump, ShowsAnUnknownRopAsBytes) {
+  const Bytes payload{0x06, 0x00, 0xFC, 0x00, 0x00, 0xAB, 0x07, 0x00, 0x00, 0x00};
+  DumpOptions options;
+  options.kind = Kind::rops;
+  const auto shown = dump(options, payload, {});
+  EXPECT_TRUE(holds(shown.problem, "at offset 2 of the ROP buffer")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "opaque: fc 00 00 ab")) << shown.text;
+}
+
+TEST(Dump, GivenColumnsDecodeRows) {
+  Arena arena;
+  RopResponseBuffer buffer;
+  RopQueryRows::Response rows;
+  rows.Origin = BOOKMARK_END;
+  auto row = arena.make_span<PropertyRow>(1);
+  const mapi::Value values[] = {mapi::Value::string(arena, "Quartal")};
+  row[0].values = arena.copy(std::span<const mapi::Value>(values));
+  rows.RowData = row;
+  const mapi::PropertyTag columns[] = {mapi::PidTagSubject};
+  auto response = make_response<RopQueryRows>(arena, 0, rows);
+  response.columns = Columns(columns);
+  buffer.rops = {response};
+  buffer.handles = {9};
+  Bytes payload;
+  ASSERT_TRUE(encode_responses(buffer, payload, nullptr));
+  DumpOptions options;
+  options.kind = Kind::rops;
+  options.is_request = false;
+  EXPECT_FALSE(holds(dump(options, payload, {}).text, "Quartal"));
+  options.columns = {"PidTagSubject"};
+  const auto shown = dump(options, payload, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "Quartal")) << shown.text;
+  options.columns = {"PidTagNonsense"};
+  EXPECT_TRUE(holds(dump(options, payload, {}).problem, "PidTagNonsense"));
+}
+
+TEST(Dump, WalksAChainAndNamesItsOffsets) {
+  Bytes chain;
+  ASSERT_TRUE(rpc::write_extended_buffer(as_view("first payload"), false, {}, chain));
+  const auto second = chain.size();
+  ASSERT_TRUE(rpc::write_extended_buffer(as_view("second"), true, {}, chain));
+  DumpOptions options;
+  options.kind = Kind::rpc_ext;
+  const auto shown = dump(options, chain, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, fmt::format("offset: {} ", second))) << shown.text;
+  EXPECT_TRUE(holds(shown.text, to_hex(as_view("second"), ' '))) << shown.text;
+  EXPECT_TRUE(holds(dump(options, View(chain).first(second), {}).problem, "no buffer is flagged Last"));
+  EXPECT_TRUE(holds(dump(options, View(chain).first(second + 5), {}).problem, "RPC_HEADER_EXT"));
+  chain.push_back(0);
+  EXPECT_TRUE(holds(dump(options, chain, {}).problem, "left over"));
+}
+
+TEST(Dump, UnpacksLz77) {
+  const std::string plain = "mapigate mapigate mapigate mapigate";
+  Bytes stream;
+  rpc::lz77_compress(as_view(plain), stream);
+  DumpOptions options;
+  options.kind = Kind::lz77;
+  options.size = plain.size();
+  const auto shown = dump(options, stream, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "mapigate mapigat")) << shown.text;
+  options.size += 1;
+  EXPECT_NE(dump(options, stream, {}).problem, "");
+}
+
+TEST(Dump, HexLinesAreAligned) {
+  EXPECT_EQ(hex_lines(as_view("Hello\n")), "0000  48 65 6c 6c 6f 0a                                Hello.\n");
+}
+
+}  // namespace
+}  // namespace mapigate::daemon
