@@ -94,24 +94,15 @@ def mapi_path(path):
     return NAMES.get(first, first) + slash + rest
 
 
-def field(entry, *names):
-    """The first of the names the client's JSON uses."""
-    for name in names:
-        if name in entry:
-            return entry[name]
-    return None
-
-
 def normal(text):
     return re.sub(r"\s+", " ", text or "").strip()
 
 
 def look_at_folders(tour, imap, port):
-    shown = tour.client(port, "folders")
-    if shown is None:
+    entries = tour.client(port, "folders")
+    if entries is None:
         return
-    entries = shown["folders"] if isinstance(shown, dict) else shown
-    counts = {field(entry, "path", "name").lstrip("/"): field(entry, "total", "count", "messages") for entry in entries}
+    counts = {entry["path"]: entry["total"] for entry in entries}
     expected = {mapi_path(path): count for path, count in imap.folders().items()}
     missing = sorted(set(expected) - set(counts))
     tour.finding(not missing, f"{len(expected)} IMAP folders are there" + (f", but not {missing}" if missing else ""))
@@ -122,16 +113,15 @@ def look_at_folders(tour, imap, port):
 
 
 def look_at_subjects(tour, port, folder, expected):
-    shown = tour.client(port, "ls", mapi_path(folder))
-    if shown is None:
+    entries = tour.client(port, "ls", mapi_path(folder))
+    if entries is None:
         return {}
-    entries = shown["messages"] if isinstance(shown, dict) else shown
-    subjects = [normal(field(entry, "subject")) for entry in entries]
+    subjects = [normal(entry["subject"]) for entry in entries]
     wanted = [normal(message.subject) for message in expected]
     different = sorted(set(wanted) ^ set(subjects))
     tour.finding(sorted(subjects) == sorted(wanted), f"{folder}: {len(subjects)} subjects agree"
                  + (f", but not {different[:3]}" if different else ""))
-    return {normal(field(entry, "subject")): str(field(entry, "id", "mid", "message")) for entry in entries}
+    return {normal(entry["subject"]): entry["id"] for entry in entries}
 
 
 def look_at_messages(tour, imap, port, folder, expected, ids, count=12):
@@ -149,7 +139,7 @@ def look_at_messages(tour, imap, port, folder, expected, ids, count=12):
         seen = email.message_from_bytes(imap.message(number), policy=email.policy.default)
         plain = seen.get_body(("plain",))
         bodies += 1
-        if normal(field(shown, "text", "body")) != normal(plain.get_content() if plain else ""):
+        if normal(shown["body"]["text"]) != normal(plain.get_content() if plain else ""):
             wrong.append(f"{message.subject}: body text differs")
         if message.attachments:
             with tempfile.TemporaryDirectory() as target:
@@ -165,11 +155,10 @@ def look_at_messages(tour, imap, port, folder, expected, ids, count=12):
 
 
 def look_for(tour, port, folder, text, expected):
-    shown = tour.client(port, "search", mapi_path(folder), text)
-    if shown is None:
+    entries = tour.client(port, "search", mapi_path(folder), text)
+    if entries is None:
         return
-    entries = shown["messages"] if isinstance(shown, dict) else shown
-    found = sorted(normal(field(entry, "subject")) for entry in entries)
+    found = sorted(normal(entry["subject"]) for entry in entries)
     wanted = sorted(normal(message.subject) for message in expected if text.lower() in message.subject.lower())
     tour.finding(set(wanted) <= set(found), f"{folder}: searching {text!r} finds {len(found)}, {len(wanted)} by subject")
 
