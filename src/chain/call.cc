@@ -6,8 +6,6 @@
 #include "base/log.h"
 #include "chain/session_state.h"
 #include "wire/mapihttp/bodies.h"
-#include "wire/rop/logon_rops.h"
-#include "wire/rop/table_rops.h"
 #include "wire/rpc/header_ext.h"
 
 namespace mapigate::chain {
@@ -161,7 +159,7 @@ Status Call::decode_request() {
   bool first = true;
   std::vector<std::size_t> starts;
   for (const auto payload : *payloads) {
-    auto one = wire::decode_requests(payload, arena_, &session_->state());
+    auto one = wire::decode_requests(payload, arena_, &session_->state().logons);
     if (!one) return std::move(one).error().within("Execute request");
     if (first) {
       d.request.requests = std::move(*one);
@@ -287,19 +285,9 @@ wire::RopRequestBuffer last_of(const wire::RopRequestBuffer& requests) {
   return out;
 }
 
-class LevelColumns : public wire::ColumnSource {
- public:
-  LevelColumns(const TableColumns& known, unsigned level) : known_(known), level_(level) {}
-  std::optional<wire::Columns> columns_of(std::uint32_t handle) const override { return known_.find(level_, handle); }
-
- private:
-  const TableColumns& known_;
-  unsigned level_;
-};
-
 // `requests` may be null. The result borrows from `bytes` and `arena`.
 Result<ExecuteReply> decode_execute_reply(View bytes, Arena& arena, const wire::RopRequestBuffer* requests,
-                                          const TableColumns& known, unsigned level) {
+                                          const wire::ColumnSource& columns) {
   const auto body = wire::decode<Execute::Response>("Execute reply", bytes, arena, CountWidth::narrow);
   if (!body) return body.error();
   if (body->StatusCode != 0) return error(Errc::not_found, "the Execute failed with StatusCode {:#x}", body->StatusCode);
@@ -317,9 +305,12 @@ Result<ExecuteReply> decode_execute_reply(View bytes, Arena& arena, const wire::
   for (std::size_t i = 0; i < payloads->size(); ++i) {
     const auto payload = (*payloads)[i];
     const auto* answered = i != 0 && requests != nullptr ? &last : requests;
-    const LevelColumns columns(known, level);
     auto one = wire::decode_responses(payload, arena, answered, &columns);
     if (!one) return Error(one.error()).within("Execute reply");
+    // What the tracker gave holds until it learns something new; the decoded rows live longer.
+    for (auto& rop : one->rops) {
+      if (rop.columns) rop.columns = arena.copy(*rop.columns);
+    }
     if (i == 0) {
       out.responses = std::move(*one);
       continue;
@@ -346,7 +337,7 @@ Status Call::decode_reply() {
   if (reply_->response_code != 0) return error(Errc::not_found, "the reply is a protocol error");
   const auto request = execute();
   auto decoded = decode_execute_reply(reply_->body, arena_, request ? &(*request)->requests : nullptr,
-                                      session_->state().columns, level_);
+                                      session_->state().columns[level_]);
   if (!decoded) return decoded.error();
   decoded_->reply = std::move(*decoded);
   return {};
@@ -358,7 +349,7 @@ Result<wire::RopResponseBuffer> Call::copy_responses(Arena& arena) {
   if (reply_->response_code != 0) return error(Errc::not_found, "the reply is a protocol error");
   const auto request = execute();
   auto decoded = decode_execute_reply(arena.copy(*body), arena, request ? &(*request)->requests : nullptr,
-                                      session_->state().columns, level_);
+                                      session_->state().columns[level_]);
   if (!decoded) return decoded.error();
   return std::move(decoded->responses);
 }
@@ -423,27 +414,18 @@ void Call::note_state() {
   const auto request = execute();
   if (!request) return;
   const auto& requests = (*request)->requests;
-  const auto counts = [](const wire::RopRequest& rop) {
-    return rop.id == RopId::RopSetColumns || rop.id == RopId::RopLogon || rop.id == RopId::RopRelease;
-  };
-  if (std::none_of(requests.rops.begin(), requests.rops.end(), counts)) return;
   auto& state = session_->state();
+  bool needs_reply = false;
   for (const auto& rop : requests.rops) {
+    if (rop.id == RopId::RopSetColumns || rop.id == RopId::RopResetTable || rop.id == RopId::RopLogon) needs_reply = true;
     if (rop.id == RopId::RopRelease && rop.HandleIndex < requests.handles.size())
-      state.columns.forget(level_, requests.handles[rop.HandleIndex]);
+      state.columns[level_].forget(requests.handles[rop.HandleIndex]);
   }
+  if (!needs_reply) return;
   const auto reply = responses();
   if (!reply) return;
-  for (const auto& answer : (*reply)->rops) {
-    if (answer.ReturnValue != mapi::ecNone || answer.request < 0) continue;
-    if (static_cast<std::size_t>(answer.request) >= requests.rops.size()) continue;
-    const auto& rop = requests.rops[static_cast<std::size_t>(answer.request)];
-    if (const auto* logon = rop.as<wire::RopLogon>(); logon != nullptr)
-      state.public_logons.set(rop.LogonId, (logon->LogonFlags & wire::RopLogon::Private) == 0);
-    const auto& handles = (*reply)->handles;
-    if (const auto* set = rop.as<wire::RopSetColumns>(); set != nullptr && rop.HandleIndex < handles.size())
-      state.columns.set(level_, handles[rop.HandleIndex], set->PropertyTags);
-  }
+  state.columns[level_].watch(requests, **reply);
+  state.logons.watch(requests, **reply);
 }
 
 }  // namespace mapigate::chain

@@ -99,11 +99,9 @@ Task<Status> Chain::pass_stage(Call* call, std::size_t i) {
   if (asked) {
     std::function<Task<Verdict>()> hook = [&] { return module->on_call(*call, ahead); };
     Outcome outcome = co_await supervise(i, std::move(hook));
-    stage.verdicts[static_cast<std::size_t>(outcome.verdict)]->add();
-    if (outcome.verdict == Verdict::norelay && !call->has_reply()) {
+    if (outcome.verdict == Verdict::norelay && !call->has_reply())
       outcome = failed(i, std::make_exception_ptr(std::logic_error("on_call said norelay and set no reply")));
-      if (outcome.verdict == Verdict::relay) outcome.verdict = Verdict::refuse;  // nobody below was asked either
-    }
+    stage.verdicts[static_cast<std::size_t>(outcome.verdict)]->add();
     if (outcome.verdict == Verdict::refuse && (outcome.failed || !call->has_reply()))
       call->set_reply(error_reply(call->operation(), outcome.failed ? mapi::ecError : mapi::ecAccessDenied));
     if (outcome.verdict != Verdict::relay) co_return Status();

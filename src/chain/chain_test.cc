@@ -193,13 +193,16 @@ TEST_F(ChainTest, AFailingReplyHookOfAClosedModuleTakesTheReply) {
 }
 
 TEST_F(ChainTest, NorelayWithoutAReplyIsAFailure) {
-  Hooks forgetful;
-  forgetful.wanted.every_call = true;
-  forgetful.call = [](Call&, Ahead&) { return say(Verdict::norelay); };
-  make_chain({link(forgetful, OnError::open)});
-  const auto reply = run(Operation::Unbind, {});
-  ASSERT_TRUE(reply.has_value());
-  EXPECT_EQ(reply->body, error_reply(Operation::Unbind, mapi::ecError).body);
+  for (const auto on_error : {OnError::closed, OnError::open}) {
+    Hooks forgetful;
+    forgetful.wanted.every_call = true;
+    forgetful.call = [](Call&, Ahead&) { return say(Verdict::norelay); };
+    Server server;
+    make_chain({link(forgetful, on_error), link(server)});
+    const auto reply = run(Operation::Unbind, {});
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->body, error_reply(Operation::Unbind, on_error == OnError::open ? mapi::ecNone : mapi::ecError).body);
+  }
 }
 
 // --- Ahead ---

@@ -191,7 +191,7 @@ class LuaModule final : public Module {
         rop.response->body = build_response(*rop.request.codec, *fields, call.arena(), context_of(*rop.response, rop.request));
     }
     if (said.verdict == Verdict::relay && !(left == arguments[1])) {
-      const bool is_public = call.session().state().is_public(rop.request.LogonId);
+      const bool is_public = call.session().state().logons.is_public(rop.request.LogonId);
       rop.request.body = build_request(*rop.request.codec, left, call.arena(), is_public);
       rop.request.raw = {};
       call.mark_edited();
@@ -260,7 +260,7 @@ class LuaModule final : public Module {
       if (item.find("LogonId") == nullptr && rop != nullptr) request.LogonId = rop->request.LogonId;
       request.HandleIndex = static_cast<std::uint8_t>(head.number("HandleIndex"));
       if (item.find("HandleIndex") == nullptr && rop != nullptr) request.HandleIndex = static_cast<std::uint8_t>(rop->object_index());
-      request.body = build_request(*codec, item, call->arena(), call->session().state().is_public(request.LogonId));
+      request.body = build_request(*codec, item, call->arena(), call->session().state().logons.is_public(request.LogonId));
       out.push_back(request);
     }
     if (out.empty()) fail("ahead: a list of ROPs is wanted");

@@ -286,18 +286,5 @@ TEST(HandleMap, KeepsNumbersApart) {
   EXPECT_EQ(map.size(), 1u);
 }
 
-TEST(TableColumns, ForgetsTheOldestAndRefusesTheHuge) {
-  TableColumns columns;
-  const mapi::PropertyTag tag(1);
-  for (std::uint32_t i = 0; i <= TableColumns::max_tables; ++i) columns.set(0, i, {&tag, 1});
-  EXPECT_EQ(columns.size(), TableColumns::max_tables);
-  EXPECT_FALSE(columns.find(0, 0).has_value());
-  EXPECT_TRUE(columns.find(0, 1).has_value());
-  EXPECT_FALSE(columns.find(1, 1).has_value());
-  const std::vector<mapi::PropertyTag> many(TableColumns::max_columns + 1);
-  columns.set(0, 1, many);
-  EXPECT_FALSE(columns.find(0, 1).has_value());
-}
-
 }  // namespace
 }  // namespace mapigate::chain::testing

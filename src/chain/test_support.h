@@ -171,6 +171,7 @@ class ChainTest : public ::testing::Test {
   }
 
   void make_chain(std::vector<Link> links) {
+    names = 0;
     chain = std::make_shared<Chain>("test", std::move(links), metrics);
     auto identity = std::make_shared<Identity>();
     identity->user = "ann@example.test";
