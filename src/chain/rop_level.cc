@@ -13,8 +13,12 @@ using wire::RopId;
 
 namespace {
 
-// The handle index of a ROP has eight bits.
+// The handle index of a ROP has eight bits: nothing can name what stands further back in a table.
 constexpr std::size_t max_table = 256;
+
+// Outlook sends less than a hundred ROPs in a buffer. One that would be split into more
+// Executes than this is not made by a client.
+constexpr std::size_t max_parts = 256;
 
 // Gives zeros and empty things: the body of a response that a module did not fill.
 class ZeroSource : public wire::FieldSource {
@@ -94,6 +98,7 @@ Task<Status> RopLevel::run() {
 
 Task<Status> RopLevel::walk() {
   table_ = requests_->handles;
+  if (table_.size() > max_table) table_.resize(max_table);
   for (std::size_t i = 0; i < requests_->rops.size(); ++i) {
     Status visited = co_await visit(&requests_->rops[i]);
     if (!visited || done_) co_return visited;
@@ -112,7 +117,7 @@ Task<Status> RopLevel::visit(Request* request) {
     refuse(request, mapi::ecMemory);
     co_return Status();
   }
-  if (wanted && stage_.barrier && pending()) {
+  if (wanted && stage_.barrier && pending_ != 0) {
     Status flushed = co_await flush(false);
     if (!flushed || done_) co_return flushed;
   }
@@ -155,27 +160,17 @@ Task<Status> RopLevel::ask(Request* request, bool own) {
 
 // --- What is known of the entries and the table ---
 
-bool RopLevel::pending() const {
-  return std::any_of(entries_.begin(), entries_.end(), [](const Entry& entry) { return !entry.local; });
-}
-
-bool RopLevel::pending_uses(std::size_t index) const {
-  return std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    if (entry.local) return false;
-    const auto& request = *entry.request;
-    if (request.HandleIndex == index || output_index(request) == index) return true;
-    return request.codec != nullptr && request.body != nullptr && request.codec->second_handle_index(request) == index;
-  });
-}
-
-bool RopLevel::pending_opens(std::size_t index) const {
-  return std::any_of(entries_.begin(), entries_.end(),
-                     [&](const Entry& entry) { return !entry.local && output_index(*entry.request) == index; });
+void RopLevel::forget_entries() {
+  entries_.clear();
+  uses_.reset();
+  opens_.reset();
+  pending_ = 0;
+  outputs_ = 0;
 }
 
 bool RopLevel::acts_on_own(const Request& request) const {
   const auto is_own = [&](std::size_t index) {
-    if (index >= table_.size() || pending_opens(index)) return false;
+    if (index >= table_.size() || opens_.test(index)) return false;
     const auto target = map_->find(table_[index]);
     return target && target->owned;
   };
@@ -239,8 +234,17 @@ void RopLevel::relay(Request* request) {
   Entry entry;
   entry.request = request;
   entries_.push_back(entry);
+  ++pending_;
+  uses_.set(request->HandleIndex);
+  if (const auto index = output_index(*request)) {
+    uses_.set(*index);
+    opens_.set(*index);
+    ++outputs_;
+  }
+  if (request->codec != nullptr && request->body != nullptr) {
+    if (const auto second = request->codec->second_handle_index(*request)) uses_.set(*second);
+  }
   if (!mapped()) return;
-  if (output_index(*request)) ++outputs_;
   if (request->id == RopId::RopRelease && request->HandleIndex < table_.size())
     released_.push_back(table_[request->HandleIndex]);
 }
@@ -268,7 +272,7 @@ Task<Status> RopLevel::take_changes(const Seen* before, const Seen* after) {
     const bool own_changed = mapped() && before->own[i] != after->own[i];
     if (own_changed || before->handles[i] != after->handles[i]) changed.push_back(i);
   }
-  const auto used = [&](std::size_t index) { return pending_uses(index); };
+  const auto used = [&](std::size_t index) { return uses_.test(index); };
   if (std::any_of(changed.begin(), changed.end(), used)) {
     Status flushed = co_await flush(false);
     if (!flushed || done_) co_return flushed;
@@ -293,13 +297,17 @@ Task<Status> RopLevel::flush(bool last) {
   if (last) execute.requests.opaque = requests_->opaque;
   if (execute.requests.rops.empty() && execute.requests.opaque.empty()) {
     for (const auto& entry : entries_) push(entry);
-    entries_.clear();
+    forget_entries();
     // A buffer without any ROP is how a client asks for pending notifications: it has to go down.
     const bool ask_anyway = last && parts_ == 0 && requests_->rops.empty();
     if (!ask_anyway) {
       if (last) finish(last_part_);
       co_return Status();
     }
+  }
+  if (parts_ == max_parts) {
+    fail(mapi::ecTooComplex);
+    co_return Status();
   }
   // Chained replies answer the last ROP, and their place is the end of the reply.
   const bool at_end = last && (entries_.empty() || !entries_.back().local);
@@ -374,8 +382,7 @@ void RopLevel::merge(Call& part, bool last) {
     out_.problem = below.problem;
   }
   for (; next < entries_.size(); ++next) push(entries_[next]);
-  entries_.clear();
-  outputs_ = 0;
+  forget_entries();
 }
 
 void RopLevel::take_table(const std::vector<std::uint32_t>& below, const std::vector<bool>& outputs, bool all) {
@@ -481,6 +488,7 @@ Task<Status> RopLevel::reply_phase() {
   if (!decoded) co_return Status();  // the call failed as a whole, or cannot be read
   auto& replies = (*decoded)->rops;
   table_ = (*decoded)->handles;
+  if (table_.size() > max_table) table_.resize(max_table);
   local_.resize(replies.size());
   for (std::size_t i = 0; i < replies.size(); ++i) {
     if (local_[i] || !wanted(replies[i].id)) continue;

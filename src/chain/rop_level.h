@@ -40,9 +40,7 @@ class RopLevel {
   Task<Status> reply_phase();
 
   bool mapped() const { return map_ != nullptr; }
-  bool pending() const;  // there are entries to be executed below
-  bool pending_uses(std::size_t index) const;
-  bool pending_opens(std::size_t index) const;
+  void forget_entries();
   bool acts_on_own(const Request& request) const;
   Seen seen() const;
   std::vector<std::uint32_t> table_below() const;
@@ -73,7 +71,10 @@ class RopLevel {
   std::vector<std::uint32_t> table_;       // in the numbers of this level
   std::vector<Entry> entries_;             // since the last flush
   std::vector<std::uint32_t> released_;    // numbers of this level that entries_ release
-  std::size_t outputs_ = 0;                // handles that entries_ may bring
+  std::bitset<256> uses_;                  // handle indices that entries_ to be executed below name,
+  std::bitset<256> opens_;                 // and those that they fill
+  std::size_t pending_ = 0;                // entries to be executed below
+  std::size_t outputs_ = 0;                // handles that they may bring
   bool split_ = false;                     // the call cannot go down as it came
   bool done_ = false;                      // the reply is there: walk no further
   std::size_t parts_ = 0;                  // Executes sent down instead of the call

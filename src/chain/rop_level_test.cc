@@ -272,6 +272,26 @@ TEST_F(ChainTest, HandlesThatTheTableDoesNotHoldAreNone) {
   EXPECT_EQ(reply.rops[0].ReturnValue, mapi::ecNullObject);
 }
 
+TEST_F(ChainTest, HostileBuffersAreBounded) {
+  Owner owner;
+  Hooks looker;
+  looker.wanted.rops = {RopId::RopGetReceiveFolder};
+  looker.wanted.barrier = true;
+  Server server;
+  make_chain({link(owner), link(looker), link(server)});
+  // Nothing can name more than 256 handles.
+  const auto reply = execute({logon(), ask(0)}, std::vector<std::uint32_t>(8000, none));
+  EXPECT_EQ(reply.rops.size(), 2u);
+  EXPECT_EQ(reply.handles.size(), 256u);
+  // As many ROPs as a buffer holds, on one of which every other waits.
+  std::vector<wire::RopRequest> rops{logon()};
+  for (int i = 0; i < 5000; ++i) rops.insert(rops.end(), {release(1), ask(0)});
+  server.executed.clear();
+  execute(rops, {none, none});
+  EXPECT_EQ(code, mapi::ecTooComplex);
+  EXPECT_LE(server.executed.size(), 256u);
+}
+
 TEST(HandleMap, KeepsNumbersApart) {
   HandleMap map;
   const auto a = map.add_owned(7);
