@@ -20,15 +20,42 @@ struct Known {
 };
 // Names as they stand in mail; Windows' own names ("windows-1250", "cp850") are computed.
 constexpr Known known_charsets[] = {
-    {"utf-8", 65001},      {"utf8", 65001},           {"unicode-1-1-utf-8", 65001}, {"us-ascii", 20127},
-    {"ascii", 20127},      {"ansi_x3.4-1968", 20127}, {"iso-8859-1", 28591},        {"latin1", 28591},
-    {"iso-8859-2", 28592}, {"iso-8859-3", 28593},     {"iso-8859-4", 28594},        {"iso-8859-5", 28595},
-    {"iso-8859-6", 28596}, {"iso-8859-7", 28597},     {"iso-8859-8", 28598},        {"iso-8859-8-i", 38598},
-    {"iso-8859-9", 28599}, {"iso-8859-13", 28603},    {"iso-8859-15", 28605},       {"koi8-r", 20866},
-    {"koi8-u", 21866},     {"shift_jis", 932},        {"shift-jis", 932},           {"x-sjis", 932},
-    {"iso-2022-jp", 50220}, {"euc-jp", 51932},        {"iso-2022-kr", 50225},       {"euc-kr", 51949},
-    {"ks_c_5601-1987", 949}, {"gb2312", 936},         {"gbk", 936},                 {"gb18030", 54936},
-    {"hz-gb-2312", 52936}, {"big5", 950},             {"tis-620", 874},             {"macintosh", 10000},
+    {"utf-8", 65001},
+    {"utf8", 65001},
+    {"unicode-1-1-utf-8", 65001},
+    {"us-ascii", 20127},
+    {"ascii", 20127},
+    {"ansi_x3.4-1968", 20127},
+    {"iso-8859-1", 28591},
+    {"latin1", 28591},
+    {"iso-8859-2", 28592},
+    {"iso-8859-3", 28593},
+    {"iso-8859-4", 28594},
+    {"iso-8859-5", 28595},
+    {"iso-8859-6", 28596},
+    {"iso-8859-7", 28597},
+    {"iso-8859-8", 28598},
+    {"iso-8859-8-i", 38598},
+    {"iso-8859-9", 28599},
+    {"iso-8859-13", 28603},
+    {"iso-8859-15", 28605},
+    {"koi8-r", 20866},
+    {"koi8-u", 21866},
+    {"shift_jis", 932},
+    {"shift-jis", 932},
+    {"x-sjis", 932},
+    {"iso-2022-jp", 50220},
+    {"euc-jp", 51932},
+    {"iso-2022-kr", 50225},
+    {"euc-kr", 51949},
+    {"ks_c_5601-1987", 949},
+    {"gb2312", 936},
+    {"gbk", 936},
+    {"gb18030", 54936},
+    {"hz-gb-2312", 52936},
+    {"big5", 950},
+    {"tis-620", 874},
+    {"macintosh", 10000},
 };
 
 // ICU counts in 32 bits, and an UTF-16 text may be three times its source.
@@ -36,10 +63,12 @@ constexpr std::size_t max_convert = std::numeric_limits<std::int32_t>::max() / 8
 
 std::string convert(View bytes, const std::string& name) {
   UErrorCode status = U_ZERO_ERROR;
-  const std::unique_ptr<UConverter, decltype(&ucnv_close)> converter(ucnv_open(name.c_str(), &status), &ucnv_close);
+  const std::unique_ptr<UConverter, decltype(&ucnv_close)> converter(ucnv_open(name.c_str(), &status),
+                                                                     &ucnv_close);
   if (U_FAILURE(status)) return guess_text(bytes);
   const icu::UnicodeString wide(reinterpret_cast<const char*>(bytes.data()),
-                                static_cast<std::int32_t>(std::min(bytes.size(), max_convert)), converter.get(), status);
+                                static_cast<std::int32_t>(std::min(bytes.size(), max_convert)),
+                                converter.get(), status);
   if (U_FAILURE(status)) return guess_text(bytes);
   std::string out;
   wide.toUTF8String(out);
@@ -61,11 +90,13 @@ unsigned code_page_of(std::string_view charset) {
   for (const std::string_view prefix : {"windows-", "cp", "cp-", "x-cp", "ibm"}) {
     if (!name.starts_with(prefix)) continue;
     const auto digits = std::string_view(name).substr(prefix.size());
-    if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != digits.npos) continue;
+    if (digits.empty() || digits.size() > 5 || digits.find_first_not_of("0123456789") != digits.npos)
+      continue;
     unsigned page = 0;
     for (const char digit : digits) page = page * 10 + static_cast<unsigned>(digit - '0');
-    const bool windows = (page >= 1250 && page <= 1258) || page == 874 || page == 932 || page == 936 || page == 949 ||
-                         page == 950 || page == 437 || page == 850 || page == 852 || page == 866 || page == 65001;
+    const bool windows = (page >= 1250 && page <= 1258) || page == 874 || page == 932 || page == 936 ||
+                         page == 949 || page == 950 || page == 437 || page == 850 || page == 852 ||
+                         page == 866 || page == 65001;
     return windows ? page : 0;
   }
   return 0;
@@ -101,7 +132,7 @@ std::string decode_charset(View bytes, std::string_view charset) {
   // UTF-8 that is not, and ASCII with high bytes, are labelled wrongly: look instead of believing.
   if (name.empty() || page == 65001 || page == 20127) return guess_text(bytes);
   if (page == 28591) return clean(convert(bytes, "windows-1252"));  // a superset, as browsers read it
-  if (page == 38598) return clean(convert(bytes, "iso-8859-8"));   // logical order either way
+  if (page == 38598) return clean(convert(bytes, "iso-8859-8"));    // logical order either way
   if (page == 936) return clean(convert(bytes, "gb18030"));         // a superset
   return clean(convert(bytes, name));
 }

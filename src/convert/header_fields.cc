@@ -69,7 +69,10 @@ struct EncodedWord {
 
 std::string decode_q(std::string_view text) {
   const auto hex = [](char c) {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                  : -1;
   };
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
@@ -91,13 +94,22 @@ std::string decode_b(std::string_view text) {
   unsigned value = 0;
   for (const char c : text) {
     unsigned digit;
-    if (c >= 'A' && c <= 'Z') digit = static_cast<unsigned>(c - 'A');
-    else if (c >= 'a' && c <= 'z') digit = static_cast<unsigned>(c - 'a' + 26);
-    else if (c >= '0' && c <= '9') digit = static_cast<unsigned>(c - '0' + 52);
-    else if (c == '+' || c == '-') digit = 62;
-    else if (c == '/' || c == '_') digit = 63;
-    else if (c == '=') { bits = value = 0; continue; }  // words glued together behind their padding
-    else continue;
+    if (c >= 'A' && c <= 'Z')
+      digit = static_cast<unsigned>(c - 'A');
+    else if (c >= 'a' && c <= 'z')
+      digit = static_cast<unsigned>(c - 'a' + 26);
+    else if (c >= '0' && c <= '9')
+      digit = static_cast<unsigned>(c - '0' + 52);
+    else if (c == '+' || c == '-')
+      digit = 62;
+    else if (c == '/' || c == '_')
+      digit = 63;
+    else if (c == '=') {
+      bits = value = 0;
+      continue;
+    }  // words glued together behind their padding
+    else
+      continue;
     value = value << 6 | digit;
     bits += 6;
     if (bits >= 8) {
@@ -123,8 +135,10 @@ std::optional<EncodedWord> encoded_word(std::string_view text, std::size_t at) {
   const auto start = charset_end + 3;
   auto end = text.find("?=", start);
   // In Q encoding "?=" can be a bare question mark before an escape: =?utf-8?q?what?=21?=
-  while (encoding == 'q' && end != text.npos && end + 4 < text.size() && std::isxdigit(static_cast<unsigned char>(text[end + 2])) != 0 &&
-         std::isxdigit(static_cast<unsigned char>(text[end + 3])) != 0 && text.find("?=", end + 2) != text.npos &&
+  while (encoding == 'q' && end != text.npos && end + 4 < text.size() &&
+         std::isxdigit(static_cast<unsigned char>(text[end + 2])) != 0 &&
+         std::isxdigit(static_cast<unsigned char>(text[end + 3])) != 0 &&
+         text.find("?=", end + 2) != text.npos &&
          text.substr(end, text.find("?=", end + 2) - end).find_first_of(" \t") == text.npos)
     end = text.find("?=", end + 2);
   word.end = end == text.npos ? text.size() : end + 2;
@@ -180,8 +194,10 @@ std::string decode_header_text(View raw) {
     if (c >= 0x80) plain = false;
     text += static_cast<char>(c);
   }
-  if (text.find("=?") != text.npos) text = decode_words(text);
-  else if (!plain) text = guess_text(as_view(text));
+  if (text.find("=?") != text.npos)
+    text = decode_words(text);
+  else if (!plain)
+    text = guess_text(as_view(text));
   for (auto& c : text)
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) c = ' ';
   return std::string(trim(text));
@@ -189,14 +205,17 @@ std::string decode_header_text(View raw) {
 
 namespace {
 
-std::string clean(const char* text) { return text == nullptr ? std::string() : decode_header_text(as_view(text)); }
+std::string clean(const char* text) {
+  return text == nullptr ? std::string() : decode_header_text(as_view(text));
+}
 
 void collect(InternetAddressList* list, std::size_t limit, unsigned depth, std::vector<Address>& out) {
   const int count = internet_address_list_length(list);
   for (int i = 0; i < count && out.size() < limit; ++i) {
     auto* address = internet_address_list_get_address(list, i);
     if (INTERNET_ADDRESS_IS_GROUP(address)) {
-      if (depth < 4) collect(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(address)), limit, depth + 1, out);
+      if (depth < 4)
+        collect(internet_address_group_get_members(INTERNET_ADDRESS_GROUP(address)), limit, depth + 1, out);
       continue;
     }
     Address entry{clean(internet_address_get_name(address)),

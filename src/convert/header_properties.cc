@@ -15,15 +15,34 @@ using namespace mapi;
 
 namespace {
 
-constexpr std::string_view index_header_names[] = {
-    "From", "Sender", "To", "Cc", "Bcc", "Reply-To", "Subject", "Date", "Message-ID", "References", "In-Reply-To",
-    "Importance", "X-Priority", "X-MSMail-Priority", "Priority", "Sensitivity", "Thread-Index", "Thread-Topic",
-    "Content-Type", "Disposition-Notification-To", "Return-Receipt-To", "X-Auto-Response-Suppress"};
+constexpr std::string_view index_header_names[] = {"From",
+                                                   "Sender",
+                                                   "To",
+                                                   "Cc",
+                                                   "Bcc",
+                                                   "Reply-To",
+                                                   "Subject",
+                                                   "Date",
+                                                   "Message-ID",
+                                                   "References",
+                                                   "In-Reply-To",
+                                                   "Importance",
+                                                   "X-Priority",
+                                                   "X-MSMail-Priority",
+                                                   "Priority",
+                                                   "Sensitivity",
+                                                   "Thread-Index",
+                                                   "Thread-Topic",
+                                                   "Content-Type",
+                                                   "Disposition-Notification-To",
+                                                   "Return-Receipt-To",
+                                                   "X-Auto-Response-Suppress"};
 
 // Mapped from the whole message only, or transport and MIME structure.
-constexpr std::string_view other_mapped[] = {
-    "received", "return-path", "mime-version", "keywords", "list-help", "list-subscribe", "list-unsubscribe",
-    "organization", "x-keywords", "dkim-signature", "arc-seal", "arc-message-signature"};
+constexpr std::string_view other_mapped[] = {"received",         "return-path",  "mime-version",
+                                             "keywords",         "list-help",    "list-subscribe",
+                                             "list-unsubscribe", "organization", "x-keywords",
+                                             "dkim-signature",   "arc-seal",     "arc-message-signature"};
 
 constexpr std::int32_t display_type_mail_user = 0, object_type_mail_user = 6;
 
@@ -48,13 +67,14 @@ std::vector<Address> addresses_of(const std::vector<HeaderField>& fields, std::s
 struct Role {
   PropertyTag name, address_type, email_address, entry_id, search_key, smtp_address;
 };
-constexpr Role sender{PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderEntryId,
-                      PidTagSenderSearchKey, PidTagSenderSmtpAddress};
-constexpr Role sent_representing{PidTagSentRepresentingName, PidTagSentRepresentingAddressType,
+constexpr Role sender{PidTagSenderName,    PidTagSenderAddressType, PidTagSenderEmailAddress,
+                      PidTagSenderEntryId, PidTagSenderSearchKey,   PidTagSenderSmtpAddress};
+constexpr Role sent_representing{PidTagSentRepresentingName,         PidTagSentRepresentingAddressType,
                                  PidTagSentRepresentingEmailAddress, PidTagSentRepresentingEntryId,
-                                 PidTagSentRepresentingSearchKey, PidTagSentRepresentingSmtpAddress};
-constexpr Role read_receipt{PidTagReadReceiptName, PidTagReadReceiptAddressType, PidTagReadReceiptEmailAddress,
-                            PidTagReadReceiptEntryId, PidTagReadReceiptSearchKey, PidTagReadReceiptSmtpAddress};
+                                 PidTagSentRepresentingSearchKey,    PidTagSentRepresentingSmtpAddress};
+constexpr Role read_receipt{PidTagReadReceiptName,         PidTagReadReceiptAddressType,
+                            PidTagReadReceiptEmailAddress, PidTagReadReceiptEntryId,
+                            PidTagReadReceiptSearchKey,    PidTagReadReceiptSmtpAddress};
 
 void add_role(PropertyBag& bag, const Role& role, const Address& address) {
   bag.set_string(role.name, address.display());
@@ -110,13 +130,14 @@ std::string_view first_id(std::string_view text) {
 
 // [MS-OXOMSG] "PidTagConversationIndex": a 22-byte header block. Without a Thread-Index field its GUID
 // is derived from the message that began the thread, so that all replies come to the same one.
-void add_conversation(PropertyBag& bag, const std::vector<HeaderField>& fields, std::string_view normalized_subject,
-                      FileTime time) {
+void add_conversation(PropertyBag& bag, const std::vector<HeaderField>& fields,
+                      std::string_view normalized_subject, FileTime time) {
   const auto topic = text_of_field(fields, "Thread-Topic");
   bag.set_string(PidTagConversationTopic, topic.empty() ? normalized_subject : topic);
   Bytes index;
   if (const auto* field = find_field(fields, "Thread-Index")) {
-    if (!from_base64(as_text(field->value), index) || index.size() < 22 || index.size() > 22 + 5 * 512) index.clear();
+    if (!from_base64(as_text(field->value), index) || index.size() < 22 || index.size() > 22 + 5 * 512)
+      index.clear();
   }
   if (index.empty()) {
     auto root = std::string(first_id(text_of_field(fields, "References")));
@@ -126,7 +147,8 @@ void add_conversation(PropertyBag& bag, const std::vector<HeaderField>& fields, 
     std::array<std::uint8_t, 32> digest{};
     EVP_Digest(root.data(), root.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
     index.push_back(0x01);
-    for (int shift = 48; shift >= 16; shift -= 8) index.push_back(static_cast<std::uint8_t>(time.ticks >> shift));
+    for (int shift = 48; shift >= 16; shift -= 8)
+      index.push_back(static_cast<std::uint8_t>(time.ticks >> shift));
     index.insert(index.end(), digest.begin(), digest.begin() + 16);
   }
   bag.set_binary(PidTagConversationIndex, index);
@@ -169,7 +191,8 @@ std::string_view class_of(View content_type) {
   return "IPM.Note";
 }
 
-void add_text(PropertyBag& bag, PropertyTag tag, const std::vector<HeaderField>& fields, std::string_view name) {
+void add_text(PropertyBag& bag, PropertyTag tag, const std::vector<HeaderField>& fields,
+              std::string_view name) {
   if (auto text = text_of_field(fields, name); !text.empty()) bag.set_string(tag, text);
 }
 
@@ -189,7 +212,8 @@ void add_receipt_requests(PropertyBag& bag, const std::vector<HeaderField>& fiel
     bag.set_boolean(PidTagNonReceiptNotificationRequested, true);
     add_role(bag, read_receipt, to[0]);
   }
-  bag.set_boolean(PidTagOriginatorDeliveryReportRequested, find_field(fields, "Return-Receipt-To") != nullptr);
+  bag.set_boolean(PidTagOriginatorDeliveryReportRequested,
+                  find_field(fields, "Return-Receipt-To") != nullptr);
 }
 
 // [MS-OXOMSG] "PidTagAutoResponseSuppress".
@@ -225,7 +249,8 @@ bool is_mapped_header(std::string_view lower_name) {
 std::string media_type(View content_type) {
   const auto text = as_text(content_type);
   auto type = lower_ascii(trim(text.substr(0, std::min(text.find(';'), text.size()))));
-  std::erase_if(type, [](char c) { return c == '\r' || c == '\n' || c == ' ' || c == '\t' || c == '\0' || c == '"'; });
+  std::erase_if(
+      type, [](char c) { return c == '\r' || c == '\n' || c == ' ' || c == '\t' || c == '\0' || c == '"'; });
   return type;
 }
 
@@ -243,7 +268,8 @@ std::string parameter(View content_type, std::string_view name) {
   return value == nullptr ? std::string() : decode_header_text(as_view(value));
 }
 
-void add_header_properties(PropertyBag& bag, const std::vector<HeaderField>& fields, const HeaderOptions& options) {
+void add_header_properties(PropertyBag& bag, const std::vector<HeaderField>& fields,
+                           const HeaderOptions& options) {
   const auto* content_type = find_field(fields, "Content-Type");
   bag.set_string(PidTagMessageClass, content_type == nullptr ? "IPM.Note" : class_of(content_type->value));
   const auto subject = text_of_field(fields, "Subject");

@@ -5,7 +5,8 @@
 
 namespace mapigate::convert {
 
-void add_header_properties(mapi::PropertyBag& bag, const std::vector<HeaderField>& fields, const HeaderOptions& options);
+void add_header_properties(mapi::PropertyBag& bag, const std::vector<HeaderField>& fields,
+                           const HeaderOptions& options);
 // Whether the field ends up in a property of its own or says nothing about the message object, so that it
 // is not kept among the named headers.
 bool is_mapped_header(std::string_view lower_name);

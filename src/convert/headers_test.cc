@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "convert/charset.h"
 #include "convert/header_properties.h"
@@ -47,8 +47,12 @@ TEST(HeaderText, TakesBrokenWordsAsFarAsTheyGo) {
 }
 
 TEST(HeaderText, GuessesRawEightBit) {
-  EXPECT_EQ(text("Gr\xC3\xBC\xC3\x9F" "e"), "Grüße");
-  EXPECT_EQ(text("Gr\xFC\xDF" "e \x80"), "Grüße €");
+  EXPECT_EQ(text("Gr\xC3\xBC\xC3\x9F"
+                 "e"),
+            "Grüße");
+  EXPECT_EQ(text("Gr\xFC\xDF"
+                 "e \x80"),
+            "Grüße €");
   EXPECT_EQ(text(std::string_view("a\0b\tc\r\n d", 10)), "ab c d");
 }
 
@@ -66,7 +70,8 @@ TEST(Charset, KnowsCodePages) {
 }
 
 TEST(Header, SplitsFields) {
-  const auto fields = split_header(as_view("Subject: one\r\n two\nX-Empty:\nbroken line\n more\nTo : x\n\nBody: no\n"));
+  const auto fields =
+      split_header(as_view("Subject: one\r\n two\nX-Empty:\nbroken line\n more\nTo : x\n\nBody: no\n"));
   ASSERT_EQ(fields.size(), 3u);
   EXPECT_EQ(fields[0].name, "Subject");
   EXPECT_EQ(as_text(fields[0].value), " one\r\n two");
@@ -94,7 +99,8 @@ TEST(Header, ParsesAddresses) {
   EXPECT_EQ(addresses("undisclosed-recipients:;"), List{});
   EXPECT_EQ(addresses("  \r\n "), List{});
   EXPECT_EQ(addresses("J\xFCrgen <j@example.com>"), (List{{"Jürgen", "j@example.com"}}));
-  EXPECT_EQ(addresses("'quoted@example.com' <quoted@example.com>"), (List{{"quoted@example.com", "quoted@example.com"}}));
+  EXPECT_EQ(addresses("'quoted@example.com' <quoted@example.com>"),
+            (List{{"quoted@example.com", "quoted@example.com"}}));
 }
 
 TEST(Header, ParsesDates) {
@@ -149,7 +155,8 @@ TEST(HeaderProperties, MapsTheSample) {
   EXPECT_EQ(bag.string(PidTagSentRepresentingName), "Smith, Anna");
   EXPECT_EQ(bag.string(PidTagSentRepresentingEmailAddress), "anna@example.com");
   EXPECT_EQ(bag.string(PidTagSentRepresentingAddressType), "SMTP");
-  EXPECT_EQ(as_text(bag.binary(PidTagSentRepresentingSearchKey)), std::string_view("SMTP:ANNA@EXAMPLE.COM\0", 22));
+  EXPECT_EQ(as_text(bag.binary(PidTagSentRepresentingSearchKey)),
+            std::string_view("SMTP:ANNA@EXAMPLE.COM\0", 22));
   const auto entry_id = parse_one_off_entry_id(bag.binary(PidTagSentRepresentingEntryId));
   ASSERT_TRUE(entry_id);
   EXPECT_EQ(*entry_id, (OneOff{"Smith, Anna", "SMTP", "anna@example.com"}));
@@ -176,13 +183,17 @@ TEST(HeaderProperties, MapsTheSample) {
 TEST(HeaderProperties, PrefersTheGivenInternalDate) {
   HeaderOptions options;
   options.internal_date = from_unix(1700000000);
-  EXPECT_EQ(header_properties(as_view(sample), options).time(PidTagMessageDeliveryTime), from_unix(1700000000));
+  EXPECT_EQ(header_properties(as_view(sample), options).time(PidTagMessageDeliveryTime),
+            from_unix(1700000000));
 }
 
 TEST(HeaderProperties, GivesAThreadOneConversation) {
-  const auto first = header_properties(as_view("Message-ID: <root@x>\nSubject: a\nDate: Mon, 26 Jun 2023 10:00:00 +0000\n"));
-  const auto reply = header_properties(as_view("Message-ID: <r1@x>\nIn-Reply-To: <root@x>\nSubject: Re: a\n"));
-  const auto later = header_properties(as_view("Message-ID: <r2@x>\nReferences: <root@x> <r1@x>\nSubject: Re: a\n"));
+  const auto first =
+      header_properties(as_view("Message-ID: <root@x>\nSubject: a\nDate: Mon, 26 Jun 2023 10:00:00 +0000\n"));
+  const auto reply =
+      header_properties(as_view("Message-ID: <r1@x>\nIn-Reply-To: <root@x>\nSubject: Re: a\n"));
+  const auto later =
+      header_properties(as_view("Message-ID: <r2@x>\nReferences: <root@x> <r1@x>\nSubject: Re: a\n"));
   const auto other = header_properties(as_view("Message-ID: <other@x>\nSubject: a\n"));
   const auto id = to_hex(first.binary(PidTagConversationId));
   EXPECT_EQ(id.size(), 32u);
@@ -204,11 +215,15 @@ TEST(HeaderProperties, TakesThreadIndexAndTopic) {
 }
 
 TEST(HeaderProperties, SeesTheClassInTheContentType) {
-  const auto of = [](std::string_view header) { return header_properties(as_view(header)).string(PidTagMessageClass); };
-  EXPECT_EQ(of("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"\n"), "IPM.Note.SMIME.MultipartSigned");
+  const auto of = [](std::string_view header) {
+    return header_properties(as_view(header)).string(PidTagMessageClass);
+  };
+  EXPECT_EQ(of("Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\"\n"),
+            "IPM.Note.SMIME.MultipartSigned");
   EXPECT_EQ(of("Content-Type: application/x-pkcs7-mime\n"), "IPM.Note.SMIME");
   EXPECT_EQ(of("Content-Type: multipart/report;\n report-type=delivery-status\n"), "REPORT.IPM.Note.NDR");
-  EXPECT_EQ(of("Content-Type: multipart/report; report-type=\"disposition-notification\"\n"), "REPORT.IPM.Note.IPNRN");
+  EXPECT_EQ(of("Content-Type: multipart/report; report-type=\"disposition-notification\"\n"),
+            "REPORT.IPM.Note.IPNRN");
   EXPECT_EQ(of(""), "IPM.Note");
 }
 
@@ -250,15 +265,19 @@ TEST(HeaderProperties, Recipients) {
 
 // A floor, far below what is measured without sanitizers, so that a quadratic slip shows.
 TEST(HeaderProperties, IsFastEnoughForAnIndex) {
-  const auto start = std::chrono::steady_clock::now();
+  const auto cpu_seconds = [] {
+    timespec time{};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) * 1e-9;
+  };
+  const auto start = cpu_seconds();
   std::size_t size = 0;
   constexpr int count = 5000;
   for (int i = 0; i < count; ++i) size += header_properties(as_view(sample)).size();
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+  const auto spent = cpu_seconds() - start;
   EXPECT_GT(size, std::size_t{count} * 30);
-  RecordProperty("headers_per_second", static_cast<int>(count / spent.count()));
-  std::printf("%.0f headers/s\n", count / spent.count());
-  EXPECT_LT(spent.count(), 5.0);
+  std::printf("%.0f headers/s\n", count / spent);
+  EXPECT_LT(spent, 5.0);
 }
 
 }  // namespace

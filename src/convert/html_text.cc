@@ -14,11 +14,13 @@ bool one_of(std::string_view name, std::initializer_list<std::string_view> names
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 bool is_paragraph(std::string_view name) {
-  return one_of(name, {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "dl"});
+  return one_of(name,
+                {"p", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "blockquote", "pre", "dl"});
 }
 bool is_block(std::string_view name) {
-  return one_of(name, {"div", "tr", "li", "dt", "dd", "section", "article", "header", "footer", "address", "center",
-                       "form", "fieldset", "body", "main", "nav", "aside", "figure", "figcaption", "caption"});
+  return one_of(name, {"div",    "tr",     "li",      "dt",     "dd",         "section",  "article",
+                       "header", "footer", "address", "center", "form",       "fieldset", "body",
+                       "main",   "nav",    "aside",   "figure", "figcaption", "caption"});
 }
 // Elements of which nothing is shown.
 bool is_hidden(std::string_view name) {
@@ -32,8 +34,10 @@ class TextFlow {
     for (std::size_t i = 0; i < utf8.size(); ++i) {
       const char c = utf8[i];
       if (c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f') {
-        if (pre_ > 0 && c != '\r') preformatted(c);
-        else space_ = true;
+        if (pre_ > 0 && c != '\r')
+          preformatted(c);
+        else
+          space_ = true;
       } else if (utf8.substr(i, 2) == "\xC2\xA0") {  // no-break space: kept as a plain one
         put(" ");
         ++i;
@@ -63,23 +67,30 @@ class TextFlow {
   void pre(int step) { pre_ = std::max(0, pre_ + step); }
   bool at_line_start() const { return line_start_ || breaks_ > 0; }
   std::size_t size() const { return out_.size(); }
-  std::string_view since(std::size_t at) const { return std::string_view(out_).substr(std::min(at, out_.size())); }
+  std::string_view since(std::size_t at) const {
+    return std::string_view(out_).substr(std::min(at, out_.size()));
+  }
   std::string finish() && {
-    while (!out_.empty() && (out_.back() == '\n' || out_.back() == '\r' || out_.back() == ' ')) out_.pop_back();
+    while (!out_.empty() && (out_.back() == '\n' || out_.back() == '\r' || out_.back() == ' '))
+      out_.pop_back();
     if (!out_.empty()) out_ += "\r\n";
     return std::move(out_);
   }
 
  private:
   void preformatted(char c) {
-    if (c == '\n') line_break();
-    else put(std::string_view(&c, 1));
+    if (c == '\n')
+      line_break();
+    else
+      put(std::string_view(&c, 1));
   }
   void flush_breaks() {
     if (breaks_ == 0) return;
     // A line break that is there already counts.
     unsigned have = 0;
-    for (auto end = out_.size(); end >= 2 && out_.compare(end - 2, 2, "\r\n") == 0 && have < breaks_; end -= 2) ++have;
+    for (auto end = out_.size(); end >= 2 && out_.compare(end - 2, 2, "\r\n") == 0 && have < breaks_;
+         end -= 2)
+      ++have;
     for (; have < breaks_; ++have) out_ += "\r\n";
     breaks_ = 0;
     line_start_ = true;
@@ -102,9 +113,12 @@ class HtmlReader {
   std::string read(std::string_view html) {
     HtmlTokenizer tokens(html);
     for (auto token = tokens.next(); token.kind != HtmlToken::Kind::end; token = tokens.next()) {
-      if (token.kind == HtmlToken::Kind::start_tag) start(token);
-      else if (token.kind == HtmlToken::Kind::end_tag) end(token.name);
-      else if (token.kind == HtmlToken::Kind::text && hidden_.empty()) flow_.text(unescape_html(token.source));
+      if (token.kind == HtmlToken::Kind::start_tag)
+        start(token);
+      else if (token.kind == HtmlToken::Kind::end_tag)
+        end(token.name);
+      else if (token.kind == HtmlToken::Kind::text && hidden_.empty())
+        flow_.text(unescape_html(token.source));
     }
     return std::move(flow_).finish();
   }
@@ -121,16 +135,26 @@ class HtmlReader {
       return;
     }
     if (name == "br") return flow_.line_break();
-    if (is_paragraph(name)) flow_.separate(one_of(name, {"ul", "ol"}) && !lists_.empty() ? 1 : 2);
-    else if (is_block(name)) flow_.separate(1);
-    if (name == "pre") flow_.pre(1);
-    else if (name == "hr") rule();
-    else if (name == "ul" || name == "ol") lists_.push_back(name == "ol" ? 1 : 0);
-    else if (name == "li") item();
-    else if (name == "td" || name == "th") cell();
-    else if (name == "tr" || name == "table") first_cell_ = true;
-    else if (name == "a") link_start(token);
-    else if (name == "img") image(token);
+    if (is_paragraph(name))
+      flow_.separate(one_of(name, {"ul", "ol"}) && !lists_.empty() ? 1 : 2);
+    else if (is_block(name))
+      flow_.separate(1);
+    if (name == "pre")
+      flow_.pre(1);
+    else if (name == "hr")
+      rule();
+    else if (name == "ul" || name == "ol")
+      lists_.push_back(name == "ol" ? 1 : 0);
+    else if (name == "li")
+      item();
+    else if (name == "td" || name == "th")
+      cell();
+    else if (name == "tr" || name == "table")
+      first_cell_ = true;
+    else if (name == "a")
+      link_start(token);
+    else if (name == "img")
+      image(token);
   }
 
   void end(const std::string& name) {
@@ -138,11 +162,16 @@ class HtmlReader {
       if (name == hidden_) hidden_.clear();
       return;
     }
-    if (is_paragraph(name)) flow_.separate(one_of(name, {"ul", "ol"}) && lists_.size() > 1 ? 1 : 2);
-    else if (is_block(name)) flow_.separate(1);
-    if (name == "pre") flow_.pre(-1);
-    else if ((name == "ul" || name == "ol") && !lists_.empty()) lists_.pop_back();
-    else if (name == "a") link_end();
+    if (is_paragraph(name))
+      flow_.separate(one_of(name, {"ul", "ol"}) && lists_.size() > 1 ? 1 : 2);
+    else if (is_block(name))
+      flow_.separate(1);
+    if (name == "pre")
+      flow_.pre(-1);
+    else if ((name == "ul" || name == "ol") && !lists_.empty())
+      lists_.pop_back();
+    else if (name == "a")
+      link_end();
   }
 
   void rule() {
@@ -153,8 +182,10 @@ class HtmlReader {
   void item() {
     const auto depth = std::min<std::size_t>(lists_.size(), 16);
     std::string mark(depth > 1 ? 2 * (depth - 1) : 0, ' ');
-    if (!lists_.empty() && lists_.back() > 0) mark += std::to_string(lists_.back()++) + ". ";
-    else mark += "* ";
+    if (!lists_.empty() && lists_.back() > 0)
+      mark += std::to_string(lists_.back()++) + ". ";
+    else
+      mark += "* ";
     flow_.put(mark);
   }
   void cell() {
@@ -164,14 +195,17 @@ class HtmlReader {
   void link_start(const HtmlToken& token) {
     target_ = html_attribute(token.inside, "href");
     const auto lower = lower_ascii(target_.substr(0, 8));
-    if (!lower.starts_with("http:") && !lower.starts_with("https:") && !lower.starts_with("mailto:")) target_.clear();
+    if (!lower.starts_with("http:") && !lower.starts_with("https:") && !lower.starts_with("mailto:"))
+      target_.clear();
     link_text_ = flow_.size();
   }
   void link_end() {
     if (target_.empty()) return;
     const auto shown = trim(flow_.since(link_text_));
-    const std::string_view bare = target_.starts_with("mailto:") ? std::string_view(target_).substr(7) : target_;
-    if (shown != bare && shown != target_ && !(bare.ends_with('/') && shown == bare.substr(0, bare.size() - 1))) {
+    const std::string_view bare =
+        target_.starts_with("mailto:") ? std::string_view(target_).substr(7) : target_;
+    if (shown != bare && shown != target_ &&
+        !(bare.ends_with('/') && shown == bare.substr(0, bare.size() - 1))) {
       flow_.text(" ");
       flow_.put("<" + target_ + ">");
     }
@@ -183,7 +217,7 @@ class HtmlReader {
   }
 
   TextFlow flow_;
-  std::string hidden_;          // the element that hides what is read now
+  std::string hidden_;           // the element that hides what is read now
   std::vector<unsigned> lists_;  // 0: bullets; otherwise the number of the next item
   bool first_cell_ = true;
   std::string target_;
@@ -207,11 +241,20 @@ std::string escape_html(std::string_view text) {
   out.reserve(text.size() + text.size() / 8);
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -250,7 +293,8 @@ std::string text_to_html_fragment(std::string_view text) {
 }
 
 std::string text_to_html(std::string_view text) {
-  return "<html>\r\n<head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">\r\n</head>\r\n"
+  return "<html>\r\n<head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; "
+         "charset=utf-8\">\r\n</head>\r\n"
          "<body>\r\n<div class=\"PlainText\">" +
          text_to_html_fragment(text) + "</div>\r\n</body>\r\n</html>\r\n";
 }

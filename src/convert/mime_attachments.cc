@@ -17,19 +17,40 @@ struct MediaExtension {
   std::string_view type, extension;
 };
 constexpr MediaExtension extensions[] = {
-    {"text/plain", ".txt"},           {"text/html", ".htm"},          {"text/calendar", ".ics"},
-    {"text/rfc822-headers", ".txt"},  {"text/vcard", ".vcf"},         {"text/x-vcard", ".vcf"},
-    {"text/csv", ".csv"},             {"text/xml", ".xml"},           {"text/enriched", ".txt"},
-    {"message/rfc822", ".eml"},       {"message/global", ".eml"},     {"message/delivery-status", ".txt"},
-    {"message/disposition-notification", ".txt"},                     {"image/jpeg", ".jpg"},
-    {"image/png", ".png"},            {"image/gif", ".gif"},          {"image/bmp", ".bmp"},
-    {"image/tiff", ".tif"},           {"image/svg+xml", ".svg"},      {"image/webp", ".webp"},
-    {"application/pdf", ".pdf"},      {"application/zip", ".zip"},    {"application/msword", ".doc"},
-    {"application/rtf", ".rtf"},      {"application/pgp-signature", ".asc"},
-    {"application/pgp-encrypted", ".asc"},                            {"application/pgp-keys", ".asc"},
-    {"application/pkcs7-signature", ".p7s"},                          {"application/x-pkcs7-signature", ".p7s"},
-    {"application/pkcs7-mime", ".p7m"},                               {"application/x-pkcs7-mime", ".p7m"},
-    {"application/ms-tnef", ".dat"},  {"audio/mpeg", ".mp3"},         {"audio/wav", ".wav"},
+    {"text/plain", ".txt"},
+    {"text/html", ".htm"},
+    {"text/calendar", ".ics"},
+    {"text/rfc822-headers", ".txt"},
+    {"text/vcard", ".vcf"},
+    {"text/x-vcard", ".vcf"},
+    {"text/csv", ".csv"},
+    {"text/xml", ".xml"},
+    {"text/enriched", ".txt"},
+    {"message/rfc822", ".eml"},
+    {"message/global", ".eml"},
+    {"message/delivery-status", ".txt"},
+    {"message/disposition-notification", ".txt"},
+    {"image/jpeg", ".jpg"},
+    {"image/png", ".png"},
+    {"image/gif", ".gif"},
+    {"image/bmp", ".bmp"},
+    {"image/tiff", ".tif"},
+    {"image/svg+xml", ".svg"},
+    {"image/webp", ".webp"},
+    {"application/pdf", ".pdf"},
+    {"application/zip", ".zip"},
+    {"application/msword", ".doc"},
+    {"application/rtf", ".rtf"},
+    {"application/pgp-signature", ".asc"},
+    {"application/pgp-encrypted", ".asc"},
+    {"application/pgp-keys", ".asc"},
+    {"application/pkcs7-signature", ".p7s"},
+    {"application/x-pkcs7-signature", ".p7s"},
+    {"application/pkcs7-mime", ".p7m"},
+    {"application/x-pkcs7-mime", ".p7m"},
+    {"application/ms-tnef", ".dat"},
+    {"audio/mpeg", ".mp3"},
+    {"audio/wav", ".wav"},
     {"video/mp4", ".mp4"},
 };
 
@@ -39,7 +60,9 @@ std::string_view extension_for(std::string_view type) {
   return ".dat";
 }
 
-bool is_message(const Entity& entity) { return entity.type == "message/rfc822" || entity.type == "message/global"; }
+bool is_message(const Entity& entity) {
+  return entity.type == "message/rfc822" || entity.type == "message/global";
+}
 
 std::string subject_of(View message) {
   View header;
@@ -79,14 +102,16 @@ std::string short_file_name(std::string_view name) {
     std::string out;
     for (const char c : part) {
       if (c == ' ' || c == '.') continue;
-      const bool plain = static_cast<unsigned char>(c) < 0x80 && std::string_view("+,;=[]").find(c) == std::string_view::npos;
+      const bool plain = static_cast<unsigned char>(c) < 0x80 &&
+                         std::string_view("+,;=[]").find(c) == std::string_view::npos;
       out += plain ? c : '_';
     }
     return out;
   };
   const auto dot = name.rfind('.');
   auto stem = clean(dot == name.npos || dot == 0 ? name : name.substr(0, dot));
-  const auto extension = dot == name.npos || dot == 0 ? std::string() : clean(name.substr(dot + 1)).substr(0, 3);
+  const auto extension =
+      dot == name.npos || dot == 0 ? std::string() : clean(name.substr(dot + 1)).substr(0, 3);
   if (stem.size() > 8) stem = stem.substr(0, 6) + "~1";
   return extension.empty() ? stem : stem + "." + extension;
 }
@@ -104,16 +129,19 @@ Status read_part(const Entity& entity, bool opaque, const std::function<Status(V
   return decode_body(entity, sink);
 }
 
-Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t number, const AttachmentContext& context) {
+Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t number,
+                           const AttachmentContext& context) {
   const auto& entity = *part.entity;
   Attachment out;
   auto& bag = out.properties;
-  out.kind = is_message(entity) && !opaque && context.may_embed ? Attachment::Kind::embedded : Attachment::Kind::data;
+  out.kind = is_message(entity) && !opaque && context.may_embed ? Attachment::Kind::embedded
+                                                                : Attachment::Kind::data;
   std::size_t size = 0;
   Bytes head;  // enough of an encoded message to find its subject
   const auto status = read_part(entity, opaque, [&](View piece) -> Status {
     size += piece.size();
-    if (out.kind == Attachment::Kind::embedded && head.size() < 65536) head.insert(head.end(), piece.begin(), piece.end());
+    if (out.kind == Attachment::Kind::embedded && head.size() < 65536)
+      head.insert(head.end(), piece.begin(), piece.end());
     return {};
   });
   (void)status;  // the sink above never fails
@@ -138,7 +166,8 @@ Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t nu
   bag.set_string(PidTagDisplayName, display);
   bag.set_string(PidTagAttachLongFilename, name);
   bag.set_string(PidTagAttachFilename, short_file_name(name));
-  bag.set_string(PidTagAttachExtension, dot == name.npos ? std::string_view() : std::string_view(name).substr(dot));
+  bag.set_string(PidTagAttachExtension,
+                 dot == name.npos ? std::string_view() : std::string_view(name).substr(dot));
   bag.set_string(PidTagAttachMimeTag, entity.type);
   bag.set_integer(PidTagAttachSize, static_cast<std::int32_t>(std::min<std::size_t>(size, 0x7FFFFFFF)));
   bag.set_binary(PidTagAttachEncoding, {});
@@ -148,7 +177,8 @@ Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t nu
   }
   if (!entity.content_id.empty()) bag.set_string(PidTagAttachContentId, entity.content_id);
   std::string location;
-  if (const auto* field = find_field(entity.fields, "Content-Location")) location = decode_header_text(field->value);
+  if (const auto* field = find_field(entity.fields, "Content-Location"))
+    location = decode_header_text(field->value);
   if (!location.empty()) bag.set_string(PidTagAttachContentLocation, location);
   if (const auto* field = find_field(entity.fields, "Content-Base"))
     bag.set_string(PidTagAttachContentBase, decode_header_text(field->value));
@@ -156,8 +186,8 @@ Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t nu
     if (const auto charset = entity.parameter("charset"); !charset.empty())
       bag.set_string(PidTagTextAttachmentCharset, charset);
   }
-  const bool inline_image = !opaque && out.kind == Attachment::Kind::data && entity.disposition != "attachment" &&
-                            shown_in(context.html, entity, location);
+  const bool inline_image = !opaque && out.kind == Attachment::Kind::data &&
+                            entity.disposition != "attachment" && shown_in(context.html, entity, location);
   // Some senders mark the pictures of their HTML as attachments; within multipart/related they are none.
   const bool rendered = inline_image || (!opaque && part.related && shown_in(context.html, entity, location));
   bag.set_integer(PidTagAttachFlags, rendered ? attRenderedInBody : 0);

@@ -7,12 +7,13 @@
 namespace mapigate::convert {
 
 struct AttachmentContext {
-  std::string_view html;       // UTF-8; to see which parts it shows
-  bool may_embed = true;       // whether messages become objects of their own
-  FileTime time;               // of the message; zero when unknown
+  std::string_view html;  // UTF-8; to see which parts it shows
+  bool may_embed = true;  // whether messages become objects of their own
+  FileTime time;          // of the message; zero when unknown
 };
 
-Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t number, const AttachmentContext& context);
+Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t number,
+                           const AttachmentContext& context);
 
 // The bytes of the attachment. An opaque multipart comes with its Content-Type field, byte for byte.
 Status read_part(const Entity& entity, bool opaque, const std::function<Status(View)>& sink);

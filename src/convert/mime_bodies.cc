@@ -84,8 +84,10 @@ std::string body_text(const Content& content, std::size_t limit) {
   for (const auto& segment : content.body) {
     append_line_break(out);
     // The sender's own rendering is taken even where HTML is the native body.
-    if (segment.plain != nullptr) out += normalize_lines(entity_text(*segment.plain, limit));
-    else out += html_to_text(entity_text(*segment.html, limit));
+    if (segment.plain != nullptr)
+      out += normalize_lines(entity_text(*segment.plain, limit));
+    else
+      out += html_to_text(entity_text(*segment.html, limit));
     if (out.size() >= limit) break;
   }
   return std::string(utf8_prefix(out, limit));
@@ -98,12 +100,17 @@ std::string body_html_utf8(const Content& content, std::size_t limit) {
     const bool first = out.empty();
     if (segment.html != nullptr) {
       auto html = entity_text(*segment.html, limit);
-      if (first) out = std::move(html);
-      else append_to_document(out, "<br>\r\n" + std::string(body_of(html)));
+      if (first)
+        out = std::move(html);
+      else
+        append_to_document(out, "<br>\r\n" + std::string(body_of(html)));
     } else {
       const auto text = entity_text(*segment.plain, limit);
-      if (first) out = text_to_html(text);
-      else append_to_document(out, "<br>\r\n<div class=\"PlainText\">" + text_to_html_fragment(text) + "</div>\r\n");
+      if (first)
+        out = text_to_html(text);
+      else
+        append_to_document(out,
+                           "<br>\r\n<div class=\"PlainText\">" + text_to_html_fragment(text) + "</div>\r\n");
     }
     if (out.size() >= limit) break;
   }

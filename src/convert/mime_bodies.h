@@ -10,8 +10,8 @@ struct HtmlBody {
   unsigned code_page = 65001;
 };
 
-std::string body_text(const Content& content, std::size_t limit);       // UTF-8, CR LF
-HtmlBody body_html(const Content& content, std::size_t limit);          // as it came where that is possible
+std::string body_text(const Content& content, std::size_t limit);  // UTF-8, CR LF
+HtmlBody body_html(const Content& content, std::size_t limit);     // as it came where that is possible
 std::string body_html_utf8(const Content& content, std::size_t limit);
 
 }  // namespace mapigate::convert

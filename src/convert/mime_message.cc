@@ -52,7 +52,8 @@ std::string line_value(const Entity& entity, std::string_view name) {
   const auto at = padded.find(key);
   if (at == padded.npos) return {};
   const auto begin = at + key.size();
-  return std::string(trim(std::string_view(padded).substr(begin, std::min(padded.find('\n', begin), padded.size()) - begin)));
+  return std::string(trim(
+      std::string_view(padded).substr(begin, std::min(padded.find('\n', begin), padded.size()) - begin)));
 }
 
 std::string report_class(const Entity& root) {
@@ -66,7 +67,8 @@ std::string report_class(const Entity& root) {
   }
   if (const auto* notification = find_part(root, "message/disposition-notification")) {
     const auto disposition = line_value(*notification, "disposition");
-    const auto what = std::string(trim(disposition.substr(std::min(disposition.find(';') + 1, disposition.size()))));
+    const auto what =
+        std::string(trim(disposition.substr(std::min(disposition.find(';') + 1, disposition.size()))));
     return what.starts_with("deleted") ? "REPORT.IPM.Note.IPNNRN" : "REPORT.IPM.Note.IPNRN";
   }
   return {};
@@ -89,7 +91,8 @@ std::string meeting_class(const Entity& calendar) {
 }  // namespace
 
 std::string MimeMessage::Impl::message_class() const {
-  if (content.opaque != nullptr) return content.opaque->is_multipart() ? "IPM.Note.SMIME.MultipartSigned" : "IPM.Note.SMIME";
+  if (content.opaque != nullptr)
+    return content.opaque->is_multipart() ? "IPM.Note.SMIME.MultipartSigned" : "IPM.Note.SMIME";
   if (root.type == "multipart/report") {
     if (auto report = report_class(root); !report.empty()) return report;
   }
@@ -108,7 +111,8 @@ void MimeMessage::Impl::fill_header() {
   const auto text = [&](PropertyTag tag, std::string_view name) {
     const auto* field = find_field(root.fields, name);
     if (field == nullptr) return;
-    if (const auto value = decode_header_text(field->value); !value.empty()) properties.set_string(tag, value);
+    if (const auto value = decode_header_text(field->value); !value.empty())
+      properties.set_string(tag, value);
   };
   text(PidTagListHelp, "List-Help");
   text(PidTagListSubscribe, "List-Subscribe");
@@ -136,8 +140,9 @@ void MimeMessage::Impl::fill_internet_headers() {
     const bool known = std::any_of(internet_headers.begin(), internet_headers.end(),
                                    [&](const auto& entry) { return entry.first.name == name; });
     if (known) continue;
-    internet_headers.emplace_back(PropertyName{PS_INTERNET_HEADERS, std::nullopt, std::move(name)},
-                                  decode_header_text(field.value.first(std::min<std::size_t>(field.value.size(), 32768))));
+    internet_headers.emplace_back(
+        PropertyName{PS_INTERNET_HEADERS, std::nullopt, std::move(name)},
+        decode_header_text(field.value.first(std::min<std::size_t>(field.value.size(), 32768))));
   }
 }
 
@@ -146,7 +151,8 @@ void MimeMessage::Impl::fill() {
   content = sort_parts(root);
   fill_header();
   const bool html = content.has_html();
-  const auto utf8 = html && !content.attachments.empty() ? body_html_utf8(content, options.max_body_bytes) : std::string();
+  const auto utf8 =
+      html && !content.attachments.empty() ? body_html_utf8(content, options.max_body_bytes) : std::string();
   const AttachmentContext context{utf8, options.max_embedded > 0, properties.time(PidTagMessageDeliveryTime)};
   bool visible = false;
   for (std::size_t i = 0; i < content.attachments.size(); ++i) {
@@ -158,7 +164,8 @@ void MimeMessage::Impl::fill() {
   const auto size = static_cast<std::int32_t>(std::min<std::size_t>(source.size(), 0x7FFFFFFF));
   properties.set_integer(PidTagMessageSize, size);
   properties.set(PidTagMessageSizeExtended, Value::integer64(static_cast<std::int64_t>(source.size())));
-  properties.set_integer(PidTagNativeBody, static_cast<std::int32_t>(html ? NativeBody::html : NativeBody::text));
+  properties.set_integer(PidTagNativeBody,
+                         static_cast<std::int32_t>(html ? NativeBody::html : NativeBody::text));
   // Row S9. False sends readers to the HTML body, true to the plain text ([MS-OXBBODY] 2.1.3.1).
   properties.set_boolean(PidTagRtfInSync, !html);
   properties.set_integer(PidTagInternetCodepage, static_cast<std::int32_t>(code_page));

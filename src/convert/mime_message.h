@@ -62,7 +62,7 @@ class MimeMessage {
 
   const std::vector<Attachment>& attachments() const;
   // Indices from 0 to attachments().size() - 1; beyond is Errc::not_found.
-  Result<Bytes> attachment_data(std::size_t i) const;    // of an embedded message: its RFC 5322 bytes
+  Result<Bytes> attachment_data(std::size_t i) const;  // of an embedded message: its RFC 5322 bytes
   Result<std::size_t> attachment_size(std::size_t i) const;
   // Decodes in pieces of at most 64 KiB; an error from `sink` ends it and is returned.
   Status read_attachment(std::size_t i, const std::function<Status(View)>& sink) const;

@@ -24,8 +24,12 @@ std::shared_ptr<MimeMessage> parse(std::string text, const MimeOptions& options 
   EXPECT_TRUE(message);
   return *message;
 }
-std::string html_of(const MimeMessage& message) { return from_code_page(as_text(message.html()), message.html_code_page()); }
-std::string name_of(const Attachment& attachment) { return attachment.properties.string(PidTagAttachLongFilename); }
+std::string html_of(const MimeMessage& message) {
+  return from_code_page(as_text(message.html()), message.html_code_page());
+}
+std::string name_of(const Attachment& attachment) {
+  return attachment.properties.string(PidTagAttachLongFilename);
+}
 std::string class_of(const MimeMessage& message) { return message.properties().string(PidTagMessageClass); }
 std::string data_of(const MimeMessage& message, std::size_t i) {
   const auto data = message.attachment_data(i);
@@ -35,8 +39,10 @@ std::string data_of(const MimeMessage& message, std::size_t i) {
 }
 
 TEST(MimeMessage, PlainText) {
-  const auto message = parse("Subject: hi\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n"
-                             "X-Mailer: Test 1\nKeywords: red, blue\nList-Help: <mailto:h@x>\n\nGr=FC=DFe <b>\nline=\n two\n");
+  const auto message = parse(
+      "Subject: hi\nContent-Type: text/plain; charset=iso-8859-1\nContent-Transfer-Encoding: "
+      "quoted-printable\n"
+      "X-Mailer: Test 1\nKeywords: red, blue\nList-Help: <mailto:h@x>\n\nGr=FC=DFe <b>\nline=\n two\n");
   EXPECT_EQ(message->native_body(), NativeBody::text);
   EXPECT_EQ(message->text(), "Grüße <b>\r\nline two\r\n");
   EXPECT_NE(html_of(*message).find("Grüße &lt;b&gt;<br>"), std::string::npos);
@@ -45,13 +51,16 @@ TEST(MimeMessage, PlainText) {
   EXPECT_EQ(message->properties().number(PidTagHasAttachments), 0);
   EXPECT_EQ(message->properties().number(PidTagNativeBody), 1);
   EXPECT_TRUE(message->properties().contains(PidTagRtfInSync));  // row S9
-  EXPECT_EQ(message->properties().number(PidTagMessageSize), static_cast<std::int64_t>(message->source().size()));
+  EXPECT_EQ(message->properties().number(PidTagMessageSize),
+            static_cast<std::int64_t>(message->source().size()));
   EXPECT_EQ(message->properties().string(PidTagListHelp), "<mailto:h@x>");
   EXPECT_EQ(message->keywords(), (std::vector<std::string>{"red", "blue"}));
   ASSERT_EQ(message->internet_headers().size(), 1u);
-  EXPECT_EQ(message->internet_headers()[0].first, (PropertyName{PS_INTERNET_HEADERS, std::nullopt, "x-mailer"}));
+  EXPECT_EQ(message->internet_headers()[0].first,
+            (PropertyName{PS_INTERNET_HEADERS, std::nullopt, "x-mailer"}));
   EXPECT_EQ(message->internet_headers()[0].second, "Test 1");
-  EXPECT_TRUE(message->properties().string(PidTagTransportMessageHeaders).starts_with("Subject: hi\nContent-Type"));
+  EXPECT_TRUE(
+      message->properties().string(PidTagTransportMessageHeaders).starts_with("Subject: hi\nContent-Type"));
 }
 
 TEST(MimeMessage, HtmlOnlyKeepsItsBytes) {
@@ -159,27 +168,33 @@ TEST(MimeMessage, SortsBodiesAndAttachments) {
 }
 
 TEST(MimeMessage, OnlyHiddenPicturesAreNoAttachments) {
-  const auto message = parse("Content-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<img src='cid:1'>\n"
-                             "--r\nContent-Type: image/gif\nContent-ID: <1>\n\nGIF\n--r--\n");
+  const auto message = parse(
+      "Content-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<img src='cid:1'>\n"
+      "--r\nContent-Type: image/gif\nContent-ID: <1>\n\nGIF\n--r--\n");
   ASSERT_EQ(message->attachments().size(), 1u);
   EXPECT_EQ(name_of(message->attachments()[0]), "ATT00001.gif");
   EXPECT_EQ(message->properties().number(PidTagHasAttachments), 0);
 }
 
 TEST(MimeMessage, JoinsBodyStretches) {
-  const auto plain = parse("Content-Type: multipart/mixed; boundary=m\n\n--m\n\none\n--m\nContent-Type: text/plain\n\nfooter\n--m--\n");
+  const auto plain = parse(
+      "Content-Type: multipart/mixed; boundary=m\n\n--m\n\none\n--m\nContent-Type: "
+      "text/plain\n\nfooter\n--m--\n");
   EXPECT_EQ(plain->text(), "one\r\nfooter");
   EXPECT_TRUE(plain->attachments().empty());
-  const auto mixed = parse("Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/html\n\n<body>one</body>\n"
-                           "--m\nContent-Type: text/plain\n\n<two>\n--m--\n");
+  const auto mixed = parse(
+      "Content-Type: multipart/mixed; boundary=m\n\n--m\nContent-Type: text/html\n\n<body>one</body>\n"
+      "--m\nContent-Type: text/plain\n\n<two>\n--m--\n");
   EXPECT_EQ(as_text(mixed->html()), "<body>one<br>\r\n<div class=\"PlainText\">&lt;two&gt;</div>\r\n</body>");
   EXPECT_EQ(mixed->text(), "one\r\n<two>");
 }
 
 TEST(MimeMessage, SignedKeepsEveryByte) {
-  const std::string body = "--s\r\nContent-Type: text/plain\r\n\r\nsigned  \r\n--s\r\nContent-Type: application/pkcs7-signature; "
-                           "name=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\nMIIB\r\n--s--\r\n";
-  const std::string type = "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n\tboundary=s\r\n";
+  const std::string body =
+      "--s\r\nContent-Type: text/plain\r\n\r\nsigned  \r\n--s\r\nContent-Type: application/pkcs7-signature; "
+      "name=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\nMIIB\r\n--s--\r\n";
+  const std::string type =
+      "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n\tboundary=s\r\n";
   const auto message = parse("Subject: s\r\n" + type + "\r\n" + body);
   EXPECT_EQ(class_of(*message), "IPM.Note.SMIME.MultipartSigned");
   ASSERT_EQ(message->attachments().size(), 1u);
@@ -190,8 +205,9 @@ TEST(MimeMessage, SignedKeepsEveryByte) {
 }
 
 TEST(MimeMessage, EncryptedIsOneAttachment) {
-  const auto message = parse("Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n"
-                             "Content-Transfer-Encoding: base64\n\nMIIBAQID\n");
+  const auto message = parse(
+      "Content-Type: application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m\n"
+      "Content-Transfer-Encoding: base64\n\nMIIBAQID\n");
   EXPECT_EQ(class_of(*message), "IPM.Note.SMIME");
   ASSERT_EQ(message->attachments().size(), 1u);
   EXPECT_EQ(data_of(*message, 0), std::string("\x30\x82\x01\x01\x02\x03", 6));
@@ -200,29 +216,37 @@ TEST(MimeMessage, EncryptedIsOneAttachment) {
 
 TEST(MimeMessage, Reports) {
   const auto report = [](std::string_view type, std::string_view part, std::string_view body) {
-    return class_of(*parse("Content-Type: multipart/report; report-type=" + std::string(type) + "; boundary=b\n\n--b\n\nfailed\n--b\nContent-Type: " +
-                           std::string(part) + "\n\n" + std::string(body) + "\n--b--\n"));
+    return class_of(*parse("Content-Type: multipart/report; report-type=" + std::string(type) +
+                           "; boundary=b\n\n--b\n\nfailed\n--b\nContent-Type: " + std::string(part) + "\n\n" +
+                           std::string(body) + "\n--b--\n"));
   };
-  EXPECT_EQ(report("delivery-status", "message/delivery-status", "Reporting-MTA: dns; x\n\nAction: failed"), "REPORT.IPM.Note.NDR");
-  EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: Delivered"), "REPORT.IPM.Note.DR");
-  EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: delayed"), "REPORT.IPM.Note.Delayed");
+  EXPECT_EQ(report("delivery-status", "message/delivery-status", "Reporting-MTA: dns; x\n\nAction: failed"),
+            "REPORT.IPM.Note.NDR");
+  EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: Delivered"),
+            "REPORT.IPM.Note.DR");
+  EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: delayed"),
+            "REPORT.IPM.Note.Delayed");
   EXPECT_EQ(report("disposition-notification", "message/disposition-notification",
-                   "Disposition: manual-action/MDN-sent-manually; displayed"), "REPORT.IPM.Note.IPNRN");
+                   "Disposition: manual-action/MDN-sent-manually; displayed"),
+            "REPORT.IPM.Note.IPNRN");
   EXPECT_EQ(report("disposition-notification", "message/disposition-notification",
-                   "Disposition: automatic-action/MDN-sent-automatically; deleted"), "REPORT.IPM.Note.IPNNRN");
+                   "Disposition: automatic-action/MDN-sent-automatically; deleted"),
+            "REPORT.IPM.Note.IPNNRN");
 }
 
 TEST(MimeMessage, Meetings) {
   const auto meeting = [](std::string_view parameters, std::string_view body) {
-    return parse("Content-Type: multipart/alternative; boundary=b\n\n--b\n\ntext\n--b\nContent-Type: text/calendar" +
-                 std::string(parameters) + "\n\nBEGIN:VCALENDAR\n" + std::string(body) + "END:VCALENDAR\n--b--\n");
+    return parse(
+        "Content-Type: multipart/alternative; boundary=b\n\n--b\n\ntext\n--b\nContent-Type: text/calendar" +
+        std::string(parameters) + "\n\nBEGIN:VCALENDAR\n" + std::string(body) + "END:VCALENDAR\n--b--\n");
   };
   const auto request = meeting("; method=REQUEST", "");
   EXPECT_EQ(class_of(*request), "IPM.Schedule.Meeting.Request");
   ASSERT_EQ(request->attachments().size(), 1u);
   EXPECT_EQ(name_of(request->attachments()[0]), "ATT00001.ics");
   EXPECT_EQ(class_of(*meeting("", "METHOD:CANCEL\n")), "IPM.Schedule.Meeting.Canceled");
-  EXPECT_EQ(class_of(*meeting("; method=reply", "ATTENDEE;PARTSTAT=DECLINED:mailto:a@x\n")), "IPM.Schedule.Meeting.Resp.Neg");
+  EXPECT_EQ(class_of(*meeting("; method=reply", "ATTENDEE;PARTSTAT=DECLINED:mailto:a@x\n")),
+            "IPM.Schedule.Meeting.Resp.Neg");
   EXPECT_EQ(class_of(*meeting("; method=publish", "")), "IPM.Note");
   EXPECT_EQ(class_of(*meeting("", "")), "IPM.Note");
 }
@@ -233,12 +257,17 @@ TEST(MimeMessage, BrokenStructures) {
   EXPECT_EQ(parse("Subject: only header")->properties().string(PidTagSubject), "only header");
   EXPECT_EQ(parse("Subject: x\nbody without empty line\n")->text(), "body without empty line\r\n");
   EXPECT_EQ(parse("From me@x Mon Jun 26\nSubject: mbox\n\nb")->properties().string(PidTagSubject), "mbox");
-  EXPECT_EQ(parse("Content-Type: multipart/mixed\n\n--guess\nContent-Type: text/plain\n\nfound\n--guess--\n")->text(), "found");
+  EXPECT_EQ(parse("Content-Type: multipart/mixed\n\n--guess\nContent-Type: text/plain\n\nfound\n--guess--\n")
+                ->text(),
+            "found");
   EXPECT_EQ(parse("Content-Type: multipart/mixed; boundary=x\n\nno delimiter\n")->text(), "no delimiter\r\n");
-  EXPECT_EQ(parse("Content-Type: multipart/mixed; boundary=x\n\n--x\n\nnever closed")->text(), "never closed");
+  EXPECT_EQ(parse("Content-Type: multipart/mixed; boundary=x\n\n--x\n\nnever closed")->text(),
+            "never closed");
   EXPECT_EQ(parse("Content-Type: ;;;\n\na\rb\n\0c")->text(), "a\r\nb\r\n");
   EXPECT_EQ(parse("Content-Type: text/plain; charset=nonsense\n\n\xC3\xA4")->text(), "ä");
-  EXPECT_EQ(parse("Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n\nZAAiIGUA")->text(), "d•e");
+  EXPECT_EQ(parse("Content-Type: text/plain; charset=utf-16le\nContent-Transfer-Encoding: base64\n\nZAAiIGUA")
+                ->text(),
+            "d•e");
   EXPECT_EQ(parse("Content-Transfer-Encoding: base64\n\n!!aGVs\n bG8\n")->text(), "hello");
   EXPECT_EQ(parse("Content-Transfer-Encoding: x-uuencode\n\nbegin 644 f\n#86)C\n`\nend\n")->text(), "abc");
   EXPECT_EQ(class_of(*parse("Content-Type: multipart/signed; boundary=x\n\nnothing")), "IPM.Note");
@@ -252,7 +281,9 @@ TEST(MimeMessage, LimitsDegrade) {
   EXPECT_GT(*parts->attachment_size(1999), 8000u * 30);
 
   std::string deep;
-  for (int i = 0; i < 3000; ++i) deep += "Content-Type: multipart/mixed; boundary=b" + std::to_string(i) + "\n\n--b" + std::to_string(i) + "\n";
+  for (int i = 0; i < 3000; ++i)
+    deep += "Content-Type: multipart/mixed; boundary=b" + std::to_string(i) + "\n\n--b" + std::to_string(i) +
+            "\n";
   deep += "\nbottom";
   EXPECT_EQ(parse(deep)->attachments().size(), 1u);
 
@@ -280,8 +311,11 @@ TEST(MimeMessage, LimitsDegrade) {
 
 TEST(MimeMessage, SafeFileNames) {
   const auto name = [](std::string_view given) {
-    return name_of(parse("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: application/x\nContent-Disposition: attachment; filename=" +
-                         std::string(given) + "\n\nx\n--b--\n")->attachments().at(0));
+    return name_of(parse("Content-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: "
+                         "application/x\nContent-Disposition: attachment; filename=" +
+                         std::string(given) + "\n\nx\n--b--\n")
+                       ->attachments()
+                       .at(0));
   };
   EXPECT_EQ(name("\"../../etc/passwd\""), "passwd");
   EXPECT_EQ(name("\"a:b?.txt\""), "a_b_.txt");

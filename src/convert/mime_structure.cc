@@ -16,7 +16,8 @@ bool could_be_field(std::string_view line) {
   if (colon == line.npos || colon == 0) return false;
   auto name = line.substr(0, colon);
   while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
-  return !name.empty() && std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > 0x20 && c != 0x7F; });
+  return !name.empty() &&
+         std::all_of(name.begin(), name.end(), [](unsigned char c) { return c > 0x20 && c != 0x7F; });
 }
 
 // What Outlook and others write as the boundary when the parameter got lost: the first delimiter-like line.
@@ -27,7 +28,8 @@ std::string guess_boundary(View body) {
     auto line = text.substr(at, end - at);
     while (!line.empty() && static_cast<unsigned char>(line.back()) <= ' ') line.remove_suffix(1);
     at = end + 1;
-    if (line.size() < 5 || line.size() > 200 || !line.starts_with("--") || line.find(' ') != line.npos) continue;
+    if (line.size() < 5 || line.size() > 200 || !line.starts_with("--") || line.find(' ') != line.npos)
+      continue;
     if (line.find_first_not_of('-') == line.npos) continue;
     const auto next = text.substr(std::min(at, text.size()), 64);
     if (could_be_field(next.substr(0, next.find('\n')))) return std::string(line.substr(2));
@@ -54,15 +56,19 @@ class Builder {
     const auto* content_type = find_field(out.fields, "Content-Type");
     out.type = content_type == nullptr ? std::string() : media_type(content_type->value);
     const auto slash = out.type.find('/');
-    if (out.type == "text" || out.type == "html") out.type = out.type == "html" ? "text/html" : "text/plain";
-    else if (slash == out.type.npos || slash == 0 || slash + 1 == out.type.size()) out.type = default_type;
-    if (const auto* field = find_field(out.fields, "Content-Transfer-Encoding")) out.encoding = media_type(field->value);
+    if (out.type == "text" || out.type == "html")
+      out.type = out.type == "html" ? "text/html" : "text/plain";
+    else if (slash == out.type.npos || slash == 0 || slash + 1 == out.type.size())
+      out.type = default_type;
+    if (const auto* field = find_field(out.fields, "Content-Transfer-Encoding"))
+      out.encoding = media_type(field->value);
     if (const auto* field = find_field(out.fields, "Content-Disposition")) {
       out.disposition = media_type(field->value);
       if (out.disposition != "inline" && !out.disposition.empty()) out.disposition = "attachment";
       out.filename = convert::parameter(field->value, "filename");
     }
-    if (out.filename.empty() && content_type != nullptr) out.filename = convert::parameter(content_type->value, "name");
+    if (out.filename.empty() && content_type != nullptr)
+      out.filename = convert::parameter(content_type->value, "name");
     if (const auto* field = find_field(out.fields, "Content-ID")) {
       out.content_id = decode_header_text(field->value);
       if (out.content_id.starts_with('<')) out.content_id.erase(0, 1);

@@ -15,11 +15,11 @@ struct Entity {
   View header;  // fields only, without the empty line
   View body;    // raw, transfer encoding and all
   std::vector<HeaderField> fields;
-  std::string type;         // "text/plain": lower case; what the parent implies when there is no field
-  std::string encoding;     // Content-Transfer-Encoding in lower case
-  std::string disposition;  // "inline", "attachment" or empty
-  std::string filename;     // UTF-8
-  std::string content_id;   // without brackets
+  std::string type;              // "text/plain": lower case; what the parent implies when there is no field
+  std::string encoding;          // Content-Transfer-Encoding in lower case
+  std::string disposition;       // "inline", "attachment" or empty
+  std::string filename;          // UTF-8
+  std::string content_id;        // without brackets
   std::vector<Entity> children;  // of a multipart
 
   bool is_text() const { return type.starts_with("text/"); }

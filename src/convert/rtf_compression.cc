@@ -11,8 +11,10 @@ namespace {
 
 // [MS-OXRTFCP] 2.1.2.1 "Dictionary".
 constexpr std::string_view initial_dictionary =
-    "{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript \\fdecor "
-    "MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par \\pard\\plain\\f0"
+    "{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript "
+    "\\fdecor "
+    "MS Sans SerifSymbolArialTimes New RomanCourier{\\colortbl\\red0\\green0\\blue0\r\n\\par "
+    "\\pard\\plain\\f0"
     "\\fs20\\b\\i\\u\\tab\\tx";
 static_assert(initial_dictionary.size() == 207);
 
@@ -57,7 +59,9 @@ class Matcher {
     for (auto candidate = heads_[key(at)]; candidate != none && at - candidate < ring && tries != 0;
          candidate = previous_[candidate], --tries) {
       std::size_t length = 0;
-      while (length < longest && at + length < text_.size() && text_[candidate + length] == text_[at + length]) ++length;
+      while (length < longest && at + length < text_.size() &&
+             text_[candidate + length] == text_[at + length])
+        ++length;
       if (length < best || length == 0) continue;
       best = length;  // of equals the oldest, as the examples of the specification have it
       best_at = candidate;
@@ -134,7 +138,9 @@ Result<std::string> decompress_content(View in, std::size_t raw_size) {
     for (unsigned token = 0; token < 8; ++token) {
       if ((control >> token & 1) == 0) {
         // Some writers leave the end marker out.
-        if (at >= in.size()) return out.size() == raw_size ? Result<std::string>(out) : error(Errc::malformed, "compressed RTF: truncated");
+        if (at >= in.size())
+          return out.size() == raw_size ? Result<std::string>(out)
+                                        : error(Errc::malformed, "compressed RTF: truncated");
         emit(static_cast<char>(in[at++]));
       } else {
         if (at + 2 > in.size()) return error(Errc::malformed, "compressed RTF: truncated");
@@ -142,7 +148,8 @@ Result<std::string> decompress_content(View in, std::size_t raw_size) {
         at += 2;
         std::size_t from = word >> 4;
         if (from == write) {
-          if (out.size() < raw_size) return error(Errc::malformed, "compressed RTF: shorter than RAWSIZE says");
+          if (out.size() < raw_size)
+            return error(Errc::malformed, "compressed RTF: shorter than RAWSIZE says");
           out.resize(raw_size);
           return out;
         }
@@ -151,7 +158,8 @@ Result<std::string> decompress_content(View in, std::size_t raw_size) {
           from = (from + 1) % ring;
         }
       }
-      if (out.size() > raw_size + longest) return error(Errc::malformed, "compressed RTF: longer than RAWSIZE says");
+      if (out.size() > raw_size + longest)
+        return error(Errc::malformed, "compressed RTF: longer than RAWSIZE says");
     }
   }
   if (out.size() < raw_size) return error(Errc::malformed, "compressed RTF: truncated");
@@ -183,11 +191,14 @@ Result<std::string> decompress_rtf(View compressed, std::size_t limit) {
   const auto checksum = cursor.scalar<std::uint32_t>();
   if (!cursor.ok()) return cursor.error("compressed RTF");
   if (compressed_size < 12 || compressed_size - 12 > cursor.left())
-    return error(Errc::malformed, "compressed RTF: COMPSIZE {} does not fit {} bytes", compressed_size, compressed.size());
-  if (raw_size > limit) return error(Errc::limit, "compressed RTF: {} bytes are more than {}", raw_size, limit);
+    return error(Errc::malformed, "compressed RTF: COMPSIZE {} does not fit {} bytes", compressed_size,
+                 compressed.size());
+  if (raw_size > limit)
+    return error(Errc::limit, "compressed RTF: {} bytes are more than {}", raw_size, limit);
   const auto content = cursor.bytes(compressed_size - 12);
   if (type == type_uncompressed) {
-    if (raw_size > content.size()) return error(Errc::malformed, "compressed RTF: RAWSIZE exceeds the content");
+    if (raw_size > content.size())
+      return error(Errc::malformed, "compressed RTF: RAWSIZE exceeds the content");
     return std::string(as_text(content.first(raw_size)));
   }
   if (type != type_compressed) return error(Errc::malformed, "compressed RTF: unknown COMPTYPE {:#x}", type);

@@ -20,28 +20,43 @@ struct ControlWord {
 // Windows code page of a \fcharset (the CHARSET constants of RTF 1.9.1 "Font Table").
 unsigned code_page_of_fcharset(int charset) {
   switch (charset) {
-    case 128: return 932;
-    case 129: return 949;
-    case 134: return 936;
-    case 136: return 950;
-    case 161: return 1253;
-    case 162: return 1254;
-    case 163: return 1258;
-    case 177: return 1255;
-    case 178: return 1256;
-    case 186: return 1257;
-    case 204: return 1251;
-    case 222: return 874;
-    case 238: return 1250;
-    default: return 0;
+    case 128:
+      return 932;
+    case 129:
+      return 949;
+    case 134:
+      return 936;
+    case 136:
+      return 950;
+    case 161:
+      return 1253;
+    case 162:
+      return 1254;
+    case 163:
+      return 1258;
+    case 177:
+      return 1255;
+    case 178:
+      return 1256;
+    case 186:
+      return 1257;
+    case 204:
+      return 1251;
+    case 222:
+      return 874;
+    case 238:
+      return 1250;
+    default:
+      return 0;
   }
 }
 
 bool is_skipped_destination(std::string_view name) {
-  static constexpr std::string_view names[] = {"colortbl", "stylesheet", "info",   "pict",    "object",  "header",
-                                               "footer",   "headerl",    "headerr", "footerl", "footerr", "footnote",
-                                               "filetbl",  "listtable",  "listoverridetable", "revtbl", "rsidtbl",
-                                               "xmlnstbl", "themedata",  "fldinst", "mhtmltag", "nonshppict"};
+  static constexpr std::string_view names[] = {
+      "colortbl",          "stylesheet", "info",    "pict",     "object",    "header",  "footer",
+      "headerl",           "headerr",    "footerl", "footerr",  "footnote",  "filetbl", "listtable",
+      "listoverridetable", "revtbl",     "rsidtbl", "xmlnstbl", "themedata", "fldinst", "mhtmltag",
+      "nonshppict"};
   return std::find(std::begin(names), std::end(names), name) != std::end(names);
 }
 
@@ -49,10 +64,10 @@ struct Symbol {
   std::string_view word;
   char32_t c;
 };
-constexpr Symbol symbols[] = {{"lquote", 0x2018}, {"rquote", 0x2019},  {"ldblquote", 0x201C}, {"rdblquote", 0x201D},
-                              {"bullet", 0x2022}, {"endash", 0x2013},  {"emdash", 0x2014},    {"emspace", 0x2003},
-                              {"enspace", 0x2002}, {"zwj", 0x200D},    {"zwnj", 0x200C},      {"ltrmark", 0x200E},
-                              {"rtlmark", 0x200F}};
+constexpr Symbol symbols[] = {
+    {"lquote", 0x2018}, {"rquote", 0x2019},  {"ldblquote", 0x201C}, {"rdblquote", 0x201D}, {"bullet", 0x2022},
+    {"endash", 0x2013}, {"emdash", 0x2014},  {"emspace", 0x2003},   {"enspace", 0x2002},   {"zwj", 0x200D},
+    {"zwnj", 0x200C},   {"ltrmark", 0x200E}, {"rtlmark", 0x200F}};
 
 class RtfReader {
  public:
@@ -63,11 +78,21 @@ class RtfReader {
     while (at_ < rtf_.size() && !states_.empty()) {
       const char c = rtf_[at_++];
       switch (c) {
-        case '{': open_group(); break;
-        case '}': close_group(); break;
-        case '\\': control(); break;
-        case '\r': case '\n': case '\0': break;
-        default: byte(c);
+        case '{':
+          open_group();
+          break;
+        case '}':
+          close_group();
+          break;
+        case '\\':
+          control();
+          break;
+        case '\r':
+        case '\n':
+        case '\0':
+          break;
+        default:
+          byte(c);
       }
     }
     flush();
@@ -76,12 +101,12 @@ class RtfReader {
 
  private:
   struct State {
-    bool skip = false;          // in a destination that shows nothing
-    bool html_rtf = false;      // between \htmlrtf and \htmlrtf0
-    bool html_tag = false;      // in \*\htmltag
+    bool skip = false;      // in a destination that shows nothing
+    bool html_rtf = false;  // between \htmlrtf and \htmlrtf0
+    bool html_tag = false;  // in \*\htmltag
     bool font_table = false;
-    unsigned fallback = 1;      // \uc
-    unsigned code_page = 0;     // of the font; 0: the document's
+    unsigned fallback = 1;   // \uc
+    unsigned code_page = 0;  // of the font; 0: the document's
   };
   static constexpr std::size_t max_groups = 1000;
 
@@ -103,8 +128,10 @@ class RtfReader {
       --too_deep_;
       return;
     }
-    if (states_.size() > 1) states_.pop_back();
-    else at_ = rtf_.size();
+    if (states_.size() > 1)
+      states_.pop_back();
+    else
+      at_ = rtf_.size();
     star_ = false;
     skip_fallback_ = 0;
   }
@@ -133,7 +160,8 @@ class RtfReader {
   }
   void flush() {
     if (pending_.empty()) return;
-    const bool ascii = std::all_of(pending_.begin(), pending_.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
+    const bool ascii = std::all_of(pending_.begin(), pending_.end(),
+                                   [](char c) { return static_cast<unsigned char>(c) < 0x80; });
     const auto page = state().code_page != 0 ? state().code_page : code_page_;
     out_ += ascii ? pending_ : from_code_page(pending_, page);
     pending_.clear();
@@ -150,7 +178,9 @@ class RtfReader {
     }
     ControlWord word;
     const auto start = at_;
-    while (at_ < rtf_.size() && ((rtf_[at_] >= 'a' && rtf_[at_] <= 'z') || (rtf_[at_] >= 'A' && rtf_[at_] <= 'Z'))) ++at_;
+    while (at_ < rtf_.size() &&
+           ((rtf_[at_] >= 'a' && rtf_[at_] <= 'z') || (rtf_[at_] >= 'A' && rtf_[at_] <= 'Z')))
+      ++at_;
     word.name = rtf_.substr(start, at_ - start);
     bool negative = false;
     if (at_ + 1 < rtf_.size() && rtf_[at_] == '-' && rtf_[at_ + 1] >= '0' && rtf_[at_ + 1] <= '9') {
@@ -171,20 +201,34 @@ class RtfReader {
     switch (c) {
       case '\'': {
         const auto nibble = [](char x) {
-          return x >= '0' && x <= '9' ? x - '0' : x >= 'a' && x <= 'f' ? x - 'a' + 10 : x >= 'A' && x <= 'F' ? x - 'A' + 10 : -1;
+          return x >= '0' && x <= '9'   ? x - '0'
+                 : x >= 'a' && x <= 'f' ? x - 'a' + 10
+                 : x >= 'A' && x <= 'F' ? x - 'A' + 10
+                                        : -1;
         };
         if (at_ + 2 > rtf_.size() || nibble(rtf_[at_]) < 0 || nibble(rtf_[at_ + 1]) < 0) return;
         const auto value = static_cast<char>(nibble(rtf_[at_]) << 4 | nibble(rtf_[at_ + 1]));
         at_ += 2;
         return byte(value);
       }
-      case '\\': case '{': case '}': return byte(c);
-      case '*': star_ = true; return;
-      case '~': return html_ && !state().html_tag ? text("&nbsp;") : unicode(0xA0);
-      case '_': return html_ && !state().html_tag ? text("&#8209;") : unicode(0x2011);
-      case '-': return html_ && !state().html_tag ? text("&shy;") : unicode(0xAD);
-      case '\r': case '\n': return text("\r\n");
-      default: return;
+      case '\\':
+      case '{':
+      case '}':
+        return byte(c);
+      case '*':
+        star_ = true;
+        return;
+      case '~':
+        return html_ && !state().html_tag ? text("&nbsp;") : unicode(0xA0);
+      case '_':
+        return html_ && !state().html_tag ? text("&#8209;") : unicode(0x2011);
+      case '-':
+        return html_ && !state().html_tag ? text("&shy;") : unicode(0xAD);
+      case '\r':
+      case '\n':
+        return text("\r\n");
+      default:
+        return;
     }
   }
 

@@ -66,10 +66,11 @@ TEST(RtfCompression, RefusesDamage) {
 }
 
 TEST(RtfEncapsulation, HtmlComesBackAsItWas) {
-  for (const std::string html : {
-           "<html><head><title>t{}\\</title><style>p { color: red }</style></head>\r\n"
-           "<body><p class=\"a\">Gr\xC3\xBC\xC3\x9F" "e &amp; &nbsp;<b>bold</b> {x}\\y<br>\r\n\xF0\x9F\x98\x80</p></body></html>\r\n",
-           "just text", "a<!-- c -->b", "1 < 2 && 3 &unknown; 4"}) {
+  for (const std::string html :
+       {"<html><head><title>t{}\\</title><style>p { color: red }</style></head>\r\n"
+        "<body><p class=\"a\">Gr\xC3\xBC\xC3\x9F"
+        "e &amp; &nbsp;<b>bold</b> {x}\\y<br>\r\n\xF0\x9F\x98\x80</p></body></html>\r\n",
+        "just text", "a<!-- c -->b", "1 < 2 && 3 &unknown; 4"}) {
     const auto rtf = html_to_rtf(html);
     EXPECT_EQ(rtf_content(rtf), RtfContent::html);
     const auto back = rtf_to_html(rtf);
@@ -87,10 +88,13 @@ TEST(RtfEncapsulation, TextComesBackAsItWas) {
 }
 
 TEST(RtfReader, ReadsForeignDocuments) {
-  EXPECT_EQ(rtf_to_text("{\\rtf1\\ansi\\ansicpg1251{\\fonttbl{\\f0 Arial;}{\\f1\\fcharset161 Greek;}}\\f0 \\'cf\\f1\\'e1\\f0\\par x}"),
+  EXPECT_EQ(rtf_to_text("{\\rtf1\\ansi\\ansicpg1251{\\fonttbl{\\f0 Arial;}{\\f1\\fcharset161 Greek;}}\\f0 "
+                        "\\'cf\\f1\\'e1\\f0\\par x}"),
             "Пα\r\nx");
-  EXPECT_EQ(rtf_to_text("{\\rtf1{\\*\\generator X;}a\\u8364?b\\uc0\\u228 c{\\pict 00ff}\\bin3 }{}d}"), "a€bäcd");
-  EXPECT_EQ(*rtf_to_html("{\\rtf1\\ansi\\fromhtml1{\\*\\htmltag64 <p>}\\htmlrtf\\b\\htmlrtf0 a\\htmlrtf hidden\\htmlrtf0{\\*\\htmltag84 &lt;}"
+  EXPECT_EQ(rtf_to_text("{\\rtf1{\\*\\generator X;}a\\u8364?b\\uc0\\u228 c{\\pict 00ff}\\bin3 }{}d}"),
+            "a€bäcd");
+  EXPECT_EQ(*rtf_to_html("{\\rtf1\\ansi\\fromhtml1{\\*\\htmltag64 <p>}\\htmlrtf\\b\\htmlrtf0 a\\htmlrtf "
+                         "hidden\\htmlrtf0{\\*\\htmltag84 &lt;}"
                          "{\\*\\mhtmltag84 no}{\\*\\htmltag72 </p>}}"),
             "<p>a&lt;</p>");
   EXPECT_EQ(rtf_to_text(std::string(100000, '{')), "");
@@ -101,7 +105,8 @@ TEST(HtmlToText, KeepsStructure) {
   EXPECT_EQ(html_to_text("<p>One</p><p>Two<br>Three</p>"), "One\r\n\r\nTwo\r\nThree\r\n");
   EXPECT_EQ(html_to_text("<ul><li>a</li><li>b<ol><li>c</li><li>d</li></ol></li></ul>"),
             "* a\r\n* b\r\n  1. c\r\n  2. d\r\n");
-  EXPECT_EQ(html_to_text("<table><tr><td>1</td><td>2</td></tr><tr><th>3</th><th>4</th></tr></table>"), "1\t2\r\n3\t4\r\n");
+  EXPECT_EQ(html_to_text("<table><tr><td>1</td><td>2</td></tr><tr><th>3</th><th>4</th></tr></table>"),
+            "1\t2\r\n3\t4\r\n");
   EXPECT_EQ(html_to_text("see <a href=\"https://x.example/a?b=1&amp;c=2\">here</a>."),
             "see here <https://x.example/a?b=1&c=2>.\r\n");
   EXPECT_EQ(html_to_text("<a href=\"mailto:a@b.example\">a@b.example</a>"), "a@b.example\r\n");
@@ -110,19 +115,23 @@ TEST(HtmlToText, KeepsStructure) {
 }
 
 TEST(HtmlToText, DropsWhatIsNotShown) {
-  EXPECT_EQ(html_to_text("<head><title>t</title></head><style>x</style><script>if (a<b) </script>text<!-- no -->"), "text\r\n");
+  EXPECT_EQ(
+      html_to_text("<head><title>t</title></head><style>x</style><script>if (a<b) </script>text<!-- no -->"),
+      "text\r\n");
   EXPECT_EQ(html_to_text("<head><meta><body>x"), "x\r\n");
   EXPECT_EQ(html_to_text("<script>never closed"), "");
   EXPECT_EQ(html_to_text(""), "");
 }
 
 TEST(HtmlToText, ResolvesReferences) {
-  EXPECT_EQ(html_to_text("&lt;&amp;&euro;&#228;&#xE4;&#150;&bogus;&copy 1 &nbsp;x"), "<&€ää–&bogus;© 1  x\r\n");
+  EXPECT_EQ(html_to_text("&lt;&amp;&euro;&#228;&#xE4;&#150;&bogus;&copy 1 &nbsp;x"),
+            "<&€ää–&bogus;© 1  x\r\n");
   EXPECT_EQ(html_to_text("1 < 2 <3"), "1 < 2 <3\r\n");
 }
 
 TEST(TextToHtml, EscapesAndLinks) {
-  EXPECT_EQ(text_to_html_fragment("a<b> & \"c\"\r\n  two"), "a&lt;b&gt; &amp; &quot;c&quot;<br>\r\n&nbsp; two");
+  EXPECT_EQ(text_to_html_fragment("a<b> & \"c\"\r\n  two"),
+            "a&lt;b&gt; &amp; &quot;c&quot;<br>\r\n&nbsp; two");
   EXPECT_EQ(text_to_html_fragment("go https://x.example/?a&b."),
             "go <a href=\"https://x.example/?a&amp;b\">https://x.example/?a&amp;b</a>.");
   EXPECT_EQ(html_to_text(text_to_html("Hello\r\n\r\nWorld")), "Hello\r\n\r\nWorld\r\n");

@@ -16,13 +16,25 @@ void append_rtf(std::string& out, std::string_view utf8, std::string_view line_e
   for (std::size_t i = 0; i + 1 < units.size(); i += 2) {
     const unsigned c = units[i] | units[i + 1] << 8;
     switch (c) {
-      case '\\': out += "\\\\"; break;
-      case '{': out += "\\{"; break;
-      case '}': out += "\\}"; break;
-      case '\t': out += "\\tab "; break;
-      case '\r': break;
-      case '\n': out += line_end; break;
-      case 0: break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '{':
+        out += "\\{";
+        break;
+      case '}':
+        out += "\\}";
+        break;
+      case '\t':
+        out += "\\tab ";
+        break;
+      case '\r':
+        break;
+      case '\n':
+        out += line_end;
+        break;
+      case 0:
+        break;
       default:
         if (c >= 0x20 && c < 0x7F) {
           out += static_cast<char>(c);
@@ -102,7 +114,8 @@ void append_text(std::string& out, std::string_view text) {
   }
 }
 
-constexpr std::string_view font_table = "\\deff0\\uc1{\\fonttbl{\\f0\\fswiss\\fcharset0 Arial;}}\r\n{\\colortbl;}\r\n";
+constexpr std::string_view font_table =
+    "\\deff0\\uc1{\\fonttbl{\\f0\\fswiss\\fcharset0 Arial;}}\r\n{\\colortbl;}\r\n";
 
 }  // namespace
 
@@ -115,23 +128,30 @@ std::string html_to_rtf(std::string_view html) {
   for (auto token = tokens.next(); token.kind != HtmlToken::Kind::end; token = tokens.next()) {
     switch (token.kind) {
       case HtmlToken::Kind::text:
-        if (hidden.empty()) append_text(out, token.source);
-        else append_tag(out, 241, token.source);
+        if (hidden.empty())
+          append_text(out, token.source);
+        else
+          append_tag(out, 241, token.source);
         break;
       case HtmlToken::Kind::start_tag:
       case HtmlToken::Kind::end_tag: {
         append_tag(out, tag_parameter(token), token.source);
         const bool start = token.kind == HtmlToken::Kind::start_tag;
-        if (token.name == "head" || token.name == "style" || token.name == "script" || token.name == "title") {
-          if (start && hidden.empty() && !token.inside.ends_with('/')) hidden = token.name;
-          else if (!start && hidden == token.name) hidden.clear();
+        if (token.name == "head" || token.name == "style" || token.name == "script" ||
+            token.name == "title") {
+          if (start && hidden.empty() && !token.inside.ends_with('/'))
+            hidden = token.name;
+          else if (!start && hidden == token.name)
+            hidden.clear();
         } else if (token.name == "body") {
           hidden.clear();
         }
-        if (const auto rendering = rendering_of(token); hidden.empty() && !rendering.empty()) append_rendering(out, rendering);
+        if (const auto rendering = rendering_of(token); hidden.empty() && !rendering.empty())
+          append_rendering(out, rendering);
         break;
       }
-      default: append_tag(out, 241, token.source);
+      default:
+        append_tag(out, 241, token.source);
     }
     if (out.size() - std::min(out.rfind('\n'), out.size()) > 200) out += "\r\n";
   }

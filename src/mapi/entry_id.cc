@@ -84,12 +84,15 @@ std::string_view string8_sz(Cursor& cursor) {
 
 Bytes encode(const FolderEntryId& id) { return encode_fields(id); }
 Bytes encode(const MessageEntryId& id) { return encode_fields(id); }
-Result<FolderEntryId> parse_folder_entry_id(View bytes) { return parse_fields<FolderEntryId>("FolderEntryId", bytes); }
+Result<FolderEntryId> parse_folder_entry_id(View bytes) {
+  return parse_fields<FolderEntryId>("FolderEntryId", bytes);
+}
 Result<MessageEntryId> parse_message_entry_id(View bytes) {
   return parse_fields<MessageEntryId>("MessageEntryId", bytes);
 }
 
-Bytes one_off_entry_id(std::string_view display_name, std::string_view email_address, std::string_view address_type) {
+Bytes one_off_entry_id(std::string_view display_name, std::string_view email_address,
+                       std::string_view address_type) {
   Bytes out;
   out.reserve(30 + 2 * (display_name.size() + email_address.size() + address_type.size()));
   Output output(out);
@@ -104,10 +107,13 @@ Bytes one_off_entry_id(std::string_view display_name, std::string_view email_add
   return out;
 }
 
-bool is_one_off_entry_id(View bytes) { return bytes.size() >= 24 && equal(bytes.subspan(4, 16), one_off_provider.bytes); }
+bool is_one_off_entry_id(View bytes) {
+  return bytes.size() >= 24 && equal(bytes.subspan(4, 16), one_off_provider.bytes);
+}
 
 Result<OneOff> parse_one_off_entry_id(View bytes) {
-  if (!is_one_off_entry_id(bytes)) return error(Errc::malformed, "one-off entry id: another provider, or too short");
+  if (!is_one_off_entry_id(bytes))
+    return error(Errc::malformed, "one-off entry id: another provider, or too short");
   Cursor cursor(bytes);
   cursor.skip(20);
   cursor.set_field("Version");

@@ -6,7 +6,8 @@ namespace {
 
 constexpr std::uint32_t identity(PropertyTag tag) {
   if (tag.type() == PropertyType::PtypString8) return tag.with(PropertyType::PtypString).value;
-  if (tag.type() == PropertyType::PtypMultipleString8) return tag.with(PropertyType::PtypMultipleString).value;
+  if (tag.type() == PropertyType::PtypMultipleString8)
+    return tag.with(PropertyType::PtypMultipleString).value;
   return tag.value;
 }
 
@@ -69,7 +70,8 @@ FileTime PropertyBag::time(PropertyTag tag) const {
 }
 
 bool PropertyBag::remove(PropertyTag tag) {
-  return std::erase_if(values_, [&](const TaggedValue& entry) { return identity(entry.tag) == identity(tag); }) != 0;
+  return std::erase_if(values_,
+                       [&](const TaggedValue& entry) { return identity(entry.tag) == identity(tag); }) != 0;
 }
 
 void PropertyBag::clear() {

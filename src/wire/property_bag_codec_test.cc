@@ -62,9 +62,14 @@ TEST(PropertyBagCodec, RoundTrips) {
 
 TEST(EntryId, OneOff) {
   const auto bytes = one_off_entry_id("A", "b@c");
-  EXPECT_EQ(to_hex(bytes), "00000000812b1fa4bea310199d6e00dd010f540200000190" "41000000" "53004d00540050000000" "6200400063000000");
+  EXPECT_EQ(to_hex(bytes),
+            "00000000812b1fa4bea310199d6e00dd010f540200000190"
+            "41000000"
+            "53004d00540050000000"
+            "6200400063000000");
   EXPECT_EQ(*parse_one_off_entry_id(bytes), (OneOff{"A", "SMTP", "b@c"}));
-  for (std::size_t cut = 0; cut < bytes.size(); ++cut) EXPECT_FALSE(parse_one_off_entry_id(View(bytes).first(cut)));
+  for (std::size_t cut = 0; cut < bytes.size(); ++cut)
+    EXPECT_FALSE(parse_one_off_entry_id(View(bytes).first(cut)));
   Bytes narrow = to_bytes(View(bytes).first(22));
   for (const auto byte : as_view(std::string_view("\x01\x10J\xE4\0SMTP\0j@x\0", 14))) narrow.push_back(byte);
   EXPECT_EQ(*parse_one_off_entry_id(narrow), (OneOff{"Jä", "SMTP", "j@x"}));
@@ -90,7 +95,14 @@ TEST(EntryId, FoldersAndMessages) {
 TEST(EntryId, FlatEntryListPadsToFour) {
   const std::vector<Bytes> ids{{1, 2, 3}, {4, 5, 6, 7}, {}};
   const auto bytes = flat_entry_list(ids);
-  EXPECT_EQ(to_hex(bytes), "03000000" "14000000" "03000000" "01020300" "04000000" "04050607" "00000000");
+  EXPECT_EQ(to_hex(bytes),
+            "03000000"
+            "14000000"
+            "03000000"
+            "01020300"
+            "04000000"
+            "04050607"
+            "00000000");
   EXPECT_EQ(*parse_flat_entry_list(bytes), ids);
   EXPECT_FALSE(parse_flat_entry_list(View(bytes).first(10)));
 }
