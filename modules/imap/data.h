@@ -1,0 +1,81 @@
+// What single responses say, taken from their values.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/time.h"
+#include "parser.h"
+
+namespace mapigate::imap {
+
+std::optional<std::uint64_t> number_of(const Value& value);
+
+// "06-Feb-2024 09:00:00 +0100" (RFC 3501 9, date-time).
+std::optional<FileTime> parse_internal_date(std::string_view text);
+
+// MessageFlag bits of a list of flags and keywords; unknown ones are passed over.
+std::uint32_t flags_of(const Value& list);
+// The names for STORE. `keywords_allowed`: the mailbox takes keywords.
+std::string flag_names(std::uint32_t flags, bool keywords_allowed);
+
+using UidRange = std::pair<std::uint32_t, std::uint32_t>;  // both inclusive, first <= second
+// "1:3,7"; nullopt when it is none. "*" counts as 2^32-1.
+std::optional<std::vector<UidRange>> parse_uid_set(std::string_view text);
+// The shortest set for ascending UIDs.
+std::string make_uid_set(std::span<const std::uint32_t> ascending);
+// All UIDs of the ranges, ascending; Errc::limit beyond `limit`.
+Result<std::vector<std::uint32_t>> expand(const std::vector<UidRange>& ranges, std::size_t limit);
+
+// What BODYSTRUCTURE tells about the message as a whole.
+struct BodySummary {
+  bool has_attachments = false;
+  std::string content_type;      // of the outermost part, lower case
+  std::string calendar_method;   // of a text/calendar body part, upper case
+};
+BodySummary summarize_body(const Value& body_structure);
+
+struct FetchData {
+  std::uint32_t uid = 0;
+  std::optional<std::uint32_t> flags;
+  std::optional<FileTime> internal_date;
+  std::optional<std::uint64_t> size;
+  std::optional<std::uint64_t> modseq;
+  const Value* body = nullptr;  // the first BODY[…] or BINARY[…]
+  const Value* body_structure = nullptr;
+};
+// Of a FETCH response; nullopt when it is not one.
+std::optional<FetchData> parse_fetch(const Response& response);
+
+struct ListEntry {
+  std::vector<std::string> attributes;  // lower case, with the backslash
+  char separator = '\0';                // 0: flat
+  std::string name;                     // as on the wire
+  bool has(std::string_view attribute) const;
+};
+std::optional<ListEntry> parse_list(const Response& response);  // LIST, LSUB, XLIST
+
+struct MailboxStatus {
+  std::string name;
+  std::optional<std::uint32_t> messages, unseen, uidnext, uidvalidity;
+  std::optional<std::uint64_t> highestmodseq;
+};
+std::optional<MailboxStatus> parse_status(const Response& response);
+
+// UIDs of SEARCH or of the ALL item of ESEARCH.
+std::optional<std::vector<UidRange>> parse_search(const Response& response);
+// UIDs of VANISHED.
+std::optional<std::vector<UidRange>> parse_vanished(const Response& response);
+
+struct Namespace {
+  std::string prefix;  // as on the wire
+  char separator = '\0';
+};
+struct Namespaces {
+  std::vector<Namespace> personal, others, shared;
+};
+std::optional<Namespaces> parse_namespaces(const Response& response);
+
+}  // namespace mapigate::imap

@@ -1,0 +1,270 @@
+// Servers that die, hang, lie and stop in the middle: the call ends with an error that says "later", and the next one
+// works once the server does.
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <thread>
+
+#include "test_account.h"
+
+namespace mapigate::imap {
+namespace {
+
+using mapigate::testing::Dovecot;
+using mapigate::testing::PlainImap;
+
+#define NEEDS_DOVECOT() \
+  if (!Dovecot::installed()) GTEST_SKIP() << "no /usr/sbin/dovecot here: package dovecot-imapd"
+
+RawSection hasty_settings(std::uint16_t port) {
+  auto settings = plain_settings(port);
+  settings["command_timeout"] = std::string("1s");
+  settings["connect_timeout"] = std::string("1s");
+  return settings;
+}
+
+double seconds(const std::function<void()>& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+TEST(Faults, ADeadServerIsUnavailableUntilItReturns) {
+  NEEDS_DOVECOT();
+  Dovecot dovecot;
+  PlainImap(dovecot.port()).append("INBOX", test_message(1));
+  TestAccount account(hasty_settings(dovecot.port()));
+  const auto id = account.add_folder("INBOX").id;
+  ASSERT_TRUE(account.refresh(id).has_value());
+  dovecot.kill();
+  for (int i = 0; i < 3; ++i) {
+    const auto status = account.refresh(id);
+    ASSERT_FALSE(status.has_value());
+    EXPECT_EQ(status.error().code, Errc::unavailable) << status.error().message;
+  }
+  EXPECT_TRUE(account.folders().error().retryable());
+  EXPECT_TRUE(account.content(id, 1).error().retryable());
+  EXPECT_TRUE(account.changed(id).error().retryable());
+  EXPECT_TRUE(account.set_flags(id, {1}, 1, 0).error().retryable());
+  EXPECT_EQ(account.messages(id).size(), 1u) << "the index stays";
+  dovecot.start();
+  EXPECT_TRUE(account.content(id, 1).has_value());
+  EXPECT_TRUE(account.refresh(id).has_value());
+  EXPECT_EQ(account.messages(id).size(), 1u);
+}
+
+TEST(Faults, ConnectionsThatDiedWhileIdleAreReplaced) {
+  NEEDS_DOVECOT();
+  Dovecot dovecot;
+  PlainImap(dovecot.port()).append("INBOX", test_message(1));
+  TestAccount account(hasty_settings(dovecot.port()));
+  const auto id = account.add_folder("INBOX").id;
+  ASSERT_TRUE(account.refresh(id).has_value());
+  dovecot.kill();
+  dovecot.start();
+  const auto content = account.content(id, 1);
+  ASSERT_TRUE(content.has_value()) << content.error().message;
+}
+
+TEST(Faults, AFrozenServerTimesOut) {
+  NEEDS_DOVECOT();
+  Dovecot dovecot;
+  PlainImap(dovecot.port()).append("INBOX", test_message(1));
+  TestAccount account(hasty_settings(dovecot.port()));
+  const auto id = account.add_folder("INBOX").id;
+  ASSERT_TRUE(account.refresh(id).has_value());
+  dovecot.freeze();
+  Status status;
+  const double taken = seconds([&] { status = account.refresh(id); });
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, Errc::timeout) << status.error().message;
+  EXPECT_LT(taken, 5);
+  EXPECT_TRUE(account.authenticate(Dovecot::password).error().retryable());
+  dovecot.thaw();
+  EXPECT_TRUE(account.refresh(id).has_value());
+}
+
+TEST(Faults, BackoffAnswersAtOnce) {
+  auto settings = hasty_settings(mapigate::testing::free_port());
+  settings["backoff"] = std::string("30s");
+  TestAccount account(settings);
+  EXPECT_TRUE(account.folders().error().retryable());
+  EXPECT_LT(seconds([&] { EXPECT_TRUE(account.folders().error().retryable()); }), 0.2);
+}
+
+// Answers commands from a script: for each "word" that the line contains, what to say; {T} is the tag.
+// An empty answer is silence; one that ends in "{CLOSE}" closes after it.
+class FakeServer {
+ public:
+  using Script = std::vector<std::pair<std::string, std::string>>;
+  explicit FakeServer(Script script, std::string greeting = "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n")
+      : script_(std::move(script)), greeting_(std::move(greeting)) {
+    listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof address;
+    if (::bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || ::listen(listener_, 8) != 0 ||
+        ::getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size) != 0)
+      throw std::runtime_error("no listener");
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { serve(); });
+  }
+  ~FakeServer() {
+    ending_ = true;
+    ::shutdown(listener_, SHUT_RDWR);
+    ::shutdown(peer_, SHUT_RDWR);
+    thread_.join();
+    ::close(listener_);
+  }
+  std::uint16_t port() const { return port_; }
+
+ private:
+  void serve() {
+    while (!ending_) {
+      const int peer = ::accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+      if (peer < 0) return;
+      peer_ = peer;
+      if (say(greeting_, "")) converse();
+      peer_ = -1;
+      ::close(peer);
+    }
+  }
+  bool say(std::string text, const std::string& tag) {
+    for (std::size_t at; (at = text.find("{T}")) != std::string::npos;) text.replace(at, 3, tag);
+    const bool close = text.ends_with("{CLOSE}");
+    if (close) text.resize(text.size() - 7);
+    for (std::size_t at = 0; at < text.size();) {
+      const auto sent = ::send(peer_, text.data() + at, text.size() - at, MSG_NOSIGNAL);
+      if (sent <= 0) return false;
+      at += static_cast<std::size_t>(sent);
+    }
+    return !close;
+  }
+  void converse() {
+    std::string buffer;
+    char chunk[4096];
+    for (;;) {
+      const auto got = ::recv(peer_, chunk, sizeof chunk, 0);
+      if (got <= 0) return;
+      buffer.append(chunk, static_cast<std::size_t>(got));
+      for (std::size_t end; (end = buffer.find('\n')) != std::string::npos; buffer.erase(0, end + 1)) {
+        const auto line = buffer.substr(0, end);
+        const auto tag = line.substr(0, line.find(' '));
+        std::string answer = "{T} OK done\r\n";
+        for (const auto& [word, text] : script_)
+          if (line.find(word) != std::string::npos) answer = text;
+        if (!say(answer, tag)) return;
+      }
+    }
+  }
+
+  Script script_;
+  std::string greeting_;
+  int listener_ = -1;
+  std::atomic<int> peer_{-1};
+  std::atomic<bool> ending_{false};
+  std::uint16_t port_ = 0;
+  std::thread thread_;
+};
+
+const char* const select_answer =
+    "* 1 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 8] x\r\n* OK [PERMANENTFLAGS (\\Seen)] x\r\n{T} OK done\r\n";
+
+Error content_error(const std::string& fetch_answer, const std::string& select = select_answer) {
+  FakeServer server(FakeServer::Script{{"SELECT", select}, {"UID FETCH", fetch_answer}});
+  auto settings = hasty_settings(server.port());
+  settings["max_message_size"] = std::string("1MiB");
+  TestAccount account(settings);
+  const auto id = account.add_folder("INBOX").id;
+  Result<convert::ByteSource> content = convert::ByteSource();
+  EXPECT_LT(seconds([&] { content = account.content(id, 7); }), 6);
+  EXPECT_FALSE(content.has_value()) << fetch_answer.substr(0, 80);
+  return content ? Error() : content.error();
+}
+
+TEST(Faults, LiesAndCutsEndTheConnectionAndNothingElse) {
+  const std::string start = "* 1 FETCH (UID 7 BODY[] ";
+  EXPECT_EQ(content_error(start + "{1000}\r\nshort{CLOSE}").code, Errc::unavailable) << "cut in mid-literal";
+  EXPECT_EQ(content_error(start + "{900000}\r\n" + std::string(200'000, 'x') + "{CLOSE}").code, Errc::unavailable)
+      << "cut in a spooled literal";
+  EXPECT_EQ(content_error(start + "{1000}\r\nshort").code, Errc::timeout) << "a literal that stops";
+  EXPECT_EQ(content_error(start + "{5000000}\r\n").code, Errc::limit) << "more than may be";
+  EXPECT_EQ(content_error(start + "{3}\r\nlonger)\r\n{T} OK done\r\n").code, Errc::malformed);
+  EXPECT_EQ(content_error(std::string(20u << 20, 'x')).code, Errc::limit) << "an endless line";
+  EXPECT_EQ(content_error("zzz OK done\r\n").code, Errc::malformed) << "somebody else's tag";
+  EXPECT_EQ(content_error("").code, Errc::timeout) << "silence";
+  EXPECT_EQ(content_error("* BYE going down\r\n{CLOSE}").code, Errc::unavailable);
+  EXPECT_EQ(content_error("{T} NO [UNAVAILABLE] later\r\n").code, Errc::unavailable);
+  EXPECT_EQ(content_error("{T} OK done\r\n").code, Errc::not_found);
+  EXPECT_EQ(content_error("* 1 FETCH (UID 7 BODY[] NIL)\r\n{T} OK done\r\n").code, Errc::not_found);
+  EXPECT_EQ(content_error("x", "{T} NO [INUSE] locked\r\n").code, Errc::unavailable);
+  EXPECT_EQ(content_error("x", "{T} NO no such mailbox\r\n").code, Errc::not_found) << "LIST does not know it either";
+}
+
+TEST(Faults, AMailboxThatCannotBeOpenedButIsListedIsNotGone) {
+  FakeServer server(FakeServer::Script{{"SELECT", "{T} NO internal error\r\n"}, {"LIST", "* LIST () \"/\" INBOX\r\n{T} OK done\r\n"}});
+  TestAccount account(hasty_settings(server.port()));
+  const auto status = account.refresh(account.add_folder("INBOX").id);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, Errc::unavailable) << status.error().message;
+}
+
+TEST(Faults, LoginAnswersAreToldApart) {
+  const std::pair<const char*, Errc> rows[] = {
+      {"{T} NO [AUTHENTICATIONFAILED] wrong\r\n", Errc::denied},
+      {"{T} NO wrong\r\n", Errc::denied},
+      {"{T} NO [UNAVAILABLE] later\r\n", Errc::unavailable},
+      {"{T} NO [ALERT] Too many simultaneous connections. (Failure)\r\n", Errc::unavailable},
+      {"{T} BAD what\r\n", Errc::unavailable},
+      {"* BYE go away\r\n{CLOSE}", Errc::unavailable},
+      {"{CLOSE}", Errc::unavailable},
+  };
+  for (const auto& [answer, code] : rows) {
+    FakeServer server(FakeServer::Script{{"AUTHENTICATE", answer}});
+    TestAccount account(hasty_settings(server.port()));
+    const auto status = account.authenticate("x");
+    ASSERT_FALSE(status.has_value()) << answer;
+    EXPECT_EQ(status.error().code, code) << answer << status.error().message;
+  }
+  for (const char* greeting : {"* BYE full\r\n", "HTTP/1.1 400 Bad Request\r\n", "* OK no end", ""}) {
+    FakeServer server(FakeServer::Script{}, greeting);
+    TestAccount account(hasty_settings(server.port()));
+    const auto status = account.authenticate("x");
+    ASSERT_FALSE(status.has_value()) << greeting;
+    EXPECT_TRUE(status.error().retryable()) << greeting << status.error().message;
+  }
+}
+
+// A server must not be able to make a client delete what it has: numbers that do not fit are looked into.
+TEST(Faults, AnEmptyAnswerToTheComparisonIsAnError) {
+  NEEDS_DOVECOT();
+  Dovecot dovecot;
+  PlainImap client(dovecot.port());
+  for (int i = 1; i <= 3; ++i) client.append("INBOX", test_message(i));
+  TestAccount account(plain_settings(dovecot.port()));
+  const auto id = account.add_folder("INBOX").id;
+  ASSERT_TRUE(account.refresh(id).has_value());
+  const auto cursor = Cursor::parse(account.folder(id).cursor);
+
+  FakeServer liar(FakeServer::Script{{"SELECT", fmt::format("* 3 EXISTS\r\n* OK [UIDVALIDITY {}] x\r\n* OK [UIDNEXT {}] x\r\n{{T}} OK done\r\n",
+                                          cursor.uidvalidity, cursor.uidnext)}});
+  TestAccount victim(hasty_settings(liar.port()));
+  const auto there = victim.add_folder("INBOX").id;
+  state::FolderDelta delta;
+  delta.added.resize(3);
+  for (std::uint64_t i = 0; i < 3; ++i) delta.added[i].remote_key = i + 1;
+  delta.cursor = Cursor{cursor.uidvalidity, cursor.uidnext, 0, 3}.to_string();
+  ASSERT_TRUE(victim.state().apply(there, std::move(delta)).has_value());
+  const auto status = victim.refresh(there);
+  ASSERT_FALSE(status.has_value());
+  EXPECT_EQ(status.error().code, Errc::unavailable) << status.error().message;
+  EXPECT_EQ(victim.messages(there).size(), 3u);
+}
+
+}  // namespace
+}  // namespace mapigate::imap

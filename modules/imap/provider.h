@@ -1,0 +1,77 @@
+// An IMAP account as a provider of mail folders.
+#pragma once
+
+#include <map>
+
+#include "mailbox/provider.h"
+#include "pool.h"
+
+namespace mapigate::io {
+class Runtime;
+}
+
+namespace mapigate::imap {
+
+struct Options {
+  std::shared_ptr<const Server> server;
+  PoolOptions pool;
+  std::string user_form = "%u";
+  std::size_t batch = 200;                  // messages fetched at once
+  std::size_t most_messages = 5'000'000;    // in one folder
+  Duration flag_interval = std::chrono::minutes(2);  // between looks at all flags, without CONDSTORE
+};
+
+// "%u" the whole address, "%n" what stands before its @, "%d" behind it, "%%" a percent sign.
+std::string user_name(std::string_view form, std::string_view address);
+
+// What a folder's cursor holds. Written by a complete refresh.
+struct Cursor {
+  std::uint32_t uidvalidity = 0;
+  std::uint32_t uidnext = 0;
+  std::uint64_t highestmodseq = 0;  // 0: none, compare all flags
+  std::uint32_t exists = 0;
+  static Cursor parse(std::string_view text);  // all zero when it is none
+  std::string to_string() const;
+};
+
+// What the tasks of a provider share; it lives as long as the last of them.
+struct Account {
+  Options options;
+  io::Runtime& runtime;
+  std::shared_ptr<Pool> pool;
+  mailbox::RowLookup rows;
+  std::map<std::string, Clock::time_point> flags_seen;  // by remote_id: the last look at all flags
+};
+
+Task<Result<std::vector<mailbox::RemoteFolder>>> list_folders(std::shared_ptr<Account> account);
+Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder,
+                            std::vector<state::MessageKey> known, mailbox::DeltaSink sink,
+                            mailbox::Progress progress);
+
+class ImapProvider : public mailbox::Provider {
+ public:
+  ImapProvider(Options options, io::Runtime& runtime, Credentials credentials, io::Executor executor);
+
+  void set_row_lookup(mailbox::RowLookup rows) override { account_->rows = std::move(rows); }
+  Task<Result<std::vector<mailbox::RemoteFolder>>> folders() override;
+  Task<Status> refresh(state::Folder folder, std::vector<state::MessageKey> known, mailbox::DeltaSink sink,
+                       mailbox::Progress progress) override;
+  Task<Result<bool>> changed(state::Folder folder) override;
+  Task<Result<convert::ByteSource>> content(state::Folder folder, std::uint64_t remote_key) override;
+  Task<Status> set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::uint32_t set,
+                         std::uint32_t clear) override;
+
+ private:
+  std::shared_ptr<Account> account_;
+};
+
+// Folders as the mailbox tree wants them, from what LIST and NAMESPACE said.
+struct Listing {
+  std::vector<ListEntry> entries;
+  std::vector<MailboxStatus> statuses;
+  std::optional<Namespaces> namespaces;
+  bool utf8 = false;
+};
+std::vector<mailbox::RemoteFolder> arrange_folders(const Listing& listing);
+
+}  // namespace mapigate::imap

@@ -1,0 +1,469 @@
+// Finding out what changed in a mailbox.
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "convert/headers.h"
+#include "io/runtime.h"
+#include "mailbox_name.h"
+#include "provider.h"
+
+namespace mapigate::imap {
+
+using state::FolderDelta;
+using state::GlobalCounter;
+using state::MessageKey;
+
+Cursor Cursor::parse(std::string_view text) {
+  Cursor out;
+  unsigned long long modseq = 0;
+  if (std::sscanf(std::string(text).c_str(), "1 %u %u %llu %u", &out.uidvalidity, &out.uidnext, &modseq,
+                  &out.exists) != 4)
+    return {};
+  out.highestmodseq = modseq;
+  return out;
+}
+
+std::string Cursor::to_string() const {
+  return fmt::format("1 {} {} {} {}", uidvalidity, uidnext, highestmodseq, exists);
+}
+
+namespace {
+
+constexpr std::size_t part_size = 2000;  // changes handed on at once
+
+// A message as FETCH brought it.
+struct Fetched {
+  std::uint32_t uid = 0;
+  std::uint32_t flags = 0;
+  FileTime received;
+  std::uint64_t size = 0;
+  Bytes header;
+  BodySummary body;
+};
+
+void add_body_properties(const BodySummary& body, mapi::PropertyBag& properties) {
+  properties.set_boolean(mapi::PidTagHasAttachments, body.has_attachments);
+  // Meeting messages carry their kind in a part that the header block does not show ([MS-OXCMAIL] 2.2.3.4).
+  if (properties.string(mapi::PidTagMessageClass) != "IPM.Note") return;
+  if (body.calendar_method == "REQUEST")
+    properties.set_string(mapi::PidTagMessageClass, "IPM.Schedule.Meeting.Request");
+  if (body.calendar_method == "CANCEL")
+    properties.set_string(mapi::PidTagMessageClass, "IPM.Schedule.Meeting.Canceled");
+}
+
+std::vector<state::Message> convert_all(const std::vector<Fetched>& batch) {
+  std::vector<state::Message> out;
+  out.reserve(batch.size());
+  for (const auto& one : batch) {
+    state::Message message;
+    message.remote_key = one.uid;
+    message.flags = one.flags;
+    message.received = one.received;
+    message.size = one.size;
+    convert::HeaderOptions options;
+    if (one.received.ticks != 0) options.internal_date = one.received;
+    message.properties = convert::header_properties(one.header, options);
+    add_body_properties(one.body, message.properties);
+    out.push_back(std::move(message));
+  }
+  return out;
+}
+
+std::string header_items() {
+  std::string out = "(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (";
+  bool first = true;
+  for (const auto name : convert::index_headers()) {
+    if (!first) out += ' ';
+    first = false;
+    out += name;
+  }
+  return out + ")])";
+}
+
+// Message-ID, size and date: what stays when a mailbox is numbered anew.
+std::string content_key(std::string_view message_id, std::uint64_t size, FileTime received) {
+  return fmt::format("{} {} {}", size, received.ticks, trim(message_id));
+}
+
+class Refresh {
+ public:
+  Refresh(std::shared_ptr<Account> account, state::Folder folder, std::vector<MessageKey> known,
+          mailbox::DeltaSink sink, mailbox::Progress progress)
+      : account_(std::move(account)),
+        folder_(std::move(folder)),
+        known_(std::move(known)),
+        sink_(std::move(sink)),
+        progress_(std::move(progress)) {}
+
+  Task<Status> run(Pool::Lease& lease) {
+    auto selected = co_await lease->select(folder_.remote_id);
+    if (!selected) co_return selected.error();
+    now_ = *selected;
+    old_ = Cursor::parse(folder_.cursor);
+    const bool renumbered = old_.uidvalidity != 0 && now_.uidvalidity != old_.uidvalidity;
+    if (renumbered && !known_.empty()) {
+      auto matched = co_await match_anew(*lease);
+      if (!matched) co_return matched;
+    }
+    if (renumbered) old_ = Cursor();
+    auto compared = co_await compare(*lease);
+    if (!compared) co_return compared;
+    auto fetched = co_await fetch_new(lease);
+    co_return fetched;
+  }
+  bool delivered() const { return delivered_; }
+
+ private:
+  bool unchanged() const {
+    return old_.uidvalidity != 0 && old_.highestmodseq != 0 && old_.highestmodseq == now_.highestmodseq &&
+           old_.uidnext == now_.uidnext && old_.uidnext != 0 && old_.exists == now_.exists &&
+           known_.size() == now_.exists;
+  }
+
+  // Flags and removals of what we know, and the list of what is new.
+  Task<Status> compare(Connection& connection) {
+    if (unchanged()) co_return Status();
+    const bool by_modseq = old_.highestmodseq != 0 && now_.highestmodseq != 0 && old_.uidnext != 0 &&
+                           connection.condstore();
+    if (by_modseq && !known_.empty()) {
+      auto exact = co_await compare_changes(connection);
+      if (!exact) co_return exact.error();
+      if (*exact) co_return Status();
+    } else if (known_.empty()) {
+      auto listed = co_await list_uids(connection, 1);
+      if (!listed) co_return listed.error();
+      new_ = std::move(*listed);
+      co_return Status();
+    }
+    auto done = co_await compare_all(connection);
+    co_return done;
+  }
+
+  // True when the numbers add up: then nothing can have been overlooked.
+  Task<Result<bool>> compare_changes(Connection& connection) {
+    const auto last = static_cast<std::uint32_t>(known_.back().remote_key);
+    std::vector<UidRange> vanished;
+    FolderDelta delta;
+    auto on = [&](const Response& response) -> Status {
+      if (auto ranges = parse_vanished(response)) vanished.insert(vanished.end(), ranges->begin(), ranges->end());
+      note_flags(response, delta);
+      return {};
+    };
+    const char* vanished_too = connection.qresync() ? " VANISHED" : "";
+    const auto command = fmt::format("UID FETCH 1:{} (FLAGS) (CHANGEDSINCE {}{})", last, old_.highestmodseq, vanished_too);
+    auto done = co_await connection.run_ok(command, on);
+    if (!done) co_return done.error();
+    if (now_.uidnext == 0 || now_.uidnext > old_.uidnext || last >= old_.uidnext) {
+      auto listed = co_await list_uids(connection, std::min(old_.uidnext, last + 1));
+      if (!listed) co_return listed.error();
+      new_ = std::move(*listed);
+      drop_known(new_);
+    }
+    for (const auto& [first, end] : vanished) {
+      auto from = std::lower_bound(known_.begin(), known_.end(), first,
+                                   [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
+      for (; from != known_.end() && from->remote_key <= end; ++from) delta.removed.push_back(from->id);
+    }
+    std::sort(delta.removed.begin(), delta.removed.end());
+    delta.removed.erase(std::unique(delta.removed.begin(), delta.removed.end()), delta.removed.end());
+    const auto arrived = static_cast<std::size_t>(
+        std::count_if(new_.begin(), new_.end(), [&](auto uid) { return now_.uidnext == 0 || uid < now_.uidnext; }));
+    if (known_.size() - delta.removed.size() + arrived != now_.exists) {
+      new_.clear();
+      co_return false;
+    }
+    total_ = known_.size() - delta.removed.size();
+    auto given = co_await give(std::move(delta));
+    if (!given) co_return given.error();
+    co_return true;
+  }
+
+  // By the flags of all messages: for servers without CONDSTORE and when numbers do not add up.
+  Task<Status> compare_all(Connection& connection) {
+    std::vector<bool> seen(known_.size(), false);
+    FolderDelta delta;
+    const auto most = account_->options.most_messages;
+    std::size_t gone = 0;
+    auto on = [&](const Response& response) -> Status {
+      if (response.name == "EXPUNGE") ++gone;
+      if (auto ranges = parse_vanished(response))
+        for (const auto& [first, last] : *ranges) gone += last - first + std::size_t(1);
+      const auto at = note_flags(response, delta);
+      if (at) {
+        if (*at < seen.size())
+          seen[*at] = true;
+        else if (auto fetch = parse_fetch(response); fetch->uid != 0)
+          new_.push_back(fetch->uid);
+      }
+      if (new_.size() > most) return error(Errc::limit, "more than {} messages", most);
+      return {};
+    };
+    auto done = co_await connection.run_ok("UID FETCH 1:* (FLAGS)", on);
+    if (!done) co_return done;
+    std::sort(new_.begin(), new_.end());
+    new_.erase(std::unique(new_.begin(), new_.end()), new_.end());
+    // Messages may go while the answer is under way, but then the server says so. What it leaves out
+    // without a word is no reason to delete anything.
+    const auto listed = static_cast<std::size_t>(std::count(seen.begin(), seen.end(), true)) + new_.size();
+    if (listed + gone < now_.exists)
+      co_return error(Errc::unavailable, "the IMAP server lists {} of {} messages of {}", listed, now_.exists,
+                      folder_.remote_id);
+    for (std::size_t i = 0; i < seen.size(); ++i)
+      if (!seen[i]) delta.removed.push_back(known_[i].id);
+    total_ = known_.size() - delta.removed.size();
+    account_->flags_seen[folder_.remote_id] = Clock::now();
+    auto given = co_await give(std::move(delta));
+    co_return given;
+  }
+
+  // The place in known_ of the message whose FLAGS these are (its size for an unknown one);
+  // nullopt for other responses.
+  std::optional<std::size_t> note_flags(const Response& response, FolderDelta& delta) const {
+    const auto fetch = parse_fetch(response);
+    if (!fetch || fetch->uid == 0 || !fetch->flags) return std::nullopt;
+    const auto found = std::lower_bound(known_.begin(), known_.end(), fetch->uid,
+                                        [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
+    if (found == known_.end() || found->remote_key != fetch->uid) return known_.size();
+    if (found->flags != *fetch->flags) delta.flags.push_back({found->id, *fetch->flags});
+    return static_cast<std::size_t>(found - known_.begin());
+  }
+
+  void drop_known(std::vector<std::uint32_t>& uids) const {
+    std::erase_if(uids, [&](std::uint32_t uid) {
+      const auto found = std::lower_bound(known_.begin(), known_.end(), uid,
+                                          [](const MessageKey& key, std::uint64_t u) { return key.remote_key < u; });
+      return found != known_.end() && found->remote_key == uid;
+    });
+  }
+
+  // All UIDs from `first` on, ascending.
+  Task<Result<std::vector<std::uint32_t>>> list_uids(Connection& connection, std::uint32_t first) {
+    if (now_.exists == 0) co_return std::vector<std::uint32_t>();
+    std::vector<UidRange> found;
+    auto on = [&found](const Response& response) -> Status {
+      if (auto ranges = parse_search(response)) found.insert(found.end(), ranges->begin(), ranges->end());
+      return {};
+    };
+    // Not within the awaited expression: g++ 12 destroys temporaries of a conditional there twice.
+    std::string command = connection.has("ESEARCH") ? "UID SEARCH RETURN (ALL) " : "UID SEARCH ";
+    command += first <= 1 ? "ALL" : fmt::format("UID {}:*", first);
+    auto done = co_await connection.run_ok(command, on);
+    if (!done) co_return done.error();
+    auto uids = expand(found, account_->options.most_messages);
+    if (uids) std::erase_if(*uids, [&](std::uint32_t uid) { return uid < first; });  // n:* has the last one always
+    co_return uids;
+  }
+
+  Task<Status> give(FolderDelta delta) {
+    // In parts of bounded size.
+    while (delta.flags.size() > part_size || delta.removed.size() > part_size) {
+      FolderDelta part;
+      auto move_tail = [](auto& from, auto& to) {
+        const auto count = std::min(from.size(), part_size);
+        to.assign(from.end() - static_cast<std::ptrdiff_t>(count), from.end());
+        from.resize(from.size() - count);
+      };
+      move_tail(delta.flags, part.flags);
+      move_tail(delta.removed, part.removed);
+      delivered_ = true;
+      auto taken = co_await sink_(std::move(part));
+      if (!taken) co_return taken;
+    }
+    if (delta.flags.empty() && delta.removed.empty() && delta.rekeyed.empty() && delta.added.empty() && !delta.cursor)
+      co_return Status();
+    delivered_ = true;
+    auto taken = co_await sink_(std::move(delta));
+    co_return taken;
+  }
+
+  // New messages, newest first. The next batch is on its way while the one before is converted and stored;
+  // not earlier, because servers mix the answers of commands that they have before them (Dovecot does).
+  Task<Status> fetch_new(Pool::Lease& lease) {
+    if (unchanged()) total_ = known_.size();
+    const auto batches = cut_batches();
+    const auto items = header_items();
+    std::uint64_t done = 0;
+    std::string tag;
+    for (std::size_t i = 0; i < batches.size(); ++i) {
+      if (i == 0) {
+        auto sent = co_await ask_for(*lease, batches[0], items);
+        if (!sent) co_return sent.error();
+        tag = *sent;
+      }
+      auto fetched = co_await receive(*lease, tag, batches[i]);
+      if (!fetched) co_return fetched.error();
+      if (i + 1 < batches.size()) {
+        auto sent = co_await ask_for(*lease, batches[i + 1], items);
+        if (!sent) co_return sent.error();
+        tag = *sent;
+      }
+      total_ += fetched->size();
+      done += batches[i].size();
+      auto given = co_await store(std::move(*fetched));
+      if (!given) {
+        lease.discard();
+        co_return given;
+      }
+      if (progress_) progress_(done, new_.size());
+    }
+    FolderDelta last;
+    last.complete = true;
+    last.cursor = cursor().to_string();
+    delivered_ = true;
+    auto taken = co_await sink_(std::move(last));
+    co_return taken;
+  }
+
+  static Task<Result<std::string>> ask_for(Connection& connection, std::vector<std::uint32_t> uids, std::string items) {
+    auto command = fmt::format("UID FETCH {} {}", make_uid_set(uids), items);
+    auto tag = co_await connection.send(std::move(command));
+    co_return tag;
+  }
+
+  std::vector<std::vector<std::uint32_t>> cut_batches() const {
+    std::vector<std::vector<std::uint32_t>> out;
+    // A small first one, so that a view fills at once.
+    std::size_t size = std::min<std::size_t>(account_->options.batch, 50);
+    for (std::size_t end = new_.size(); end > 0;) {
+      const auto begin = end - std::min(end, size);
+      out.emplace_back(new_.begin() + static_cast<std::ptrdiff_t>(begin), new_.begin() + static_cast<std::ptrdiff_t>(end));
+      end = begin;
+      size = account_->options.batch;
+    }
+    return out;
+  }
+
+  Task<Result<std::vector<Fetched>>> receive(Connection& connection, std::string tag, std::vector<std::uint32_t> asked) {
+    std::vector<Fetched> out;
+    auto on = [&](const Response& response) -> Status {
+      auto fetch = parse_fetch(response);
+      // Other FETCHes are news about flags; the next refresh sees them.
+      if (!fetch || fetch->body == nullptr || !std::binary_search(asked.begin(), asked.end(), fetch->uid)) return {};
+      if (out.size() >= asked.size()) return error(Errc::malformed, "more messages than were asked for");
+      Fetched one;
+      one.uid = fetch->uid;
+      one.flags = fetch->flags.value_or(0);
+      one.received = fetch->internal_date.value_or(FileTime());
+      one.size = fetch->size.value_or(0);
+      one.header = to_bytes(fetch->body->bytes());
+      if (fetch->body_structure != nullptr) one.body = summarize_body(*fetch->body_structure);
+      out.push_back(std::move(one));
+      return {};
+    };
+    auto done = co_await connection.finish(std::move(tag), on);
+    if (!done) co_return done.error();
+    if (!done->ok) co_return done->error("UID FETCH");
+    std::sort(out.begin(), out.end(), [](const Fetched& a, const Fetched& b) { return a.uid > b.uid; });
+    out.erase(std::unique(out.begin(), out.end(), [](const Fetched& a, const Fetched& b) { return a.uid == b.uid; }),
+              out.end());
+    co_return out;
+  }
+
+  Task<Status> store(std::vector<Fetched> batch) {
+    if (batch.empty()) co_return Status();
+    auto work = [&batch] { return convert_all(batch); };
+    FolderDelta delta;
+    delta.added = co_await io::run_blocking(account_->runtime, work);
+    delivered_ = true;
+    auto taken = co_await sink_(std::move(delta));
+    co_return taken;
+  }
+
+  Cursor cursor() const {
+    Cursor out;
+    out.uidvalidity = now_.uidvalidity;
+    out.uidnext = now_.uidnext;
+    if (out.uidnext == 0) {
+      out.uidnext = known_.empty() ? 1 : static_cast<std::uint32_t>(known_.back().remote_key) + 1;
+      if (!new_.empty()) out.uidnext = std::max(out.uidnext, new_.back() + 1);
+    }
+    out.highestmodseq = now_.highestmodseq;
+    out.exists = static_cast<std::uint32_t>(total_);
+    return out;
+  }
+
+  Task<Status> match_anew(Connection& connection);
+
+  std::shared_ptr<Account> account_;
+  state::Folder folder_;
+  std::vector<MessageKey> known_;
+  mailbox::DeltaSink sink_;
+  mailbox::Progress progress_;
+  Selected now_;
+  Cursor old_;
+  std::vector<std::uint32_t> new_;  // ascending
+  std::size_t total_ = 0;           // messages in the index after what was given so far
+  bool delivered_ = false;
+};
+
+// The server gave all messages new UIDs. Those that it still has keep their ids: one delta gives them
+// their new keys and removes the others, so that old and new keys never stand side by side.
+Task<Status> Refresh::match_anew(Connection& connection) {
+  log::info("IMAP mailbox {} has new UIDs (UIDVALIDITY {}, was {}): matching its {} messages by content",
+            folder_.remote_id, now_.uidvalidity, old_.uidvalidity, known_.size());
+  std::unordered_multimap<std::string, MessageKey> old;
+  for (std::size_t at = 0; account_->rows && at < known_.size(); at += part_size) {
+    std::vector<GlobalCounter> ids;
+    for (auto i = at; i < std::min(known_.size(), at + part_size); ++i) ids.push_back(known_[i].id);
+    auto rows = co_await account_->rows(std::move(ids));
+    if (!rows) co_return rows.error();
+    for (const auto& row : *rows)
+      old.emplace(content_key(row.properties.string(mapi::PidTagInternetMessageId), row.size, row.received),
+                  MessageKey{row.id, row.remote_key, row.flags});
+  }
+  FolderDelta delta;
+  std::vector<MessageKey> kept;
+  auto on = [&](const Response& response) -> Status {
+    auto fetch = parse_fetch(response);
+    if (!fetch || fetch->body == nullptr || fetch->uid == 0) return {};
+    const auto fields = convert::split_header(fetch->body->bytes());
+    const auto* id = convert::find_field(fields, "Message-ID");
+    auto found = old.find(content_key(id == nullptr ? std::string_view() : as_text(id->value),
+                                      fetch->size.value_or(0), fetch->internal_date.value_or(FileTime())));
+    if (found == old.end()) return {};
+    const auto key = found->second;
+    old.erase(found);
+    const auto flags = fetch->flags.value_or(key.flags);
+    delta.rekeyed.push_back({key.id, fetch->uid});
+    if (flags != key.flags) delta.flags.push_back({key.id, flags});
+    kept.push_back({key.id, fetch->uid, flags});
+    return {};
+  };
+  if (!old.empty() && now_.exists > 0) {
+    const std::string command =
+        "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])";
+    auto done = co_await connection.run_ok(command, on);
+    if (!done) co_return done;
+  }
+  std::vector<GlobalCounter> matched;
+  for (const auto& key : kept) matched.push_back(key.id);
+  std::sort(matched.begin(), matched.end());
+  for (const auto& key : known_)
+    if (!std::binary_search(matched.begin(), matched.end(), key.id)) delta.removed.push_back(key.id);
+  Cursor begun;  // of the new numbering, and complete in nothing else
+  begun.uidvalidity = now_.uidvalidity;
+  delta.cursor = begun.to_string();
+  std::sort(kept.begin(), kept.end(), [](auto& a, auto& b) { return a.remote_key < b.remote_key; });
+  known_ = std::move(kept);
+  delivered_ = true;
+  auto taken = co_await sink_(std::move(delta));
+  co_return taken;
+}
+
+}  // namespace
+
+Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder, std::vector<MessageKey> known,
+                            mailbox::DeltaSink sink, mailbox::Progress progress) {
+  for (;;) {
+    auto lease = co_await account->pool->acquire(folder.remote_id);
+    if (!lease) co_return lease.error();
+    auto refresh = std::make_unique<Refresh>(account, folder, known, sink, progress);
+    auto done = co_await refresh->run(*lease);
+    if (!done && lease->stale() && !refresh->delivered()) continue;
+    co_return done;
+  }
+}
+
+}  // namespace mapigate::imap
