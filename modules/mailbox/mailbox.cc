@@ -1,0 +1,282 @@
+// The module of type `mailbox`: ends a chain and answers its Calls out of the mailbox engine, over the
+// providers that its setting `providers` names. See README.md.
+#include <stdexcept>
+
+#include "base/text.h"
+#include "chain/module.h"
+#include "mailbox/engine.h"
+#include "mapi/legacy_dn.h"
+#include "wire/mapihttp/bodies.h"
+#include "wire/nspi/bodies.h"
+#include "wire/rpc/aux.h"
+#include "wire/rpc/header_ext.h"
+
+namespace mapigate::mailbox {
+
+using chain::Ahead;
+using chain::Call;
+using chain::Operation;
+using chain::Verdict;
+namespace http = wire::mapihttp;
+namespace nspi = wire::nspi;
+namespace rpc = wire::rpc;
+
+namespace {
+
+// Row L1: how often and how patiently a client comes back.
+constexpr std::uint32_t poll_milliseconds = 60'000, retry_count = 6, retry_milliseconds = 10'000;
+constexpr std::uint32_t client_control_expiry = 7 * 24 * 3600 * 1000u;
+
+using enum Setting::Type;
+const Setting settings[] = {
+    {"providers", list, nullptr, "Names of the modules that bring folders and messages, e.g. one of type imap. The first "
+                                 "that can checks passwords.", "0.1"},
+    {"moved_users", list, "", "Users whose mailbox is elsewhere, as ADDRESS=DN of their server: they are told so.", "0.1"},
+    {"refresh_interval", duration, "30s", "Folders in use are asked for changes when they were not asked for this long.", "0.1", 1000, 3'600'000},
+    {"first_index_wait", duration, "60s", "How long opening a folder waits while it is read for the first time. Then the "
+                                          "client is told to try again; reading goes on.", "0.1", 0, 600'000},
+    {"backend_wait", duration, "60s", "How long the folder list and the content of a message may take.", "0.1", 1000, 600'000},
+    {"idle_close", duration, "10min", "Mailboxes that nobody used for this long give back their memory and their connections.", "0.1", 1000, 86'400'000},
+    {"max_objects", number, "4096", "Most objects (handles) that one session may hold.", "0.1", 64, 1'000'000},
+    {"max_tables", number, "500", "Most of them that may be tables.", "0.1", 16, 100'000},
+    {"max_open_messages", number, "500", "Most of them that may be messages, attachments and streams.", "0.1", 16, 100'000},
+    {"max_rows", number, "2000000", "Most messages of one folder that a table lists.", "0.1", 1000, 100'000'000},
+    {"stream_memory", size, "1MiB", "Streams larger than this are kept in an unlinked temporary file.", "0.1", 4096, 1 << 30},
+    {"content_cache", size, "8MiB", "Bytes of opened messages kept in memory for each user.", "0.1", 0, 1 << 30},
+    {"max_submit_size", size, "35MiB", "The largest message that clients are told they may send.", "0.1", 65536, std::int64_t{2047} << 20},
+    {"chain_rows", boolean, "true", "Pack more rows of a table into a reply where the client asks for it."},
+    {"chain_streams", boolean, "false", "The same for streams. Outlook 2013 and 2016 are confused by it."},
+};
+
+EngineOptions read_options(const chain::Environment& environment, const Settings& s) {
+  EngineOptions options;
+  options.state_dir = environment.state_dir;
+  options.server_name = environment.server_name;
+  options.refresh_interval = s.duration("refresh_interval");
+  options.first_index_wait = s.duration("first_index_wait");
+  options.backend_wait = s.duration("backend_wait");
+  options.idle_close = s.duration("idle_close");
+  options.max_objects = static_cast<std::size_t>(s.number("max_objects"));
+  options.max_tables = static_cast<std::size_t>(s.number("max_tables"));
+  options.max_messages = static_cast<std::size_t>(s.number("max_open_messages"));
+  options.max_rows = static_cast<std::size_t>(s.number("max_rows"));
+  options.max_stream_memory = static_cast<std::size_t>(s.number("stream_memory"));
+  options.content_cache = static_cast<std::size_t>(s.number("content_cache"));
+  options.max_submit_kilobytes = static_cast<std::uint32_t>(s.number("max_submit_size") / 1024);
+  options.chain_rows = s.boolean("chain_rows");
+  options.chain_streams = s.boolean("chain_streams");
+  for (const auto& moved : s.list("moved_users")) {
+    const auto at = moved.find('=');
+    if (at == std::string::npos || at == 0 || at + 1 == moved.size())
+      throw std::runtime_error(fmt::format("moved_users: \"{}\" is not ADDRESS=DN", moved));
+    const auto dn = std::string(trim(std::string_view(moved).substr(at + 1)));
+    if (dn.size() > 254) throw std::runtime_error("moved_users: a DN of more than 254 bytes");
+    options.elsewhere[lower_ascii(trim(std::string_view(moved).substr(0, at)))] = dn;
+  }
+  return options;
+}
+
+template <class Body>
+chain::Reply encoded(Operation operation, const Body& body, wire::CountWidth width) {
+  chain::Reply reply;
+  if (auto status = wire::encode("reply", body, reply.body, width); !status) return chain::error_reply(operation, mapi::ecError);
+  return reply;
+}
+
+class MailboxModule final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator {
+ public:
+  MailboxModule(const chain::Environment& environment, const Settings& s)
+      : environment_(environment), names_(s.list("providers")) {
+    if (names_.empty()) throw std::runtime_error("providers: at least one has to be named");
+    auto options = read_options(environment, s);
+    auto store = state::open_sqlite_store(environment.state_dir);
+    if (!store) throw std::runtime_error(store.error().message);
+    engine_ = std::make_unique<Engine>(environment.runtime, std::move(options), std::move(*store), [this] { return factories(); });
+  }
+
+  chain::Interests interests() const override {
+    chain::Interests wanted;
+    wanted.calls = {Operation::Connect, Operation::Execute, Operation::Disconnect, Operation::NotificationWait};
+    // The address book answers for itself once there is one; until then a profile can at least be opened.
+    for (int i = static_cast<int>(Operation::Bind); i <= static_cast<int>(Operation::UpdateStat); ++i)
+      wanted.calls.push_back(static_cast<Operation>(i));
+    return wanted;
+  }
+
+  io::Task<Verdict> on_call(Call& call, Ahead&) override {
+    switch (call.operation()) {
+      case Operation::Connect: connect(call); break;
+      case Operation::Execute: co_await execute(call); break;
+      case Operation::NotificationWait: co_await notification_wait(call); break;
+      case Operation::Disconnect:
+        forget(call.session());
+        call.set_reply(encoded(call.operation(), http::Disconnect::Response{}, wire::CountWidth::narrow));
+        break;
+      case Operation::Bind: bind(call); break;
+      case Operation::Unbind: {
+        nspi::Unbind::Response body;
+        body.ErrorCode = static_cast<mapi::ErrorCode>(1);  // UnbindSuccess
+        call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
+        break;
+      }
+      case Operation::GetSpecialTable: special_table(call); break;
+      default: call.set_reply(chain::error_reply(call.operation(), mapi::ecNotSupported));
+    }
+    co_return Verdict::norelay;
+  }
+
+  io::Task<> on_session_end(chain::Session& session) override {
+    forget(session);
+    co_return;
+  }
+
+  io::Task<Status> authenticate(chain::Identity identity) override {
+    auto* checker = dynamic_cast<chain::Authenticator*>(environment_.find(names_.front()));
+    if (!checker) co_return error(Errc::unavailable, "\"{}\" checks no passwords", names_.front());
+    auto outcome = co_await checker->authenticate(std::move(identity));
+    co_return outcome;
+  }
+
+  io::Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
+    co_return chain::MailboxInfo{identity.user, identity.user, mapi::user_dn(identity.user)};
+  }
+
+ private:
+  using SessionSlot = std::shared_ptr<Session>;
+
+  std::vector<NamedFactory> factories() const {
+    std::vector<NamedFactory> out;
+    for (const auto& name : names_) {
+      auto* factory = dynamic_cast<ProviderFactory*>(environment_.find(name));
+      if (factory) out.push_back({name, factory});
+      else log::error("{}: \"{}\" is no provider", environment_.name, name);
+    }
+    return out;
+  }
+
+  void forget(chain::Session& session) {
+    auto& slot = session.slot(*this);
+    if (const auto* known = std::any_cast<SessionSlot>(&slot)) (*known)->close();
+    slot.reset();
+  }
+  SessionSlot session_of(Call& call) {
+    auto& slot = call.session().slot(*this);
+    const auto* session = std::any_cast<SessionSlot>(&slot);
+    return session ? *session : nullptr;
+  }
+
+  void connect(Call& call) {
+    const auto body = call.body();
+    const auto request = body ? wire::decode<http::Connect::Request>("Connect", *body, call.arena(), wire::CountWidth::narrow)
+                              : Result<http::Connect::Request>(body.error());
+    if (!request) return call.set_reply(chain::error_reply(call.operation(), mapi::ecRpcFormat));
+    const auto& user = call.session().identity().user;
+    // [MS-OXCRPC] 3.1.4.1: nobody named, somebody unknown, somebody else.
+    if (request->UserDn.empty()) return call.set_reply(chain::error_reply(call.operation(), mapi::ecAccessDenied));
+    const auto named = mapi::address_of_user_dn(request->UserDn);
+    if (!named) return call.set_reply(chain::error_reply(call.operation(), mapi::ecUnknownUser));
+    if (*named != user) return call.set_reply(chain::error_reply(call.operation(), mapi::ecAccessDenied));
+
+    SessionOptions options;
+    if (request->DefaultCodePage != 0) options.code_page = request->DefaultCodePage;
+    if (request->LcidString != 0) options.locale = request->LcidString;
+    SessionSlot session = engine_->connect(call.session().shared_identity(), call.session().executor(), options);
+    call.session().slot(*this) = std::move(session);
+
+    http::Connect::Response response;
+    response.PollsMax = poll_milliseconds;
+    response.RetryCount = retry_count;
+    response.RetryDelay = retry_milliseconds;
+    const auto prefix = mapi::user_dn("");
+    response.DnPrefix = prefix;
+    response.DisplayName = to_utf16(call.arena(), user);
+    Bytes blocks, auxiliary;
+    const auto aux = rpc::server_aux_blocks(0, rpc::ENABLE_COMPRESSION | rpc::ENABLE_HTTP_TUNNELING, client_control_expiry,
+                                            rpc::ENDPOINT_CAPABILITIES_SINGLE_ENDPOINT);
+    if (rpc::write_aux(aux, blocks) && rpc::write_extended_buffer(blocks, true, {}, auxiliary)) response.AuxiliaryBuffer = auxiliary;
+    call.set_reply(encoded(call.operation(), response, wire::CountWidth::narrow));
+  }
+
+  io::Task<> execute(Call& call) {
+    auto session = session_of(call);
+    auto request = call.execute();
+    if (!session || !request) {
+      call.set_reply(chain::error_reply(call.operation(), session ? mapi::ecRpcFormat : mapi::ecError));
+      co_return;
+    }
+    const auto* execute = *request;
+    auto result = co_await session->execute(execute->requests, execute->Flags, std::min<std::size_t>(execute->MaxRopOut, rpc::max_rop_out),
+                                            call.arena());
+    if (result.code != mapi::ecNone) {
+      call.set_reply(chain::error_reply(call.operation(), result.code));
+      co_return;
+    }
+    std::vector<View> payloads(result.payloads.begin(), result.payloads.end());
+    Bytes buffer;
+    if (!rpc::write_extended_buffers(payloads, rpc::reply_options(execute->Flags), buffer)) {
+      call.set_reply(chain::error_reply(call.operation(), mapi::ecBufferTooSmall));
+      co_return;
+    }
+    http::Execute::Response response;
+    response.RopBuffer = buffer;
+    call.set_reply(encoded(call.operation(), response, wire::CountWidth::narrow));
+  }
+
+  // The transport keeps the client patient meanwhile (row M4).
+  io::Task<> notification_wait(Call& call) {
+    auto session = session_of(call);
+    http::NotificationWait::Response response;
+    if (!session) {
+      call.set_reply(chain::error_reply(call.operation(), mapi::ecError));
+      co_return;
+    }
+    const bool pending = co_await session->wait_for_event(engine_->options().notification_wait);
+    response.EventPending = pending ? http::NotificationWait::event_pending : 0;
+    call.set_reply(encoded(call.operation(), response, wire::CountWidth::narrow));
+  }
+
+  void bind(Call& call) {
+    nspi::Bind::Response body;
+    // Any value that stays the same: clients compare it to know the server again.
+    const std::string& name = environment_.server_name;
+    std::uint64_t hash[2] = {14695981039346656037u, 1099511628211u};
+    for (const char c : name) {
+      hash[0] = (hash[0] ^ static_cast<unsigned char>(c)) * 1099511628211u;
+      hash[1] = (hash[1] + hash[0]) * 6364136223846793005u;
+    }
+    std::memcpy(body.ServerGuid.bytes.data(), hash, 16);
+    call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
+  }
+
+  // An address book hierarchy without containers.
+  void special_table(Call& call) {
+    nspi::GetSpecialTable::Response body;
+    body.CodePage = 1200;
+    body.HasVersion = nspi::present;
+    body.Version = 1;
+    body.HasRows = nspi::present;
+    call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
+  }
+
+  const chain::Environment environment_;
+  std::vector<std::string> names_;
+  std::unique_ptr<Engine> engine_;
+};
+
+std::unique_ptr<chain::Component> create(const chain::Environment& environment, const Settings& s) {
+  return std::make_unique<MailboxModule>(environment, s);
+}
+
+const chain::ModuleDescriptor descriptor{
+    .type = "mailbox",
+    .summary = "answers clients out of a mailbox made of folders from providers",
+    .settings = settings,
+    .on_error = chain::OnError::closed,
+    .budget = std::chrono::milliseconds(0),
+    .create = create,
+};
+
+}  // namespace
+}  // namespace mapigate::mailbox
+
+MAPIGATE_MODULE(mapigate::mailbox::descriptor)

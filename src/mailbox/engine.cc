@@ -1,0 +1,47 @@
+#include "mailbox/engine.h"
+
+#include <algorithm>
+
+namespace mapigate::mailbox {
+
+Engine::Engine(io::Runtime& runtime, EngineOptions options, std::unique_ptr<state::StateStore> store,
+               std::function<std::vector<NamedFactory>()> factories)
+    : context_(std::make_shared<MailboxContext>(MailboxContext{runtime, std::move(options), std::move(store), std::move(factories)})) {}
+Engine::~Engine() = default;
+
+std::shared_ptr<Mailbox> Engine::mailbox_of(std::shared_ptr<const chain::Identity> identity, io::Executor executor) {
+  std::lock_guard lock(mutex_);
+  auto& slot = mailboxes_[identity->user];
+  if (auto found = slot.lock()) return found;
+  auto made = std::make_shared<Mailbox>(context_, identity, executor);
+  slot = made;
+  // Users come and go: names without a mailbox do not pile up.
+  if (mailboxes_.size() % 256 == 0) std::erase_if(mailboxes_, [](const auto& entry) { return entry.second.expired(); });
+  io::spawn(executor, watch_idle(made, context_->options.idle_close));
+  return made;
+}
+
+Task<> Engine::watch_idle(std::weak_ptr<Mailbox> mailbox, Duration idle) {
+  const auto step = std::clamp<Duration>(idle / 4, std::chrono::milliseconds(50), std::chrono::seconds(30));
+  for (;;) {
+    co_await io::sleep_for(step);
+    auto alive = mailbox.lock();
+    if (!alive) co_return;
+    alive->close_if_idle(idle);
+  }
+}
+
+std::unique_ptr<Session> Engine::connect(std::shared_ptr<const chain::Identity> identity, io::Executor executor,
+                                         SessionOptions options) {
+  auto mailbox = mailbox_of(identity, std::move(executor));
+  mailbox->use_identity(std::move(identity));
+  return std::make_unique<Session>(std::move(mailbox), options);
+}
+
+std::size_t Engine::mailboxes() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<std::size_t>(
+      std::count_if(mailboxes_.begin(), mailboxes_.end(), [](const auto& entry) { return !entry.second.expired(); }));
+}
+
+}  // namespace mapigate::mailbox

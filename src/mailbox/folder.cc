@@ -1,0 +1,159 @@
+// Folder ROPs and the tables opened on folders ([MS-OXCFOLD] 3.2.5, [MS-OXCPERM], [MS-OXORULE]).
+#include "mailbox/rop_call.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+Task<ErrorCode> open_folder(RopCall& call, const wire::RopOpenFolder::Request& request, wire::RopOpenFolder::Response&) {
+  if (!call.find()) co_return mapi::ecNullObject;
+  const auto id = RopCall::counter(request.FolderId);
+  // Row F6: what is not to be seen is not there. Nothing is soft-deleted here either.
+  if (!call.mailbox.tree()->find(id) || (request.OpenModeFlags & wire::RopOpenFolder::OpenSoftDeleted)) co_return mapi::ecNotFound;
+  call.mailbox.refresh_folder_soon(id);
+  co_return call.put(request.OutputHandleIndex, std::make_shared<FolderObject>(id));
+}
+
+Task<ErrorCode> get_hierarchy_table(RopCall& call, const wire::RopGetHierarchyTable::Request& request,
+                                    wire::RopGetHierarchyTable::Response& response) {
+  using Rop = wire::RopGetHierarchyTable;
+  auto folder = call.object<FolderObject>();
+  if (!folder) co_return call.why;
+  call.mailbox.refresh_folders_soon();
+  auto table = std::make_shared<TableObject>();
+  table->source = TableObject::Source::hierarchy;
+  table->folder = folder->id;
+  table->notify = !(request.TableFlags & (Rop::NoNotifications | Rop::SuppressesNotifications));
+  if (request.TableFlags & Rop::SoftDeletes) table->rows = std::make_unique<FixedRows>(std::vector<mapi::PropertyBag>(), folder_columns());
+  else table->rows = std::make_unique<HierarchyRows>(folder->id, (request.TableFlags & Rop::Depth) != 0);
+  co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
+}
+
+Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTable::Request& request,
+                                   wire::RopGetContentsTable::Response& response) {
+  using Rop = wire::RopGetContentsTable;
+  auto folder = call.object<FolderObject>();
+  if (!folder) co_return call.why;
+  if (request.TableFlags & Rop::ConversationMembers) co_return mapi::ecNotSupported;
+  auto table = std::make_shared<TableObject>();
+  table->source = TableObject::Source::contents;
+  table->folder = folder->id;
+  table->notify = !(request.TableFlags & Rop::NoNotifications);
+  if (request.TableFlags & (Rop::Associated | Rop::SoftDeletes)) {
+    // Row P3: no associated message is there, and none is invented.
+    table->folder = 0;
+    table->rows = std::make_unique<FixedRows>(std::vector<mapi::PropertyBag>(), message_columns());
+    co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
+  }
+  // Row S7: the count is exact, so a folder never seen is indexed first. With DeferredErrors the client
+  // takes a table that still fills, and is told by TableModified.
+  const bool deferred = (request.TableFlags & Rop::DeferredErrors) != 0;
+  const auto limit = deferred ? Duration::zero() : call.mailbox.context().options.first_index_wait;
+  auto indexed = co_await call.mailbox.wait_indexed(folder->id, limit);
+  if (!indexed && !(deferred && indexed.error().code == Errc::timeout)) co_return mapi::to_error_code(indexed.error());
+  table->rows = std::make_unique<ContentsRows>(folder->id);
+  co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
+}
+
+// The owner is not in the list; these two are, in every folder ([MS-OXCPERM] 2.2.3 and 3.2.5.1).
+Task<ErrorCode> get_permissions_table(RopCall& call, const wire::RopGetPermissionsTable::Request& request,
+                                      wire::RopGetPermissionsTable::Response&) {
+  auto folder = call.object<FolderObject>();
+  if (!folder) co_return call.why;
+  std::vector<mapi::PropertyBag> rows(2);
+  const std::pair<std::int64_t, const char*> members[] = {{0, "Default"}, {-1, "Anonymous"}};
+  for (std::size_t i = 0; i < 2; ++i) {
+    rows[i].set_binary(mapi::PidTagEntryId, {});
+    rows[i].set(mapi::PidTagMemberId, mapi::Value::integer64(members[i].first));
+    rows[i].set_string(mapi::PidTagMemberName, members[i].second);
+    rows[i].set_integer(mapi::PidTagMemberRights, 0);
+  }
+  auto table = std::make_shared<TableObject>();
+  table->source = TableObject::Source::permissions;
+  table->rows = std::make_unique<FixedRows>(
+      std::move(rows), std::vector{mapi::PidTagEntryId, mapi::PidTagMemberId, mapi::PidTagMemberName, mapi::PidTagMemberRights});
+  co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), nullptr);
+}
+
+Task<ErrorCode> get_rules_table(RopCall& call, const wire::RopGetRulesTable::Request& request, wire::RopGetRulesTable::Response&) {
+  auto folder = call.object<FolderObject>();
+  if (!folder) co_return call.why;
+  auto table = std::make_shared<TableObject>();
+  table->source = TableObject::Source::rules;
+  table->rows = std::make_unique<FixedRows>(
+      std::vector<mapi::PropertyBag>(),
+      std::vector{mapi::PidTagRuleId, mapi::PidTagRuleSequence, mapi::PidTagRuleState, mapi::PidTagRuleUserFlags,
+                  mapi::PidTagRuleProvider, mapi::PidTagRuleName, mapi::PidTagRuleLevel, mapi::PidTagRuleProviderData});
+  co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), nullptr);
+}
+
+Task<ErrorCode> get_search_criteria(RopCall& call, const wire::RopGetSearchCriteria::Request&,
+                                    wire::RopGetSearchCriteria::Response&) {
+  if (!call.object<FolderObject>()) co_return call.why;
+  co_return mapi::ecNotSearchFolder;
+}
+
+// -- read flags ([MS-OXCMSG] 2.2.3.10)
+
+enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10 };
+
+Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Request& request, wire::RopSetReadFlags::Response& response) {
+  auto folder = call.object<FolderObject>();
+  if (!folder) co_return call.why;
+  if (request.ReadFlags & rfGenerateReceiptOnly) co_return mapi::ecNone;
+  const bool clear = (request.ReadFlags & rfClearReadFlag) != 0;  // row P17: 0x0A is the default, mark read
+  const std::uint32_t seen = state::flag_seen;
+  std::vector<GlobalCounter> ids;
+  for (const auto id : request.MessageIds)
+    if (const auto counter = RopCall::counter(id)) ids.push_back(counter);
+  if (request.MessageIds.empty()) {
+    // All of the folder.
+    auto indexed = co_await call.mailbox.wait_indexed(folder->id, call.mailbox.context().options.first_index_wait);
+    if (!indexed) co_return mapi::to_error_code(indexed.error());
+    const auto of = folder->id;
+    auto read = [of](state::MailboxState& s) { return s.message_keys(of); };
+    auto keys = co_await call.mailbox.with_state(read);
+    if (!keys) co_return mapi::to_error_code(keys.error());
+    for (const auto& key : *keys)
+      if (((key.flags & state::flag_seen) != 0) == clear) ids.push_back(key.id);
+  }
+  for (std::size_t at = 0; at < ids.size(); at += 1000) {
+    std::vector<GlobalCounter> part(ids.begin() + static_cast<std::ptrdiff_t>(at),
+                                    ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + 1000)));
+    auto done = co_await call.mailbox.set_flags(folder->id, std::move(part), clear ? 0 : seen, clear ? seen : 0);
+    if (!done) {
+      response.PartialCompletion = at > 0;
+      co_return mapi::to_error_code(done.error());
+    }
+  }
+  co_return mapi::ecNone;
+}
+
+// No status is ever set (highlight, hidden …), so that of every message is 0.
+Task<ErrorCode> get_message_status(RopCall& call, const wire::RopGetMessageStatus::Request& request,
+                                   wire::RopGetMessageStatus::Response& response) {
+  auto folder = call.object<FolderObject>();
+  if (!folder) co_return call.why;
+  auto message = co_await call.mailbox.message(RopCall::counter(request.MessageId));
+  if (!message) co_return mapi::to_error_code(message.error());
+  response.MessageStatusFlags = 0;
+  co_return message->folder == folder->id ? mapi::ecNone : mapi::ecNotFound;
+}
+
+}  // namespace
+
+HandlerList folder_handlers() {
+  static constexpr HandlerEntry list[] = {
+      on<wire::RopOpenFolder, open_folder>(),
+      on<wire::RopGetHierarchyTable, get_hierarchy_table>(),
+      on<wire::RopGetContentsTable, get_contents_table>(),
+      on<wire::RopGetPermissionsTable, get_permissions_table>(),
+      on<wire::RopGetRulesTable, get_rules_table>(),
+      on<wire::RopGetSearchCriteria, get_search_criteria>(),
+      on<wire::RopSetReadFlags, set_read_flags>(),
+      on<wire::RopGetMessageStatus, get_message_status>(),
+  };
+  return list;
+}
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,63 @@
+// The folders of a mailbox: special folders that every mailbox has, and those that providers tell of.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "mailbox/provider.h"
+
+namespace mapigate::mailbox {
+
+using mapi::GlobalCounter;
+using state::Folder;
+using state::FolderRole;
+
+// What a special folder is when it comes into being. Its id is its role's number: below
+// state::first_given_counter, so it is the same in every life of the mailbox.
+struct SpecialFolder {
+  FolderRole role;
+  FolderRole parent;
+  const char* name;
+  const char* container_class;
+  bool hidden;    // PidTagAttributeHidden
+  bool always;    // made at the first logon; others only when a provider has one
+};
+std::span<const SpecialFolder> special_folders();
+const SpecialFolder* special_folder(FolderRole role);
+constexpr GlobalCounter special_id(FolderRole role) { return static_cast<GlobalCounter>(role); }
+
+// An immutable picture of the folders; a change makes a new one.
+class FolderTree {
+ public:
+  FolderTree() = default;
+  explicit FolderTree(std::vector<Folder> folders);
+
+  const Folder* find(GlobalCounter id) const;
+  const Folder* by_role(FolderRole role) const;
+  const Folder* by_remote(std::string_view provider, std::string_view remote_id) const;
+  // Direct children, by name; below `id` at any depth, each with its distance from `id` (1: direct).
+  std::vector<const Folder*> children(GlobalCounter id) const;
+  std::vector<std::pair<const Folder*, unsigned>> descendants(GlobalCounter id) const;
+  bool has_visible_children(GlobalCounter id) const;
+  bool hidden(const Folder& folder) const;
+  const std::vector<Folder>& all() const { return folders_; }
+
+ private:
+  std::vector<Folder> folders_;  // by id
+};
+
+// What has to be stored so that the tree equals what one provider tells.
+struct TreeChanges {
+  std::vector<Folder> put;             // parents before children; id 0: new
+  std::vector<std::string> new_parents;  // for each of `put`: remote id of a parent that is itself new, or empty
+  std::vector<GlobalCounter> removed;  // children before parents
+  std::vector<GlobalCounter> emptied;  // special folders whose backend folder is gone: they stay, without messages
+  bool empty() const { return put.empty() && removed.empty() && emptied.empty(); }
+};
+// `remote` is the provider's complete list: a folder that is not in it has been deleted there. Never call it
+// with a list that could not be had.
+TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vector<RemoteFolder> remote);
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,224 @@
+// Logon and store ROPs ([MS-OXCSTOR] 3.2.5).
+#include <algorithm>
+#include <ctime>
+
+#include "mailbox/rop_call.h"
+#include "mapi/legacy_dn.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+// [MS-OXCSTOR] 2.2.1.1.1, OpenFlags.
+constexpr std::uint32_t open_public = 0x00000002;
+// ResponseFlags: reserved, owner. The right to send is there with the first submitter.
+constexpr std::uint8_t reserved_right = 0x01, owner_right = 0x02, send_as_right = 0x04;
+// When the address routing table changed last: there is none, so any time that stays the same will do.
+constexpr std::uint64_t gwart_time = 0x01CD000000000000;
+
+wire::LogonTime logon_time() {
+  const std::time_t seconds = to_unix(now());
+  std::tm tm{};
+  gmtime_r(&seconds, &tm);
+  wire::LogonTime out;
+  out.Seconds = static_cast<std::uint8_t>(tm.tm_sec);
+  out.Minutes = static_cast<std::uint8_t>(tm.tm_min);
+  out.Hour = static_cast<std::uint8_t>(tm.tm_hour);
+  out.DayOfWeek = static_cast<std::uint8_t>(tm.tm_wday);
+  out.Day = static_cast<std::uint8_t>(tm.tm_mday);
+  out.Month = static_cast<std::uint8_t>(tm.tm_mon + 1);
+  out.Year = static_cast<std::uint16_t>(tm.tm_year + 1900);
+  return out;
+}
+
+Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wire::RopLogon::Response& response) {
+  const auto& options = call.mailbox.context().options;
+  const auto& store = call.store();
+  // Row P2: of the flags asked only these come back.
+  response.LogonFlags = request.LogonFlags & (wire::RopLogon::Private | wire::RopLogon::Undercover);
+  // There is no public folder store, and no other server that would have one.
+  if (!(request.LogonFlags & wire::RopLogon::Private) || (request.OpenFlags & open_public)) co_return mapi::ecLoginFailure;
+  const auto owner = mapi::address_of_user_dn(request.essdn());
+  if (!owner) co_return mapi::ecUnknownUser;
+  if (const auto home = options.elsewhere.find(*owner); home != options.elsewhere.end()) {
+    // Row L8.
+    const auto name = call.arena.copy(std::string_view(home->second.c_str(), home->second.size() + 1));
+    response.ServerName = as_view(name);
+    co_return mapi::ecWrongServer;
+  }
+  // Mailboxes of others are not opened for anyone yet, and whether they exist is nobody's business.
+  if (*owner != store.user) co_return mapi::ecLoginPerm;
+
+  call.session.release_logon(call.request.LogonId);
+  auto object = std::make_shared<LogonObject>();
+  if (const auto code = call.put(call.request.HandleIndex, object); code != mapi::ecNone) co_return code;
+  // Row L3: the order of the roles is the order of the reply.
+  for (std::size_t i = 0; i < wire::LogonFolderIds::count; ++i)
+    response.FolderIds[i] = store.id(special_id(static_cast<FolderRole>(static_cast<std::size_t>(FolderRole::root) + i)));
+  response.ResponseFlags = reserved_right | owner_right | send_as_right;
+  response.MailboxGuid = store.mailbox;
+  response.ReplId = own_replid;
+  response.ReplGuid = store.replica;
+  response.LogonTime = logon_time();
+  response.GwartTime = gwart_time;
+  response.StoreState = 0;
+  co_return mapi::ecNone;
+}
+
+// Row F1. The longest prefix wins; classes compare without case.
+struct ReceiveFolder {
+  const char* message_class;
+  FolderRole role;
+};
+constexpr ReceiveFolder receive_folders[] = {
+    {"", FolderRole::inbox}, {"IPM", FolderRole::inbox}, {"REPORT.IPM", FolderRole::inbox}, {"IPC", FolderRole::root}};
+
+bool valid_class(std::string_view name) {
+  if (name.size() > 254 || name.starts_with('.') || name.ends_with('.') || name.find("..") != std::string_view::npos) return false;
+  return std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+}
+
+Task<ErrorCode> get_receive_folder(RopCall& call, const wire::RopGetReceiveFolder::Request& request,
+                                   wire::RopGetReceiveFolder::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  if (!valid_class(request.MessageClass)) co_return mapi::ecInvalidParam;
+  const auto asked = lower_ascii(request.MessageClass);
+  const auto* best = &receive_folders[0];
+  for (const auto& entry : receive_folders) {
+    const auto name = lower_ascii(entry.message_class);
+    const bool matches = asked == name || name.empty() || (asked.starts_with(name) && asked[name.size()] == '.');
+    if (matches && std::string_view(entry.message_class).size() >= std::string_view(best->message_class).size()) best = &entry;
+  }
+  response.FolderId = call.id(special_id(best->role));
+  response.ExplicitMessageClass = best->message_class;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> get_receive_folder_table(RopCall& call, const wire::RopGetReceiveFolderTable::Request&,
+                                         wire::RopGetReceiveFolderTable::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  constexpr auto count = std::size(receive_folders);
+  auto rows = call.arena.make_span<wire::PropertyRow>(count);
+  const auto* inbox = call.mailbox.tree()->by_role(FolderRole::inbox);
+  for (std::size_t i = 0; i < count; ++i) {
+    auto values = call.arena.make_span<mapi::Value>(3);
+    values[0] = mapi::Value::integer64(static_cast<std::int64_t>(call.id(special_id(receive_folders[i].role)).value));
+    values[1] = mapi::Value::string8(receive_folders[i].message_class);
+    values[2] = mapi::Value::time(inbox ? inbox->created : FileTime());
+    rows[i] = {0, values};
+  }
+  response.Rows = rows;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> get_store_state(RopCall& call, const wire::RopGetStoreState::Request&, wire::RopGetStoreState::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  response.StoreState = 0;
+  co_return mapi::ecNone;
+}
+
+// Public folders only: "The ROP was attempted against a private mailbox".
+Task<ErrorCode> get_owning_servers(RopCall& call, const wire::RopGetOwningServers::Request&, wire::RopGetOwningServers::Response&) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  co_return mapi::ecNotSupported;
+}
+Task<ErrorCode> public_folder_is_ghosted(RopCall& call, const wire::RopPublicFolderIsGhosted::Request&,
+                                         wire::RopPublicFolderIsGhosted::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  response.IsGhosted = false;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> get_local_replica_ids(RopCall& call, const wire::RopGetLocalReplicaIds::Request& request,
+                                      wire::RopGetLocalReplicaIds::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  if (request.IdCount == 0) co_return mapi::ecInvalidParam;
+  // Row L5: 65,536 and more are given. The counter has 48 bits; a client would have to ask for
+  // 2^32 ids 65,536 times to use it up.
+  const auto count = request.IdCount;
+  auto reserve = [count](state::MailboxState& s) { return s.reserve_ids(count); };
+  auto first = co_await call.mailbox.with_state(reserve);
+  if (!first) co_return mapi::to_error_code(first.error());
+  response.ReplGuid = call.store().replica;
+  response.GlobalCount = mapi::counter_bytes(*first);
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> long_term_id_from_id(RopCall& call, const wire::RopLongTermIdFromId::Request& request,
+                                     wire::RopLongTermIdFromId::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  if (request.ObjectId.counter() == 0) co_return mapi::ecInvalidParam;
+  auto replica = co_await call.mailbox.replica_of(request.ObjectId.replid());
+  if (!replica) co_return mapi::ecNotFound;
+  response.LongTermId = {*replica, mapi::counter_bytes(request.ObjectId.counter()), 0};
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> id_from_long_term_id(RopCall& call, const wire::RopIdFromLongTermId::Request& request,
+                                     wire::RopIdFromLongTermId::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  const auto counter = mapi::counter_from(request.LongTermId.GlobalCounter);
+  if (counter == 0 || request.LongTermId.DatabaseGuid == mapi::Guid()) co_return mapi::ecInvalidParam;
+  // Row L6: ids of other stores are taken as well.
+  auto replid = co_await call.mailbox.replid_of(request.LongTermId.DatabaseGuid);
+  if (!replid) co_return mapi::ecNotFound;
+  response.ObjectId = mapi::Id(*replid, counter);
+  co_return mapi::ecNone;
+}
+
+// No public folder was ever read here, so there is nothing per user to tell.
+Task<ErrorCode> get_per_user_long_term_ids(RopCall& call, const wire::RopGetPerUserLongTermIds::Request&,
+                                           wire::RopGetPerUserLongTermIds::Response&) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  co_return mapi::ecNone;
+}
+Task<ErrorCode> get_per_user_guid(RopCall& call, const wire::RopGetPerUserGuid::Request&, wire::RopGetPerUserGuid::Response&) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  co_return mapi::ecNotFound;
+}
+Task<ErrorCode> read_per_user_information(RopCall& call, const wire::RopReadPerUserInformation::Request&,
+                                          wire::RopReadPerUserInformation::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  response.HasFinished = true;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> get_address_types(RopCall& call, const wire::RopGetAddressTypes::Request&, wire::RopGetAddressTypes::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  auto types = call.arena.make_span<wire::Text8>(2);  // row T1
+  types[0].Text = "EX";
+  types[1].Text = "SMTP";
+  response.AddressTypes = types;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> get_transport_folder(RopCall& call, const wire::RopGetTransportFolder::Request&,
+                                     wire::RopGetTransportFolder::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  response.FolderId = call.id(special_id(FolderRole::outbox));
+  co_return mapi::ecNone;
+}
+
+}  // namespace
+
+HandlerList logon_handlers() {
+  static constexpr HandlerEntry list[] = {
+      on<wire::RopLogon, logon>(),
+      on<wire::RopGetReceiveFolder, get_receive_folder>(),
+      on<wire::RopGetReceiveFolderTable, get_receive_folder_table>(),
+      on<wire::RopGetStoreState, get_store_state>(),
+      on<wire::RopGetOwningServers, get_owning_servers>(),
+      on<wire::RopPublicFolderIsGhosted, public_folder_is_ghosted>(),
+      on<wire::RopGetLocalReplicaIds, get_local_replica_ids>(),
+      on<wire::RopLongTermIdFromId, long_term_id_from_id>(),
+      on<wire::RopIdFromLongTermId, id_from_long_term_id>(),
+      on<wire::RopGetPerUserLongTermIds, get_per_user_long_term_ids>(),
+      on<wire::RopGetPerUserGuid, get_per_user_guid>(),
+      on<wire::RopReadPerUserInformation, read_per_user_information>(),
+      on<wire::RopGetAddressTypes, get_address_types>(),
+      on<wire::RopGetTransportFolder, get_transport_folder>(),
+  };
+  return list;
+}
+
+}  // namespace mapigate::mailbox

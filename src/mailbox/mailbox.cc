@@ -1,0 +1,311 @@
+#include "mailbox/mailbox.h"
+
+#include <algorithm>
+
+#include "base/cursor.h"
+#include "mapi/legacy_dn.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+constexpr std::size_t max_foreign_replicas = 1000;
+constexpr char replids_key[] = "engine.replids";
+}  // namespace
+
+Mailbox::Mailbox(std::shared_ptr<MailboxContext> context, std::shared_ptr<const chain::Identity> identity, io::Executor executor)
+    : shared_context_(std::move(context)),
+      context_(*shared_context_),
+      login_(std::move(identity)),
+      executor_(std::move(executor)),
+      store_(std::make_shared<StoreIdentity>()),
+      tree_(std::make_shared<FolderTree>()) {}
+Mailbox::~Mailbox() = default;
+
+void Mailbox::use_identity(std::shared_ptr<const chain::Identity> identity) {
+  if (identity->password == login_->password) return;
+  login_ = std::move(identity);
+  providers_.clear();
+}
+
+std::shared_ptr<void> Mailbox::use() {
+  ++*users_;
+  auto self = shared_from_this();
+  return std::shared_ptr<void>(nullptr, [self](void*) {
+    --*self->users_;
+    self->last_use_ = Clock::now();
+  });
+}
+
+bool Mailbox::close_if_idle(Duration idle) {
+  if (!state_) return true;
+  if (*users_ > 0 || state_lock_.locked() || open_lock_.locked() || Clock::now() - last_use_ < idle) return false;
+  state_.reset();
+  providers_.clear();
+  lists_.clear();
+  lists_.shrink_to_fit();
+  contents_.clear();
+  contents_.shrink_to_fit();
+  activity_.clear();
+  listing_ = {};
+  foreign_replicas_.clear();
+  tree_ = std::make_shared<FolderTree>();
+  // Tables that outlive the closing must not take a new list for theirs: versions only grow.
+  base_version_ = tree_version_ = ++next_version_;
+  return true;
+}
+
+Task<Status> Mailbox::open() {
+  auto lock = co_await open_lock_.lock(context_.options.backend_wait);
+  if (!lock) co_return lock.error();
+  if (state_) {
+    refresh_folders_soon();
+    co_return Status{};
+  }
+  auto loaded = co_await load_state();
+  if (!loaded) {
+    state_.reset();
+    co_return loaded;
+  }
+  auto listed = co_await list_folders();
+  if (!listed) {
+    state_.reset();
+    co_return listed;
+  }
+  co_return Status{};
+}
+
+Task<Status> Mailbox::load_state() {
+  auto* store = context_.store.get();
+  auto user = login_->user;
+  auto open = [store, user]() { return store->open(user); };
+  auto opened = co_await io::run_blocking(context_.runtime, open);
+  if (!opened) co_return std::move(opened.error()).within("state of the mailbox");
+  state_ = std::move(*opened);
+  auto identity = std::make_shared<StoreIdentity>();
+  auto* out = identity.get();
+  auto guids = [out](state::MailboxState& s) -> Status {
+    out->mailbox = s.mailbox_guid();
+    out->replica = s.replica_guid();
+    return {};
+  };
+  auto known = co_await with_state(guids);
+  if (!known) co_return known;
+  const auto& options = context_.options;
+  identity->user = user;
+  identity->display_name = user;
+  identity->dn = mapi::user_dn(user);
+  identity->server_dn = mapi::server_dn(options.server_name);
+  store_ = identity;
+  auto replids = co_await load_replids();
+  if (!replids) co_return replids;
+  auto tree = co_await load_tree();
+  if (!tree) co_return tree;
+  co_return co_await make_special_folders();
+}
+
+Task<Status> Mailbox::load_tree() {
+  auto read = [](state::MailboxState& s) { return s.folders(); };
+  auto folders = co_await with_state(read);
+  if (!folders) co_return std::move(folders.error()).within("folders");
+  tree_ = std::make_shared<FolderTree>(std::move(*folders));
+  tree_version_ = ++next_version_;
+  co_return Status{};
+}
+
+Task<Status> Mailbox::make_special_folders() {
+  auto before = tree_;
+  bool made = false;
+  for (const auto& special : special_folders()) {
+    if (!special.always || before->by_role(special.role)) continue;
+    Folder folder;
+    folder.id = special_id(special.role);
+    folder.parent = special.role == FolderRole::root ? 0 : special_id(special.parent);
+    folder.role = special.role;
+    folder.name = special.name;
+    folder.container_class = special.container_class;
+    auto put = [&folder](state::MailboxState& s) { return s.put_folder(folder); };
+    auto stored = co_await with_state(put);
+    if (!stored) co_return std::move(stored.error()).within("special folders");
+    made = true;
+  }
+  if (!made) co_return Status{};
+  co_return co_await load_tree();
+}
+
+Result<Provider*> Mailbox::provider(const std::string& name) {
+  if (const auto known = providers_.find(name); known != providers_.end()) return known->second.get();
+  for (const auto& factory : context_.factories()) {
+    if (factory.name != name) continue;
+    std::shared_ptr<Provider> made = factory.factory->open(login_, executor_);
+    return (providers_[name] = std::move(made)).get();
+  }
+  // Not a missing folder but a gap in the configuration: its messages must not disappear for it.
+  return error(Errc::unavailable, "no provider \"{}\" is configured", name);
+}
+
+// -- messages
+
+Task<Result<MessageList>> Mailbox::message_list(GlobalCounter folder, std::shared_ptr<const ListOrder> order) {
+  const auto at_version = version(folder);
+  for (auto at = lists_.begin(); at != lists_.end(); ++at) {
+    if (at->folder != folder || at->version != at_version || at->key != order->key) continue;
+    auto found = std::move(*at);
+    lists_.erase(at);
+    lists_.push_front(std::move(found));
+    co_return lists_.front().list;
+  }
+  auto identity = store_;
+  const auto limit = context_.options.max_rows;
+  auto build = [identity, folder, order, limit](state::MailboxState& s) { return build_list(s, identity, folder, *order, limit); };
+  auto built = co_await with_state(build);
+  if (!built) co_return built;
+  if (version(folder) == at_version) {
+    std::erase_if(lists_, [&](const auto& l) { return l.folder == folder && l.version != at_version; });
+    lists_.push_front({folder, at_version, order->key, *built});
+    std::size_t total = 0;
+    for (std::size_t i = 0; i < lists_.size(); ++i) {
+      total += lists_[i].list->size() + 100;
+      if (i > 0 && total > context_.options.list_cache) {
+        lists_.resize(i);
+        break;
+      }
+    }
+  }
+  co_return built;
+}
+
+Task<Result<state::Message>> Mailbox::message(GlobalCounter id) {
+  auto read = [id](state::MailboxState& s) { return s.message(id); };
+  auto found = co_await with_state(read);
+  if (!found) co_return found.error();
+  if (!*found) co_return error(Errc::not_found, "no message {:x}", id);
+  co_return std::move(**found);
+}
+
+Task<Result<Content>> Mailbox::content(state::Message message) {
+  const auto id = message.id;
+  for (auto at = contents_.begin(); at != contents_.end(); ++at) {
+    if (at->first != id) continue;
+    auto found = *at;
+    contents_.erase(at);
+    contents_.push_front(found);
+    co_return found.second;
+  }
+  const auto* row = tree_->find(message.folder);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  Folder folder = *row;
+  auto from = provider(folder.provider);
+  if (!from) co_return from.error();
+  auto keep = providers_[folder.provider];
+  auto fetch = keep->content(folder, message.remote_key);
+  auto source = co_await io::with_deadline(context_.options.backend_wait, std::move(fetch));
+  if (!source) co_return std::move(source.error()).within("content of a message");
+  auto bytes = *source;
+  convert::MimeOptions mime;
+  mime.header.internal_date = message.received;
+  auto parse = [&bytes, &mime]() { return convert::MimeMessage::parse(bytes, mime); };
+  auto parsed = co_await io::run_blocking(context_.runtime, parse);
+  if (!parsed) co_return parsed.error();
+  contents_.emplace_front(id, *parsed);
+  std::size_t total = 0;
+  for (std::size_t i = 0; i < contents_.size(); ++i) {
+    total += contents_[i].second->source().size() + 4096;
+    if (i > 0 && total > context_.options.content_cache) {
+      contents_.resize(i);
+      break;
+    }
+  }
+  co_return *parsed;
+}
+
+Task<Status> Mailbox::set_flags(GlobalCounter folder_id, std::vector<GlobalCounter> messages, std::uint32_t set,
+                                std::uint32_t clear) {
+  const auto* row = tree_->find(folder_id);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  Folder folder = *row;
+  auto read = [&messages](state::MailboxState& s) { return s.messages(messages); };
+  auto found = co_await with_state(read);
+  if (!found) co_return found.error();
+  std::vector<std::uint64_t> keys;
+  state::FolderDelta delta;
+  for (const auto& message : *found) {
+    const auto flags = (message.flags | set) & ~clear;
+    if (flags == message.flags || message.folder != folder_id) continue;
+    keys.push_back(message.remote_key);
+    delta.flags.push_back({message.id, flags});
+  }
+  if (keys.empty()) co_return Status{};
+  if (!folder.provider.empty()) {
+    auto to = provider(folder.provider);
+    if (!to) co_return to.error();
+    auto keep = providers_[folder.provider];
+    auto written = co_await keep->set_flags(folder, keys, set, clear);
+    if (!written) co_return std::move(written.error()).within("flags");
+  }
+  co_return co_await apply(folder_id, std::move(delta));
+}
+
+// -- replicas
+
+Task<Status> Mailbox::load_replids() {
+  auto read = [](state::MailboxState& s) { return s.value(replids_key); };
+  auto stored = co_await with_state(read);
+  if (!stored) co_return stored.error();
+  foreign_replicas_.clear();
+  if (*stored) {
+    Bytes bytes;
+    if (from_hex(**stored, bytes)) {
+      for (std::size_t at = 0; at + 18 <= bytes.size(); at += 18) {
+        mapi::Guid guid;
+        std::copy_n(bytes.begin() + static_cast<std::ptrdiff_t>(at) + 2, 16, guid.bytes.begin());
+        foreign_replicas_[static_cast<std::uint16_t>(bytes[at] | bytes[at + 1] << 8)] = guid;
+      }
+    }
+  }
+  co_return Status{};
+}
+
+Task<Result<std::uint16_t>> Mailbox::replid_of(mapi::Guid replica) {
+  if (replica == store_->replica) co_return own_replid;
+  for (const auto& [replid, guid] : foreign_replicas_)
+    if (guid == replica) co_return replid;
+  if (foreign_replicas_.size() >= max_foreign_replicas) co_return error(Errc::limit, "too many foreign replicas");
+  const auto next = foreign_replicas_.empty() ? first_foreign_replid
+                                              : static_cast<std::uint16_t>(foreign_replicas_.rbegin()->first + 1);
+  foreign_replicas_[next] = replica;
+  Bytes bytes;
+  Output out(bytes);
+  for (const auto& [replid, guid] : foreign_replicas_) {
+    out.scalar(replid);
+    out.bytes(guid.bytes);
+  }
+  auto text = to_hex(bytes);
+  auto write = [&text](state::MailboxState& s) { return s.set_value(replids_key, text); };
+  auto written = co_await with_state(write);
+  if (!written) {
+    foreign_replicas_.erase(next);
+    co_return written.error();
+  }
+  co_return next;
+}
+
+Task<Result<mapi::Guid>> Mailbox::replica_of(std::uint16_t replid) {
+  if (replid == own_replid) co_return store_->replica;
+  const auto found = foreign_replicas_.find(replid);
+  if (found == foreign_replicas_.end()) co_return error(Errc::not_found, "no replica {}", replid);
+  co_return found->second;
+}
+
+Bytes Mailbox::replid_map() const {
+  Bytes bytes;
+  Output out(bytes);
+  out.scalar(own_replid);
+  out.bytes(store_->replica.bytes);
+  for (const auto& [replid, guid] : foreign_replicas_) {
+    out.scalar(replid);
+    out.bytes(guid.bytes);
+  }
+  return bytes;
+}
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,287 @@
+// How the index is kept current: the folder list and each folder are asked about in the
+// background, one question at a time each, and what comes of it is told to listeners.
+//
+// A provider that fails changes nothing here: folders and messages go only when the
+// provider says, in an answer that is complete, that they are gone.
+#include <algorithm>
+
+#include "base/log.h"
+#include "mailbox/mailbox.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+// Beyond, a change is told as "look again" and not message by message.
+constexpr std::size_t max_told_messages = 20;
+
+std::string listed_key(const std::string& provider) { return "engine.listed." + provider; }
+}  // namespace
+
+// -- the folder list
+
+Task<Status> Mailbox::list_folders() {
+  for (const auto& named : context_.factories()) {
+    auto read = [&named](state::MailboxState& s) { return s.value(listed_key(named.name)); };
+    auto known = co_await with_state(read);
+    if (!known) co_return known.error();
+    if (*known) continue;
+    // Never seen: without its list the mailbox would look emptier than it is.
+    auto made = provider(named.name);
+    if (!made) co_return made.error();
+    auto listed = co_await list_provider(named.name, *made);
+    if (!listed) co_return listed;
+  }
+  refresh_folders_soon();
+  co_return Status{};
+}
+
+Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
+  auto keep = providers_[name];
+  (void)provider;
+  auto ask = keep->folders();
+  auto remote = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
+  if (!remote) co_return std::move(remote.error()).within(fmt::format("folder list of \"{}\"", name));
+  auto changes = merge(*tree_, name, std::move(*remote));
+  if (!changes.empty()) {
+    auto stored = co_await store_changes(name, std::move(changes));
+    if (!stored) co_return stored;
+  }
+  auto key = listed_key(name);
+  auto mark = [&key](state::MailboxState& s) { return s.set_value(key, "1"); };
+  co_return co_await with_state(mark);
+}
+
+Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
+  auto* all = &changes;
+  auto write = [all, &provider](state::MailboxState& s) -> Status {
+    std::map<std::string, GlobalCounter> made;
+    for (const auto id : all->emptied) {
+      auto keys = s.message_keys(id);
+      if (!keys) return keys.error();
+      state::FolderDelta delta;
+      for (const auto& key : *keys) delta.removed.push_back(key.id);
+      delta.cursor = "";
+      if (auto applied = s.apply(id, std::move(delta)); !applied) return applied.error();
+    }
+    for (std::size_t i = 0; i < all->put.size(); ++i) {
+      auto& folder = all->put[i];
+      if (!all->new_parents[i].empty()) folder.parent = made[all->new_parents[i]];
+      if (folder.parent == 0 && folder.role != FolderRole::root) folder.parent = special_id(FolderRole::ipm_subtree);
+      auto stored = s.put_folder(folder);
+      if (!stored) return stored.error();
+      made[stored->remote_id] = stored->id;
+    }
+    for (const auto id : all->removed) {
+      auto removed = s.remove_folder(id);
+      if (!removed) log::warning("mailbox: folder {:x} of {} stays: {}", id, provider, removed.error().message);
+    }
+    return {};
+  };
+  auto written = co_await with_state(write);
+  if (!written) co_return std::move(written.error()).within("folders");
+  auto loaded = co_await load_tree();
+  if (!loaded) co_return loaded;
+  for (const auto id : changes.removed) activity_.erase(id);
+  for (const auto id : changes.emptied) changed(id);
+  tell({MailboxEvent::Kind::hierarchy_changed});
+  co_return Status{};
+}
+
+void Mailbox::refresh_folders_soon() {
+  if (!state_ || listing_.running || Clock::now() - listing_.checked < context_.options.refresh_interval) return;
+  listing_.running = true;
+  listing_.finished.reset();
+  io::spawn(executor_, run_list_refresh(shared_from_this()));
+}
+
+Task<Status> Mailbox::refresh_folders() {
+  listing_.checked = {};
+  refresh_folders_soon();
+  if (!listing_.running) co_return error(Errc::unavailable, "the mailbox is closed");
+  auto event = listing_.finished;
+  const bool done = co_await event.wait_for(context_.options.backend_wait);
+  if (!done) co_return error(Errc::timeout, "folder list");
+  co_return listing_.last;
+}
+
+Task<> Mailbox::run_list_refresh(std::shared_ptr<Mailbox> self) {
+  auto using_it = use();
+  Status outcome;
+  for (const auto& named : context_.factories()) {
+    auto made = provider(named.name);
+    if (!made) {
+      outcome = made.error();
+      continue;
+    }
+    auto listed = co_await list_provider(named.name, *made);
+    if (!listed) outcome = listed;
+  }
+  listing_.last = outcome;
+  if (outcome) listing_.checked = Clock::now();
+  else log::info("mailbox: {}", outcome.error().message);
+  listing_.running = false;
+  listing_.finished.set();
+  (void)self;
+}
+
+// -- one folder
+
+std::uint64_t Mailbox::version(GlobalCounter folder) const {
+  const auto found = activity_.find(folder);
+  return found == activity_.end() ? base_version_ : std::max(base_version_, found->second.version);
+}
+
+void Mailbox::changed(GlobalCounter folder) { activity_[folder].version = ++next_version_; }
+
+void Mailbox::tell(const MailboxEvent& event) {
+  const auto listeners = listeners_;
+  for (auto* listener : listeners) listener->on_event(event);
+}
+
+void Mailbox::start_folder_refresh(GlobalCounter folder, FolderActivity& activity) {
+  activity.running = true;
+  activity.finished.reset();
+  io::spawn(executor_, run_folder_refresh(shared_from_this(), folder));
+}
+
+void Mailbox::refresh_folder_soon(GlobalCounter folder) {
+  const auto* row = state_ ? tree_->find(folder) : nullptr;
+  if (!row || row->provider.empty() || !row->selectable) return;
+  auto& activity = activity_[folder];
+  if (activity.running || (row->indexed && Clock::now() - activity.checked < context_.options.refresh_interval)) return;
+  start_folder_refresh(folder, activity);
+}
+
+Task<Status> Mailbox::refresh_folder(GlobalCounter folder) {
+  const auto* row = state_ ? tree_->find(folder) : nullptr;
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  if (row->provider.empty() || !row->selectable) co_return Status{};
+  auto& activity = activity_[folder];
+  if (!activity.running) start_folder_refresh(folder, activity);
+  auto event = activity.finished;
+  const bool done = co_await event.wait_for(context_.options.backend_wait);
+  if (!done) co_return error(Errc::timeout, "the folder is being read");
+  const auto after = activity_.find(folder);
+  if (after == activity_.end()) co_return error(Errc::not_found, "the folder is gone");
+  co_return after->second.last;
+}
+
+Task<Status> Mailbox::wait_indexed(GlobalCounter folder, Duration limit) {
+  const auto* row = tree_->find(folder);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  if (row->provider.empty() || !row->selectable) co_return Status{};
+  if (row->indexed) {
+    refresh_folder_soon(folder);
+    co_return Status{};
+  }
+  auto& activity = activity_[folder];
+  if (!activity.running) start_folder_refresh(folder, activity);
+  if (limit <= Duration::zero()) co_return error(Errc::timeout, "the folder is being read");
+  auto event = activity.finished;
+  const bool done = co_await event.wait_for(limit);
+  if (!done) co_return error(Errc::timeout, "the folder is being read for the first time");
+  row = tree_->find(folder);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  if (row->indexed) co_return Status{};
+  const auto after = activity_.find(folder);
+  if (after != activity_.end() && !after->second.last) co_return after->second.last;
+  co_return error(Errc::unavailable, "the folder could not be read");
+}
+
+Task<> Mailbox::run_folder_refresh(std::shared_ptr<Mailbox> self, GlobalCounter folder) {
+  auto using_it = use();
+  Status outcome = co_await index_folder(folder);
+  auto& activity = activity_[folder];
+  activity.last = outcome;
+  if (outcome) activity.checked = Clock::now();
+  else log::info("mailbox: folder {:x}: {}", folder, outcome.error().message);
+  activity.running = false;
+  activity.finished.set();
+  (void)self;
+}
+
+Task<Status> Mailbox::index_folder(GlobalCounter id) {
+  const auto* row = tree_->find(id);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  Folder folder = *row;
+  auto from = provider(folder.provider);
+  if (!from) co_return from.error();
+  auto keep = providers_[folder.provider];
+  if (folder.indexed) {
+    auto question = keep->changed(folder);
+    auto answer = co_await io::with_deadline(context_.options.backend_wait, std::move(question));
+    if (!answer) co_return answer.error();
+    if (!*answer) co_return Status{};
+  }
+  auto read = [id](state::MailboxState& s) { return s.message_keys(id); };
+  auto keys = co_await with_state(read);
+  if (!keys) co_return keys.error();
+  auto known = std::move(*keys);
+  // Not a coroutine itself: what it captures lives in this frame.
+  DeltaSink sink = [this, id](state::FolderDelta delta) { return apply(id, std::move(delta)); };
+  Progress progress = [](std::uint64_t, std::uint64_t) {};
+  co_return co_await keep->refresh(folder, std::move(known), sink, progress);
+}
+
+Task<Status> Mailbox::apply(GlobalCounter id, state::FolderDelta delta) {
+  const auto* row = tree_->find(id);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  const bool was_indexed = row->indexed;
+  const bool nothing = delta.added.empty() && delta.flags.empty() && delta.removed.empty() && delta.rekeyed.empty();
+  const bool first = delta.complete && !was_indexed;
+  // The bags of added messages go into the store; events need only their flags.
+  state::FolderDelta told;
+  told.flags = delta.flags;
+  told.removed = delta.removed;
+  for (const auto& message : delta.added) {
+    state::Message light;
+    light.flags = message.flags;
+    told.added.push_back(std::move(light));
+  }
+  auto write = [id, &delta](state::MailboxState& s) { return s.apply(id, std::move(delta)); };
+  auto applied = co_await with_state(write);
+  if (!applied) co_return std::move(applied.error()).within("index");
+  auto loaded = co_await load_tree();
+  if (!loaded) co_return loaded;
+  if (nothing && !first) co_return Status{};
+  std::erase_if(contents_, [&](const auto& c) {
+    return std::find(told.removed.begin(), told.removed.end(), c.first) != told.removed.end();
+  });
+  changed(id);
+  const auto* folder = tree_->find(id);
+  if (folder) tell_deltas(*folder, was_indexed, told, *applied);
+  co_return Status{};
+}
+
+void Mailbox::tell_deltas(const Folder& folder, bool was_indexed, const state::FolderDelta& delta,
+                          const state::AppliedDelta& applied) {
+  using Kind = MailboxEvent::Kind;
+  const auto keep = tree_;
+  const auto id = folder.id;
+  if (was_indexed && delta.added.size() + delta.flags.size() + delta.removed.size() <= max_told_messages) {
+    for (std::size_t i = 0; i < applied.added.size() && i < delta.added.size(); ++i) {
+      const auto flags = delta.added[i].flags;
+      tell({Kind::message_created, id, applied.added[i], flags});
+      if (!(flags & state::flag_seen) && keep->find(id)->role == FolderRole::inbox)
+        tell({Kind::new_mail, id, applied.added[i], flags});
+    }
+    for (const auto& change : delta.flags) tell({Kind::message_changed, id, change.id, change.flags});
+    for (const auto gone : delta.removed) tell({Kind::message_removed, id, gone});
+  } else if (was_indexed && !delta.added.empty() && folder.role == FolderRole::inbox && !applied.added.empty()) {
+    tell({Kind::new_mail, id, applied.added.back(), delta.added.back().flags});
+  }
+  tell({Kind::contents_changed, id});
+  tell({Kind::folder_changed, id});
+}
+
+void Mailbox::refresh_watched() {
+  std::vector<GlobalCounter> folders;
+  for (const auto* listener : listeners_)
+    for (const auto folder : listener->watched()) folders.push_back(folder);
+  std::sort(folders.begin(), folders.end());
+  folders.erase(std::unique(folders.begin(), folders.end()), folders.end());
+  for (const auto folder : folders) refresh_folder_soon(folder);
+  refresh_folders_soon();
+}
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,111 @@
+// Notifications ([MS-OXCNOTIF]): what changed in the mailbox becomes RopNotify for the subscriptions and
+// tables of a session.
+#include "mailbox/rop_call.h"
+
+namespace mapigate::mailbox {
+
+namespace note = wire::notification;
+using wire::NotificationData;
+
+namespace {
+
+Task<ErrorCode> register_notification(RopCall& call, const wire::RopRegisterNotification::Request& request,
+                                      wire::RopRegisterNotification::Response&) {
+  if (!call.find()) co_return mapi::ecNullObject;
+  auto subscription = std::make_shared<SubscriptionObject>();
+  subscription->types = request.NotificationTypes & NotificationData::TypeMask;
+  subscription->whole_store = request.WantWholeStore;
+  if (!request.WantWholeStore) {
+    subscription->folder = RopCall::counter(request.FolderId);
+    subscription->message = RopCall::counter(request.MessageId);
+  }
+  co_return call.put(request.OutputHandleIndex, subscription);
+}
+
+bool concerns(const SubscriptionObject& subscription, const MailboxEvent& event) {
+  if (subscription.whole_store) return true;
+  if (subscription.message != 0 && subscription.message != event.message) return false;
+  return subscription.folder == event.folder;
+}
+
+}  // namespace
+
+HandlerList notification_handlers() {
+  static constexpr HandlerEntry list[] = {on<wire::RopRegisterNotification, register_notification>()};
+  return list;
+}
+
+void Session::on_event(const MailboxEvent& event) {
+  using Kind = MailboxEvent::Kind;
+  const auto store = mailbox_->identity();
+  const auto* folder = mailbox_->tree()->find(event.folder);
+  NotificationData data;
+  data.FolderId = store->id(event.folder);
+  data.MessageId = store->id(event.message);
+  std::uint16_t type = 0;
+  switch (event.kind) {
+    case Kind::new_mail:
+      type = note::NewMail;
+      data.NotificationFlags = type | NotificationData::M;
+      data.MessageFlags = (event.flags & state::flag_seen) ? 0x1 : 0;
+      data.MessageClass.string8 = "IPM.Note";
+      break;
+    case Kind::message_created:
+      type = note::ObjectCreated;
+      data.NotificationFlags = type | NotificationData::M;
+      break;
+    case Kind::message_changed:
+      type = note::ObjectModified;
+      data.NotificationFlags = type | NotificationData::M;
+      break;
+    case Kind::message_removed:
+      type = note::ObjectDeleted;
+      data.NotificationFlags = type | NotificationData::M;
+      break;
+    case Kind::folder_changed:
+      type = note::ObjectModified;
+      data.NotificationFlags = type | NotificationData::T | NotificationData::U;
+      data.TotalMessageCount = folder ? folder->total : 0;
+      data.UnreadMessageCount = folder ? folder->unread : 0;
+      break;
+    case Kind::contents_changed:
+    case Kind::hierarchy_changed: {
+      const auto source = event.kind == Kind::contents_changed ? TableObject::Source::contents : TableObject::Source::hierarchy;
+      NotificationData table_data;
+      table_data.NotificationFlags = note::TableModified;
+      table_data.TableEventType = NotificationData::TableChanged;
+      for (const auto& [handle, object] : objects_) {
+        if (object->kind != Object::Kind::table) continue;
+        auto& table = static_cast<TableObject&>(*object);
+        if (!table.notify || table.told || table.source != source) continue;
+        if (source == TableObject::Source::contents && table.folder != event.folder) continue;
+        // One is enough until the client has looked.
+        table.told = true;
+        queue(handle, table, table_data);
+      }
+      return;
+    }
+  }
+  for (const auto& [handle, object] : objects_) {
+    if (object->kind != Object::Kind::subscription) continue;
+    const auto& subscription = static_cast<const SubscriptionObject&>(*object);
+    if ((subscription.types & type) != 0 && concerns(subscription, event)) queue(handle, subscription, data);
+  }
+}
+
+std::vector<GlobalCounter> Session::watched() const {
+  std::vector<GlobalCounter> folders;
+  for (const auto& [handle, object] : objects_) {
+    if (object->kind == Object::Kind::table) {
+      const auto& table = static_cast<const TableObject&>(*object);
+      if (table.notify && table.source == TableObject::Source::contents && table.folder != 0) folders.push_back(table.folder);
+    } else if (object->kind == Object::Kind::subscription) {
+      const auto& subscription = static_cast<const SubscriptionObject&>(*object);
+      if (subscription.whole_store) folders.push_back(special_id(FolderRole::inbox));
+      else if (subscription.folder != 0) folders.push_back(subscription.folder);
+    }
+  }
+  return folders;
+}
+
+}  // namespace mapigate::mailbox

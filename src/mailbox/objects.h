@@ -1,0 +1,97 @@
+// Server objects: what a session's handles stand for ([MS-OXCROPS] 3.2.1). They hold ids, not
+// state: a mailbox may be closed under them while its user is idle, and they work on after it is
+// opened again. A child keeps what it needs of its parent alive, so its handle outlives the parent's (row L7).
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "convert/mime_message.h"
+#include "mailbox/table_rows.h"
+
+namespace mapigate::mailbox {
+
+struct Object {
+  enum class Kind : std::uint8_t { logon, folder, message, attachment, table, stream, subscription };
+  Kind kind;
+  std::uint8_t logon_id = 0;
+  explicit Object(Kind k) : kind(k) {}
+  virtual ~Object() = default;
+};
+
+struct LogonObject final : Object {
+  static constexpr auto its_kind = Kind::logon;
+  LogonObject() : Object(its_kind) {}
+};
+
+struct FolderObject final : Object {
+  static constexpr auto its_kind = Kind::folder;
+  explicit FolderObject(mapi::GlobalCounter folder) : Object(its_kind), id(folder) {}
+  mapi::GlobalCounter id;
+};
+
+struct AttachmentObject;
+
+struct MessageObject final : Object {
+  static constexpr auto its_kind = Kind::message;
+  MessageObject() : Object(its_kind) {}
+  mapi::GlobalCounter folder = 0, id = 0;    // zero when embedded
+  std::shared_ptr<AttachmentObject> parent;  // the attachment that it is, when embedded
+  std::weak_ptr<convert::MimeMessage> content;  // the mailbox's cache decides how long it stays
+  unsigned code_page = 0;                    // 0: that of the session
+  std::uint32_t set_flags = 0, clear_flags = 0;  // MessageFlag; written by RopSaveChangesMessage
+};
+
+struct AttachmentObject final : Object {
+  static constexpr auto its_kind = Kind::attachment;
+  AttachmentObject() : Object(its_kind) {}
+  std::shared_ptr<MessageObject> message;
+  std::size_t index = 0;
+};
+
+struct TableObject final : Object {
+  static constexpr auto its_kind = Kind::table;
+  TableObject() : Object(its_kind) {}
+
+  enum class Source : std::uint8_t { hierarchy, contents, attachments, permissions, rules };
+  Source source = Source::contents;
+  mapi::GlobalCounter folder = 0;  // 0: not over a folder
+  bool notify = false;             // its client wants RopNotify for it
+  bool told = false;               // … and has got one since it last read
+  std::vector<mapi::PropertyTag> columns;
+  std::shared_ptr<const ListOrder> order = ListOrder::make({}, nullptr);
+  std::unique_ptr<Rows> rows;
+
+  std::size_t position = 0;
+  std::optional<std::uint64_t> anchor;  // identity of the row at `position`, to find it again after a change
+  struct Bookmark {
+    std::size_t position;
+    std::optional<std::uint64_t> row;
+  };
+  std::map<std::uint32_t, Bookmark> bookmarks;
+  std::uint32_t next_bookmark = 1;
+
+  void move_to(std::size_t to) {
+    position = std::min(to, rows->size());
+    anchor = position < rows->size() ? std::optional(rows->identity(position)) : std::nullopt;
+  }
+};
+
+struct StreamObject final : Object {
+  static constexpr auto its_kind = Kind::stream;
+  StreamObject() : Object(its_kind) {}
+  convert::ByteSource bytes;
+  std::uint64_t position = 0;
+};
+
+struct SubscriptionObject final : Object {
+  static constexpr auto its_kind = Kind::subscription;
+  SubscriptionObject() : Object(its_kind) {}
+  std::uint16_t types = 0;
+  bool whole_store = false;
+  mapi::GlobalCounter folder = 0, message = 0;
+};
+
+}  // namespace mapigate::mailbox

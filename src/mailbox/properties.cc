@@ -1,0 +1,260 @@
+// Property ROPs ([MS-OXCPRPT] 3.2.5): the same three questions to stores, folders, messages and attachments.
+#include <algorithm>
+
+#include "mailbox/message_content.h"
+#include "mailbox/rop_call.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+using mapi::PropertyTag;
+using mapi::PropertyType;
+using mapi::Value;
+
+CellOptions options_for(RopCall& call, const Object& object, std::uint16_t size_limit, std::uint16_t want_unicode) {
+  CellOptions options;
+  options.code_page = call.session.options().code_page;
+  if (object.kind == Object::Kind::message)
+    if (const auto own = static_cast<const MessageObject&>(object).code_page) options.code_page = own;
+  options.unicode = want_unicode != 0;
+  if (size_limit != 0) options.max_value = size_limit;
+  return options;
+}
+
+// Values that do not fit into the reply become "not enough memory", largest first: the client
+// opens a stream on them.
+void make_fit(std::span<Value> values, const std::function<std::size_t()>& size, std::size_t budget) {
+  while (size() > budget) {
+    auto largest = values.end();
+    std::size_t most = 8;
+    for (auto at = values.begin(); at != values.end(); ++at) {
+      if (at->type == PropertyType::PtypErrorCode) continue;
+      const auto bytes = wire_size(*at);
+      if (bytes > most) {
+        most = bytes;
+        largest = at;
+      }
+    }
+    if (largest == values.end()) return;
+    *largest = Value::error(mapi::ecMemory);
+  }
+}
+
+bool wants_named(std::span<const PropertyTag> tags) {
+  return std::any_of(tags.begin(), tags.end(), [](auto tag) { return tag.named(); });
+}
+bool wants_bodies(std::span<const PropertyTag> tags) {
+  return std::any_of(tags.begin(), tags.end(), [](auto tag) {
+    return tag.id() == mapi::PidTagBody.id() || tag.id() == mapi::PidTagHtml.id() || tag.id() == mapi::PidTagRtfCompressed.id() ||
+           tag.id() == mapi::PidTagAttachDataBinary.id();
+  });
+}
+
+Task<ErrorCode> get_properties_specific(RopCall& call, const wire::RopGetPropertiesSpecific::Request& request,
+                                        wire::RopGetPropertiesSpecific::Response& response) {
+  auto object = call.find();
+  if (!object) co_return mapi::ecNullObject;
+  auto source = co_await properties_of(call, object, wants_named(request.PropertyTags), wants_bodies(request.PropertyTags));
+  if (!source) co_return mapi::to_error_code(source.error());
+  const auto options = options_for(call, *object, request.PropertySizeLimit, request.WantUnicode);
+  auto held = *source;
+  auto tags = request.PropertyTags;
+  auto* arena = &call.arena;
+  const auto budget = call.budget;
+  wire::PropertyRow row;
+  auto make = [&row, held, tags, arena, options, budget]() {
+    row = make_row(*held, tags, *arena, options);
+    auto values = arena->copy(row.values);
+    const auto size = [&] {
+      row.values = values;
+      for (std::size_t i = 0; i < values.size(); ++i)
+        if (values[i].type == PropertyType::PtypErrorCode && tags[i].type() != PropertyType::PtypErrorCode) row.Flag = 1;
+      return wire_size(row, tags);
+    };
+    make_fit(values, size, budget);
+    row.values = values;
+  };
+  // Bodies and attachments are decoded on the way.
+  if (wants_bodies(request.PropertyTags)) co_await call.mailbox.context().runtime.run_worker(make);
+  else make();
+  if (wire_size(row, request.PropertyTags) > call.budget) {
+    call.too_small = call.budget < 0x7000;
+    co_return mapi::ecBufferTooSmall;
+  }
+  // Row P4: missing cells are flagged, the ReturnValue stays 0.
+  response.RowData = row;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAll::Request& request,
+                                   wire::RopGetPropertiesAll::Response& response) {
+  auto object = call.find();
+  if (!object) co_return mapi::ecNullObject;
+  auto source = co_await properties_of(call, object, true, true);
+  if (!source) co_return mapi::to_error_code(source.error());
+  const auto options = options_for(call, *object, request.PropertySizeLimit, request.WantUnicode);
+  auto held = *source;
+  auto* arena = &call.arena;
+  const auto budget = call.budget;
+  std::vector<mapi::TaggedValue> out;
+  auto make = [&out, held, arena, options, budget]() {
+    std::vector<Value> values;
+    std::vector<PropertyTag> tags;
+    for (const auto tag : held->list()) {
+      auto value = cell(*held, tag.with(PropertyType::PtypUnspecified), *arena, options);
+      if (value.type == PropertyType::PtypErrorCode && value.get<mapi::ErrorValue>()->code == mapi::ecNotFound) continue;
+      tags.push_back(tag);
+      values.push_back(value);
+    }
+    const auto size = [&] {
+      std::size_t sum = 2;
+      for (const auto& value : values) sum += 4 + wire_size(value);
+      return sum;
+    };
+    make_fit(values, size, budget);
+    for (std::size_t i = 0; i < values.size(); ++i) out.push_back({tags[i].with(values[i].type), values[i]});
+  };
+  co_await call.mailbox.context().runtime.run_worker(make);
+  std::size_t sum = 2;
+  for (const auto& value : out) sum += 4 + wire_size(value.value);
+  if (sum > call.budget) {
+    call.too_small = call.budget < 0x7000;
+    co_return mapi::ecBufferTooSmall;
+  }
+  response.PropertyValues = call.arena.copy(std::span<const mapi::TaggedValue>(out));
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> get_properties_list(RopCall& call, const wire::RopGetPropertiesList::Request&,
+                                    wire::RopGetPropertiesList::Response& response) {
+  auto object = call.find();
+  if (!object) co_return mapi::ecNullObject;
+  auto source = co_await properties_of(call, object, true, false);
+  if (!source) co_return mapi::to_error_code(source.error());
+  const auto tags = (*source)->list();
+  response.PropertyTags = call.arena.copy(std::span<const PropertyTag>(tags));
+  co_return mapi::ecNone;
+}
+
+// [MS-OXOFLAG] 2.2.1.1: what of a flag the backend can hold is that it is there.
+constexpr std::int64_t followup_complete = 1, followup_flagged = 2;
+
+Task<ErrorCode> set_on_message(RopCall& call, std::span<const mapi::TaggedValue> values,
+                               std::span<const wire::PropertyProblem>* problems) {
+  auto message = call.object<MessageObject>();
+  if (!message) co_return call.why;
+  if (message->parent) co_return mapi::ecAccessDenied;
+  std::vector<wire::PropertyProblem> found;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto& [tag, value] = values[i];
+    const auto n = mapi::number_of(value);
+    if (tag == mapi::PidTagFlagStatus && (n == 0 || n == followup_flagged || n == followup_complete)) {
+      const bool flagged = n == followup_flagged;
+      (flagged ? message->set_flags : message->clear_flags) |= state::flag_flagged;
+      (flagged ? message->clear_flags : message->set_flags) &= ~std::uint32_t{state::flag_flagged};
+    } else {
+      found.push_back({static_cast<std::uint16_t>(i), tag, mapi::ecNotSupported});
+    }
+  }
+  *problems = call.arena.copy(std::span<const wire::PropertyProblem>(found));
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> set_properties(RopCall& call, const wire::RopSetProperties::Request& request, wire::RopSetProperties::Response& response) {
+  co_return co_await set_on_message(call, request.PropertyValues, &response.PropertyProblems);
+}
+Task<ErrorCode> set_properties_no_replicate(RopCall& call, const wire::RopSetPropertiesNoReplicate::Request& request,
+                                            wire::RopSetPropertiesNoReplicate::Response& response) {
+  co_return co_await set_on_message(call, request.PropertyValues, &response.PropertyProblems);
+}
+
+Task<ErrorCode> delete_on_message(RopCall& call, std::span<const PropertyTag> tags, std::span<const wire::PropertyProblem>* problems) {
+  auto message = call.object<MessageObject>();
+  if (!message) co_return call.why;
+  if (message->parent) co_return mapi::ecAccessDenied;
+  std::vector<wire::PropertyProblem> found;
+  for (std::size_t i = 0; i < tags.size(); ++i) {
+    if (tags[i].id() == mapi::PidTagFlagStatus.id()) {
+      message->clear_flags |= state::flag_flagged;
+      message->set_flags &= ~std::uint32_t{state::flag_flagged};
+    } else {
+      found.push_back({static_cast<std::uint16_t>(i), tags[i], mapi::ecNotSupported});
+    }
+  }
+  *problems = call.arena.copy(std::span<const wire::PropertyProblem>(found));
+  co_return mapi::ecNone;
+}
+Task<ErrorCode> delete_properties(RopCall& call, const wire::RopDeleteProperties::Request& request,
+                                  wire::RopDeleteProperties::Response& response) {
+  co_return co_await delete_on_message(call, request.PropertyTags, &response.PropertyProblems);
+}
+
+}  // namespace
+
+Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call, std::shared_ptr<Object> object, bool named,
+                                                                  bool bodies) {
+  using Source = std::shared_ptr<const PropertySource>;
+  auto& mailbox = call.mailbox;
+  switch (object->kind) {
+    case Object::Kind::logon: {
+      StoreView view;
+      view.store = mailbox.identity();
+      view.tree = mailbox.tree();
+      view.max_submit_kilobytes = mailbox.context().options.max_submit_kilobytes;
+      view.code_page = call.session.options().code_page;
+      view.locale = call.session.options().locale;
+      view.replid_map = mailbox.replid_map();
+      co_return Source(std::make_shared<StoreSource>(std::move(view)));
+    }
+    case Object::Kind::folder: {
+      auto tree = mailbox.tree();
+      const auto* folder = tree->find(static_cast<FolderObject&>(*object).id);
+      if (!folder) co_return error(Errc::not_found, "the folder is gone");
+      co_return Source(std::make_shared<FolderSource>(FolderView{mailbox.identity(), tree, folder, 0}));
+    }
+    case Object::Kind::message: {
+      (void)bodies;
+      auto message = std::static_pointer_cast<MessageObject>(object);
+      auto content = co_await content_of(mailbox, message);
+      if (!content) co_return content.error();
+      std::optional<state::Message> row;
+      if (!message->parent) {
+        auto found = co_await mailbox.message(message->id);
+        if (!found) co_return found.error();
+        // What was set and not yet saved is seen through this handle already.
+        found->flags = (found->flags | message->set_flags) & ~message->clear_flags;
+        row = std::move(*found);
+      }
+      NamedIds ids;
+      if (named) {
+        auto looked_up = co_await named_ids(mailbox, *content);
+        if (!looked_up) co_return looked_up.error();
+        ids = std::move(*looked_up);
+      }
+      co_return Source(std::make_shared<ContentSource>(mailbox.identity(), std::move(row), *content, std::move(ids)));
+    }
+    case Object::Kind::attachment: {
+      auto attachment = std::static_pointer_cast<AttachmentObject>(object);
+      auto content = co_await content_of(mailbox, attachment->message);
+      if (!content) co_return content.error();
+      if (attachment->index >= (*content)->attachments().size()) co_return error(Errc::not_found, "the attachment is gone");
+      co_return Source(std::make_shared<AttachmentSource>(*content, attachment->index, true));
+    }
+    default: co_return error(Errc::unsupported, "an object without properties");
+  }
+}
+
+HandlerList property_handlers() {
+  static constexpr HandlerEntry list[] = {
+      on<wire::RopGetPropertiesSpecific, get_properties_specific>(),
+      on<wire::RopGetPropertiesAll, get_properties_all>(),
+      on<wire::RopGetPropertiesList, get_properties_list>(),
+      on<wire::RopSetProperties, set_properties>(),
+      on<wire::RopSetPropertiesNoReplicate, set_properties_no_replicate>(),
+      on<wire::RopDeleteProperties, delete_properties>(),
+  };
+  return list;
+}
+
+}  // namespace mapigate::mailbox

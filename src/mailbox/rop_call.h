@@ -1,0 +1,102 @@
+// One ROP being answered, and the table of who answers it.
+//
+// To answer a ROP: write `Task<ErrorCode> name(RopCall&, const RopX::Request&, RopX::Response&)` in the
+// source of its chapter and name it in that source's list of handlers. Nothing else has to know: a ROP
+// without a handler gets ecNotSupported in the form of its own response.
+#pragma once
+
+#include <span>
+
+#include "mailbox/session.h"
+#include "wire/rop/rops.h"
+
+namespace mapigate::mailbox {
+
+using mapi::ErrorCode;
+
+struct RopCall {
+  Session& session;
+  Mailbox& mailbox;
+  Arena& arena;
+  const wire::RopRequest& request;
+  std::vector<std::uint32_t>& handles;   // server object handle table of the buffer
+  std::size_t budget = 0;                // bytes the fields of the response may take
+  bool packed = false;                   // the client allows chained buffers (Chain)
+
+  // What the handler leaves besides its response.
+  void* response = nullptr;
+  std::optional<wire::Columns> columns{};  // of the rows in the response
+  std::vector<std::uint32_t> made{};       // handles that vanish again when the response does not fit
+  std::uint32_t left = 0;                // rows or bytes asked for that could follow in a chained buffer
+  bool too_small = false;                // not even a part fits: the request is to be sent again with more room
+
+  // The object behind an index of the handle table; null when there is none or it is of another kind. `why`
+  // then tells: ecNullObject or ecNotSupported.
+  template <class T>
+  std::shared_ptr<T> object(std::uint8_t index) {
+    auto any = find(index);
+    if (!any) why = mapi::ecNullObject;
+    else if (any->kind != T::its_kind) why = mapi::ecNotSupported;
+    else return std::static_pointer_cast<T>(any);
+    return nullptr;
+  }
+  template <class T>
+  std::shared_ptr<T> object() { return object<T>(request.HandleIndex); }
+  std::shared_ptr<Object> find(std::uint8_t index) const;
+  std::shared_ptr<Object> find() const { return find(request.HandleIndex); }
+  ErrorCode why = mapi::ecNone;
+
+  // Gives the object a handle and puts it into the table. ecMemory beyond the session's limits.
+  ErrorCode put(std::uint8_t index, std::shared_ptr<Object> object);
+
+  const StoreIdentity& store() const { return *mailbox.identity(); }
+  mapi::Id id(mapi::GlobalCounter counter) const { return mailbox.identity()->id(counter); }
+  // The counter of an id of ours; 0 for those of other replicas.
+  static mapi::GlobalCounter counter(mapi::Id id) { return id.replid() == own_replid ? id.counter() : 0; }
+};
+
+using RawHandler = Task<ErrorCode> (*)(RopCall&);
+struct HandlerEntry {
+  wire::RopId id;
+  RawHandler handle;
+};
+using HandlerList = std::span<const HandlerEntry>;
+
+template <class Rop>
+using Handler = Task<ErrorCode> (*)(RopCall&, const typename Rop::Request&, typename Rop::Response&);
+
+template <class Rop, Handler<Rop> handler>
+constexpr HandlerEntry on() {
+  return {Rop::id, [](RopCall& call) {
+            auto* response = call.arena.template make<typename Rop::Response>();
+            call.response = response;
+            return handler(call, *call.request.template as<Rop>(), *response);
+          }};
+}
+
+// The lists, one a source.
+HandlerList logon_handlers();
+HandlerList folder_handlers();
+HandlerList table_handlers();
+HandlerList message_handlers();
+HandlerList attachment_handlers();
+HandlerList property_handlers();
+HandlerList named_property_handlers();
+HandlerList stream_handlers();
+HandlerList notification_handlers();
+
+// Null: nobody answers this ROP.
+RawHandler find_handler(wire::RopId id);
+
+// Helpers that several chapters use.
+
+// The properties of any object that has some; ecNotSupported for others.
+Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call, std::shared_ptr<Object> object,
+                                                                  bool named, bool bodies);
+// Puts the table where the client wants it and tells its row count.
+Task<ErrorCode> open_table(RopCall& call, std::uint8_t index, std::shared_ptr<TableObject> table, std::uint32_t* row_count);
+// Summary of a message for RopOpenMessage and its relatives; as many recipients as `room` bytes hold.
+void summarize(RopCall& call, const convert::MimeMessage& content, const PropertySource& properties, unsigned code_page,
+               std::size_t room, wire::MessageSummary& out);
+
+}  // namespace mapigate::mailbox

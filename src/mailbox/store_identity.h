@@ -1,0 +1,38 @@
+// The ids of a mailbox in the forms in which clients see them. One replica holds everything, so
+// that RopLogon, PidTagMappingSignature, the replid map and every long-term id agree (rows L2, L4).
+#pragma once
+
+#include <string>
+
+#include "mapi/entry_id.h"
+#include "mapi/value.h"
+
+namespace mapigate::mailbox {
+
+using mapi::GlobalCounter;
+
+// The replid of replica_guid; other stores' replicas get 6 and up.
+inline constexpr std::uint16_t own_replid = 1, first_foreign_replid = 6;
+
+struct StoreIdentity {
+  mapi::Guid mailbox;  // MailboxGuid: PidTagRecordKey of the store
+  mapi::Guid replica;  // ReplGuid
+  std::string user;    // address
+  std::string display_name;
+  std::string dn;         // of the user (mapi/legacy_dn.h)
+  std::string server_dn;  // and of the server
+
+  mapi::Id id(GlobalCounter counter) const { return counter ? mapi::Id(own_replid, counter) : mapi::Id(); }
+  mapi::LongTermId long_term_id(GlobalCounter counter) const;
+  Bytes source_key(GlobalCounter counter) const;              // 22 bytes; PidTagChangeKey has the same form
+  Bytes predecessor_change_list(GlobalCounter change) const;  // [MS-OXCFXICS] "PredecessorChangeList Structure"
+  Bytes folder_entry_id(GlobalCounter folder) const;
+  Bytes message_entry_id(GlobalCounter folder, GlobalCounter message) const;
+  Bytes store_entry_id() const;  // [MS-OXCDATA] 2.2.4.3 "Store Object EntryID Structure"
+  Bytes user_entry_id() const;   // [MS-NSPI] "PermanentEntryID"
+};
+
+// [MS-OXCMSG] and [MS-NSPI]: an address-book entry that is addressed by its distinguished name.
+Bytes address_book_entry_id(std::string_view dn);
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,107 @@
+// What stands behind a table: rows in the order asked for, read by position. Categorised tables and
+// search folders will be further kinds of it.
+#pragma once
+
+#include "mailbox/mailbox.h"
+#include "mailbox/object_properties.h"
+
+namespace mapigate::mailbox {
+
+struct MessageObject;
+
+using RowSources = std::vector<std::unique_ptr<PropertySource>>;
+
+class Rows {
+ public:
+  virtual ~Rows() = default;
+  // Makes size(), identity() and read() current. Cheap when nothing changed. True: the rows are others than before.
+  virtual Task<Result<bool>> load(Mailbox& mailbox, std::shared_ptr<const ListOrder> order) = 0;
+  virtual std::size_t size() const = 0;
+  virtual std::uint64_t identity(std::size_t row) const = 0;  // stays with the row while the table lives
+  // At most `count` rows from `first` on; a row that has gone meanwhile is left out.
+  virtual Task<Result<RowSources>> read(Mailbox& mailbox, std::size_t first, std::size_t count) = 0;
+  virtual std::vector<mapi::PropertyTag> all_columns() const = 0;
+  // nullptr: SubObjectRestrictions are too complex here.
+  virtual const SubObjects* subobjects() const { return nullptr; }
+};
+
+// Messages of a folder: ids in memory, rows from the index by page.
+class ContentsRows final : public Rows {
+ public:
+  explicit ContentsRows(GlobalCounter folder) : folder_(folder) {}
+  Task<Result<bool>> load(Mailbox& mailbox, std::shared_ptr<const ListOrder> order) override;
+  std::size_t size() const override { return list_ ? list_->size() : 0; }
+  std::uint64_t identity(std::size_t row) const override { return (*list_)[row]; }
+  Task<Result<RowSources>> read(Mailbox& mailbox, std::size_t first, std::size_t count) override;
+  std::vector<mapi::PropertyTag> all_columns() const override { return message_columns(); }
+  const SubObjects* subobjects() const override { return &recipients_; }
+
+ private:
+  GlobalCounter folder_;
+  MessageList list_;
+  std::uint64_t version_ = 0;
+  std::shared_ptr<const ListOrder> order_;
+  DisplayRecipients recipients_;
+};
+
+// Rows that are few enough to be filtered and sorted in memory.
+class MemoryRows : public Rows {
+ public:
+  Task<Result<bool>> load(Mailbox& mailbox, std::shared_ptr<const ListOrder> order) final;
+  std::size_t size() const final { return order_.size(); }
+  std::uint64_t identity(std::size_t row) const final { return order_[row]; }
+  Task<Result<RowSources>> read(Mailbox& mailbox, std::size_t first, std::size_t count) final;
+
+ protected:
+  struct Row {
+    std::uint64_t identity;
+    std::unique_ptr<PropertySource> source;
+  };
+  virtual Task<Result<std::vector<Row>>> all(Mailbox& mailbox) = 0;
+  virtual std::uint64_t version(Mailbox& mailbox) const = 0;  // of what all() would give
+
+ private:
+  std::vector<std::uint64_t> order_;
+  std::shared_ptr<const ListOrder> made_for_;
+  std::uint64_t version_ = 0;
+  bool loaded_ = false;
+};
+
+class HierarchyRows final : public MemoryRows {
+ public:
+  HierarchyRows(GlobalCounter folder, bool deep) : folder_(folder), deep_(deep) {}
+  std::vector<mapi::PropertyTag> all_columns() const override { return folder_columns(); }
+
+ private:
+  Task<Result<std::vector<Row>>> all(Mailbox& mailbox) override;
+  std::uint64_t version(Mailbox& mailbox) const override { return mailbox.tree_version(); }
+  GlobalCounter folder_;
+  bool deep_;
+};
+
+class AttachmentRows final : public MemoryRows {
+ public:
+  explicit AttachmentRows(std::shared_ptr<MessageObject> message) : message_(std::move(message)) {}
+  std::vector<mapi::PropertyTag> all_columns() const override;
+
+ private:
+  Task<Result<std::vector<Row>>> all(Mailbox& mailbox) override;
+  std::uint64_t version(Mailbox&) const override { return 1; }
+  std::shared_ptr<MessageObject> message_;
+};
+
+// Fixed rows: the permissions of a folder, its (no) rules, the (no) associated messages.
+class FixedRows final : public MemoryRows {
+ public:
+  FixedRows(std::vector<mapi::PropertyBag> rows, std::vector<mapi::PropertyTag> columns)
+      : rows_(std::move(rows)), columns_(std::move(columns)) {}
+  std::vector<mapi::PropertyTag> all_columns() const override { return columns_; }
+
+ private:
+  Task<Result<std::vector<Row>>> all(Mailbox& mailbox) override;
+  std::uint64_t version(Mailbox&) const override { return 1; }
+  std::vector<mapi::PropertyBag> rows_;
+  std::vector<mapi::PropertyTag> columns_;
+};
+
+}  // namespace mapigate::mailbox
