@@ -95,7 +95,6 @@ class NodeSource : public wire::FieldSource {
   bool build(const Node& node, mapi::Restriction& out, Arena& arena, unsigned depth);
 
   std::vector<Place> stack_;
-  bool in_list_ = false;
   std::string problem_;
 };
 
