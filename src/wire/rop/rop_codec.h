@@ -69,7 +69,7 @@ struct CodecOf {
   }
   static void* make_response_body(Arena& arena) { return arena.make<Response>(); }
   static std::optional<std::uint8_t> output_handle_index([[maybe_unused]] const RopRequest& request) {
-    if constexpr (R::handle_name == output_handle) return request.HandleIndex;
+    if constexpr (std::string_view(R::handle_name) == output_handle) return request.HandleIndex;
     else if constexpr (requires(Request r) { r.OutputHandleIndex; })
       return static_cast<const Request*>(request.body)->OutputHandleIndex;
     else return {};
