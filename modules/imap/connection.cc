@@ -15,7 +15,9 @@ constexpr std::size_t most_capabilities = 500;
 // However lively a server is: no command goes on for longer.
 constexpr auto longest_command = std::chrono::hours(2);
 
-bool has_line_break(std::string_view text) { return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos; }
+bool has_line_break(std::string_view text) {
+  return text.find_first_of(std::string_view("\r\n\0", 3)) != text.npos;
+}
 bool is_ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
 }
@@ -23,10 +25,11 @@ bool is_ascii(std::string_view text) {
 }  // namespace
 
 Errc meaning_of(std::string_view code, Errc otherwise) {
-  if (code == "AUTHENTICATIONFAILED" || code == "AUTHORIZATIONFAILED" || code == "EXPIRED" || code == "NOPERM" ||
-      code == "PRIVACYREQUIRED" || code == "CONTACTADMIN")
+  if (code == "AUTHENTICATIONFAILED" || code == "AUTHORIZATIONFAILED" || code == "EXPIRED" ||
+      code == "NOPERM" || code == "PRIVACYREQUIRED" || code == "CONTACTADMIN")
     return Errc::denied;
-  if (code == "UNAVAILABLE" || code == "INUSE" || code == "SERVERBUG" || code == "CORRUPTION") return Errc::unavailable;
+  if (code == "UNAVAILABLE" || code == "INUSE" || code == "SERVERBUG" || code == "CORRUPTION")
+    return Errc::unavailable;
   if (code == "NONEXISTENT" || code == "TRYCREATE") return Errc::not_found;
   if (code == "LIMIT" || code == "OVERQUOTA") return Errc::limit;
   if (code == "CANNOT") return Errc::unsupported;
@@ -35,11 +38,12 @@ Errc meaning_of(std::string_view code, Errc otherwise) {
 }
 
 Error Completion::error(std::string_view command) const {
-  return mapigate::error(meaning_of(code, Errc::unavailable), "the IMAP server answers {} with {} {}{}{}", command,
-                         status, code, code.empty() ? "" : ": ", text);
+  return mapigate::error(meaning_of(code, Errc::unavailable), "the IMAP server answers {} with {} {}{}{}",
+                         command, status, code, code.empty() ? "" : ": ", text);
 }
 
-Connection::Connection(std::shared_ptr<const Server> server) : server_(std::move(server)), reader_(server_->limits) {}
+Connection::Connection(std::shared_ptr<const Server> server)
+    : server_(std::move(server)), reader_(server_->limits) {}
 
 void Connection::close() {
   if (stream_ != nullptr) stream_->close();
@@ -47,12 +51,13 @@ void Connection::close() {
 
 Error Connection::lost(Error why) {
   close();
-  if (!bye_.empty()) return error(Errc::unavailable, "the IMAP server {} said goodbye: {}", server_->host, bye_);
+  if (!bye_.empty())
+    return error(Errc::unavailable, "the IMAP server {} said goodbye: {}", server_->host, bye_);
   return std::move(why).within(fmt::format("IMAP server {}", server_->host));
 }
 
 Task<Result<std::unique_ptr<Connection>>> Connection::open(std::shared_ptr<const Server> server,
-                                                          Credentials credentials) {
+                                                           Credentials credentials) {
   io::ConnectOptions options;
   if (server->tls == Server::Tls::implicit) options.tls = server->tls_context;
   options.connect_limit = server->connect_limit;
@@ -116,7 +121,8 @@ Task<Status> Connection::log_in(Credentials credentials) {
     auto code = done->status == "NO" ? meaning_of(done->code, Errc::denied) : Errc::unavailable;
     // Gmail and others count connections and say so only in words.
     if (lower_ascii(done->text).find("too many") != std::string::npos) code = Errc::unavailable;
-    co_return error(code, "IMAP server {} refuses the login of {}: {}", server_->host, credentials.user, done->text);
+    co_return error(code, "IMAP server {} refuses the login of {}: {}", server_->host, credentials.user,
+                    done->text);
   }
   if (capabilities_.empty()) {
     auto read = co_await run_ok("CAPABILITY", {});
@@ -135,7 +141,8 @@ std::vector<std::string> Connection::login_dialogue(const Credentials& credentia
     return {"AUTHENTICATE PLAIN", secret};
   }
   if (is_ascii(user) && is_ascii(password)) return {"LOGIN " + quote(user) + " " + quote(password)};
-  return {fmt::format("LOGIN {{{}}}", user.size()), fmt::format("{} {{{}}}", user, password.size()), password};
+  return {fmt::format("LOGIN {{{}}}", user.size()), fmt::format("{} {{{}}}", user, password.size()),
+          password};
 }
 
 // A command that the server lets us go on with part by part.
@@ -149,7 +156,8 @@ Task<Result<Completion>> Connection::converse(std::vector<std::string> parts) {
       note_status(response_);
       if (response_.kind == Response::Kind::tagged) {
         --under_way_;
-        Completion refused{response_.name == "OK", response_.name, response_.code, std::string(response_.text)};
+        Completion refused{response_.name == "OK", response_.name, response_.code,
+                           std::string(response_.text)};
         co_return refused;
       }
     } while (response_.kind != Response::Kind::continuation);
@@ -166,7 +174,8 @@ Task<Status> Connection::enable() {
   std::vector<std::string> commands;
   if (has("ID")) commands.push_back("ID (\"name\" \"mapigate\")");
   const bool can_enable = has("ENABLE");
-  utf8_ = can_enable && has("UTF8=ONLY");  // elsewhere names stay in the form that does not change with the server
+  utf8_ = can_enable &&
+          has("UTF8=ONLY");  // elsewhere names stay in the form that does not change with the server
   if (utf8_) commands.push_back("ENABLE UTF8=ACCEPT");
   qresync_ = can_enable && has("QRESYNC");
   condstore_ = has("CONDSTORE") || qresync_;
@@ -267,7 +276,8 @@ Task<Result<Completion>> Connection::finish(std::string tag, OnResponse on) {
     note_status(response_);
     if (response_.kind == Response::Kind::continuation) continue;
     if (response_.kind == Response::Kind::tagged) {
-      if (response_.tag != tag) co_return lost(error(Errc::malformed, "an answer to a command that was not asked"));
+      if (response_.tag != tag)
+        co_return lost(error(Errc::malformed, "an answer to a command that was not asked"));
       --under_way_;
       Completion done{response_.name == "OK", response_.name, response_.code, std::string(response_.text)};
       reader_.clear();
@@ -302,7 +312,8 @@ Task<Result<Selected>> Connection::select(std::string mailbox) {
   const bool ask = condstore_ && !qresync_ && !has("ENABLE");
   selected_ = Selected();
   auto on = [&found](const Response& response) -> Status {
-    if (response.name == "EXISTS" && response.number) found.exists = static_cast<std::uint32_t>(*response.number);
+    if (response.name == "EXISTS" && response.number)
+      found.exists = static_cast<std::uint32_t>(*response.number);
     std::uint64_t number = 0;
     if (!response.code_values.empty()) number = number_of(response.code_values[0]).value_or(0);
     if (response.code == "UIDVALIDITY") found.uidvalidity = static_cast<std::uint32_t>(number);
@@ -310,7 +321,8 @@ Task<Result<Selected>> Connection::select(std::string mailbox) {
     if (response.code == "HIGHESTMODSEQ") found.highestmodseq = number;
     if (response.code == "PERMANENTFLAGS" && !response.code_values.empty()) {
       const auto list = response.code_values[0].list;
-      found.keywords = std::any_of(list.begin(), list.end(), [](const Value& flag) { return flag.text == "\\*"; });
+      found.keywords =
+          std::any_of(list.begin(), list.end(), [](const Value& flag) { return flag.text == "\\*"; });
     }
     return {};
   };

@@ -34,10 +34,10 @@ struct Credentials {
 struct Selected {
   std::string mailbox;
   std::uint32_t exists = 0;
-  std::uint32_t uidvalidity = 0;   // 0: unknown
-  std::uint32_t uidnext = 0;       // 0: unknown
-  std::uint64_t highestmodseq = 0; // 0: the mailbox keeps none
-  bool keywords = true;            // new keywords may be set
+  std::uint32_t uidvalidity = 0;    // 0: unknown
+  std::uint32_t uidnext = 0;        // 0: unknown
+  std::uint64_t highestmodseq = 0;  // 0: the mailbox keeps none
+  bool keywords = true;             // new keywords may be set
   bool read_only = false;
 };
 
@@ -59,7 +59,7 @@ class Connection {
  public:
   // Connects, secures, logs in, enables. Errc::denied: the server does not let the user in.
   static Task<Result<std::unique_ptr<Connection>>> open(std::shared_ptr<const Server> server,
-                                                       Credentials credentials);
+                                                        Credentials credentials);
 
   bool has(std::string_view capability) const;  // upper case
   bool condstore() const { return condstore_; }
@@ -101,11 +101,11 @@ class Connection {
   std::shared_ptr<const Server> server_;
   std::unique_ptr<io::Stream> stream_;
   ResponseReader reader_;
-  Bytes buffer_;                 // allocated while a command is under way
-  std::span<std::uint8_t> in_;   // what of it is not yet read
+  Bytes buffer_;                // allocated while a command is under way
+  std::span<std::uint8_t> in_;  // what of it is not yet read
   Response response_;
   std::vector<std::string> capabilities_;
-  bool greeted_in_ = false;      // PREAUTH
+  bool greeted_in_ = false;  // PREAUTH
   bool condstore_ = false, qresync_ = false, utf8_ = false;
   bool any_response_ = false;
   std::string bye_;

@@ -69,9 +69,10 @@ std::optional<FileTime> parse_internal_date(std::string_view text) {
   const int day = part(0, at);
   static constexpr std::string_view months = "janfebmaraprmayjunjulaugsepoctnovdec";
   const auto month = months.find(lower_ascii(text.substr(at + 1, 3)));
-  const int year = part(at + 5, 4), hour = part(at + 10, 2), minute = part(at + 13, 2), second = part(at + 16, 2);
-  if (day < 1 || day > 31 || month == std::string_view::npos || month % 3 != 0 || year < 1601 || year > 9999 ||
-      hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
+  const int year = part(at + 5, 4), hour = part(at + 10, 2), minute = part(at + 13, 2),
+            second = part(at + 16, 2);
+  if (day < 1 || day > 31 || month == std::string_view::npos || month % 3 != 0 || year < 1601 ||
+      year > 9999 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 || second > 60)
     return std::nullopt;
   int offset = 0;
   const auto zone = trim(text.substr(std::min(text.size(), at + 18)));
@@ -165,8 +166,8 @@ void summarize_part(const Value& part, std::string_view container, bool first, B
   if (items[0].is_list()) {  // multipart: parts, then the subtype
     std::size_t count = 0;
     while (count < items.size() && items[count].is_list()) ++count;
-    const auto subtype =
-        lower_ascii(count < items.size() && items[count].is_string() ? items[count].text : std::string_view("mixed"));
+    const auto subtype = lower_ascii(
+        count < items.size() && items[count].is_string() ? items[count].text : std::string_view("mixed"));
     if (out.content_type.empty()) out.content_type = "multipart/" + subtype;
     for (std::size_t i = 0; i < count; ++i) summarize_part(items[i], subtype, first && i == 0, out);
     return;
@@ -222,7 +223,8 @@ bool read_fetch_items(std::span<const Value> items, FetchData& out) {
       continue;
     }
     if (!name.is_string()) return false;
-    if (i + 1 == items.size()) return name.text.ends_with(']');  // Yandex leaves out content that it does not find
+    if (i + 1 == items.size())
+      return name.text.ends_with(']');  // Yandex leaves out content that it does not find
     const auto& value = items[i + 1];
     if (is(name, "UID")) {
       out.uid = small_number(value).value_or(0);
@@ -247,7 +249,8 @@ bool read_fetch_items(std::span<const Value> items, FetchData& out) {
 }  // namespace
 
 std::optional<FetchData> parse_fetch(const Response& response) {
-  if (response.name != "FETCH" || response.values.empty() || !response.values[0].is_list()) return std::nullopt;
+  if (response.name != "FETCH" || response.values.empty() || !response.values[0].is_list())
+    return std::nullopt;
   FetchData out;
   if (!read_fetch_items(response.values[0].list, out)) return std::nullopt;
   return out;

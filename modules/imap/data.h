@@ -32,8 +32,8 @@ Result<std::vector<std::uint32_t>> expand(const std::vector<UidRange>& ranges, s
 // What BODYSTRUCTURE tells about the message as a whole.
 struct BodySummary {
   bool has_attachments = false;
-  std::string content_type;      // of the outermost part, lower case
-  std::string calendar_method;   // of a text/calendar body part, upper case
+  std::string content_type;     // of the outermost part, lower case
+  std::string calendar_method;  // of a text/calendar body part, upper case
 };
 BodySummary summarize_body(const Value& body_structure);
 

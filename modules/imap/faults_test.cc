@@ -1,5 +1,5 @@
-// Servers that die, hang, lie and stop in the middle: the call ends with an error that says "later", and the next one
-// works once the server does.
+// Servers that die, hang, lie and stop in the middle: the call ends with an error that says "later", and the
+// next one works once the server does.
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -101,7 +101,8 @@ TEST(Faults, BackoffAnswersAtOnce) {
 class FakeServer {
  public:
   using Script = std::vector<std::pair<std::string, std::string>>;
-  explicit FakeServer(Script script, std::string greeting = "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n")
+  explicit FakeServer(Script script,
+                      std::string greeting = "* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hello\r\n")
       : script_(std::move(script)), greeting_(std::move(greeting)) {
     listener_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     sockaddr_in address{};
@@ -173,7 +174,8 @@ class FakeServer {
 };
 
 const char* const select_answer =
-    "* 1 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 8] x\r\n* OK [PERMANENTFLAGS (\\Seen)] x\r\n{T} OK done\r\n";
+    "* 1 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 8] x\r\n* OK [PERMANENTFLAGS (\\Seen)] x\r\n{T} "
+    "OK done\r\n";
 
 Error content_error(const std::string& fetch_answer, const std::string& select = select_answer) {
   FakeServer server(FakeServer::Script{{"SELECT", select}, {"UID FETCH", fetch_answer}});
@@ -190,7 +192,8 @@ Error content_error(const std::string& fetch_answer, const std::string& select =
 TEST(Faults, LiesAndCutsEndTheConnectionAndNothingElse) {
   const std::string start = "* 1 FETCH (UID 7 BODY[] ";
   EXPECT_EQ(content_error(start + "{1000}\r\nshort{CLOSE}").code, Errc::unavailable) << "cut in mid-literal";
-  EXPECT_EQ(content_error(start + "{900000}\r\n" + std::string(200'000, 'x') + "{CLOSE}").code, Errc::unavailable)
+  EXPECT_EQ(content_error(start + "{900000}\r\n" + std::string(200'000, 'x') + "{CLOSE}").code,
+            Errc::unavailable)
       << "cut in a spooled literal";
   EXPECT_EQ(content_error(start + "{1000}\r\nshort").code, Errc::timeout) << "a literal that stops";
   EXPECT_EQ(content_error(start + "{5000000}\r\n").code, Errc::limit) << "more than may be";
@@ -203,11 +206,13 @@ TEST(Faults, LiesAndCutsEndTheConnectionAndNothingElse) {
   EXPECT_EQ(content_error("{T} OK done\r\n").code, Errc::not_found);
   EXPECT_EQ(content_error("* 1 FETCH (UID 7 BODY[] NIL)\r\n{T} OK done\r\n").code, Errc::not_found);
   EXPECT_EQ(content_error("x", "{T} NO [INUSE] locked\r\n").code, Errc::unavailable);
-  EXPECT_EQ(content_error("x", "{T} NO no such mailbox\r\n").code, Errc::not_found) << "LIST does not know it either";
+  EXPECT_EQ(content_error("x", "{T} NO no such mailbox\r\n").code, Errc::not_found)
+      << "LIST does not know it either";
 }
 
 TEST(Faults, AMailboxThatCannotBeOpenedButIsListedIsNotGone) {
-  FakeServer server(FakeServer::Script{{"SELECT", "{T} NO internal error\r\n"}, {"LIST", "* LIST () \"/\" INBOX\r\n{T} OK done\r\n"}});
+  FakeServer server(FakeServer::Script{{"SELECT", "{T} NO internal error\r\n"},
+                                       {"LIST", "* LIST () \"/\" INBOX\r\n{T} OK done\r\n"}});
   TestAccount account(hasty_settings(server.port()));
   const auto status = account.refresh(account.add_folder("INBOX").id);
   ASSERT_FALSE(status.has_value());
@@ -251,8 +256,10 @@ TEST(Faults, AnEmptyAnswerToTheComparisonIsAnError) {
   ASSERT_TRUE(account.refresh(id).has_value());
   const auto cursor = Cursor::parse(account.folder(id).cursor);
 
-  FakeServer liar(FakeServer::Script{{"SELECT", fmt::format("* 3 EXISTS\r\n* OK [UIDVALIDITY {}] x\r\n* OK [UIDNEXT {}] x\r\n{{T}} OK done\r\n",
-                                          cursor.uidvalidity, cursor.uidnext)}});
+  FakeServer liar(FakeServer::Script{
+      {"SELECT",
+       fmt::format("* 3 EXISTS\r\n* OK [UIDVALIDITY {}] x\r\n* OK [UIDNEXT {}] x\r\n{{T}} OK done\r\n",
+                   cursor.uidvalidity, cursor.uidnext)}});
   TestAccount victim(hasty_settings(liar.port()));
   const auto there = victim.add_folder("INBOX").id;
   state::FolderDelta delta;

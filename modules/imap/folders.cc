@@ -31,32 +31,64 @@ struct KnownName {
   std::string_view name;
 };
 constexpr KnownName known_names[] = {
-    {FolderRole::sent_items, "Sent"}, {FolderRole::sent_items, "Sent Items"}, {FolderRole::sent_items, "Sent Messages"},
-    {FolderRole::sent_items, "Sent Mail"}, {FolderRole::sent_items, "Gesendet"},
-    {FolderRole::sent_items, "Gesendete Elemente"}, {FolderRole::sent_items, "Gesendete Objekte"},
-    {FolderRole::sent_items, "Envoyés"}, {FolderRole::sent_items, "Éléments envoyés"},
-    {FolderRole::sent_items, "Messages envoyés"}, {FolderRole::sent_items, "Enviados"},
-    {FolderRole::sent_items, "Elementos enviados"}, {FolderRole::sent_items, "Posta inviata"},
-    {FolderRole::sent_items, "Inviata"}, {FolderRole::sent_items, "Verzonden items"},
+    {FolderRole::sent_items, "Sent"},
+    {FolderRole::sent_items, "Sent Items"},
+    {FolderRole::sent_items, "Sent Messages"},
+    {FolderRole::sent_items, "Sent Mail"},
+    {FolderRole::sent_items, "Gesendet"},
+    {FolderRole::sent_items, "Gesendete Elemente"},
+    {FolderRole::sent_items, "Gesendete Objekte"},
+    {FolderRole::sent_items, "Envoyés"},
+    {FolderRole::sent_items, "Éléments envoyés"},
+    {FolderRole::sent_items, "Messages envoyés"},
+    {FolderRole::sent_items, "Enviados"},
+    {FolderRole::sent_items, "Elementos enviados"},
+    {FolderRole::sent_items, "Posta inviata"},
+    {FolderRole::sent_items, "Inviata"},
+    {FolderRole::sent_items, "Verzonden items"},
     {FolderRole::sent_items, "Отправленные"},
-    {FolderRole::drafts, "Drafts"}, {FolderRole::drafts, "Draft"}, {FolderRole::drafts, "Entwürfe"},
-    {FolderRole::drafts, "Brouillons"}, {FolderRole::drafts, "Borradores"}, {FolderRole::drafts, "Bozze"},
-    {FolderRole::drafts, "Rascunhos"}, {FolderRole::drafts, "Concepten"}, {FolderRole::drafts, "Черновики"},
-    {FolderRole::deleted_items, "Trash"}, {FolderRole::deleted_items, "Deleted Items"},
-    {FolderRole::deleted_items, "Deleted Messages"}, {FolderRole::deleted_items, "Deleted"},
-    {FolderRole::deleted_items, "Papierkorb"}, {FolderRole::deleted_items, "Gelöschte Elemente"},
-    {FolderRole::deleted_items, "Gelöschte Objekte"}, {FolderRole::deleted_items, "Corbeille"},
-    {FolderRole::deleted_items, "Éléments supprimés"}, {FolderRole::deleted_items, "Papelera"},
-    {FolderRole::deleted_items, "Elementos eliminados"}, {FolderRole::deleted_items, "Cestino"},
-    {FolderRole::deleted_items, "Lixeira"}, {FolderRole::deleted_items, "Prullenbak"},
+    {FolderRole::drafts, "Drafts"},
+    {FolderRole::drafts, "Draft"},
+    {FolderRole::drafts, "Entwürfe"},
+    {FolderRole::drafts, "Brouillons"},
+    {FolderRole::drafts, "Borradores"},
+    {FolderRole::drafts, "Bozze"},
+    {FolderRole::drafts, "Rascunhos"},
+    {FolderRole::drafts, "Concepten"},
+    {FolderRole::drafts, "Черновики"},
+    {FolderRole::deleted_items, "Trash"},
+    {FolderRole::deleted_items, "Deleted Items"},
+    {FolderRole::deleted_items, "Deleted Messages"},
+    {FolderRole::deleted_items, "Deleted"},
+    {FolderRole::deleted_items, "Papierkorb"},
+    {FolderRole::deleted_items, "Gelöschte Elemente"},
+    {FolderRole::deleted_items, "Gelöschte Objekte"},
+    {FolderRole::deleted_items, "Corbeille"},
+    {FolderRole::deleted_items, "Éléments supprimés"},
+    {FolderRole::deleted_items, "Papelera"},
+    {FolderRole::deleted_items, "Elementos eliminados"},
+    {FolderRole::deleted_items, "Cestino"},
+    {FolderRole::deleted_items, "Lixeira"},
+    {FolderRole::deleted_items, "Prullenbak"},
     {FolderRole::deleted_items, "Удаленные"},
-    {FolderRole::junk, "Junk"}, {FolderRole::junk, "Spam"}, {FolderRole::junk, "Junk E-mail"},
-    {FolderRole::junk, "Junk Email"}, {FolderRole::junk, "Bulk Mail"}, {FolderRole::junk, "Junk-E-Mail"},
-    {FolderRole::junk, "Courrier indésirable"}, {FolderRole::junk, "Indésirables"},
-    {FolderRole::junk, "Correo no deseado"}, {FolderRole::junk, "Posta indesiderata"},
-    {FolderRole::junk, "Ongewenste e-mail"}, {FolderRole::junk, "Спам"},
-    {FolderRole::archive, "Archive"}, {FolderRole::archive, "Archives"}, {FolderRole::archive, "Archiv"},
-    {FolderRole::archive, "Archivo"}, {FolderRole::archive, "Archivio"}, {FolderRole::archive, "Архив"},
+    {FolderRole::junk, "Junk"},
+    {FolderRole::junk, "Spam"},
+    {FolderRole::junk, "Junk E-mail"},
+    {FolderRole::junk, "Junk Email"},
+    {FolderRole::junk, "Bulk Mail"},
+    {FolderRole::junk, "Junk-E-Mail"},
+    {FolderRole::junk, "Courrier indésirable"},
+    {FolderRole::junk, "Indésirables"},
+    {FolderRole::junk, "Correo no deseado"},
+    {FolderRole::junk, "Posta indesiderata"},
+    {FolderRole::junk, "Ongewenste e-mail"},
+    {FolderRole::junk, "Спам"},
+    {FolderRole::archive, "Archive"},
+    {FolderRole::archive, "Archives"},
+    {FolderRole::archive, "Archiv"},
+    {FolderRole::archive, "Archivo"},
+    {FolderRole::archive, "Archivio"},
+    {FolderRole::archive, "Архив"},
 };
 
 bool is_inbox(std::string_view name) { return equal_ignoring_ascii_case(name, "INBOX"); }
@@ -142,7 +174,8 @@ class Tree {
   }
 
   // Splits the last element off `name` and makes sure that what is above it is there.
-  void place(Node& node, std::string& name, const std::string& before, char separator, const ListEntry* entry) {
+  void place(Node& node, std::string& name, const std::string& before, char separator,
+             const ListEntry* entry) {
     while (name.size() > 1 && name.back() == separator) name.pop_back();
     const auto cut = name.rfind(separator);
     if (cut == std::string::npos || cut == 0) return;
@@ -190,7 +223,8 @@ class Tree {
         if (found == folders_.end()) continue;
         auto& node = found->second;
         const bool near_top = node.depth == 0 || (node.depth == 1 && node.folder.parent_remote_id == "INBOX");
-        if (!near_top || !node.folder.selectable || node.folder.role != FolderRole::none || id == "INBOX") continue;
+        if (!near_top || !node.folder.selectable || node.folder.role != FolderRole::none || id == "INBOX")
+          continue;
         if (fold(node.folder.name) != wanted) continue;
         node.folder.role = known.role;
         given.insert(known.role);
@@ -219,7 +253,8 @@ Task<Result<std::vector<RemoteFolder>>> list_folders(std::shared_ptr<Account> ac
     listing.utf8 = connection.utf8();
     auto on = [&listing](const Response& response) -> Status {
       if (auto entry = parse_list(response)) {
-        if (listing.entries.size() >= most_folders) return error(Errc::limit, "more than {} folders", most_folders);
+        if (listing.entries.size() >= most_folders)
+          return error(Errc::limit, "more than {} folders", most_folders);
         if (response.name == "LIST") listing.entries.push_back(std::move(*entry));
       } else if (auto status = parse_status(response)) {
         if (listing.statuses.size() < most_folders) listing.statuses.push_back(std::move(*status));
@@ -232,7 +267,8 @@ Task<Result<std::vector<RemoteFolder>>> list_folders(std::shared_ptr<Account> ac
     if (connection.has("LIST-EXTENDED")) {
       std::string wanted;
       if (connection.has("SPECIAL-USE")) wanted += "SPECIAL-USE";
-      if (connection.has("LIST-STATUS")) wanted += std::string(wanted.empty() ? "" : " ") + "STATUS (MESSAGES UNSEEN)";
+      if (connection.has("LIST-STATUS"))
+        wanted += std::string(wanted.empty() ? "" : " ") + "STATUS (MESSAGES UNSEEN)";
       if (!wanted.empty()) list += " RETURN (" + wanted + ")";
     }
     std::string namespace_tag;

@@ -119,7 +119,8 @@ TEST(Cursors, ComeBackAsTheyWere) {
   EXPECT_EQ(again.uidnext, cursor.uidnext);
   EXPECT_EQ(again.highestmodseq, cursor.highestmodseq);
   EXPECT_EQ(again.exists, cursor.exists);
-  for (const char* text : {"", "1 2", "2 1 1 1 1", "garbage"}) EXPECT_EQ(Cursor::parse(text).uidvalidity, 0u) << text;
+  for (const char* text : {"", "1 2", "2 1 1 1 1", "garbage"})
+    EXPECT_EQ(Cursor::parse(text).uidvalidity, 0u) << text;
 }
 
 }  // namespace

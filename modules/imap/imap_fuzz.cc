@@ -37,7 +37,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       for (auto ranges : {imap::parse_search(*response), imap::parse_vanished(*response)}) {
         if (!ranges) continue;
         auto uids = imap::expand(*ranges, 1000);
-        if (uids && !uids->empty() && imap::expand(*imap::parse_uid_set(imap::make_uid_set(*uids)), 1000).value() != *uids)
+        if (uids && !uids->empty() &&
+            imap::expand(*imap::parse_uid_set(imap::make_uid_set(*uids)), 1000).value() != *uids)
           std::abort();
       }
     }

@@ -85,7 +85,8 @@ std::string encode_mailbox_name(std::string_view name, bool utf8) {
       continue;
     }
     const auto start = i;
-    while (i < name.size() && (static_cast<unsigned char>(name[i]) < 0x20 || static_cast<unsigned char>(name[i]) >= 0x7F))
+    while (i < name.size() &&
+           (static_cast<unsigned char>(name[i]) < 0x20 || static_cast<unsigned char>(name[i]) >= 0x7F))
       ++i;
     encode_shifted(name.substr(start, i - start), out);
   }

@@ -10,41 +10,94 @@ namespace mapigate::imap {
 namespace {
 
 const Setting settings[] = {
-    {.name = "host", .type = Setting::Type::text, .default_value = nullptr, .help = "Name or address of the IMAP server."},
-    {.name = "port", .type = Setting::Type::number, .default_value = "0",
-     .help = "Its port; 0: 993 with tls = implicit, else 143.", .minimum = 0, .maximum = 65535},
-    {.name = "tls", .type = Setting::Type::choice, .default_value = "implicit",
+    {.name = "host",
+     .type = Setting::Type::text,
+     .default_value = nullptr,
+     .help = "Name or address of the IMAP server."},
+    {.name = "port",
+     .type = Setting::Type::number,
+     .default_value = "0",
+     .help = "Its port; 0: 993 with tls = implicit, else 143.",
+     .minimum = 0,
+     .maximum = 65535},
+    {.name = "tls",
+     .type = Setting::Type::choice,
+     .default_value = "implicit",
      .help = "How the connection is secured. none is only for servers on this machine.",
      .choices = {"implicit", "starttls", "none"}},
-    {.name = "allow_plain_text", .type = Setting::Type::boolean, .default_value = "false",
+    {.name = "allow_plain_text",
+     .type = Setting::Type::boolean,
+     .default_value = "false",
      .help = "Send passwords without TLS to a server that is not on this machine, too."},
-    {.name = "verify", .type = Setting::Type::boolean, .default_value = "true",
+    {.name = "verify",
+     .type = Setting::Type::boolean,
+     .default_value = "true",
      .help = "Check the server's certificate. Without it anyone in between can read along."},
-    {.name = "ca_file", .type = Setting::Type::path, .default_value = "",
+    {.name = "ca_file",
+     .type = Setting::Type::path,
+     .default_value = "",
      .help = "PEM file with the authorities to trust; empty: those of the system."},
-    {.name = "user_name", .type = Setting::Type::text, .default_value = "%u",
+    {.name = "user_name",
+     .type = Setting::Type::text,
+     .default_value = "%u",
      .help = "Login name: %u is the user's address, %n the part before its @, %d the part behind it."},
-    {.name = "connect_timeout", .type = Setting::Type::duration, .default_value = "10s",
-     .help = "The longest wait for the connection, and for the TLS handshake.", .minimum = 100, .maximum = 600'000},
-    {.name = "command_timeout", .type = Setting::Type::duration, .default_value = "60s",
-     .help = "The longest wait for the server's next answer.", .minimum = 100, .maximum = 3'600'000},
-    {.name = "connections", .type = Setting::Type::number, .default_value = "2",
-     .help = "The most connections for one user.", .minimum = 1, .maximum = 20},
-    {.name = "idle_timeout", .type = Setting::Type::duration, .default_value = "60s",
-     .help = "An unused connection is closed after this time.", .minimum = 0, .maximum = 1'740'000},
-    {.name = "backoff", .type = Setting::Type::duration, .default_value = "30s",
-     .help = "The longest pause between attempts to reach a server that is down.", .minimum = 0, .maximum = 3'600'000},
-    {.name = "spool_threshold", .type = Setting::Type::size, .default_value = "1MiB",
-     .help = "Larger messages are kept in a temporary file instead of memory.", .minimum = 65536,
+    {.name = "connect_timeout",
+     .type = Setting::Type::duration,
+     .default_value = "10s",
+     .help = "The longest wait for the connection, and for the TLS handshake.",
+     .minimum = 100,
+     .maximum = 600'000},
+    {.name = "command_timeout",
+     .type = Setting::Type::duration,
+     .default_value = "60s",
+     .help = "The longest wait for the server's next answer.",
+     .minimum = 100,
+     .maximum = 3'600'000},
+    {.name = "connections",
+     .type = Setting::Type::number,
+     .default_value = "2",
+     .help = "The most connections for one user.",
+     .minimum = 1,
+     .maximum = 20},
+    {.name = "idle_timeout",
+     .type = Setting::Type::duration,
+     .default_value = "60s",
+     .help = "An unused connection is closed after this time.",
+     .minimum = 0,
+     .maximum = 1'740'000},
+    {.name = "backoff",
+     .type = Setting::Type::duration,
+     .default_value = "30s",
+     .help = "The longest pause between attempts to reach a server that is down.",
+     .minimum = 0,
+     .maximum = 3'600'000},
+    {.name = "spool_threshold",
+     .type = Setting::Type::size,
+     .default_value = "1MiB",
+     .help = "Larger messages are kept in a temporary file instead of memory.",
+     .minimum = 65536,
      .maximum = std::int64_t{1} << 30},
-    {.name = "spool_folder", .type = Setting::Type::path, .default_value = "/tmp",
+    {.name = "spool_folder",
+     .type = Setting::Type::path,
+     .default_value = "/tmp",
      .help = "Where such files are made; they have no name there."},
-    {.name = "max_message_size", .type = Setting::Type::size, .default_value = "256MiB",
-     .help = "Larger messages cannot be opened.", .minimum = 65536, .maximum = std::int64_t{4} << 30},
-    {.name = "batch", .type = Setting::Type::number, .default_value = "200",
-     .help = "Messages indexed at once.", .minimum = 1, .maximum = 5000},
-    {.name = "flag_interval", .type = Setting::Type::duration, .default_value = "2min",
-     .help = "How often all flags of a folder are compared when the server lacks CONDSTORE.", .minimum = 0,
+    {.name = "max_message_size",
+     .type = Setting::Type::size,
+     .default_value = "256MiB",
+     .help = "Larger messages cannot be opened.",
+     .minimum = 65536,
+     .maximum = std::int64_t{4} << 30},
+    {.name = "batch",
+     .type = Setting::Type::number,
+     .default_value = "200",
+     .help = "Messages indexed at once.",
+     .minimum = 1,
+     .maximum = 5000},
+    {.name = "flag_interval",
+     .type = Setting::Type::duration,
+     .default_value = "2min",
+     .help = "How often all flags of a folder are compared when the server lacks CONDSTORE.",
+     .minimum = 0,
      .maximum = 86'400'000},
 };
 
@@ -56,9 +109,13 @@ Options read_options(const Settings& settings) {
   auto server = std::make_shared<Server>();
   server->host = settings.text("host");
   const auto& tls = settings.text("tls");
-  server->tls = tls == "implicit" ? Server::Tls::implicit : tls == "starttls" ? Server::Tls::starttls : Server::Tls::none;
+  server->tls = tls == "implicit"   ? Server::Tls::implicit
+                : tls == "starttls" ? Server::Tls::starttls
+                                    : Server::Tls::none;
   const auto port = settings.number("port");
-  server->port = static_cast<std::uint16_t>(port != 0 ? port : server->tls == Server::Tls::implicit ? 993 : 143);
+  server->port = static_cast<std::uint16_t>(port != 0                              ? port
+                                            : server->tls == Server::Tls::implicit ? 993
+                                                                                   : 143);
   if (server->tls == Server::Tls::none) {
     if (!on_this_machine(server->host) && !settings.boolean("allow_plain_text"))
       throw std::runtime_error("tls = \"none\" would send passwords over the network to " + server->host +
@@ -66,9 +123,9 @@ Options read_options(const Settings& settings) {
   } else {
     io::TlsClientOptions options;
     options.ca_file = settings.text("ca_file");
-    options.verify = !settings.boolean("verify")  ? io::TlsClientOptions::Verify::off
-                     : options.ca_file.empty()    ? io::TlsClientOptions::Verify::system
-                                                  : io::TlsClientOptions::Verify::ca_file;
+    options.verify = !settings.boolean("verify") ? io::TlsClientOptions::Verify::off
+                     : options.ca_file.empty()   ? io::TlsClientOptions::Verify::system
+                                                 : io::TlsClientOptions::Verify::ca_file;
     auto context = io::TlsClientContext::create(options);
     if (!context) throw std::runtime_error(context.error().message);
     server->tls_context = *context;
@@ -106,7 +163,8 @@ class ImapModule : public mailbox::ProviderFactory, public chain::Authenticator 
     Credentials credentials{user_name(options_.user_form, identity.user), identity.password};
     auto connection = co_await Connection::open(options_.server, credentials);
     if (!connection) {
-      if (connection.error().code == Errc::denied || connection.error().retryable()) co_return connection.error();
+      if (connection.error().code == Errc::denied || connection.error().retryable())
+        co_return connection.error();
       co_return error(Errc::unavailable, "{}", connection.error().message);
     }
     co_await (*connection)->logout();

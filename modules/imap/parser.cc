@@ -83,7 +83,9 @@ class Parser {
   }
 
  private:
-  Error fail(const char* why) const { return error(Errc::malformed, "IMAP response: {} at byte {}", why, at_); }
+  Error fail(const char* why) const {
+    return error(Errc::malformed, "IMAP response: {} at byte {}", why, at_);
+  }
   bool at_end() const { return at_ >= text_.size() || text_[at_] == '\r' || text_[at_] == '\n'; }
   char peek() const { return text_[at_]; }
   void skip_spaces() {
@@ -212,7 +214,8 @@ class Parser {
     if (!size || head.find('{') != 0 || head.find('}') != head.size() - 1) return none;
     at_ = end + 1;
     Value value;
-    const auto found = std::find_if(spooled_.begin(), spooled_.end(), [&](auto& one) { return one.offset == at_; });
+    const auto found =
+        std::find_if(spooled_.begin(), spooled_.end(), [&](auto& one) { return one.offset == at_; });
     if (found != spooled_.end()) {
       value.kind = Value::Kind::spooled;
       value.spooled = &found->bytes;
@@ -267,7 +270,8 @@ Result<std::size_t> ResponseReader::feed(View bytes) {
   while (used < bytes.size() && !complete_) {
     const auto left = bytes.subspan(used);
     if (literal_left_ > 0) {
-      const auto part = left.first(static_cast<std::size_t>(std::min<std::uint64_t>(literal_left_, left.size())));
+      const auto part =
+          left.first(static_cast<std::size_t>(std::min<std::uint64_t>(literal_left_, left.size())));
       if (spool_) {
         auto kept = spool_->append(part);
         if (!kept) return kept.error();
@@ -308,10 +312,12 @@ Status ResponseReader::end_line() {
 
 Status ResponseReader::begin_literal(std::uint64_t size) {
   line_ = text_.size();
-  if (size > limits_.literal) return error(Errc::limit, "a literal of {} bytes, {} are allowed", size, limits_.literal);
+  if (size > limits_.literal)
+    return error(Errc::limit, "a literal of {} bytes, {} are allowed", size, limits_.literal);
   literal_left_ = size;
   if (size > limits_.inline_literal) {
-    if (spooled_.size() >= limits_.literals) return error(Errc::limit, "too many large literals in one response");
+    if (spooled_.size() >= limits_.literals)
+      return error(Errc::limit, "too many large literals in one response");
     spool_.emplace(limits_.spool_memory, limits_.spool_directory);
   } else if (text_.size() + size > limits_.response) {
     return error(Errc::limit, "an IMAP response of more than {} bytes", limits_.response);

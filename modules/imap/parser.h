@@ -16,9 +16,9 @@ namespace mapigate::imap {
 struct Value {
   enum class Kind : std::uint8_t { nil, atom, string, list, spooled };
   Kind kind = Kind::nil;
-  std::string_view text;                          // atom, string
-  std::span<const Value> list;                    // list
-  const convert::ByteSource* spooled = nullptr;   // a large literal; lives as long as the response
+  std::string_view text;                         // atom, string
+  std::span<const Value> list;                   // list
+  const convert::ByteSource* spooled = nullptr;  // a large literal; lives as long as the response
 
   bool is_list() const { return kind == Kind::list; }
   bool is_string() const { return kind == Kind::string || kind == Kind::atom; }
@@ -33,17 +33,19 @@ struct Response {
   std::string name;                     // upper case: OK, NO, BAD, BYE, PREAUTH, FETCH, LIST, …
   std::string code;                     // upper case, of "[CODE …]" in a status response; else empty
   std::span<const Value> code_values;
-  std::string_view text;                // what a status response or continuation tells a human
-  std::span<const Value> values;        // of a data response
+  std::string_view text;          // what a status response or continuation tells a human
+  std::span<const Value> values;  // of a data response
 
-  bool is_status() const { return name == "OK" || name == "NO" || name == "BAD" || name == "BYE" || name == "PREAUTH"; }
+  bool is_status() const {
+    return name == "OK" || name == "NO" || name == "BAD" || name == "BYE" || name == "PREAUTH";
+  }
 };
 
 struct Limits {
-  std::size_t response = std::size_t{16} << 20;         // one response without its spooled literals
-  std::size_t inline_literal = std::size_t{64} << 10;   // larger ones are spooled
-  std::uint64_t literal = std::uint64_t{256} << 20;     // of one literal
-  std::size_t literals = 64;                            // spooled ones in one response
+  std::size_t response = std::size_t{16} << 20;        // one response without its spooled literals
+  std::size_t inline_literal = std::size_t{64} << 10;  // larger ones are spooled
+  std::uint64_t literal = std::uint64_t{256} << 20;    // of one literal
+  std::size_t literals = 64;                           // spooled ones in one response
   std::size_t spool_memory = std::size_t{1} << 20;
   std::string spool_directory = "/tmp";
 };

@@ -83,38 +83,44 @@ TEST(Parser, StatusResponses) {
 }
 
 TEST(Parser, FetchWithEveryKindOfValue) {
-  with("* 12 FETCH (FLAGS (\\Seen $Forwarded Junk x[y) UID 4827313 INTERNALDATE \" 6-Feb-2024 09:00:00 +0130\" "
-       "RFC822.SIZE 44827 MODSEQ (917162500) ENVELOPE (\"a \\\"b\\\\\" NIL ((NIL NIL \"u\" {6}\r\nh\r\n(\"x)) NIL) "
-       "BODY[HEADER.FIELDS (SUBJECT \"FROM\")] {17+}\r\nSubject: {9}\r\n\r\n) X {0}\r\n ())\r\n",
-       [](const Response& response) {
-         EXPECT_EQ(response.number, 12u);
-         const auto fetch = parse_fetch(response);
-         ASSERT_TRUE(fetch.has_value());
-         EXPECT_EQ(fetch->uid, 4827313u);
-         EXPECT_EQ(fetch->flags, state::flag_seen | state::flag_forwarded | state::flag_junk);
-         EXPECT_EQ(to_iso8601(*fetch->internal_date), "2024-02-06T07:30:00Z");
-         EXPECT_EQ(fetch->size, 44827u);
-         EXPECT_EQ(fetch->modseq, 917162500u);
-         ASSERT_NE(fetch->body, nullptr);
-         EXPECT_EQ(as_text(fetch->body->bytes()), "Subject: {9}\r\n\r\n)");
-         const auto& envelope = response.values[0].list[11];
-         EXPECT_EQ(envelope.list[0].text, "a \"b\\");
-         EXPECT_EQ(envelope.list[1].kind, Value::Kind::nil);
-         EXPECT_EQ(envelope.list[2].list[0].list[3].text, "h\r\n(\"x");
-       });
+  with(
+      "* 12 FETCH (FLAGS (\\Seen $Forwarded Junk x[y) UID 4827313 INTERNALDATE \" 6-Feb-2024 09:00:00 "
+      "+0130\" "
+      "RFC822.SIZE 44827 MODSEQ (917162500) ENVELOPE (\"a \\\"b\\\\\" NIL ((NIL NIL \"u\" {6}\r\nh\r\n(\"x)) "
+      "NIL) "
+      "BODY[HEADER.FIELDS (SUBJECT \"FROM\")] {17+}\r\nSubject: {9}\r\n\r\n) X {0}\r\n ())\r\n",
+      [](const Response& response) {
+        EXPECT_EQ(response.number, 12u);
+        const auto fetch = parse_fetch(response);
+        ASSERT_TRUE(fetch.has_value());
+        EXPECT_EQ(fetch->uid, 4827313u);
+        EXPECT_EQ(fetch->flags, state::flag_seen | state::flag_forwarded | state::flag_junk);
+        EXPECT_EQ(to_iso8601(*fetch->internal_date), "2024-02-06T07:30:00Z");
+        EXPECT_EQ(fetch->size, 44827u);
+        EXPECT_EQ(fetch->modseq, 917162500u);
+        ASSERT_NE(fetch->body, nullptr);
+        EXPECT_EQ(as_text(fetch->body->bytes()), "Subject: {9}\r\n\r\n)");
+        const auto& envelope = response.values[0].list[11];
+        EXPECT_EQ(envelope.list[0].text, "a \"b\\");
+        EXPECT_EQ(envelope.list[1].kind, Value::Kind::nil);
+        EXPECT_EQ(envelope.list[2].list[0].list[3].text, "h\r\n(\"x");
+      });
 }
 
 TEST(Parser, LargeLiteralsAreSpooled) {
   Limits limits;
   limits.inline_literal = 10;
   const std::string big(5000, 'x');
-  with("* 1 FETCH (BODY[] ~{5000}\r\n" + big + " UID 7)\r\n", [&](const Response& response) {
-    const auto fetch = parse_fetch(response);
-    ASSERT_TRUE(fetch && fetch->body != nullptr);
-    EXPECT_EQ(fetch->uid, 7u);
-    EXPECT_EQ(fetch->body->kind, Value::Kind::spooled);
-    EXPECT_EQ(as_text(fetch->body->bytes()), big);
-  }, limits);
+  with(
+      "* 1 FETCH (BODY[] ~{5000}\r\n" + big + " UID 7)\r\n",
+      [&](const Response& response) {
+        const auto fetch = parse_fetch(response);
+        ASSERT_TRUE(fetch && fetch->body != nullptr);
+        EXPECT_EQ(fetch->uid, 7u);
+        EXPECT_EQ(fetch->body->kind, Value::Kind::spooled);
+        EXPECT_EQ(as_text(fetch->body->bytes()), big);
+      },
+      limits);
 }
 
 TEST(Parser, HostileInputEndsCleanly) {
@@ -133,8 +139,9 @@ TEST(Parser, HostileInputEndsCleanly) {
   for (int i = 0; i < 20; ++i) small += "X {900}\r\n" + std::string(900, 'x') + " ";
   EXPECT_EQ(failure(small, limits), Errc::limit) << "many small literals";
   EXPECT_EQ(failure("* LIST " + std::string(5000, '(') + "\r\n", limits), Errc::malformed);
-  for (const char* text : {"\r\n", "*\r\n", "* \r\n", "* 1\r\n", "* 99999999999999999999999 EXISTS\r\n", "a FETCH\r\n",
-                           "* LIST (\r\n", "* LIST )\r\n", "* LIST \"x\r\n", "* LIST \"x\\\r\n", "* LIST (() \"/\" \"a\"\r\n"})
+  for (const char* text :
+       {"\r\n", "*\r\n", "* \r\n", "* 1\r\n", "* 99999999999999999999999 EXISTS\r\n", "a FETCH\r\n",
+        "* LIST (\r\n", "* LIST )\r\n", "* LIST \"x\r\n", "* LIST \"x\\\r\n", "* LIST (() \"/\" \"a\"\r\n"})
     EXPECT_EQ(failure(text), Errc::malformed) << text;
 }
 
@@ -155,20 +162,22 @@ TEST(Parser, Lists) {
     EXPECT_EQ(parse_list(response)->name, "[Gmail]/&BB8-x");
     EXPECT_EQ(parse_list(response)->separator, '\\');
   });
-  with("* STATUS \"a b\" (MESSAGES 3 UIDNEXT 44292 HIGHESTMODSEQ 7011231777)\r\n", [](const Response& response) {
-    const auto status = parse_status(response);
-    EXPECT_EQ(status->name, "a b");
-    EXPECT_EQ(status->messages, 3u);
-    EXPECT_EQ(status->highestmodseq, 7011231777u);
-    EXPECT_FALSE(status->unseen.has_value());
-  });
-  with("* NAMESPACE ((\"INBOX.\" \".\")) NIL ((\"#shared/\" \"/\")(\"x\" NIL))\r\n", [](const Response& response) {
-    const auto found = parse_namespaces(response);
-    ASSERT_TRUE(found.has_value());
-    EXPECT_EQ(found->personal.at(0).prefix, "INBOX.");
-    EXPECT_EQ(found->others.size(), 0u);
-    EXPECT_EQ(found->shared.at(1).separator, '\0');
-  });
+  with("* STATUS \"a b\" (MESSAGES 3 UIDNEXT 44292 HIGHESTMODSEQ 7011231777)\r\n",
+       [](const Response& response) {
+         const auto status = parse_status(response);
+         EXPECT_EQ(status->name, "a b");
+         EXPECT_EQ(status->messages, 3u);
+         EXPECT_EQ(status->highestmodseq, 7011231777u);
+         EXPECT_FALSE(status->unseen.has_value());
+       });
+  with("* NAMESPACE ((\"INBOX.\" \".\")) NIL ((\"#shared/\" \"/\")(\"x\" NIL))\r\n",
+       [](const Response& response) {
+         const auto found = parse_namespaces(response);
+         ASSERT_TRUE(found.has_value());
+         EXPECT_EQ(found->personal.at(0).prefix, "INBOX.");
+         EXPECT_EQ(found->others.size(), 0u);
+         EXPECT_EQ(found->shared.at(1).separator, '\0');
+       });
 }
 
 TEST(Parser, SetsOfUids) {
@@ -179,7 +188,8 @@ TEST(Parser, SetsOfUids) {
   with("* ESEARCH (TAG \"m5\") UID ALL 1:3,9 MODSEQ 5\r\n", [](const Response& response) {
     EXPECT_EQ(expand(*parse_search(response), 100).value(), (std::vector<std::uint32_t>{1, 2, 3, 9}));
   });
-  with("* ESEARCH (TAG \"m5\") UID\r\n", [](const Response& response) { EXPECT_TRUE(parse_search(response)->empty()); });
+  with("* ESEARCH (TAG \"m5\") UID\r\n",
+       [](const Response& response) { EXPECT_TRUE(parse_search(response)->empty()); });
   with("* SEARCH 5 2 3 (MODSEQ 917)\r\n", [](const Response& response) {
     EXPECT_EQ(expand(*parse_search(response), 100).value(), (std::vector<std::uint32_t>{2, 3, 5}));
   });
@@ -201,10 +211,13 @@ BodySummary body_of(const std::string& structure) {
 }
 
 TEST(Parser, BodyStructures) {
-  const std::string text = "(\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 5 1 NIL NIL NIL NIL)";
+  const std::string text =
+      "(\"text\" \"plain\" (\"charset\" \"utf-8\") NIL NIL \"7bit\" 5 1 NIL NIL NIL NIL)";
   const std::string pdf =
-      "(\"application\" \"pdf\" (\"name\" \"a.pdf\") NIL NIL \"base64\" 500 NIL (\"attachment\" (\"filename\" \"a.pdf\")) NIL NIL)";
-  const std::string image = "(\"image\" \"png\" NIL \"<1@x>\" NIL \"base64\" 500 NIL (\"inline\" NIL) NIL NIL)";
+      "(\"application\" \"pdf\" (\"name\" \"a.pdf\") NIL NIL \"base64\" 500 NIL (\"attachment\" "
+      "(\"filename\" \"a.pdf\")) NIL NIL)";
+  const std::string image =
+      "(\"image\" \"png\" NIL \"<1@x>\" NIL \"base64\" 500 NIL (\"inline\" NIL) NIL NIL)";
   EXPECT_FALSE(body_of(text).has_attachments);
   EXPECT_EQ(body_of(text).content_type, "text/plain");
   EXPECT_TRUE(body_of("(" + text + pdf + " \"mixed\" (\"boundary\" \"x\") NIL NIL)").has_attachments);
@@ -213,11 +226,15 @@ TEST(Parser, BodyStructures) {
   EXPECT_FALSE(body_of("(" + text + image + " \"related\")").has_attachments) << "a picture within the text";
   EXPECT_TRUE(body_of("(" + text + image + " \"mixed\")").has_attachments);
   EXPECT_TRUE(body_of(pdf).has_attachments) << "nothing but an attachment";
-  const auto meeting = body_of("(" + text + "(\"TEXT\" \"CALENDAR\" (\"METHOD\" \"request\") NIL NIL \"7BIT\" 5 1) \"alternative\")");
+  const auto meeting = body_of(
+      "(" + text + "(\"TEXT\" \"CALENDAR\" (\"METHOD\" \"request\") NIL NIL \"7BIT\" 5 1) \"alternative\")");
   EXPECT_EQ(meeting.calendar_method, "REQUEST");
   EXPECT_FALSE(meeting.has_attachments);
-  EXPECT_TRUE(body_of("(" + text + "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 9 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) " +
-                      text + " 3) \"mixed\")").has_attachments);
+  EXPECT_TRUE(
+      body_of("(" + text +
+              "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 9 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) " +
+              text + " 3) \"mixed\")")
+          .has_attachments);
   EXPECT_FALSE(body_of("()").has_attachments);
   EXPECT_FALSE(body_of("((NIL NIL) 5)").has_attachments);
 }
@@ -225,15 +242,20 @@ TEST(Parser, BodyStructures) {
 TEST(Parser, Dates) {
   EXPECT_EQ(to_iso8601(*parse_internal_date("17-Jul-1996 02:44:25 -0700")), "1996-07-17T09:44:25Z");
   EXPECT_EQ(to_iso8601(*parse_internal_date("7-Jul-1996 02:44:25 +0000")), "1996-07-07T02:44:25Z");
-  for (const char* text : {"", "99-Jul-1996 02:44:25 +0000", "17-Xxx-1996 02:44:25 +0000", "31-Feb-2024 00:00:00 +0000",
-                           "17-Jul-1996 25:44:25 +0000", "aaaaaaaaaaaaaaaaaaaaaaaaaa"})
+  for (const char* text :
+       {"", "99-Jul-1996 02:44:25 +0000", "17-Xxx-1996 02:44:25 +0000", "31-Feb-2024 00:00:00 +0000",
+        "17-Jul-1996 25:44:25 +0000", "aaaaaaaaaaaaaaaaaaaaaaaaaa"})
     EXPECT_FALSE(parse_internal_date(text).has_value()) << text;
 }
 
 TEST(MailboxNames, BothWays) {
   const std::pair<const char*, const char*> rows[] = {
-      {"INBOX", "INBOX"}, {"Entw&APw-rfe", "Entwürfe"}, {"~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"},
-      {"A&-B", "A&B"}, {"&2D3eAA-", "😀"}, {"&BB8EPgRHBEIEMA-", "Почта"}};
+      {"INBOX", "INBOX"},
+      {"Entw&APw-rfe", "Entwürfe"},
+      {"~peter/mail/&U,BTFw-/&ZeVnLIqe-", "~peter/mail/台北/日本語"},
+      {"A&-B", "A&B"},
+      {"&2D3eAA-", "😀"},
+      {"&BB8EPgRHBEIEMA-", "Почта"}};
   for (const auto& [wire, name] : rows) {
     EXPECT_EQ(decode_mailbox_name(wire), name);
     EXPECT_EQ(encode_mailbox_name(name), wire);
@@ -250,7 +272,9 @@ TEST(MailboxNames, BothWays) {
 // Replies that real servers gave: Gmail, Dovecot, Exchange, Domino, Courier, Cyrus, Yahoo and others.
 TEST(Corpus, RepliesOfRealServersAreUnderstood) {
   const char* set = std::getenv("MAPIGATE_CORPORA");
-  const fs::path folder = fs::path(set != nullptr ? set : "/work/shared/corpora") / "mailkit-imap-smtp/Imap/Resources";
+  const auto corpora =
+      set != nullptr ? fs::path(set) : fs::path(__FILE__).parent_path() / "../../../shared/corpora";
+  const auto folder = corpora / "mailkit-imap-smtp/Imap/Resources";
   if (!fs::is_directory(folder)) GTEST_SKIP() << "no corpus mailkit-imap-smtp: set MAPIGATE_CORPORA";
   std::size_t files = 0, responses = 0, fetches = 0, lists = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
@@ -258,7 +282,9 @@ TEST(Corpus, RepliesOfRealServersAreUnderstood) {
     std::ifstream in(entry.path(), std::ios::binary);
     std::string text{std::istreambuf_iterator<char>(in), {}};
     // A piece from the middle of an answer, and one whose literal was counted with bare line feeds.
-    if (entry.path().filename() == "issue115.txt" || entry.path().filename() == "headers.1+unsolicited-info.txt") continue;
+    if (entry.path().filename() == "issue115.txt" ||
+        entry.path().filename() == "headers.1+unsolicited-info.txt")
+      continue;
     // The others are kept with bare line feeds, too, but literals count the line ends as they were sent.
     for (std::size_t at = 0; (at = text.find('\n', at)) != std::string::npos; at += 2) text.insert(at, "\r");
     ++files;
@@ -275,10 +301,18 @@ TEST(Corpus, RepliesOfRealServersAreUnderstood) {
         EXPECT_TRUE(parse_list(response).has_value()) << entry.path();
         ++lists;
       }
-      if (response.name == "STATUS") { EXPECT_TRUE(parse_status(response).has_value()) << entry.path(); }
-      if (response.name == "SEARCH") { EXPECT_TRUE(parse_search(response).has_value()) << entry.path(); }
-      if (response.name == "VANISHED") { EXPECT_TRUE(parse_vanished(response).has_value()) << entry.path(); }
-      if (response.name == "NAMESPACE") { EXPECT_TRUE(parse_namespaces(response).has_value()) << entry.path(); }
+      if (response.name == "STATUS") {
+        EXPECT_TRUE(parse_status(response).has_value()) << entry.path();
+      }
+      if (response.name == "SEARCH") {
+        EXPECT_TRUE(parse_search(response).has_value()) << entry.path();
+      }
+      if (response.name == "VANISHED") {
+        EXPECT_TRUE(parse_vanished(response).has_value()) << entry.path();
+      }
+      if (response.name == "NAMESPACE") {
+        EXPECT_TRUE(parse_namespaces(response).has_value()) << entry.path();
+      }
       return {};
     });
     EXPECT_TRUE(status.has_value()) << entry.path() << ": " << (status ? "" : status.error().message);

@@ -6,7 +6,8 @@
 
 namespace mapigate::imap {
 
-Pool::Pool(std::shared_ptr<const Server> server, PoolOptions options, Credentials credentials, io::Executor executor)
+Pool::Pool(std::shared_ptr<const Server> server, PoolOptions options, Credentials credentials,
+           io::Executor executor)
     : server_(std::move(server)),
       options_(options),
       credentials_(std::move(credentials)),
@@ -74,7 +75,8 @@ Task<Result<Pool::Lease>> Pool::acquire(std::string mailbox) {
   const auto deadline = Clock::now() + server_->command_limit;
   for (;;) {
     // Those that the server closed meanwhile.
-    open_ -= static_cast<unsigned>(std::erase_if(idle_, [](const Idle& one) { return !one.connection->is_quiet(); }));
+    open_ -= static_cast<unsigned>(
+        std::erase_if(idle_, [](const Idle& one) { return !one.connection->is_quiet(); }));
     auto found = std::find_if(idle_.begin(), idle_.end(),
                               [&](const Idle& one) { return one.connection->selected() == mailbox; });
     if (found == idle_.end()) found = idle_.begin();

@@ -18,7 +18,8 @@ struct PoolOptions {
 // Lives on one executor; kept alive by its leases.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
-  Pool(std::shared_ptr<const Server> server, PoolOptions options, Credentials credentials, io::Executor executor);
+  Pool(std::shared_ptr<const Server> server, PoolOptions options, Credentials credentials,
+       io::Executor executor);
 
   class Lease {
    public:

@@ -18,7 +18,8 @@ Task<Status> enter(Connection* connection, state::Folder folder) {
   }
   const auto cursor = Cursor::parse(folder.cursor);
   if (cursor.uidvalidity != 0 && connection->selection().uidvalidity != cursor.uidvalidity)
-    co_return error(Errc::conflict, "the IMAP server numbered mailbox {} anew; refresh it first", folder.remote_id);
+    co_return error(Errc::conflict, "the IMAP server numbered mailbox {} anew; refresh it first",
+                    folder.remote_id);
   co_return Status();
 }
 
@@ -33,17 +34,26 @@ std::string user_name(std::string_view form, std::string_view address) {
       continue;
     }
     switch (form[++i]) {
-      case 'u': out += address; break;
-      case 'n': out += address.substr(0, at); break;
-      case 'd': out += at == std::string_view::npos ? std::string_view() : address.substr(at + 1); break;
-      default: out += form[i];
+      case 'u':
+        out += address;
+        break;
+      case 'n':
+        out += address.substr(0, at);
+        break;
+      case 'd':
+        out += at == std::string_view::npos ? std::string_view() : address.substr(at + 1);
+        break;
+      default:
+        out += form[i];
     }
   }
   return out;
 }
 
-ImapProvider::ImapProvider(Options options, io::Runtime& runtime, Credentials credentials, io::Executor executor) {
-  auto pool = std::make_shared<Pool>(options.server, options.pool, std::move(credentials), std::move(executor));
+ImapProvider::ImapProvider(Options options, io::Runtime& runtime, Credentials credentials,
+                           io::Executor executor) {
+  auto pool =
+      std::make_shared<Pool>(options.server, options.pool, std::move(credentials), std::move(executor));
   account_ = std::shared_ptr<Account>(new Account{std::move(options), runtime, std::move(pool), {}, {}});
 }
 
@@ -95,7 +105,8 @@ Task<Result<bool>> ImapProvider::changed(state::Folder folder) {
     if (modseq != 0 || old.highestmodseq != 0) co_return modseq != old.highestmodseq;
     // Flags may have changed without a trace.
     const auto looked = account->flags_seen.find(folder.remote_id);
-    co_return looked == account->flags_seen.end() || looked->second + account->options.flag_interval < Clock::now();
+    co_return looked == account->flags_seen.end() ||
+        looked->second + account->options.flag_interval < Clock::now();
   }
 }
 
@@ -115,20 +126,22 @@ Task<Result<convert::ByteSource>> ImapProvider::content(state::Folder folder, st
       if (!fetch) return error(Errc::malformed, "a FETCH response that does not add up");
       if (fetch->uid != remote_key || fetch->body == nullptr) return {};
       if (fetch->body->kind == Value::Kind::spooled) found = *fetch->body->spooled;
-      if (fetch->body->kind == Value::Kind::string) found = convert::ByteSource::from_bytes(to_bytes(fetch->body->bytes()));
+      if (fetch->body->kind == Value::Kind::string)
+        found = convert::ByteSource::from_bytes(to_bytes(fetch->body->bytes()));
       return {};
     };
     const auto command = fmt::format("UID FETCH {} (UID BODY.PEEK[])", remote_key);
     auto done = co_await connection.run_ok(command, on);
     if (!done && lease->stale()) continue;
     if (!done) co_return done.error();
-    if (!found) co_return error(Errc::not_found, "message {} of mailbox {} is gone", remote_key, folder.remote_id);
+    if (!found)
+      co_return error(Errc::not_found, "message {} of mailbox {} is gone", remote_key, folder.remote_id);
     co_return std::move(*found);
   }
 }
 
-Task<Status> ImapProvider::set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::uint32_t set,
-                                     std::uint32_t clear) {
+Task<Status> ImapProvider::set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys,
+                                     std::uint32_t set, std::uint32_t clear) {
   auto account = account_;
   std::vector<std::uint32_t> uids;
   for (const auto key : remote_keys) uids.push_back(static_cast<std::uint32_t>(key));
@@ -149,7 +162,8 @@ Task<Status> ImapProvider::set_flags(state::Folder folder, std::vector<std::uint
       const auto part = std::span(uids).subspan(at, std::min(flags_at_once, uids.size() - at));
       const auto add = flag_names(set, connection.selection().keywords);
       const auto remove = flag_names(clear, connection.selection().keywords);
-      if (!add.empty()) commands.push_back(fmt::format("UID STORE {} +FLAGS.SILENT ({})", make_uid_set(part), add));
+      if (!add.empty())
+        commands.push_back(fmt::format("UID STORE {} +FLAGS.SILENT ({})", make_uid_set(part), add));
       if (!remove.empty())
         commands.push_back(fmt::format("UID STORE {} -FLAGS.SILENT ({})", make_uid_set(part), remove));
     }

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <set>
 
-#include "../../src/io/test_certificates.h"
+#include "io/test_certificates.h"
 #include "mailbox_name.h"
 #include "test_account.h"
 
@@ -16,13 +16,14 @@ using state::FolderRole;
 
 #define NEEDS_DOVECOT() \
   if (!Dovecot::installed()) GTEST_SKIP() << "no /usr/sbin/dovecot here: package dovecot-imapd"
-#define ASSERT_OK(result)             \
-  do {                                \
-    const auto& outcome = (result);   \
+#define ASSERT_OK(result)                                        \
+  do {                                                           \
+    const auto& outcome = (result);                              \
     ASSERT_TRUE(outcome.has_value()) << outcome.error().message; \
   } while (false)
 
-const mailbox::RemoteFolder* find(const std::vector<mailbox::RemoteFolder>& folders, const std::string& name) {
+const mailbox::RemoteFolder* find(const std::vector<mailbox::RemoteFolder>& folders,
+                                  const std::string& name) {
   for (const auto& folder : folders)
     if (folder.name == name) return &folder;
   return nullptr;
@@ -52,7 +53,8 @@ class Refreshing : public ::testing::TestWithParam<Kind> {
     account_ = std::make_unique<TestAccount>(settings);
   }
   void append(int first, int last, const std::string& mailbox = "INBOX", const std::string& flags = "") {
-    for (int i = first; i <= last; ++i) client_->append(mailbox, test_message(i), flags, "01-Feb-2024 10:00:00 +0100");
+    for (int i = first; i <= last; ++i)
+      client_->append(mailbox, test_message(i), flags, "01-Feb-2024 10:00:00 +0100");
   }
 
   std::unique_ptr<Dovecot> dovecot_;
@@ -150,7 +152,8 @@ TEST_P(Refreshing, IdsSurviveANewUidvalidity) {
   const auto id = account_->add_folder("Work").id;
   ASSERT_OK(account_->refresh(id));
   std::map<std::string, state::GlobalCounter> ids;
-  for (const auto& row : account_->messages(id)) ids[row.properties.string(mapi::PidTagInternetMessageId)] = row.id;
+  for (const auto& row : account_->messages(id))
+    ids[row.properties.string(mapi::PidTagInternetMessageId)] = row.id;
   ASSERT_EQ(ids.size(), 12u);
 
   // The mailbox comes back from a backup: other order, one is gone, one is new, one was read.
@@ -235,12 +238,14 @@ TEST(Folders, ComeWithRolesNamesAndCounts) {
   NEEDS_DOVECOT();
   Dovecot::Options options;
   options.mailboxes =
-      "mailbox Gesendet {\nauto = create\nspecial_use = \\Sent\n}\nmailbox Trash {\nauto = create\nspecial_use = "
+      "mailbox Gesendet {\nauto = create\nspecial_use = \\Sent\n}\nmailbox Trash {\nauto = "
+      "create\nspecial_use = "
       "\\Trash\n}\n";
   Dovecot dovecot(options);
   PlainImap client(dovecot.port());
-  for (const auto& name : {std::string("Sent"), encode_mailbox_name("Пошта/Täglich & mehr"), std::string("INBOX/Below"),
-                           std::string("Junk E-mail"), std::string("Deep/Er/Est")})
+  for (const auto& name :
+       {std::string("Sent"), encode_mailbox_name("Пошта/Täglich & mehr"), std::string("INBOX/Below"),
+        std::string("Junk E-mail"), std::string("Deep/Er/Est")})
     client.command("CREATE \"" + name + "\"");
   client.append("INBOX", test_message(1));
   TestAccount account(plain_settings(dovecot.port()));
@@ -341,8 +346,8 @@ TEST(Speed, FirstIndexing) {
   ASSERT_OK(account.refresh(id));
   const double ours = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   EXPECT_EQ(account.messages(id).size(), std::size_t(count));
-  fmt::print("{} messages: bare fetch {:.3f} s, indexed in {:.3f} s ({:.0f}/s, {:.2f} of the bare speed)\n", count, bare,
-             ours, count / ours, bare / ours);
+  fmt::print("{} messages: bare fetch {:.3f} s, indexed in {:.3f} s ({:.0f}/s, {:.2f} of the bare speed)\n",
+             count, bare, ours, count / ours, bare / ours);
   RecordProperty("messages_per_second", static_cast<int>(count / ours));
   EXPECT_LT(ours, 60);
 }

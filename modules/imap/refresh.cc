@@ -125,8 +125,8 @@ class Refresh {
   // Flags and removals of what we know, and the list of what is new.
   Task<Status> compare(Connection& connection) {
     if (unchanged()) co_return Status();
-    const bool by_modseq = old_.highestmodseq != 0 && now_.highestmodseq != 0 && old_.uidnext != 0 &&
-                           connection.condstore();
+    const bool by_modseq =
+        old_.highestmodseq != 0 && now_.highestmodseq != 0 && old_.uidnext != 0 && connection.condstore();
     if (by_modseq && !known_.empty()) {
       auto exact = co_await compare_changes(connection);
       if (!exact) co_return exact.error();
@@ -147,12 +147,14 @@ class Refresh {
     std::vector<UidRange> vanished;
     FolderDelta delta;
     auto on = [&](const Response& response) -> Status {
-      if (auto ranges = parse_vanished(response)) vanished.insert(vanished.end(), ranges->begin(), ranges->end());
+      if (auto ranges = parse_vanished(response))
+        vanished.insert(vanished.end(), ranges->begin(), ranges->end());
       note_flags(response, delta);
       return {};
     };
     const char* vanished_too = connection.qresync() ? " VANISHED" : "";
-    const auto command = fmt::format("UID FETCH 1:{} (FLAGS) (CHANGEDSINCE {}{})", last, old_.highestmodseq, vanished_too);
+    const auto command =
+        fmt::format("UID FETCH 1:{} (FLAGS) (CHANGEDSINCE {}{})", last, old_.highestmodseq, vanished_too);
     auto done = co_await connection.run_ok(command, on);
     if (!done) co_return done.error();
     if (now_.uidnext == 0 || now_.uidnext > old_.uidnext || last >= old_.uidnext) {
@@ -162,14 +164,15 @@ class Refresh {
       drop_known(new_);
     }
     for (const auto& [first, end] : vanished) {
-      auto from = std::lower_bound(known_.begin(), known_.end(), first,
-                                   [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
+      auto from =
+          std::lower_bound(known_.begin(), known_.end(), first,
+                           [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
       for (; from != known_.end() && from->remote_key <= end; ++from) delta.removed.push_back(from->id);
     }
     std::sort(delta.removed.begin(), delta.removed.end());
     delta.removed.erase(std::unique(delta.removed.begin(), delta.removed.end()), delta.removed.end());
-    const auto arrived = static_cast<std::size_t>(
-        std::count_if(new_.begin(), new_.end(), [&](auto uid) { return now_.uidnext == 0 || uid < now_.uidnext; }));
+    const auto arrived = static_cast<std::size_t>(std::count_if(
+        new_.begin(), new_.end(), [&](auto uid) { return now_.uidnext == 0 || uid < now_.uidnext; }));
     if (known_.size() - delta.removed.size() + arrived != now_.exists) {
       new_.clear();
       co_return false;
@@ -223,8 +226,9 @@ class Refresh {
   std::optional<std::size_t> note_flags(const Response& response, FolderDelta& delta) const {
     const auto fetch = parse_fetch(response);
     if (!fetch || fetch->uid == 0 || !fetch->flags) return std::nullopt;
-    const auto found = std::lower_bound(known_.begin(), known_.end(), fetch->uid,
-                                        [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
+    const auto found =
+        std::lower_bound(known_.begin(), known_.end(), fetch->uid,
+                         [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
     if (found == known_.end() || found->remote_key != fetch->uid) return known_.size();
     if (found->flags != *fetch->flags) delta.flags.push_back({found->id, *fetch->flags});
     return static_cast<std::size_t>(found - known_.begin());
@@ -232,8 +236,9 @@ class Refresh {
 
   void drop_known(std::vector<std::uint32_t>& uids) const {
     std::erase_if(uids, [&](std::uint32_t uid) {
-      const auto found = std::lower_bound(known_.begin(), known_.end(), uid,
-                                          [](const MessageKey& key, std::uint64_t u) { return key.remote_key < u; });
+      const auto found =
+          std::lower_bound(known_.begin(), known_.end(), uid,
+                           [](const MessageKey& key, std::uint64_t u) { return key.remote_key < u; });
       return found != known_.end() && found->remote_key == uid;
     });
   }
@@ -252,7 +257,8 @@ class Refresh {
     auto done = co_await connection.run_ok(command, on);
     if (!done) co_return done.error();
     auto uids = expand(found, account_->options.most_messages);
-    if (uids) std::erase_if(*uids, [&](std::uint32_t uid) { return uid < first; });  // n:* has the last one always
+    if (uids)
+      std::erase_if(*uids, [&](std::uint32_t uid) { return uid < first; });  // n:* has the last one always
     co_return uids;
   }
 
@@ -271,7 +277,8 @@ class Refresh {
       auto taken = co_await sink_(std::move(part));
       if (!taken) co_return taken;
     }
-    if (delta.flags.empty() && delta.removed.empty() && delta.rekeyed.empty() && delta.added.empty() && !delta.cursor)
+    if (delta.flags.empty() && delta.removed.empty() && delta.rekeyed.empty() && delta.added.empty() &&
+        !delta.cursor)
       co_return Status();
     delivered_ = true;
     auto taken = co_await sink_(std::move(delta));
@@ -316,7 +323,8 @@ class Refresh {
     co_return taken;
   }
 
-  static Task<Result<std::string>> ask_for(Connection& connection, std::vector<std::uint32_t> uids, std::string items) {
+  static Task<Result<std::string>> ask_for(Connection& connection, std::vector<std::uint32_t> uids,
+                                           std::string items) {
     auto command = fmt::format("UID FETCH {} {}", make_uid_set(uids), items);
     auto tag = co_await connection.send(std::move(command));
     co_return tag;
@@ -328,19 +336,22 @@ class Refresh {
     std::size_t size = std::min<std::size_t>(account_->options.batch, 50);
     for (std::size_t end = new_.size(); end > 0;) {
       const auto begin = end - std::min(end, size);
-      out.emplace_back(new_.begin() + static_cast<std::ptrdiff_t>(begin), new_.begin() + static_cast<std::ptrdiff_t>(end));
+      out.emplace_back(new_.begin() + static_cast<std::ptrdiff_t>(begin),
+                       new_.begin() + static_cast<std::ptrdiff_t>(end));
       end = begin;
       size = account_->options.batch;
     }
     return out;
   }
 
-  Task<Result<std::vector<Fetched>>> receive(Connection& connection, std::string tag, std::vector<std::uint32_t> asked) {
+  Task<Result<std::vector<Fetched>>> receive(Connection& connection, std::string tag,
+                                             std::vector<std::uint32_t> asked) {
     std::vector<Fetched> out;
     auto on = [&](const Response& response) -> Status {
       auto fetch = parse_fetch(response);
       // Other FETCHes are news about flags; the next refresh sees them.
-      if (!fetch || fetch->body == nullptr || !std::binary_search(asked.begin(), asked.end(), fetch->uid)) return {};
+      if (!fetch || fetch->body == nullptr || !std::binary_search(asked.begin(), asked.end(), fetch->uid))
+        return {};
       if (out.size() >= asked.size()) return error(Errc::malformed, "more messages than were asked for");
       Fetched one;
       one.uid = fetch->uid;
@@ -356,7 +367,8 @@ class Refresh {
     if (!done) co_return done.error();
     if (!done->ok) co_return done->error("UID FETCH");
     std::sort(out.begin(), out.end(), [](const Fetched& a, const Fetched& b) { return a.uid > b.uid; });
-    out.erase(std::unique(out.begin(), out.end(), [](const Fetched& a, const Fetched& b) { return a.uid == b.uid; }),
+    out.erase(std::unique(out.begin(), out.end(),
+                          [](const Fetched& a, const Fetched& b) { return a.uid == b.uid; }),
               out.end());
     co_return out;
   }
@@ -454,8 +466,9 @@ Task<Status> Refresh::match_anew(Connection& connection) {
 
 }  // namespace
 
-Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder, std::vector<MessageKey> known,
-                            mailbox::DeltaSink sink, mailbox::Progress progress) {
+Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder,
+                            std::vector<MessageKey> known, mailbox::DeltaSink sink,
+                            mailbox::Progress progress) {
   for (;;) {
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();

@@ -8,15 +8,19 @@ extern "C" const mapigate::chain::ModuleDescriptor* mapigate_module();
 namespace mapigate::imap {
 
 RawSection plain_settings(std::uint16_t port) {
-  return {{"host", std::string("127.0.0.1")}, {"port", std::int64_t(port)}, {"tls", std::string("none")},
-          {"command_timeout", std::string("20s")}, {"backoff", std::string("0s")}};
+  return {{"host", std::string("127.0.0.1")},
+          {"port", std::int64_t(port)},
+          {"tls", std::string("none")},
+          {"command_timeout", std::string("20s")},
+          {"backoff", std::string("0s")}};
 }
 
 std::string test_message(int number, const std::string& body) {
   return fmt::format(
       "From: Sender {0} <sender{0}@example.test>\r\nTo: Alice <alice@example.test>\r\n"
       "Subject: =?UTF-8?Q?Gr=C3=BC=C3=9Fe?= {0}\r\nDate: Tue, 06 Feb 2024 09:00:00 +0000\r\n"
-      "Message-ID: <m{0}@example.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n{1}",
+      "Message-ID: <m{0}@example.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+      "charset=utf-8\r\n\r\n{1}",
       number, body);
 }
 
@@ -36,9 +40,10 @@ TestAccount::TestAccount(RawSection settings, std::string user, std::string pass
   state_ = std::move(store_->open(user).value());
   auto identity = std::make_shared<chain::Identity>(chain::Identity{user, Secret(password)});
   provider_ = dynamic_cast<mailbox::ProviderFactory&>(*module_).open(identity, executor_);
-  provider_->set_row_lookup([this](std::vector<state::GlobalCounter> ids) -> io::Task<Result<std::vector<state::Message>>> {
-    co_return state_->messages(ids);
-  });
+  provider_->set_row_lookup(
+      [this](std::vector<state::GlobalCounter> ids) -> io::Task<Result<std::vector<state::Message>>> {
+        co_return state_->messages(ids);
+      });
 }
 
 TestAccount::~TestAccount() {

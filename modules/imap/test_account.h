@@ -6,10 +6,10 @@
 
 #include <filesystem>
 
-#include "../../tests/cpp/dovecot.h"
 #include "chain/module.h"
 #include "io/test_run.h"
 #include "provider.h"
+#include "test_dovecot.h"
 
 namespace mapigate::imap {
 

@@ -11,7 +11,9 @@
 namespace mapigate::state {
 
 Query::Query(Database& database, sqlite3_stmt* statement)
-    : database_(&database), statement_(statement), failure_(statement == nullptr ? SQLITE_ERROR : SQLITE_OK) {}
+    : database_(&database),
+      statement_(statement),
+      failure_(statement == nullptr ? SQLITE_ERROR : SQLITE_OK) {}
 
 Query::~Query() {
   if (statement_ == nullptr) return;
@@ -20,7 +22,8 @@ Query::~Query() {
 }
 
 void Query::check(int code) {
-  if (failure_ == SQLITE_OK && code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE) failure_ = code;
+  if (failure_ == SQLITE_OK && code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
+    failure_ = code;
 }
 
 Query& Query::operator<<(std::uint64_t number) {
@@ -29,14 +32,15 @@ Query& Query::operator<<(std::uint64_t number) {
 }
 
 Query& Query::operator<<(std::string_view text) {
-  check(sqlite3_bind_text64(statement_, ++parameter_, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC,
-                            SQLITE_UTF8));
+  check(sqlite3_bind_text64(statement_, ++parameter_, text.empty() ? "" : text.data(), text.size(),
+                            SQLITE_STATIC, SQLITE_UTF8));
   return *this;
 }
 
 Query& Query::operator<<(View blob) {
-  check(sqlite3_bind_blob64(statement_, ++parameter_, blob.empty() ? "" : static_cast<const void*>(blob.data()),
-                            blob.size(), SQLITE_STATIC));
+  check(sqlite3_bind_blob64(statement_, ++parameter_,
+                            blob.empty() ? "" : static_cast<const void*>(blob.data()), blob.size(),
+                            SQLITE_STATIC));
   return *this;
 }
 
@@ -76,7 +80,8 @@ std::uint64_t Query::number(int column) const {
 bool Query::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
 std::string_view Query::text(int column) const {
   const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-  return text == nullptr ? std::string_view() : std::string_view(text, sqlite3_column_bytes(statement_, column));
+  return text == nullptr ? std::string_view()
+                         : std::string_view(text, sqlite3_column_bytes(statement_, column));
 }
 View Query::blob(int column) const {
   const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
@@ -95,7 +100,8 @@ Status prepare_file(const std::string& path) {
   }
   if (errno != EEXIST) return error(Errc::unavailable, "{}: cannot be made: {}", path, std::strerror(errno));
   struct stat info {};
-  if (::lstat(path.c_str(), &info) != 0) return error(Errc::unavailable, "{}: {}", path, std::strerror(errno));
+  if (::lstat(path.c_str(), &info) != 0)
+    return error(Errc::unavailable, "{}: {}", path, std::strerror(errno));
   if (!S_ISREG(info.st_mode)) return error(Errc::internal, "{} is not a regular file", path);
   if ((info.st_mode & 0177) != 0 && ::chmod(path.c_str(), 0600) != 0)
     return error(Errc::unavailable, "{}: its mode cannot be made 0600: {}", path, std::strerror(errno));
@@ -108,8 +114,8 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   auto prepared = prepare_file(path);
   if (!prepared) return prepared.error();
   std::unique_ptr<Database> database(new Database(path));
-  const int code = sqlite3_open_v2(path.c_str(), &database->handle_,
-                                   SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+  const int code =
+      sqlite3_open_v2(path.c_str(), &database->handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) return database->failure(code);
   sqlite3_extended_result_codes(database->handle_, 1);
   sqlite3_busy_timeout(database->handle_, 10'000);
@@ -153,10 +159,11 @@ Error Database::failure(int code) const {
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return error(Errc::internal,
-                   "the state file {} is damaged ({}); put back a copy, or move it away with its -wal and -shm "
-                   "files and have the mailbox indexed anew",
-                   path_, what);
+      return error(
+          Errc::internal,
+          "the state file {} is damaged ({}); put back a copy, or move it away with its -wal and -shm "
+          "files and have the mailbox indexed anew",
+          path_, what);
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_FULL:
@@ -179,7 +186,7 @@ Transaction::~Transaction() {
 Status Transaction::begin(Durability durability) {
   if (durability != database_.durability_) {
     auto switched = database_.execute(durability == Durability::full ? "PRAGMA synchronous=FULL"
-                                                                    : "PRAGMA synchronous=NORMAL");
+                                                                     : "PRAGMA synchronous=NORMAL");
     if (!switched) return switched;
     database_.durability_ = durability;
   }

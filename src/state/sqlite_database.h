@@ -30,9 +30,9 @@ class Query {
   Query& operator<<(View blob);
   Query& null();
 
-  bool row();        // one step; false at the end or on an error
-  Status run();      // to its end
-  Status reset();    // ready for new parameters
+  bool row();      // one step; false at the end or on an error
+  Status run();    // to its end
+  Status reset();  // ready for new parameters
   Status status() const;
 
   std::uint64_t number(int column) const;

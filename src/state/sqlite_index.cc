@@ -29,7 +29,8 @@ Result<Message> read_message(const Query& row) {
   message.received.ticks = row.number(5);
   message.size = row.number(6);
   auto properties = wire::parse_property_bag(row.blob(7));
-  if (!properties) return std::move(properties).error().within(fmt::format("message {} in the index", message.id));
+  if (!properties)
+    return std::move(properties).error().within(fmt::format("message {} in the index", message.id));
   message.properties = std::move(*properties);
   return message;
 }
@@ -55,7 +56,8 @@ struct SqliteState::FolderSums {
 
 Result<std::vector<MessageKey>> SqliteState::message_keys(GlobalCounter folder) {
   std::vector<MessageKey> out;
-  auto select = database_->query("SELECT id, remote_key, flags FROM messages WHERE folder = ? ORDER BY remote_key");
+  auto select =
+      database_->query("SELECT id, remote_key, flags FROM messages WHERE folder = ? ORDER BY remote_key");
   select << folder;
   while (select.row())
     out.push_back({select.number(0), select.number(1), static_cast<std::uint32_t>(select.number(2))});
@@ -64,7 +66,8 @@ Result<std::vector<MessageKey>> SqliteState::message_keys(GlobalCounter folder) 
   return out;
 }
 
-Status SqliteState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, FolderSums& sums) {
+Status SqliteState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids,
+                                    FolderSums& sums) {
   auto remove = database_->query("DELETE FROM messages WHERE id = ? AND folder = ? RETURNING flags, size");
   auto remove_extra = database_->query("DELETE FROM extra_properties WHERE object = ?");
   for (const auto id : ids) {
@@ -85,12 +88,14 @@ Status SqliteState::change_keys(GlobalCounter folder, const std::vector<KeyChang
   if (changes.empty()) return {};
   auto update = database_->query("UPDATE messages SET remote_key = ? WHERE id = ? AND folder = ?");
   for (const auto& change : changes) {
-    if (change.remote_key > max_remote_key) return error(Errc::limit, "remote key {} is too large", change.remote_key);
+    if (change.remote_key > max_remote_key)
+      return error(Errc::limit, "remote key {} is too large", change.remote_key);
     auto done = (update << change.remote_key << change.id << folder).run();
     if (!done) return done;
     (void)update.reset();
   }
-  auto count = database_->query("SELECT count(*) - count(DISTINCT remote_key) FROM messages WHERE folder = ?");
+  auto count =
+      database_->query("SELECT count(*) - count(DISTINCT remote_key) FROM messages WHERE folder = ?");
   count << folder;
   const bool twice = count.row() && count.number(0) != 0;
   auto status = count.status();
@@ -99,8 +104,8 @@ Status SqliteState::change_keys(GlobalCounter folder, const std::vector<KeyChang
   return {};
 }
 
-Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes, GlobalCounter& next,
-                                 FolderSums& sums, AppliedDelta& applied) {
+Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes,
+                                 GlobalCounter& next, FolderSums& sums, AppliedDelta& applied) {
   auto select = database_->query("SELECT flags FROM messages WHERE id = ? AND folder = ?");
   auto update = database_->query("UPDATE messages SET flags = ?, change_number = ? WHERE id = ?");
   for (const auto& change : changes) {
@@ -126,7 +131,8 @@ Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message
   applied.added.reserve(added.size());
   auto select = database_->query("SELECT id, flags, size FROM messages WHERE folder = ? AND remote_key = ?");
   auto put = database_->query(
-      "INSERT INTO messages (id, folder, remote_key, change_number, flags, received, size, subject_key, sender_key, "
+      "INSERT INTO messages (id, folder, remote_key, change_number, flags, received, size, subject_key, "
+      "sender_key, "
       "properties) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
       "change_number = excluded.change_number, flags = excluded.flags, received = excluded.received, "
       "size = excluded.size, subject_key = excluded.subject_key, sender_key = excluded.sender_key, "
@@ -142,7 +148,8 @@ Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message
     if (!status) return status;
 
     const auto subject = sort_key(message.properties, mapi::PidTagNormalizedSubject, mapi::PidTagSubject);
-    const auto sender = sort_key(message.properties, mapi::PidTagSentRepresentingName, mapi::PidTagSenderName);
+    const auto sender =
+        sort_key(message.properties, mapi::PidTagSentRepresentingName, mapi::PidTagSenderName);
     const auto properties = wire::serialize(message.properties);
     put << id << folder << message.remote_key << next++ << static_cast<std::uint64_t>(message.flags)
         << message.received.ticks << message.size << as_view(subject) << as_view(sender) << View(properties);
@@ -173,7 +180,8 @@ Result<AppliedDelta> SqliteState::apply(GlobalCounter folder, FolderDelta delta)
   if (!done) return done.error();
 
   auto update = database_->query(
-      "UPDATE folders SET total = total + ?, unread = unread + ?, size = size + ?, cursor = coalesce(?, cursor), "
+      "UPDATE folders SET total = total + ?, unread = unread + ?, size = size + ?, cursor = coalesce(?, "
+      "cursor), "
       "indexed = indexed OR ? WHERE id = ? RETURNING id");
   update << sums.total << sums.unread << sums.size;
   if (delta.cursor)
@@ -197,13 +205,18 @@ namespace {
 
 const char* order_query(Sort sort) {
   switch (sort.key) {
-    case SortKey::received: return sort.descending ? BY("received", "DESC") : BY("received", "ASC");
-    case SortKey::size: return sort.descending ? BY("size", "DESC") : BY("size", "ASC");
-    case SortKey::subject: return sort.descending ? BY("subject_key", "DESC") : BY("subject_key", "ASC");
-    case SortKey::sender: return sort.descending ? BY("sender_key", "DESC") : BY("sender_key", "ASC");
+    case SortKey::received:
+      return sort.descending ? BY("received", "DESC") : BY("received", "ASC");
+    case SortKey::size:
+      return sort.descending ? BY("size", "DESC") : BY("size", "ASC");
+    case SortKey::subject:
+      return sort.descending ? BY("subject_key", "DESC") : BY("subject_key", "ASC");
+    case SortKey::sender:
+      return sort.descending ? BY("sender_key", "DESC") : BY("sender_key", "ASC");
     case SortKey::unread:
       return sort.descending ? BY("(flags & 1 = 0)", "DESC") : BY("(flags & 1 = 0)", "ASC");
-    case SortKey::id: break;
+    case SortKey::id:
+      break;
   }
   return "SELECT id FROM messages INDEXED BY messages_unread WHERE folder = ?";  // the smallest; sorted by us
 }

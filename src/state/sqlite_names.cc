@@ -58,7 +58,8 @@ Result<std::vector<std::uint16_t>> SqliteState::named_property_ids(std::span<con
   auto next = std::max(*last + 1, first_named_id);
   {
     auto insert = database_->query(
-        "INSERT INTO named_properties (id, property_set, lid, name) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING "
+        "INSERT INTO named_properties (id, property_set, lid, name) VALUES (?, ?, ?, ?) ON CONFLICT DO "
+        "NOTHING "
         "RETURNING id");
     for (std::size_t i = 0; i < names.size() && next <= last_named_id; ++i) {
       if (out[i] != 0) continue;

@@ -52,10 +52,11 @@ Status check_size(Database& database) {
       log.st_size != 0)
     return {};
   if (static_cast<std::uint64_t>(file.st_size) < *pages * *page_size)
-    return error(Errc::internal,
-                 "the state file {} is damaged (cut off: {} bytes of {}); put back a copy, or move it away and have "
-                 "the mailbox indexed anew",
-                 database.path(), file.st_size, *pages * *page_size);
+    return error(
+        Errc::internal,
+        "the state file {} is damaged (cut off: {} bytes of {}); put back a copy, or move it away and have "
+        "the mailbox indexed anew",
+        database.path(), file.st_size, *pages * *page_size);
   return {};
 }
 
@@ -91,7 +92,8 @@ Status prepare_schema(Database& database) {
     version = *found;
   }
   if (version > std::size(migrations))
-    return error(Errc::internal, "{} was written by a later version of mapigate (schema {}, this one knows {})",
+    return error(Errc::internal,
+                 "{} was written by a later version of mapigate (schema {}, this one knows {})",
                  database.path(), version, std::size(migrations));
   if (version == std::size(migrations)) return {};
   Transaction transaction(database);

@@ -1,7 +1,7 @@
 // Identity, counters, folders, properties of the user's, names and settings.
 //
-// Durability: what a caller tells somebody else is saved (properties, folders, names, ids given to a client) is
-// flushed to the disk. Index changes (apply) are not: they survive the death of the process, and after a
+// Durability: what a caller tells somebody else is saved (properties, folders, names, ids given to a client)
+// is flushed to the disk. Index changes (apply) are not: they survive the death of the process, and after a
 // power failure the next refresh finds them in the backend again, since cursor and rows come back together.
 // That works because counters are taken from the file in flushed blocks: none is given out twice.
 #include "state/sqlite_state.h"
@@ -34,7 +34,8 @@ bool read_guid(View bytes, mapi::Guid& guid) {
 }
 
 constexpr const char* select_folders =
-    "SELECT id, parent, role, provider, remote_id, name, container_class, selectable, change_number, created, "
+    "SELECT id, parent, role, provider, remote_id, name, container_class, selectable, change_number, "
+    "created, "
     "modified, cursor, total, unread, size, indexed FROM folders ORDER BY id";
 
 Folder read_folder(const Query& row) {
@@ -63,7 +64,8 @@ Folder read_folder(const Query& row) {
 SqliteState::~SqliteState() {
   // Gives back what is left of the block, if nobody took one after it.
   if (next_ < block_end_)
-    (void)(database_->query("UPDATE mailbox SET next_counter = ? WHERE next_counter = ?") << next_ << block_end_)
+    (void)(database_->query("UPDATE mailbox SET next_counter = ? WHERE next_counter = ?")
+           << next_ << block_end_)
         .run();
 }
 
@@ -85,10 +87,11 @@ Status SqliteState::load() {
   if (!mailbox) return mailbox.error();
   auto replica = random_guid();
   if (!replica) return replica.error();
-  auto made = (database_->query("INSERT OR IGNORE INTO mailbox (one, mailbox_guid, replica_guid, next_counter) "
-                                "VALUES (1, ?, ?, ?)")
-               << View(mailbox->bytes) << View(replica->bytes) << first_given_counter)
-                  .run();
+  auto made =
+      (database_->query("INSERT OR IGNORE INTO mailbox (one, mailbox_guid, replica_guid, next_counter) "
+                        "VALUES (1, ?, ?, ?)")
+       << View(mailbox->bytes) << View(replica->bytes) << first_given_counter)
+          .run();
   if (!made) return made;
   found = read();
   if (!found) return found.error();

@@ -66,7 +66,8 @@ Result<std::unique_ptr<StateStore>> open_sqlite_store(const std::string& folder)
   if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     return error(Errc::unavailable, "{}: cannot be made: {}", folder, std::strerror(errno));
   struct stat info {};
-  if (::stat(folder.c_str(), &info) != 0) return error(Errc::unavailable, "{}: {}", folder, std::strerror(errno));
+  if (::stat(folder.c_str(), &info) != 0)
+    return error(Errc::unavailable, "{}: {}", folder, std::strerror(errno));
   if (!S_ISDIR(info.st_mode)) return error(Errc::internal, "{} is not a folder", folder);
   if ((info.st_mode & S_IWOTH) != 0)
     return error(Errc::denied, "{}: everybody may write there; make it mode 0700", folder);

@@ -13,8 +13,8 @@ namespace fs = std::filesystem;
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, StateSuite,
                          testing::Values(StateBackend{"sqlite", [](const std::string& folder) {
-                           return open_sqlite_store(folder + "/state");
-                         }}));
+                                                        return open_sqlite_store(folder + "/state");
+                                                      }}));
 
 namespace {
 
@@ -62,8 +62,18 @@ TEST_F(SqliteFiles, AreForTheirOwnerOnly) {
 }
 
 TEST_F(SqliteFiles, NamesCannotLeaveTheFolder) {
-  const std::string users[] = {"../../etc/passwd", "..", ".", "/etc/passwd", std::string("a\0b", 3), "A@x", "a@x",
-                               "%41@x", "a/b", "\xC3\xA9", std::string(400, 'x'), std::string(400, 'x') + "y",
+  const std::string users[] = {"../../etc/passwd",
+                               "..",
+                               ".",
+                               "/etc/passwd",
+                               std::string("a\0b", 3),
+                               "A@x",
+                               "a@x",
+                               "%41@x",
+                               "a/b",
+                               "\xC3\xA9",
+                               std::string(400, 'x'),
+                               std::string(400, 'x') + "y",
                                std::string(399, 'x') + "%"};
   for (const auto& user : users) {
     auto state = store_->open(user);

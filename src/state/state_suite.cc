@@ -38,7 +38,8 @@ double milliseconds(const std::function<void()>& work) {
   for (int i = 0; i < 15; ++i) {
     const auto start = std::chrono::steady_clock::now();
     work();
-    best = std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
+    best = std::min(
+        best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   return best;
 }
@@ -194,10 +195,12 @@ TEST_P(StateSuite, ApplyKeepsRowsAndTotals) {
   EXPECT_EQ(first->size, expected.size);
   EXPECT_EQ(first->properties.size(), expected.properties.size());
   EXPECT_EQ(first->properties.string(mapi::PidTagSentRepresentingName), "Sénder 1");
-  EXPECT_TRUE(equal(first->properties.binary(mapi::PidTagConversationIndex), as_view("0123456789012345678901")));
+  EXPECT_TRUE(
+      equal(first->properties.binary(mapi::PidTagConversationIndex), as_view("0123456789012345678901")));
 
   FolderDelta changes;
-  changes.flags = {{applied.added[1], flag_seen}, {applied.added[0], flag_seen | flag_answered}, {999'999, 0}};
+  changes.flags = {
+      {applied.added[1], flag_seen}, {applied.added[0], flag_seen | flag_answered}, {999'999, 0}};
   changes.removed = {applied.added[9], 888'888};
   changes.complete = true;
   const auto changed = take(state_->apply(folder.id, std::move(changes)));
@@ -281,15 +284,18 @@ TEST_P(StateSuite, OrdersFollowTheirKey) {
       {SortKey::id, [](auto&, auto&) { return 0; }},
       {SortKey::received, [&](auto& a, auto& b) { return compare(a.received.ticks, b.received.ticks); }},
       {SortKey::size, [&](auto& a, auto& b) { return compare(a.size, b.size); }},
-      {SortKey::subject, [](auto& a, auto& b) {
+      {SortKey::subject,
+       [](auto& a, auto& b) {
          return collate(a.properties.string(mapi::PidTagNormalizedSubject),
                         b.properties.string(mapi::PidTagNormalizedSubject));
        }},
-      {SortKey::sender, [](auto& a, auto& b) {
+      {SortKey::sender,
+       [](auto& a, auto& b) {
          return collate(a.properties.string(mapi::PidTagSentRepresentingName),
                         b.properties.string(mapi::PidTagSentRepresentingName));
        }},
-      {SortKey::unread, [&](auto& a, auto& b) { return compare(!(a.flags & flag_seen), !(b.flags & flag_seen)); }},
+      {SortKey::unread,
+       [&](auto& a, auto& b) { return compare(!(a.flags & flag_seen), !(b.flags & flag_seen)); }},
   };
   for (const auto& [key, order] : orders) {
     for (const bool descending : {false, true}) {
@@ -356,9 +362,10 @@ TEST_P(StateSuite, ExtraPropertiesGoWithTheirObject) {
 }
 
 TEST_P(StateSuite, NamedPropertiesGetLastingIds) {
-  const std::vector<PropertyName> names = {
-      {mapi::PSETID_Common, 0x8530, {}}, {mapi::PS_PUBLIC_STRINGS, std::nullopt, "Keywords"},
-      {mapi::PS_PUBLIC_STRINGS, std::nullopt, "keywords"}, {mapi::PSETID_Common, 0xFFFFFFFF, {}}};
+  const std::vector<PropertyName> names = {{mapi::PSETID_Common, 0x8530, {}},
+                                           {mapi::PS_PUBLIC_STRINGS, std::nullopt, "Keywords"},
+                                           {mapi::PS_PUBLIC_STRINGS, std::nullopt, "keywords"},
+                                           {mapi::PSETID_Common, 0xFFFFFFFF, {}}};
   EXPECT_EQ(take(state_->named_property_ids(names, false)), (std::vector<std::uint16_t>{0, 0, 0, 0}));
   const auto ids = take(state_->named_property_ids(names, true));
   EXPECT_EQ(std::set<std::uint16_t>(ids.begin(), ids.end()).size(), 4u);
@@ -402,8 +409,8 @@ TEST_P(StateSuite, LargeFoldersAnswerAtOnce) {
         apply, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count());
   }
   std::vector<GlobalCounter> ids;
-  for (const auto key : {SortKey::id, SortKey::received, SortKey::size, SortKey::subject, SortKey::sender,
-                         SortKey::unread}) {
+  for (const auto key :
+       {SortKey::id, SortKey::received, SortKey::size, SortKey::subject, SortKey::sender, SortKey::unread}) {
     const double time = milliseconds([&] { ids = take(state_->message_ids(folder.id, {key, true})); });
     EXPECT_EQ(ids.size(), 20'000u);
     EXPECT_LT(time, 10 * slowness) << "order " << int(key);
@@ -415,8 +422,13 @@ TEST_P(StateSuite, LargeFoldersAnswerAtOnce) {
   EXPECT_EQ(rows.size(), 50u);
   EXPECT_LT(read, 1 * slowness);
   EXPECT_LT(apply, 30 * slowness);
-  fmt::print("apply(500) {:.1f} ms, message_ids(20,000) unread {:.2f} ms, message_keys(20,000) {:.2f} ms, messages(50) {:.3f} ms\n",
-             apply, milliseconds([&] { take(state_->message_ids(folder.id, {SortKey::unread, true})); }), keys, read);
+  fmt::print(
+      "apply(500) {:.1f} ms, message_ids(20,000) unread {:.2f} ms, message_keys(20,000) {:.2f} ms, "
+      "messages(50) {:.3f} ms\n",
+      apply, milliseconds([&] {
+        take(state_->message_ids(folder.id, {SortKey::unread, true}));
+      }),
+      keys, read);
 }
 
 // A child applies deltas and reports each that returned; it is killed in the middle. What it reported
@@ -472,7 +484,8 @@ TEST_P(StateSuite, AKillLosesNothingThatWasReported) {
     for (const auto& key : keys) ids.insert(key.id);
     EXPECT_EQ(ids.size(), keys.size());
     EXPECT_GE(std::stoull(take(state_->value("written")).value_or("0")), reported);
-    for (const auto& key : {keys.front(), keys.back()}) EXPECT_TRUE(take(state_->message(key.id)).has_value());
+    for (const auto& key : {keys.front(), keys.back()})
+      EXPECT_TRUE(take(state_->message(key.id)).has_value());
     EXPECT_GT(take(state_->reserve_ids(1)), *ids.rbegin());
     state_.reset();
     store_.reset();

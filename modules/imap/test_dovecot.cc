@@ -1,4 +1,4 @@
-#include "dovecot.h"
+#include "test_dovecot.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -102,23 +102,28 @@ void Dovecot::write_config() {
   auto who = [&](const char* as_root) { return root ? std::string(as_root) : own; };
   const auto group = root ? std::string("mail") : own_group;
   std::ofstream out(folder_ + "/dovecot.conf");
-  out << "base_dir = " << folder_ << "/run\nstate_dir = " << folder_ << "/state\nlog_path = " << folder_ << "/log\n"
+  out << "base_dir = " << folder_ << "/run\nstate_dir = " << folder_ << "/state\nlog_path = " << folder_
+      << "/log\n"
       << "protocols = imap\nlisten = 127.0.0.1\n"
-      << "default_internal_user = " << who("dovecot") << "\ndefault_internal_group = " << (root ? "dovecot" : own_group)
-      << "\ndefault_login_user = " << who("dovenull") << "\nmail_uid = " << who("mail") << "\nmail_gid = " << group
+      << "default_internal_user = " << who("dovecot")
+      << "\ndefault_internal_group = " << (root ? "dovecot" : own_group)
+      << "\ndefault_login_user = " << who("dovenull") << "\nmail_uid = " << who("mail")
+      << "\nmail_gid = " << group
       << "\nfirst_valid_uid = 1\nmail_location = mdbox:~/mail\nmail_fsync = never\n"
-      << (options_.certificate.empty() ? "ssl = no\n"
-                                       : fmt::format("ssl = yes\nssl_cert = <{}\nssl_key = <{}\n", options_.certificate,
-                                                     options_.key))
+      << (options_.certificate.empty()
+              ? "ssl = no\n"
+              : fmt::format("ssl = yes\nssl_cert = <{}\nssl_key = <{}\n", options_.certificate, options_.key))
       << "disable_plaintext_auth = no\nauth_mechanisms = plain login\n"
       << "passdb {\ndriver = passwd-file\nargs = username_format=%u " << folder_ << "/users\n}\n"
       << "userdb {\ndriver = static\nargs = uid=" << who("mail") << " gid=" << group << " home=" << folder_
       << "/home/%n\n}\n"
-      << "namespace inbox {\ninbox = yes\nseparator = /\n" << options_.mailboxes << "}\n"
+      << "namespace inbox {\ninbox = yes\nseparator = /\n"
+      << options_.mailboxes << "}\n"
       << "protocol imap {\nmail_max_userip_connections = 100\n"
       << (options_.capability.empty() ? "" : "imap_capability = " + options_.capability + "\n") << "}\n"
-      << "service anvil {\nchroot =\n}\nservice imap-login {\nchroot =\ninet_listener imap {\nport = " << port_
-      << "\n}\ninet_listener imaps {\nport = " << (options_.certificate.empty() ? 0 : tls_port_) << "\nssl = yes\n}\n}\n"
+      << "service anvil {\nchroot =\n}\nservice imap-login {\nchroot =\ninet_listener imap {\nport = "
+      << port_ << "\n}\ninet_listener imaps {\nport = " << (options_.certificate.empty() ? 0 : tls_port_)
+      << "\nssl = yes\n}\n}\n"
       << options_.extra;
 }
 

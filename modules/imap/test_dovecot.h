@@ -16,9 +16,9 @@ std::uint16_t free_port();
 class Dovecot {
  public:
   struct Options {
-    std::string capability;         // replaces what it announces ("IMAP4rev1 UIDPLUS")
-    std::string certificate, key;   // PEM files, for TLS on both ports
-    std::string mailboxes;          // lines for the namespace
+    std::string capability;        // replaces what it announces ("IMAP4rev1 UIDPLUS")
+    std::string certificate, key;  // PEM files, for TLS on both ports
+    std::string mailboxes;         // lines for the namespace
     std::string extra;
   };
   // False where no Dovecot is installed: the test has to skip, visibly.
