@@ -324,7 +324,8 @@ TEST(Tls, IsVerified) {
   EXPECT_THROW(TestAccount{settings}, std::runtime_error) << "no passwords in the clear over the network";
 }
 
-// As fast as a client that only fetches the same, or at least half of that.
+// Prints how the first indexing compares with a client that only fetches the same and throws it away. No limit on the
+// ratio: it depends on what else the machine does.
 TEST(Speed, FirstIndexing) {
   NEEDS_DOVECOT();
   Dovecot dovecot;
