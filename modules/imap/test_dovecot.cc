@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -45,7 +46,8 @@ pid_t run(const std::vector<std::string>& arguments, const std::string& output) 
   raw.push_back(nullptr);
   const pid_t child = ::fork();
   if (child != 0) return child;
-  ::setsid();  // a group of its own, to be stopped as a whole
+  ::setsid();                          // a group of its own, to be stopped as a whole
+  ::prctl(PR_SET_PDEATHSIG, SIGTERM);  // a test that crashes leaves no server behind
   const int out = ::open(output.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
   ::dup2(out, 1);
   ::dup2(out, 2);
