@@ -18,7 +18,8 @@ CellOptions options_for(RopCall& call, const Object& object, std::uint16_t size_
   if (object.kind == Object::Kind::message)
     if (const auto own = static_cast<const MessageObject&>(object).code_page) options.code_page = own;
   options.unicode = want_unicode != 0;
-  if (size_limit != 0) options.max_value = size_limit;
+  // What cannot fit into the reply is not carried as far as there.
+  options.max_value = std::min<std::size_t>(size_limit != 0 ? size_limit : SIZE_MAX, call.budget);
   return options;
 }
 
@@ -102,7 +103,7 @@ Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAl
     std::vector<Value> values;
     std::vector<PropertyTag> tags;
     for (const auto tag : held->list()) {
-      auto value = cell(*held, tag.with(PropertyType::PtypUnspecified), *arena, options);
+      auto value = mapi::copy(*arena, cell(*held, tag.with(PropertyType::PtypUnspecified), *arena, options));
       if (value.type == PropertyType::PtypErrorCode && value.get<mapi::ErrorValue>()->code == mapi::ecNotFound) continue;
       tags.push_back(tag);
       values.push_back(value);

@@ -107,7 +107,7 @@ wire::PropertyRow make_row(const PropertySource& source, wire::Columns columns, 
   auto values = arena.make_span<Value>(columns.size());
   bool flagged = false;
   for (std::size_t i = 0; i < columns.size(); ++i) {
-    values[i] = cell(source, columns[i], arena, options);
+    values[i] = mapi::copy(arena, cell(source, columns[i], arena, options));
     if (values[i].type == PropertyType::PtypErrorCode && columns[i].type() != PropertyType::PtypErrorCode) flagged = true;
   }
   return {static_cast<std::uint8_t>(flagged ? 1 : 0), values};

@@ -50,7 +50,8 @@ mapi::Value cell(const PropertySource& source, mapi::PropertyTag asked, Arena& a
 // The same from a value already at hand.
 mapi::Value convert(const mapi::Value& value, mapi::PropertyTag asked, Arena& arena, const CellOptions& options);
 
-// A row of these columns; flagged when a cell is missing or its type is not that of its column.
+// A row of these columns; flagged when a cell is missing or its type is not that of its column. All of it
+// lives in the arena: rows are encoded after their sources are gone.
 wire::PropertyRow make_row(const PropertySource& source, wire::Columns columns, Arena& arena, const CellOptions& options);
 std::size_t wire_size(const wire::PropertyRow& row, wire::Columns columns);
 std::size_t wire_size(const mapi::Value& value);
