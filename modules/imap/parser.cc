@@ -9,7 +9,7 @@ namespace mapigate::imap {
 
 namespace {
 
-constexpr unsigned max_depth = 100;
+constexpr unsigned max_depth = 1000;  // servers nest body structures a few lists a MIME level
 
 std::string upper_ascii(std::string_view text) {
   std::string out(text);

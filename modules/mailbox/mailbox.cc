@@ -7,6 +7,7 @@
 #include "mailbox/engine.h"
 #include "mapi/legacy_dn.h"
 #include "wire/mapihttp/bodies.h"
+#include "wire/mapihttp/headers.h"
 #include "wire/nspi/bodies.h"
 #include "wire/rpc/aux.h"
 #include "wire/rpc/header_ext.h"
@@ -169,7 +170,7 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
     const auto body = call.body();
     const auto request = body ? wire::decode<http::Connect::Request>("Connect", *body, call.arena(), wire::CountWidth::narrow)
                               : Result<http::Connect::Request>(body.error());
-    if (!request) return call.set_reply(chain::error_reply(call.operation(), mapi::ecRpcFormat));
+    if (!request) return call.set_reply({static_cast<std::uint32_t>(http::ResponseCode::InvalidRequestBody), {}});
     const auto& user = call.session().identity().user;
     // [MS-OXCRPC] 3.1.4.1: nobody named, somebody unknown, somebody else.
     if (request->UserDn.empty()) return call.set_reply(chain::error_reply(call.operation(), mapi::ecAccessDenied));
@@ -200,8 +201,12 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
   io::Task<> execute(Call& call) {
     auto session = session_of(call);
     auto request = call.execute();
-    if (!session || !request) {
-      call.set_reply(chain::error_reply(call.operation(), session ? mapi::ecRpcFormat : mapi::ecError));
+    if (!session) {
+      call.set_reply(chain::error_reply(call.operation(), mapi::ecError));
+      co_return;
+    }
+    if (!request) {
+      call.set_reply({static_cast<std::uint32_t>(http::ResponseCode::InvalidRequestBody), {}});
       co_return;
     }
     const auto* execute = *request;

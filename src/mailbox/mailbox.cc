@@ -107,6 +107,13 @@ Task<Status> Mailbox::load_tree() {
   auto read = [](state::MailboxState& s) { return s.folders(); };
   auto folders = co_await with_state(read);
   if (!folders) co_return std::move(folders.error()).within("folders");
+  // Until a folder is indexed its counts are those the backend told.
+  for (auto& folder : *folders) {
+    const auto told = announced_.find({folder.provider, folder.remote_id});
+    if (folder.indexed || told == announced_.end()) continue;
+    folder.total = told->second.first;
+    folder.unread = told->second.second;
+  }
   tree_ = std::make_shared<FolderTree>(std::move(*folders));
   tree_version_ = ++next_version_;
   co_return Status{};
@@ -137,10 +144,16 @@ Result<Provider*> Mailbox::provider(const std::string& name) {
   for (const auto& factory : context_.factories()) {
     if (factory.name != name) continue;
     std::shared_ptr<Provider> made = factory.factory->open(login_, executor_);
+    made->set_row_lookup([this](std::vector<GlobalCounter> ids) { return rows_of(std::move(ids)); });
     return (providers_[name] = std::move(made)).get();
   }
   // Not a missing folder but a gap in the configuration: its messages must not disappear for it.
   return error(Errc::unavailable, "no provider \"{}\" is configured", name);
+}
+
+Task<Result<std::vector<state::Message>>> Mailbox::rows_of(std::vector<GlobalCounter> ids) {
+  auto read = [&ids](state::MailboxState& s) { return s.messages(ids); };
+  co_return co_await with_state(read);
 }
 
 // -- messages

@@ -160,6 +160,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   void tell_deltas(const Folder& folder, bool was_indexed, const state::FolderDelta& delta,
                    const state::AppliedDelta& applied);
   Result<Provider*> provider(const std::string& name);
+  Task<Result<std::vector<state::Message>>> rows_of(std::vector<GlobalCounter> ids);
 
   std::shared_ptr<MailboxContext> shared_context_;
   MailboxContext& context_;
@@ -172,6 +173,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::uint64_t next_version_ = 1;
   std::uint64_t base_version_ = 1;  // of folders that did not change since the mailbox was opened
   std::map<std::string, std::shared_ptr<Provider>> providers_;
+  // By provider and remote id: total and unread of the last folder list.
+  std::map<std::pair<std::string, std::string>, std::pair<std::uint32_t, std::uint32_t>> announced_;
   io::Mutex open_lock_, state_lock_;
   FolderActivity listing_;
   std::map<GlobalCounter, FolderActivity> activity_;

@@ -41,8 +41,13 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
   auto ask = keep->folders();
   auto remote = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
   if (!remote) co_return std::move(remote.error()).within(fmt::format("folder list of \"{}\"", name));
+  for (const auto& one : *remote)
+    if (one.total) announced_[{name, one.remote_id}] = {*one.total, one.unread.value_or(0)};
   auto changes = merge(*tree_, name, std::move(*remote));
-  if (!changes.empty()) {
+  if (changes.empty()) {
+    auto loaded = co_await load_tree();
+    if (!loaded) co_return loaded;
+  } else {
     auto stored = co_await store_changes(name, std::move(changes));
     if (!stored) co_return stored;
   }

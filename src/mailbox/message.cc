@@ -148,8 +148,9 @@ void summarize(RopCall& call, const convert::MimeMessage& content, const Propert
   (void)code_page;
   auto& arena = call.arena;
   const auto text = [&](PropertyTag tag) {
+    // Into the arena: the response is encoded after its sources are gone.
     const auto value = properties.get(tag, arena);
-    return value && value->get<Utf16>() ? *value->get<Utf16>() : Utf16{};
+    return value && value->get<Utf16>() ? Utf16{arena.copy(value->get<Utf16>()->bytes)} : Utf16{};
   };
   out.HasNamedProperties = !content.keywords().empty() || !content.internet_headers().empty();
   out.SubjectPrefix = wire::TypedString::of(text(mapi::PidTagSubjectPrefix));

@@ -16,7 +16,7 @@ class TableTest : public EngineTest {
     return out;
   }
   void open(int messages) {
-    for (int i = 0; i < messages; ++i) backend.add("INBOX", fmt::format("Subject {:04}", i), i % 2 ? state::flag_seen : 0);
+    for (int i = 0; i < messages; ++i) backend.add("INBOX", fmt::format("Subject {:04}", i), i % 2 ? std::uint32_t{state::flag_seen} : 0);
     client = connect();
     client->logon();
     ASSERT_EQ(client->open_folder(inbox), ecNone);

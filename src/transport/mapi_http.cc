@@ -337,7 +337,7 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
     co_await refuse(gateway, exchange, request, ResponseCode::InvalidVerb, "only POST is served here");
     co_return;
   }
-  if (request.type.empty() || request.id.empty() || (request.client_info.empty() && request.type != "PING")) {
+  if (request.type.empty() || request.id.empty() || request.client_info.empty()) {
     co_await refuse(gateway, exchange, request, ResponseCode::MissingHeader,
                     request.type.empty() ? "X-RequestType is missing" : request.id.empty() ? "X-RequestId is missing" : "X-ClientInfo is missing");
     co_return;

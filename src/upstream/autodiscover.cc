@@ -93,7 +93,9 @@ Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<io::HttpClient> client,
     limits.body_bytes = 1 << 20;
     auto response = co_await client->request(std::move(request), limits);
     if (!response) {
-      outcome = std::move(response.error()).within(text);
+      Error problem = response.error();
+      if (problem.code == Errc::denied) problem.code = Errc::unavailable;  // its certificate, not our password
+      outcome = std::move(problem).within(text);
       continue;
     }
     if (response->status == 200) {
@@ -107,7 +109,7 @@ Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<io::HttpClient> client,
       co_return outcome;
     }
     if (response->status == 401) co_return error(Errc::denied, "{}: the user name or password is wrong", text);
-    outcome = error(Errc::unavailable, "{}: HTTP {}", text, response->status);
+    outcome = error(response->status == 429 ? Errc::limit : Errc::unavailable, "{}: HTTP {}", text, response->status);
   }
   co_return outcome;
 }

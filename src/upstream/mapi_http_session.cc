@@ -41,6 +41,7 @@ Result<chain::Reply> MapiHttpSession::read(unsigned status, const io::HttpFields
     case 401:
     case 403: return error(Errc::denied, "{} refuses the credentials (HTTP {})", options_.endpoint.authority(), status);
     case 404: return error(Errc::not_found, "{} has no MAPI over HTTP at {}", options_.endpoint.authority(), options_.endpoint.target);
+    case 429: return error(Errc::limit, "{} brakes us (HTTP 429)", options_.endpoint.authority());
     default: return error(Errc::unavailable, "{} answers HTTP {}", options_.endpoint.authority(), status);
   }
   for (std::size_t i = 0; i < fields.size(); ++i)
@@ -74,7 +75,12 @@ Task<Result<chain::Reply>> MapiHttpSession::call(chain::Operation operation, Vie
   limits.inter_byte = options_.silence;
   limits.body_bytes = options_.max_reply;
   auto response = co_await client_->request(std::move(request), limits);
-  if (!response) co_return std::move(response.error()).within(options_.endpoint.authority());
+  if (!response) {
+    // A certificate that does not check out is the upstream's trouble, not the user's password.
+    Error problem = response.error();
+    if (problem.code == Errc::denied) problem.code = Errc::unavailable;
+    co_return std::move(problem).within(options_.endpoint.authority());
+  }
   co_return read(response->status, response->fields, response->body);
 }
 

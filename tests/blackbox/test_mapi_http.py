@@ -28,8 +28,8 @@ def empty_execute():
     return Client.execute_body(rops.wrap_header_ext(rops.rop_buffer(b"", [])))
 
 
-def log_on(client):
-    responses, table = client.execute([(rops.logon(client.dn), [0])], [NO_HANDLE])
+def log_on(client, logon_id=0):
+    responses, table = client.execute([(rops.logon(client.dn, logon_id=logon_id), [0])], [NO_HANDLE])
     responses[0].check()
     return table[0]
 
@@ -194,7 +194,7 @@ def test_row_m6_expiration_is_announced(client):
 
 
 def test_row_m6_six_logons(client):
-    handles = [log_on(client) for _ in range(6)]
+    handles = [log_on(client, logon_id) for logon_id in range(6)]
     for handle in handles:
         responses, _ = client.execute([(rops.get_receive_folder("IPM.Note"), [0])], [handle])
         responses[0].check()

@@ -106,6 +106,7 @@ class Connection:
         while chunk := response.read1(65536):
             first = first if first is not None else time.monotonic() - started
             chunks.append(chunk)
+        response.read()  # http.client calls a body of known length unread until this says that nothing is left
         data = b"".join(chunks)
         if response.getheader("Content-Type", "").startswith("application/mapi-http"):
             meta, additional, payload = parse_body(data)
