@@ -1,9 +1,13 @@
 #include "daemon/world.h"
 
+#include "chain/lua_host.h"
+
 namespace mapigate::daemon {
 
 std::unique_ptr<chain::Loader> make_loader(const std::string& module_dir) {
-  return std::make_unique<chain::Loader>(std::vector<std::string>{module_dir});
+  auto loader = std::make_unique<chain::Loader>(std::vector<std::string>{module_dir});
+  loader->add_built_in(chain::lua_module());
+  return loader;
 }
 
 Result<std::map<std::string, PlannedModule>> plan_modules(const Config& config, chain::Loader& loader) {
