@@ -114,7 +114,7 @@ def test_backend_breaks_off(proxied, certificates, count):
 
 
 @pytest.mark.parametrize("garbage", [b"\0\xff" * 50, b"* 99999999999999999999 EXISTS\r\n", b"{99999999999}\r\n",
-                                     b"* LIST (" + b"(" * 5000 + b"\r\n", b"* BYE shutting down\r\n", b"x" * 300000])
+                                     b"* LIST (" + b"(" * 5000 + b"\r\n", b"* BYE shutting down\r\n", b"x" * 300000], ids=lambda data: repr(data[:20]))
 def test_backend_talks_nonsense(proxied, certificates, garbage):
     proxy, gateway = proxied
     proxy.inject(garbage, after=700)

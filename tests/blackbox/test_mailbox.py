@@ -2,6 +2,7 @@
 import email
 import email.policy
 import hashlib
+import re
 import time
 
 import pytest
@@ -162,7 +163,9 @@ def test_bodies_and_attachments(session, mailbox):
             found = [(attachment["name"],
                       hashlib.sha256(session.attachment_data(message, attachment["number"])).hexdigest())
                      for attachment in session.attachments(message)]
-            assert sorted(found) == sorted(expected.attachments), expected.subject
+            # A name that Windows cannot store is made one that it can.
+            wanted = [(re.sub(r'[<>:"/\\|?*]', "_", name), digest) for name, digest in expected.attachments]
+            assert sorted(found) == sorted(wanted), expected.subject
         session.call(rops.release(), message)
     assert compared > 40
 
