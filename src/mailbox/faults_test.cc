@@ -30,14 +30,19 @@ TEST_F(FaultTest, DownBeforeAFolderIsReadIsNoEmptyFolder) {
   for (int i = 0; i < 120; ++i) backend.add("INBOX", "m");
   auto client = connect();
   client->logon();
-  client->open_folder(inbox);
+  // Opening a folder begins to read it in the background, so the fault comes first.
   backend.set_down("refresh");
+  client->open_folder(inbox);
   EXPECT_FALSE(client->contents().has_value());
-  backend.set_down("refresh", false);
   // Breaks in the middle: part of it is in the index, and still no count is given.
-  backend.set_down("part");
+  backend.set_down("later part");
+  backend.set_down("refresh", false);
   EXPECT_FALSE(client->contents().has_value());
-  backend.set_down("part", false);
+  const auto* row = client->session->mailbox().tree()->by_role(inbox);
+  ASSERT_NE(row, nullptr);
+  EXPECT_EQ(row->total, 50u);
+  EXPECT_FALSE(row->indexed);
+  backend.set_down("later part", false);
   ASSERT_TRUE(client->contents().has_value());
   EXPECT_EQ(*client->contents(), 120u);
 }

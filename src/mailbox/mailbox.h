@@ -131,7 +131,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
  private:
   struct FolderActivity {
     bool running = false;
-    Clock::time_point checked{};  // when a refresh last succeeded
+    Clock::time_point tried{};  // when a refresh last ended, well or not: a backend that is down is not hurried
     io::Event finished;
     Status last{};
     std::uint64_t version = 0;
@@ -160,6 +160,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   void tell_deltas(const Folder& folder, bool was_indexed, const state::FolderDelta& delta,
                    const state::AppliedDelta& applied);
   Result<Provider*> provider(const std::string& name);
+  void read_announced(const std::string& provider, const std::string& lines);
   Task<Result<std::vector<state::Message>>> rows_of(std::vector<GlobalCounter> ids);
 
   std::shared_ptr<MailboxContext> shared_context_;

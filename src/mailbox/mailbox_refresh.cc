@@ -4,6 +4,7 @@
 // A provider that fails changes nothing here: folders and messages go only when the
 // provider says, in an answer that is complete, that they are gone.
 #include <algorithm>
+#include <sstream>
 
 #include "base/log.h"
 #include "mailbox/mailbox.h"
@@ -14,6 +15,8 @@ namespace {
 // Beyond, a change is told as "look again" and not message by message.
 constexpr std::size_t max_told_messages = 20;
 
+// Under this key the state store knows that a provider's folders were listed, and with which counts: a line
+// "total unread remote_id" a folder.
 std::string listed_key(const std::string& provider) { return "engine.listed." + provider; }
 }  // namespace
 
@@ -24,7 +27,12 @@ Task<Status> Mailbox::list_folders() {
     auto read = [&named](state::MailboxState& s) { return s.value(listed_key(named.name)); };
     auto known = co_await with_state(read);
     if (!known) co_return known.error();
-    if (*known) continue;
+    if (*known) {
+      read_announced(named.name, **known);
+      auto loaded = co_await load_tree();
+      if (!loaded) co_return loaded;
+      continue;
+    }
     // Never seen: without its list the mailbox would look emptier than it is.
     auto made = provider(named.name);
     if (!made) co_return made.error();
@@ -52,8 +60,20 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
     if (!stored) co_return stored;
   }
   auto key = listed_key(name);
-  auto mark = [&key](state::MailboxState& s) { return s.set_value(key, "1"); };
+  std::string counts = "\n";
+  for (const auto& [folder, told] : announced_)
+    if (folder.first == name && folder.second.find('\n') == std::string::npos)
+      counts += fmt::format("{} {} {}\n", told.first, told.second, folder.second);
+  auto mark = [&key, &counts](state::MailboxState& s) { return s.set_value(key, counts); };
   co_return co_await with_state(mark);
+}
+
+void Mailbox::read_announced(const std::string& provider, const std::string& lines) {
+  std::istringstream in(lines);
+  std::uint32_t total = 0, unread = 0;
+  std::string remote_id;
+  for (in >> std::ws; in >> total >> unread && in.get() == ' ' && std::getline(in, remote_id); in >> std::ws)
+    announced_[{provider, remote_id}] = {total, unread};
 }
 
 Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
@@ -93,14 +113,14 @@ Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
 }
 
 void Mailbox::refresh_folders_soon() {
-  if (!state_ || listing_.running || Clock::now() - listing_.checked < context_.options.refresh_interval) return;
+  if (!state_ || listing_.running || Clock::now() - listing_.tried < context_.options.refresh_interval) return;
   listing_.running = true;
   listing_.finished.reset();
   io::spawn(executor_, run_list_refresh(shared_from_this()));
 }
 
 Task<Status> Mailbox::refresh_folders() {
-  listing_.checked = {};
+  listing_.tried = {};
   refresh_folders_soon();
   if (!listing_.running) co_return error(Errc::unavailable, "the mailbox is closed");
   auto event = listing_.finished;
@@ -122,8 +142,8 @@ Task<> Mailbox::run_list_refresh(std::shared_ptr<Mailbox> self) {
     if (!listed) outcome = listed;
   }
   listing_.last = outcome;
-  if (outcome) listing_.checked = Clock::now();
-  else log::info("mailbox: {}", outcome.error().message);
+  listing_.tried = Clock::now();
+  if (!outcome) log::info("mailbox: {}", outcome.error().message);
   listing_.running = false;
   listing_.finished.set();
   (void)self;
@@ -153,7 +173,7 @@ void Mailbox::refresh_folder_soon(GlobalCounter folder) {
   const auto* row = state_ ? tree_->find(folder) : nullptr;
   if (!row || row->provider.empty() || !row->selectable) return;
   auto& activity = activity_[folder];
-  if (activity.running || (row->indexed && Clock::now() - activity.checked < context_.options.refresh_interval)) return;
+  if (activity.running || Clock::now() - activity.tried < context_.options.refresh_interval) return;
   start_folder_refresh(folder, activity);
 }
 
@@ -198,8 +218,8 @@ Task<> Mailbox::run_folder_refresh(std::shared_ptr<Mailbox> self, GlobalCounter 
   Status outcome = co_await index_folder(folder);
   auto& activity = activity_[folder];
   activity.last = outcome;
-  if (outcome) activity.checked = Clock::now();
-  else log::info("mailbox: folder {:x}: {}", folder, outcome.error().message);
+  activity.tried = Clock::now();
+  if (!outcome) log::info("mailbox: folder {:x}: {}", folder, outcome.error().message);
   activity.running = false;
   activity.finished.set();
   (void)self;

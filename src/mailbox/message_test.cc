@@ -263,10 +263,11 @@ TEST_F(MessageTest, FollowUpFlagsGoBothWays) {
 TEST_F(MessageTest, NamedPropertiesKeepTheirIds) {
   backend.add("INBOX", "named", 0, "x", "Keywords: red, blue\r\nX-Ticket: 4711\r\n");
   open();
+  Arena names_arena;  // outlives the clients that ask
   wire::PropertyName names[3];
-  names[0] = wire::to_wire(client->arena, {PS_PUBLIC_STRINGS, {}, "Keywords"});
-  names[1] = wire::to_wire(client->arena, {PS_INTERNET_HEADERS, {}, "x-ticket"});
-  names[2] = wire::to_wire(client->arena, PropertyName(PidLidFlagRequest));
+  names[0] = wire::to_wire(names_arena, {PS_PUBLIC_STRINGS, {}, "Keywords"});
+  names[1] = wire::to_wire(names_arena, {PS_INTERNET_HEADERS, {}, "x-ticket"});
+  names[2] = wire::to_wire(names_arena, PropertyName(PidLidFlagRequest));
   Ask<wire::RopGetPropertyIdsFromNames> ask{{wire::RopGetPropertyIdsFromNames::Create, names}, 0};
   const auto answer = client->execute(ask);
   ASSERT_EQ(answer.value(), ecNone);
@@ -281,7 +282,7 @@ TEST_F(MessageTest, NamedPropertiesKeepTheirIds) {
   const auto named = client->execute(back).get<wire::RopGetNamesFromPropertyIds>().PropertyNames;
   EXPECT_EQ(wire::from_wire(named[2]), PropertyName(PidLidFlagRequest));
   ask.body.Flags = 0;
-  names[2] = wire::to_wire(client->arena, {PS_PUBLIC_STRINGS, {}, "never heard of"});
+  names[2] = wire::to_wire(names_arena, {PS_PUBLIC_STRINGS, {}, "never heard of"});
   const auto partly = client->execute(ask);
   EXPECT_EQ(partly.value(), ecWarnWithErrors);
   EXPECT_EQ(partly.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[2], 0);

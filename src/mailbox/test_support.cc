@@ -53,7 +53,7 @@ class FakeProvider final : public Provider {
     }
     for (std::size_t i = 0; i < parts.size(); ++i) {
       parts[i].complete = i + 1 == parts.size();
-      if (auto s = asked("part"); !s) co_return s;
+      if (auto s = asked(i == 0 ? "part" : "later part"); !s) co_return s;
       auto stored = co_await sink(std::move(parts[i]));
       if (!stored) co_return stored;
     }

@@ -35,7 +35,7 @@ struct FakeFolder {
 struct FakeBackend {
   std::mutex mutex;
   std::map<std::string, FakeFolder> folders;
-  std::set<std::string> down;   // "folders", "refresh", "changed", "content", "set_flags"
+  std::set<std::string> down;   // "folders", "refresh", "part", "later part", "changed", "content", "set_flags"
   std::map<std::string, int> calls;
   std::size_t part = 50;        // messages in one part of a refresh
   Duration slow{};              // a refresh takes so long
