@@ -19,8 +19,11 @@ TEST(Loader, BuiltInTypesGetTheCommonSettings) {
   ASSERT_TRUE(type.has_value());
   const auto settings = Settings::check("[modules.x]", (*type)->settings, {});
   ASSERT_TRUE(settings.has_value()) << settings.error().message;
-  Module* none = nullptr;
-  const auto link = make_link(*none, "x", *settings);
+  struct Passive final : Module {
+    Interests interests() const override { return {}; }
+  } passive;
+  const auto link = make_link(passive, "x", *settings);
+  EXPECT_EQ(link.module, &passive);
   EXPECT_EQ(link.on_error, OnError::open);
   EXPECT_EQ(link.budget, std::chrono::milliseconds(250));
 }
