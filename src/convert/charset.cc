@@ -50,6 +50,7 @@ constexpr Known known_charsets[] = {
     {"euc-kr", 51949},
     {"ks_c_5601-1987", 949},
     {"gb2312", 936},
+    {"eucgb2312_cn", 936},  // what Python calls it in mail
     {"gbk", 936},
     {"gb18030", 54936},
     {"hz-gb-2312", 52936},

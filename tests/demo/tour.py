@@ -22,7 +22,7 @@ from harness.dovecot import modified_utf7  # noqa: E402
 from harness.processes import TOP  # noqa: E402
 
 # Where IMAP keeps what MAPI calls otherwise
-NAMES = {"INBOX": "Inbox", "Sent": "Sent Items", "Trash": "Deleted Items", "Junk": "Junk Email"}
+NAMES = {"INBOX": "Inbox", "Sent": "Sent Items", "Trash": "Deleted Items", "Junk": "Junk E-mail"}
 
 
 class Tour:
