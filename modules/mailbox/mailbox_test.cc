@@ -9,6 +9,7 @@
 #include "chain/test_support.h"
 #include "mailbox/provider.h"
 #include "mapi/legacy_dn.h"
+#include "wire/mapihttp/headers.h"
 #include "wire/nspi/bodies.h"
 #include "wire/rpc/aux.h"
 
