@@ -8,7 +8,7 @@
 #include "mapi/legacy_dn.h"
 #include "wire/mapihttp/bodies.h"
 #include "wire/mapihttp/headers.h"
-#include "wire/nspi/bodies.h"
+#include "wire/nspi/table_bodies.h"
 #include "wire/rpc/aux.h"
 #include "wire/rpc/header_ext.h"
 
@@ -116,7 +116,7 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
       case Operation::Bind: bind(call); break;
       case Operation::Unbind: {
         nspi::Unbind::Response body;
-        body.ErrorCode = static_cast<mapi::ErrorCode>(1);  // UnbindSuccess
+        body.ErrorCode = nspi::UnbindSuccess;
         call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
         break;
       }
@@ -257,9 +257,8 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
   void special_table(Call& call) {
     nspi::GetSpecialTable::Response body;
     body.CodePage = 1200;
-    body.HasVersion = nspi::present;
-    body.Version = 1;
-    body.HasRows = nspi::present;
+    body.Version = 1u;
+    body.Rows = std::span<const nspi::AddressBookPropertyValueList>();
     call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
   }
 

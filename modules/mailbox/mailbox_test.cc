@@ -10,7 +10,7 @@
 #include "mailbox/provider.h"
 #include "mapi/legacy_dn.h"
 #include "wire/mapihttp/headers.h"
-#include "wire/nspi/bodies.h"
+#include "wire/nspi/table_bodies.h"
 #include "wire/rpc/aux.h"
 
 namespace mapigate::chain::testing {
@@ -184,7 +184,7 @@ TEST_F(MailboxModuleTest, TheAddressBookOpensAndIsEmpty) {
   const auto special = run(Operation::GetSpecialTable, {});
   const auto table = wire::decode<wire::nspi::GetSpecialTable::Response>("GetSpecialTable", special->body, arena, wire::CountWidth::address_book);
   ASSERT_TRUE(table.has_value()) << table.error().message;
-  EXPECT_TRUE(table->Rows.empty());
+  EXPECT_TRUE(table->Rows->empty());
   EXPECT_EQ(run(Operation::ResolveNames, {})->body, error_reply(Operation::ResolveNames, mapi::ecNotSupported).body);
 }
 

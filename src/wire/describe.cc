@@ -9,7 +9,7 @@ using mapi::Restriction;
 using mapi::RestrictType;
 
 void FieldDescriber::number(const char* name, std::uint64_t value, unsigned bytes) {
-  if (bytes == 4 && std::string_view(name) == "ReturnValue")
+  if (bytes == 4 && (std::string_view(name) == "ReturnValue" || std::string_view(name) == "ErrorCode"))
     return sink_.symbol(name, value & 0xFFFFFFFF, bytes, mapi::to_string(static_cast<mapi::ErrorCode>(value)));
   sink_.number(name, bytes == 8 ? value : value & ((std::uint64_t{1} << (8 * bytes)) - 1), bytes);
 }

@@ -2,7 +2,7 @@
 
 #include "wire/describe.h"
 #include "wire/mapihttp/headers.h"
-#include "wire/nspi/table_bodies.h"
+#include "wire/nspi/all_bodies.h"
 #include "wire/read_and_tell.h"
 #include "wire/rpc/aux.h"
 #include "wire/rpc/header_ext.h"
@@ -44,47 +44,36 @@ Status describe_as(std::string_view name, View body, FieldSink& sink) {
   return {};
 }
 
-using Describe = Status (*)(std::string_view name, View body, FieldSink& sink);
-struct Row {
-  Endpoint endpoint;
-  std::string_view request_type;
-  Describe request;
-  Describe response;
-};
-
-template <class T>
-constexpr Row mailbox_row(std::string_view request_type) {
-  return {Endpoint::mailbox, request_type, describe_as<typename T::Request, CountWidth::narrow>,
-          describe_as<typename T::Response, CountWidth::narrow>};
-}
-template <class T>
-constexpr Row address_book_row(std::string_view request_type) {
-  return {Endpoint::address_book, request_type, describe_as<typename T::Request, CountWidth::address_book>,
-          describe_as<typename T::Response, CountWidth::address_book>};
+template <class T, CountWidth width>
+Status describe_one(std::string_view request_type, bool is_request, View body, FieldSink& sink) {
+  return is_request ? describe_as<typename T::Request, width>(request_type, body, sink)
+                    : describe_as<typename T::Response, width>(request_type, body, sink);
 }
 
-constexpr Row rows[] = {
-    mailbox_row<Connect>(request_type::Connect),
-    mailbox_row<Execute>(request_type::Execute),
-    mailbox_row<Disconnect>(request_type::Disconnect),
-    mailbox_row<NotificationWait>(request_type::NotificationWait),
-    address_book_row<nspi::Bind>(request_type::Bind),
-    address_book_row<nspi::Unbind>(request_type::Unbind),
-    address_book_row<nspi::DNToMId>(request_type::DNToMId),
-    address_book_row<nspi::GetMatches>(request_type::GetMatches),
-    address_book_row<nspi::GetProps>(request_type::GetProps),
-    address_book_row<nspi::GetSpecialTable>(request_type::GetSpecialTable),
-    address_book_row<nspi::QueryRows>(request_type::QueryRows),
-    address_book_row<nspi::ResolveNames>(request_type::ResolveNames),
-};
+using Describe = Status (*)(std::string_view request_type, bool is_request, View body, FieldSink& sink);
+
+Describe of_mailbox(std::string_view request_type) {
+  if (request_type == mapihttp::request_type::Connect) return describe_one<Connect, CountWidth::narrow>;
+  if (request_type == mapihttp::request_type::Execute) return describe_one<Execute, CountWidth::narrow>;
+  if (request_type == mapihttp::request_type::Disconnect) return describe_one<Disconnect, CountWidth::narrow>;
+  if (request_type == mapihttp::request_type::NotificationWait) return describe_one<NotificationWait, CountWidth::narrow>;
+  return nullptr;
+}
+
+Describe of_address_book(std::string_view request_type) {
+  Describe found = nullptr;
+  nspi::any_request_type([&]<class T>() {
+    if (request_type == T::request_type) found = describe_one<T, CountWidth::address_book>;
+    return found != nullptr;
+  });
+  return found;
+}
 
 }  // namespace
 
 Status describe_body(Endpoint endpoint, std::string_view request_type, bool is_request, View body, FieldSink& sink) {
-  for (const auto& row : rows) {
-    if (row.endpoint != endpoint || row.request_type != request_type) continue;
-    return (is_request ? row.request : row.response)(row.request_type, body, sink);
-  }
+  const auto describe = endpoint == Endpoint::mailbox ? of_mailbox(request_type) : of_address_book(request_type);
+  if (describe != nullptr) return describe(request_type, is_request, body, sink);
   return error(Errc::unsupported, "no body is known for request type '{}'", request_type);
 }
 

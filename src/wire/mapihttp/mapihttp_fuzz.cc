@@ -5,7 +5,6 @@
 #include "wire/mapihttp/bodies.h"
 #include "wire/mapihttp/cookies.h"
 #include "wire/mapihttp/preamble.h"
-#include "wire/nspi/table_bodies.h"
 
 using namespace mapigate;
 using namespace mapigate::wire;
@@ -46,9 +45,6 @@ void cookies(View bytes) {
 template <class T>
 constexpr void (*mailbox[2])(View) = {round_trip<typename T::Request, CountWidth::narrow>,
                                       round_trip<typename T::Response, CountWidth::narrow>};
-template <class T>
-constexpr void (*book[2])(View) = {round_trip<typename T::Request, CountWidth::address_book>,
-                                   round_trip<typename T::Response, CountWidth::address_book>};
 
 }  // namespace
 
@@ -62,14 +58,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     case 2: mailbox<mapihttp::Execute>[response](rest); break;
     case 3: mailbox<mapihttp::Disconnect>[response](rest); break;
     case 4: mailbox<mapihttp::NotificationWait>[response](rest); break;
-    case 5: book<nspi::Bind>[response](rest); break;
-    case 6: book<nspi::Unbind>[response](rest); break;
-    case 7: book<nspi::DNToMId>[response](rest); break;
-    case 8: book<nspi::GetMatches>[response](rest); break;
-    case 9: book<nspi::GetProps>[response](rest); break;
-    case 10: book<nspi::GetSpecialTable>[response](rest); break;
-    case 11: book<nspi::QueryRows>[response](rest); break;
-    case 12: book<nspi::ResolveNames>[response](rest); break;
     default: break;
   }
   return 0;

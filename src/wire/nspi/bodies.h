@@ -1,170 +1,136 @@
-// Bodies of the address book endpoint's request types ([MS-OXCMAPIHTTP] 2.2.5),
-// for CountWidth::address_book: sessions and single objects here, tables and
-// searches in table_bodies.h. A Has… byte is zero when the field behind it is
-// absent; `present` is what servers and clients send when it is there. As at the
-// mailbox endpoint, a response with a StatusCode has nothing but that and AuxiliaryBuffer.
+// Bodies of the address book endpoint's request types ([MS-OXCMAPIHTTP] 2.2.5), for
+// CountWidth::address_book: what all have in common and the sessions here, objects in
+// object_bodies.h, tables in table_bodies.h. all_bodies.h lists them.
 #pragma once
 
-#include "mapi/errors.h"
+#include "wire/mapihttp/headers.h"
 #include "wire/nspi/nspi.h"
 
 namespace mapigate::wire::nspi {
 
+namespace request_type = mapihttp::request_type;
+
+// The Has… byte of a field that is there, as clients and servers write it; readers take any but zero.
 inline constexpr std::uint8_t present = 0xFF;
 
-// Append and expect the pieces that bodies share.
-void auxiliary_buffer(auto& s, auto& v) { v.template binary<std::uint32_t>("AuxiliaryBuffer", s.AuxiliaryBuffer); }
-void optional(auto& v, const char* has_name, auto& has, const char* name, auto& field) {
-  v(has_name, has);
-  if (has != 0) v(name, field);
-}
-void optional_list(auto& v, const char* has_name, auto& has, const char* name, auto& list) {
-  v(has_name, has);
-  if (has != 0) v.template counted<std::uint32_t>(name, list);
-}
-// False after a failure body, which is then complete.
-bool response_head(auto& s, auto& v) {
-  v("StatusCode", s.StatusCode);
-  if (s.StatusCode != 0) {
-    auxiliary_buffer(s, v);
-    return false;
-  }
-  v("ErrorCode", s.ErrorCode);
-  return true;
-}
+// A field behind a Has… byte. Assigning a value makes it present.
+template <class T>
+struct Optional {
+  std::uint8_t Has = 0;
+  T value{};
+  Optional() = default;
+  Optional(const T& x) : Has(present), value(x) {}
+  explicit operator bool() const { return Has != 0; }
+  const T& operator*() const { return value; }
+  const T* operator->() const { return &value; }
+};
+using MinimalIdList = std::span<const MinimalEntryID>;
+using TagList = Optional<LargePropertyTagArray>;
 
-struct ResponseHead {
+template <class T>
+inline constexpr bool is_list = false;
+template <class T>
+inline constexpr bool is_list<std::span<const T>> = true;
+
+// Visits the byte and, behind it, the field; lists have a 32-bit count of their own.
+void optional(auto& v, const char* has_name, const char* name, auto& field) {
+  v(has_name, field.Has);
+  if (field.Has == 0) return;
+  using T = std::remove_cvref_t<decltype(field.value)>;
+  if constexpr (is_list<T>) v.template counted<std::uint32_t>(name, field.value);
+  else if constexpr (std::is_same_v<T, std::string_view>) v.sz(name, field.value);
+  else if constexpr (std::is_same_v<T, mapi::TaggedValue>) v.tagged(name, field.value);
+  else if constexpr (std::is_same_v<T, const mapi::Restriction*>) v.restriction(name, field.value);
+  else v(name, field.value);
+}
+// The one field that nearly all have, and the pair of those that give rows.
+void state(auto& v, auto& s) { optional(v, "HasState", "State", s.State); }
+void columns(auto& v, auto& s) { optional(v, "HasColumns", "Columns", s.Columns); }
+void columns_and_rows(auto& v, auto& s) { optional(v, "HasColumnsAndRows", "ColumnsAndRows", s.ColumnsAndRows); }
+void minimal_ids(auto& v, auto& s) { optional(v, "HasMinimalIds", "MinimalIds", s.MinimalIds); }
+
+// A request is its own fields (`own_fields`) and the auxiliary buffer.
+template <class Own>
+struct RequestBody {
+  View AuxiliaryBuffer;
+  static void fields(auto& s, auto& v) {
+    Own::own_fields(s, v);
+    v.template binary<std::uint32_t>("AuxiliaryBuffer", s.AuxiliaryBuffer);
+  }
+};
+// A response with a StatusCode has nothing but that and the auxiliary buffer. One with an
+// ErrorCode has all its fields; those behind a Has… byte are absent then.
+template <class Own>
+struct ResponseBody {
   std::uint32_t StatusCode = 0;
   mapi::ErrorCode ErrorCode = mapi::ecNone;
   View AuxiliaryBuffer;
+  static void fields(auto& s, auto& v) {
+    v("StatusCode", s.StatusCode);
+    if (s.StatusCode == 0) {
+      v("ErrorCode", s.ErrorCode);
+      Own::own_fields(s, v);
+    }
+    v.template binary<std::uint32_t>("AuxiliaryBuffer", s.AuxiliaryBuffer);
+  }
 };
 
 struct Bind {  // 2.2.5.1
-  struct Request {
-    std::uint32_t Flags = 0;  // fAnonymousLogin 0x20
-    std::uint8_t HasState = 0;
-    STAT State;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
-      v("Flags", s.Flags);
-      optional(v, "HasState", s.HasState, "State", s.State);
-      auxiliary_buffer(s, v);
-    }
-  };
-  struct Response : ResponseHead {
-    mapi::Guid ServerGuid;
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
-      v("ServerGuid", s.ServerGuid);
-      auxiliary_buffer(s, v);
-    }
-  };
-};
-
-struct Unbind {  // 2.2.5.2; ErrorCode is 1 (UnbindSuccess) when all went well
-  struct Request {
-    std::uint32_t Reserved = 0;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
-      v("Reserved", s.Reserved);
-      auxiliary_buffer(s, v);
-    }
-  };
-  struct Response : ResponseHead {
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
-      auxiliary_buffer(s, v);
-    }
-  };
-};
-
-struct DnString {
-  std::string_view Name;
-  static void fields(auto& s, auto& v) { v.sz("Name", s.Name); }
-};
-
-struct DNToMId {  // 2.2.5.4
-  struct Request {
-    std::uint32_t Reserved = 0;
-    std::uint8_t HasNames = 0;
-    std::span<const DnString> Names;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
-      v("Reserved", s.Reserved);
-      optional_list(v, "HasNames", s.HasNames, "Names", s.Names);
-      auxiliary_buffer(s, v);
-    }
-  };
-  struct Response : ResponseHead {
-    std::uint8_t HasMinimalIds = 0;
-    std::span<const MinimalEntryID> MinimalIds;
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
-      optional_list(v, "HasMinimalIds", s.HasMinimalIds, "MinimalIds", s.MinimalIds);
-      auxiliary_buffer(s, v);
-    }
-  };
-};
-
-struct GetProps {  // 2.2.5.7
-  struct Request {
-    std::uint32_t Flags = 0;  // fSkipObjects 1, fEphID 2
-    std::uint8_t HasState = 0;
-    STAT State;
-    std::uint8_t HasPropertyTags = 0;
-    LargePropertyTagArray PropertyTags;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
-      v("Flags", s.Flags);
-      optional(v, "HasState", s.HasState, "State", s.State);
-      optional(v, "HasPropertyTags", s.HasPropertyTags, "PropertyTags", s.PropertyTags);
-      auxiliary_buffer(s, v);
-    }
-  };
-  struct Response : ResponseHead {
-    std::uint32_t CodePage = 0;
-    std::uint8_t HasPropertyValues = 0;
-    AddressBookPropertyValueList PropertyValues;
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
-      v("CodePage", s.CodePage);
-      optional(v, "HasPropertyValues", s.HasPropertyValues, "PropertyValues", s.PropertyValues);
-      auxiliary_buffer(s, v);
-    }
-  };
-};
-
-struct GetSpecialTable {  // 2.2.5.8
-  static constexpr std::uint32_t NspiAddressCreationTemplates = 0x00000002;
-  static constexpr std::uint32_t NspiUnicodeStrings = 0x00000004;
-  struct Request {
+  static constexpr auto request_type = nspi::request_type::Bind;
+  struct Request : RequestBody<Request> {
     std::uint32_t Flags = 0;
-    std::uint8_t HasState = 0;
-    STAT State;
-    std::uint8_t HasVersion = 0;
-    std::uint32_t Version = 0;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
+    Optional<STAT> State;
+    static void own_fields(auto& s, auto& v) {
       v("Flags", s.Flags);
-      optional(v, "HasState", s.HasState, "State", s.State);
-      optional(v, "HasVersion", s.HasVersion, "Version", s.Version);
-      auxiliary_buffer(s, v);
+      state(v, s);
     }
   };
-  struct Response : ResponseHead {
-    std::uint32_t CodePage = 0;
-    std::uint8_t HasVersion = 0;
-    std::uint32_t Version = 0;
-    std::uint8_t HasRows = 0;
-    std::span<const AddressBookPropertyValueList> Rows;  // RowsCount of them
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
-      v("CodePage", s.CodePage);
-      optional(v, "HasVersion", s.HasVersion, "Version", s.Version);
-      optional_list(v, "HasRows", s.HasRows, "Rows", s.Rows);
-      auxiliary_buffer(s, v);
+  struct Response : ResponseBody<Response> {
+    mapi::Guid ServerGuid;
+    static void own_fields(auto& s, auto& v) { v("ServerGuid", s.ServerGuid); }
+  };
+};
+
+struct Unbind {  // 2.2.5.2; ErrorCode is UnbindSuccess when all went well
+  static constexpr auto request_type = nspi::request_type::Unbind;
+  struct Request : RequestBody<Request> {
+    std::uint32_t Reserved = 0;
+    static void own_fields(auto& s, auto& v) { v("Reserved", s.Reserved); }
+  };
+  struct Response : ResponseBody<Response> {
+    static void own_fields(auto&, auto&) {}
+  };
+};
+
+struct UrlResponse : ResponseBody<UrlResponse> {
+  Utf16 ServerUrl;
+  static void own_fields(auto& s, auto& v) { v.sz("ServerUrl", s.ServerUrl); }
+};
+
+struct GetMailboxUrl {  // 2.2.5.18: where the mailbox server of that DN is
+  static constexpr auto request_type = nspi::request_type::GetMailboxUrl;
+  struct Request : RequestBody<Request> {
+    std::uint32_t Flags = 0;
+    Utf16 ServerDn;
+    static void own_fields(auto& s, auto& v) {
+      v("Flags", s.Flags);
+      v.sz("ServerDn", s.ServerDn);
     }
   };
+  using Response = UrlResponse;
+};
+
+struct GetAddressBookUrl {  // 2.2.5.19: the address book for that user
+  static constexpr auto request_type = nspi::request_type::GetAddressBookUrl;
+  struct Request : RequestBody<Request> {
+    std::uint32_t Flags = 0;
+    Utf16 UserDn;
+    static void own_fields(auto& s, auto& v) {
+      v("Flags", s.Flags);
+      v.sz("UserDn", s.UserDn);
+    }
+  };
+  using Response = UrlResponse;
 };
 
 }  // namespace mapigate::wire::nspi

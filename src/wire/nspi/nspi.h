@@ -1,8 +1,10 @@
-// Structures of the address book ([MS-OXNSPI] 2.2 and 2.3) as MAPI/HTTP carries
-// them ([MS-OXCMAPIHTTP] 2.2.1). Encode and decode with CountWidth::address_book,
-// which gives property values their HasValue bytes.
+// Structures and numbers of the address book ([MS-OXNSPI] 2.2), whatever carries them: NDR over
+// DCE/RPC, or the bodies of MAPI/HTTP ([MS-OXCMAPIHTTP] 2.2.1), whose field lists these are. For
+// those, encode and decode with CountWidth::address_book, which gives property values their
+// HasValue bytes; entry ids, which are blobs, with CountWidth::narrow.
 #pragma once
 
+#include "mapi/errors.h"
 #include "wire/fields.h"
 
 namespace mapigate::wire::nspi {
@@ -26,8 +28,28 @@ enum class SortType : std::uint32_t {
   SortTypeDisplayName_W = 0x000003E9,
 };
 
+// [MS-OXNSPI] 2.2.1.4 "Default Language Code Identifier" and 2.2.1.5 "Required Code Pages".
+inline constexpr std::uint32_t NSPI_DEFAULT_LOCALE = 0x00000409;
 inline constexpr std::uint32_t CP_TELETEX = 0x00004F25;
 inline constexpr std::uint32_t CP_WINUNICODE = 0x000004B0;
+
+// [MS-OXNSPI] 2.2.1.2 "Permitted Error Code Values"; those without a name in mapi/errors.h.
+inline constexpr mapi::ErrorCode UnbindSuccess{0x00000001};
+inline constexpr mapi::ErrorCode UnbindFailure{0x00000002};
+inline constexpr mapi::ErrorCode OutOfResources{0x8004010E};
+inline constexpr mapi::ErrorCode InvalidCodepage{0x8004011E};
+inline constexpr mapi::ErrorCode InvalidLocale{0x8004011F};
+
+// Flags of the operations: [MS-OXNSPI] 2.2.1.11 to 2.2.1.15, and NspiBind.
+inline constexpr std::uint32_t fAnonymousLogin = 0x00000020;               // Bind
+inline constexpr std::uint32_t fSkipObjects = 0x00000001;                  // GetPropList, GetProps, QueryRows
+inline constexpr std::uint32_t fEphID = 0x00000002;                        // GetProps, QueryRows
+inline constexpr std::uint32_t NspiAddressCreationTemplates = 0x00000002;  // GetSpecialTable
+inline constexpr std::uint32_t NspiUnicodeStrings = 0x00000004;            // GetSpecialTable
+inline constexpr std::uint32_t NspiUnicodeProptypes = 0x80000000;          // QueryColumns
+inline constexpr std::uint32_t fDelete = 0x00000001;                       // ModLinkAtt
+inline constexpr std::uint32_t TI_TEMPLATE = 0x00000001, TI_SCRIPT = 0x00000004, TI_EMT = 0x00000010;  // GetTemplateInfo
+inline constexpr std::uint32_t TI_HELPFILE_NAME = 0x00000020, TI_HELPFILE_CONTENTS = 0x00000040;
 
 // [MS-OXNSPI] 2.2.8: where in which container a client stands.
 struct STAT {
@@ -109,7 +131,8 @@ struct EphemeralEntryID {
   }
 };
 
-// [MS-OXCMAPIHTTP] 2.2.1.3.
+// Properties with their values: PropertyRow_r ([MS-OXNSPI] 2.2.2.12), AddressBookPropertyValueList
+// ([MS-OXCMAPIHTTP] 2.2.1.3).
 struct AddressBookPropertyValueList {
   std::span<const mapi::TaggedValue> PropertyValues;
   static constexpr std::size_t minimum_size = 4;
@@ -120,15 +143,15 @@ struct AddressBookPropertyValueList {
   }
 };
 
-// [MS-OXCMAPIHTTP] 2.2.1.8.
+// PropertyTagArray_r ([MS-OXNSPI] 2.2.2.2), LargePropertyTagArray ([MS-OXCMAPIHTTP] 2.2.1.8).
 struct LargePropertyTagArray {
   std::span<const mapi::PropertyTag> PropertyTags;
   static constexpr std::size_t minimum_size = 4;
   static void fields(auto& s, auto& v) { v.template counted<std::uint32_t>("PropertyTags", s.PropertyTags); }
 };
 
-// Rows with the columns they were made for: Columns, RowCount, RowData (each an
-// AddressBookPropertyRow, [MS-OXCMAPIHTTP] 2.2.1.7).
+// PropertyRowSet_r ([MS-OXNSPI] 2.2.2.13) whose rows all have the same columns; in MAPI/HTTP Columns,
+// RowCount and RowData (each an AddressBookPropertyRow, [MS-OXCMAPIHTTP] 2.2.1.7).
 struct ColumnsAndRows {
   LargePropertyTagArray Columns;
   std::span<const PropertyRow> RowData;
@@ -138,6 +161,34 @@ struct ColumnsAndRows {
     v("RowCount", RowCount);
     v.rows("RowData", s.RowData, RowCount, s.Columns.PropertyTags);
   }
+};
+
+// PropertyName_r ([MS-OXNSPI] 2.2.2.5).
+struct PropertyName {
+  mapi::Guid PropertyNameGuid;
+  std::uint32_t PropertyNameId = 0;
+  static void fields(auto& s, auto& v) {
+    v("PropertyNameGuid", s.PropertyNameGuid);
+    v("PropertyNameId", s.PropertyNameId);
+  }
+};
+
+// An element of StringArray_r and of WStringArray_r ([MS-OXNSPI] 2.2.2.6 and 2.2.2.7).
+struct DnString {
+  std::string_view Name;
+  static void fields(auto& s, auto& v) { v.sz("Name", s.Name); }
+};
+struct UnicodeString {
+  Utf16 Name;
+  static constexpr std::size_t minimum_size = 2;
+  static void fields(auto& s, auto& v) { v.sz("Name", s.Name); }
+};
+
+// An element of BinaryArray_r ([MS-OXNSPI] 2.2.2.8): here always one of the entry ids above.
+struct EntryId {
+  View Value;
+  static constexpr std::size_t minimum_size = 4;
+  static void fields(auto& s, auto& v) { v.template binary<std::uint32_t>("EntryId", s.Value); }
 };
 
 }  // namespace mapigate::wire::nspi

@@ -1,4 +1,4 @@
-// Bodies of the address book endpoint's request types that give rows; see bodies.h.
+// Bodies of the address book endpoint's request types about tables; see bodies.h.
 #pragma once
 
 #include "wire/nspi/bodies.h"
@@ -6,125 +6,177 @@
 namespace mapigate::wire::nspi {
 
 struct GetMatches {  // 2.2.5.5
-  struct Request {
+  static constexpr auto request_type = nspi::request_type::GetMatches;
+  struct Request : RequestBody<Request> {
     std::uint32_t Reserved = 0;
-    std::uint8_t HasState = 0;
-    STAT State;
-    std::uint8_t HasMinimalIds = 0;
-    std::span<const MinimalEntryID> MinimalIds;
+    Optional<STAT> State;
+    Optional<MinimalIdList> MinimalIds;
     std::uint32_t InterfaceOptionFlags = 0;
-    std::uint8_t HasFilter = 0;
-    const mapi::Restriction* Filter = nullptr;
-    std::uint8_t HasPropertyName = 0;
-    mapi::Guid PropertyGuid;
-    std::uint32_t PropertyNameId = 0;
+    Optional<const mapi::Restriction*> Filter;
+    Optional<nspi::PropertyName> PropertyName;
     std::uint32_t RowCount = 0;
-    std::uint8_t HasColumns = 0;
-    LargePropertyTagArray Columns;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
+    TagList Columns;
+    static void own_fields(auto& s, auto& v) {
       v("Reserved", s.Reserved);
-      optional(v, "HasState", s.HasState, "State", s.State);
-      optional_list(v, "HasMinimalIds", s.HasMinimalIds, "MinimalIds", s.MinimalIds);
+      state(v, s);
+      minimal_ids(v, s);
       v("InterfaceOptionFlags", s.InterfaceOptionFlags);
-      v("HasFilter", s.HasFilter);
-      if (s.HasFilter != 0) v.restriction("Filter", s.Filter);
-      v("HasPropertyName", s.HasPropertyName);
-      if (s.HasPropertyName != 0) {
-        v("PropertyGuid", s.PropertyGuid);
-        v("PropertyNameId", s.PropertyNameId);
-      }
+      optional(v, "HasFilter", "Filter", s.Filter);
+      optional(v, "HasPropertyName", "PropertyName", s.PropertyName);
       v("RowCount", s.RowCount);
-      optional(v, "HasColumns", s.HasColumns, "Columns", s.Columns);
-      auxiliary_buffer(s, v);
+      columns(v, s);
     }
   };
-  struct Response : ResponseHead {
-    std::uint8_t HasState = 0;
-    STAT State;
-    std::uint8_t HasMinimalIds = 0;
-    std::span<const MinimalEntryID> MinimalIds;
-    std::uint8_t HasColumnsAndRows = 0;
-    nspi::ColumnsAndRows ColumnsAndRows;
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
-      optional(v, "HasState", s.HasState, "State", s.State);
-      optional_list(v, "HasMinimalIds", s.HasMinimalIds, "MinimalIds", s.MinimalIds);
-      optional(v, "HasColumnsAndRows", s.HasColumnsAndRows, "ColumnsAndRows", s.ColumnsAndRows);
-      auxiliary_buffer(s, v);
+  struct Response : ResponseBody<Response> {
+    Optional<STAT> State;
+    Optional<MinimalIdList> MinimalIds;
+    Optional<nspi::ColumnsAndRows> ColumnsAndRows;
+    static void own_fields(auto& s, auto& v) {
+      state(v, s);
+      minimal_ids(v, s);
+      columns_and_rows(v, s);
     }
   };
+};
+
+struct GetSpecialTable {  // 2.2.5.8
+  static constexpr auto request_type = nspi::request_type::GetSpecialTable;
+  struct Request : RequestBody<Request> {
+    std::uint32_t Flags = 0;
+    Optional<STAT> State;
+    Optional<std::uint32_t> Version;
+    static void own_fields(auto& s, auto& v) {
+      v("Flags", s.Flags);
+      state(v, s);
+      optional(v, "HasVersion", "Version", s.Version);
+    }
+  };
+  struct Response : ResponseBody<Response> {
+    std::uint32_t CodePage = 0;
+    Optional<std::uint32_t> Version;
+    Optional<std::span<const AddressBookPropertyValueList>> Rows;
+    static void own_fields(auto& s, auto& v) {
+      v("CodePage", s.CodePage);
+      optional(v, "HasVersion", "Version", s.Version);
+      optional(v, "HasRows", "Rows", s.Rows);
+    }
+  };
+};
+
+// QueryRows and SeekEntries answer alike.
+struct RowsResponse : ResponseBody<RowsResponse> {
+  Optional<STAT> State;
+  Optional<nspi::ColumnsAndRows> ColumnsAndRows;
+  static void own_fields(auto& s, auto& v) {
+    state(v, s);
+    columns_and_rows(v, s);
+  }
 };
 
 struct QueryRows {  // 2.2.5.13
-  struct Request {
+  static constexpr auto request_type = nspi::request_type::QueryRows;
+  struct Request : RequestBody<Request> {
     std::uint32_t Flags = 0;
-    std::uint8_t HasState = 0;
-    STAT State;
-    std::span<const MinimalEntryID> ExplicitTable;  // ExplicitTableCount of them
+    Optional<STAT> State;
+    MinimalIdList ExplicitTable;  // ExplicitTableCount of them
     std::uint32_t RowCount = 0;
-    std::uint8_t HasColumns = 0;
-    LargePropertyTagArray Columns;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
+    TagList Columns;
+    static void own_fields(auto& s, auto& v) {
       v("Flags", s.Flags);
-      optional(v, "HasState", s.HasState, "State", s.State);
+      state(v, s);
       v.template counted<std::uint32_t>("ExplicitTable", s.ExplicitTable);
       v("RowCount", s.RowCount);
-      optional(v, "HasColumns", s.HasColumns, "Columns", s.Columns);
-      auxiliary_buffer(s, v);
+      columns(v, s);
     }
   };
-  struct Response : ResponseHead {
-    std::uint8_t HasState = 0;
-    STAT State;
-    std::uint8_t HasColumnsAndRows = 0;
-    nspi::ColumnsAndRows ColumnsAndRows;
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
-      optional(v, "HasState", s.HasState, "State", s.State);
-      optional(v, "HasColumnsAndRows", s.HasColumnsAndRows, "ColumnsAndRows", s.ColumnsAndRows);
-      auxiliary_buffer(s, v);
-    }
-  };
+  using Response = RowsResponse;
 };
 
-struct UnicodeString {
-  Utf16 Name;
-  static constexpr std::size_t minimum_size = 2;
-  static void fields(auto& s, auto& v) { v.sz("Name", s.Name); }
-};
-
-struct ResolveNames {  // 2.2.5.14
-  struct Request {
+struct ResolveNames {  // 2.2.5.14; the names are Unicode: NspiResolveNamesW
+  static constexpr auto request_type = nspi::request_type::ResolveNames;
+  struct Request : RequestBody<Request> {
     std::uint32_t Reserved = 0;
-    std::uint8_t HasState = 0;
-    STAT State;
-    std::uint8_t HasPropertyTags = 0;
-    LargePropertyTagArray PropertyTags;
-    std::uint8_t HasNames = 0;
-    std::span<const UnicodeString> Names;
-    View AuxiliaryBuffer;
-    static void fields(auto& s, auto& v) {
+    Optional<STAT> State;
+    TagList PropertyTags;
+    Optional<std::span<const UnicodeString>> Names;
+    static void own_fields(auto& s, auto& v) {
       v("Reserved", s.Reserved);
-      optional(v, "HasState", s.HasState, "State", s.State);
-      optional(v, "HasPropertyTags", s.HasPropertyTags, "PropertyTags", s.PropertyTags);
-      optional_list(v, "HasNames", s.HasNames, "Names", s.Names);
-      auxiliary_buffer(s, v);
+      state(v, s);
+      optional(v, "HasPropertyTags", "PropertyTags", s.PropertyTags);
+      optional(v, "HasNames", "Names", s.Names);
     }
   };
-  struct Response : ResponseHead {
+  struct Response : ResponseBody<Response> {
     std::uint32_t CodePage = 0;
-    std::uint8_t HasMinimalIds = 0;
-    std::span<const MinimalEntryID> MinimalIds;
-    std::uint8_t HasColumnsAndRows = 0;  // HasRowsAndPropertyTags
-    nspi::ColumnsAndRows ColumnsAndRows;
-    static void fields(auto& s, auto& v) {
-      if (!response_head(s, v)) return;
+    Optional<MinimalIdList> MinimalIds;
+    Optional<nspi::ColumnsAndRows> ColumnsAndRows;
+    static void own_fields(auto& s, auto& v) {
       v("CodePage", s.CodePage);
-      optional_list(v, "HasMinimalIds", s.HasMinimalIds, "MinimalIds", s.MinimalIds);
-      optional(v, "HasColumnsAndRows", s.HasColumnsAndRows, "ColumnsAndRows", s.ColumnsAndRows);
-      auxiliary_buffer(s, v);
+      minimal_ids(v, s);
+      optional(v, "HasRowsAndPropertyTags", "ColumnsAndRows", s.ColumnsAndRows);
+    }
+  };
+};
+
+struct ResortRestriction {  // 2.2.5.15
+  static constexpr auto request_type = nspi::request_type::ResortRestriction;
+  struct Request : RequestBody<Request> {
+    std::uint32_t Reserved = 0;
+    Optional<STAT> State;
+    Optional<MinimalIdList> MinimalIds;
+    static void own_fields(auto& s, auto& v) {
+      v("Reserved", s.Reserved);
+      state(v, s);
+      minimal_ids(v, s);
+    }
+  };
+  struct Response : ResponseBody<Response> {
+    Optional<STAT> State;
+    Optional<MinimalIdList> MinimalIds;
+    static void own_fields(auto& s, auto& v) {
+      state(v, s);
+      minimal_ids(v, s);
+    }
+  };
+};
+
+struct SeekEntries {  // 2.2.5.16
+  static constexpr auto request_type = nspi::request_type::SeekEntries;
+  struct Request : RequestBody<Request> {
+    std::uint32_t Reserved = 0;
+    Optional<STAT> State;
+    Optional<mapi::TaggedValue> Target;
+    Optional<MinimalIdList> ExplicitTable;
+    TagList Columns;
+    static void own_fields(auto& s, auto& v) {
+      v("Reserved", s.Reserved);
+      state(v, s);
+      optional(v, "HasTarget", "Target", s.Target);
+      optional(v, "HasExplicitTable", "ExplicitTable", s.ExplicitTable);
+      columns(v, s);
+    }
+  };
+  using Response = RowsResponse;
+};
+
+struct UpdateStat {  // 2.2.5.17
+  static constexpr auto request_type = nspi::request_type::UpdateStat;
+  struct Request : RequestBody<Request> {
+    std::uint32_t Reserved = 0;
+    Optional<STAT> State;
+    std::uint8_t DeltaRequested = 0;
+    static void own_fields(auto& s, auto& v) {
+      v("Reserved", s.Reserved);
+      state(v, s);
+      v("DeltaRequested", s.DeltaRequested);
+    }
+  };
+  struct Response : ResponseBody<Response> {
+    Optional<STAT> State;
+    Optional<std::int32_t> Delta;  // rows moved
+    static void own_fields(auto& s, auto& v) {
+      state(v, s);
+      optional(v, "HasDelta", "Delta", s.Delta);
     }
   };
 };
