@@ -17,11 +17,31 @@ namespace asio = boost::asio;
 namespace {
 
 // One waiting task. `woken` is guarded by the mutex of what it waits for; the timer
-// belongs to the task's executor.
-struct Waiter {
-  explicit Waiter(const Executor& e) : executor(e), timer(e) {}
+// belongs to the task's executor. Asio's timer costs system calls whenever the earliest
+// deadline changes, so it keeps short waits only; long ones stand in the loop's wheel.
+struct Waiter : TimerNode {
+  explicit Waiter(const Executor& e) : executor(e), timer(e), wheel(LoopTimers::of(e)) {
+    fire = [](TimerNode* node) { static_cast<Waiter*>(node)->timer.cancel(); };
+  }
+  ~Waiter() { over(); }
+  Waiter(const Waiter&) = delete;
+  Waiter& operator=(const Waiter&) = delete;
+
+  // On the task's executor, before it waits.
+  void set(Duration limit) {
+    constexpr Duration exact = LoopTimers::tick;
+    const auto until = deadline_after(limit);
+    timer.expires_at(limit <= exact ? until : Clock::time_point::max());
+    if (limit > exact) wheel.set(*this, until);
+  }
+
+  // On the task's executor, once it goes on: who wakes it may be the last to let go of this,
+  // on another thread.
+  void over() { wheel.remove(*this); }
+
   Executor executor;
   asio::steady_timer timer;
+  LoopTimers& wheel;
   bool woken = false;
 };
 using WaiterPtr = std::shared_ptr<Waiter>;
@@ -68,7 +88,7 @@ Task<bool> Event::wait_for(Duration duration) {
   auto state = state_;
   Executor here = co_await asio::this_coro::executor;
   auto waiter = std::make_shared<Waiter>(here);
-  waiter->timer.expires_at(deadline_after(duration));
+  waiter->set(duration);
   {
     std::lock_guard lock(state->mutex);
     if (state->set) co_return true;
@@ -76,6 +96,7 @@ Task<bool> Event::wait_for(Duration duration) {
   }
   boost::system::error_code ignored;
   co_await waiter->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  waiter->over();
   std::lock_guard lock(state->mutex);
   if (!waiter->woken) state->waiters.remove(waiter);
   co_return waiter->woken;
@@ -122,7 +143,7 @@ Task<Result<Mutex::Lock>> Mutex::lock(Duration limit) {
   auto state = state_;
   Executor here = co_await asio::this_coro::executor;
   auto waiter = std::make_shared<Waiter>(here);
-  waiter->timer.expires_at(deadline_after(limit));
+  waiter->set(limit);
   {
     std::lock_guard guard(state->mutex);
     if (!state->taken) {
@@ -135,6 +156,7 @@ Task<Result<Mutex::Lock>> Mutex::lock(Duration limit) {
   bool throwing = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await waiter->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
+  waiter->over();
   co_await asio::this_coro::throw_if_cancelled(throwing);
   std::lock_guard guard(state->mutex);
   if (waiter->woken) co_return Lock(state);

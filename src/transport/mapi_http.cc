@@ -125,9 +125,9 @@ std::string done_of(const Request& request, ResponseCode code) {
       wire::mapihttp::done_headers(code, static_cast<std::uint64_t>(elapsed), start_time(request.start)));
 }
 
-// How long an answer may take before its PROCESSING leaves by itself. Most calls are done
-// sooner and go out in one piece.
-constexpr auto processing_grace = std::chrono::milliseconds(2);
+// How long an answer may take before its PROCESSING leaves by itself, far less than any pending
+// period. Most calls are done sooner and go out in one piece.
+constexpr auto processing_grace = std::chrono::milliseconds(100);
 
 using Trouble = chain::Reply::Trouble;
 Trouble trouble_of(const Result<chain::Reply>& result) {

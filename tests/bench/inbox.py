@@ -13,7 +13,7 @@ from harness import mailgen, rops
 from harness.certificates import Certificates
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate
-from harness.mapihttp import Session
+from harness.mapihttp import NO_HANDLE, Session
 from harness.processes import HarnessError, private_dir
 
 from .measure import row
@@ -22,8 +22,11 @@ COUNT = 20_000
 USER, PASSWORD = "alice@example.test", "secret"
 COLUMNS = ["PidTagMid", "PidTagSubject", "PidTagSenderName", "PidTagMessageDeliveryTime", "PidTagMessageFlags",
            "PidTagMessageSize", "PidTagHasAttachments", "PidTagMessageClass"]
-ITEMS = ("(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE ENVELOPE "
-         "BODY.PEEK[HEADER.FIELDS (REFERENCES IMPORTANCE X-PRIORITY CONTENT-TYPE)])")
+# What the gateway asks for itself (modules/imap): the same answers, thrown away.
+ITEMS = ("(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (From Sender To Cc Bcc Reply-To "
+         "Subject Date Message-ID References In-Reply-To Importance X-Priority X-MSMail-Priority Priority Sensitivity "
+         "Thread-Index Thread-Topic Content-Type Disposition-Notification-To Return-Receipt-To "
+         "X-Auto-Response-Suppress)])")
 
 
 class RawImap:
@@ -67,16 +70,20 @@ def seconds(action, repeat=9):
     return statistics.median(times)
 
 
-def open_by_mapi(session):
-    folder = session.open_folder(session.inbox)
-    opened = session.call(rops.get_contents_table(), folder)
-    session.call(rops.set_columns(COLUMNS), opened.handle)
-    session.call(rops.sort_table(("PidTagMessageDeliveryTime", True)), opened.handle)
-    rows = session.call(rops.query_rows(COLUMNS, 50), opened.handle).rows
-    if opened.row_count != COUNT or len(rows) != 50:
-        raise HarnessError(f"{opened.row_count} messages, {len(rows)} rows")
-    session.call(rops.release(), opened.handle)
-    session.call(rops.release(), folder)
+def opener(session):
+    """A function that sends what Outlook sends for a view, all in one Execute, and drops the reply, as RawImap drops
+    its replies; the reply to the first one is checked."""
+    batch = [(rops.open_folder(session.inbox), [0, 1]), (rops.get_contents_table(), [1, 2]),
+             (rops.set_columns(COLUMNS), [2]), (rops.sort_table(("PidTagMessageDeliveryTime", True)), [2]),
+             (rops.query_rows(COLUMNS, 50), [2]), (rops.release(), [2]), (rops.release(), [1])]
+    handles = [session.logon_handle, NO_HANDLE, NO_HANDLE]
+    by_rop = {response.rop_id: response.check() for response in session.client.execute(batch, handles)[0]}
+    count, rows = by_rop[0x05].row_count, by_rop[0x15].rows
+    if count != COUNT or len(rows) != 50:
+        raise HarnessError(f"{count} messages, {len(rows)} rows")
+    data = b"".join(rop.encode(indexes) for rop, indexes in batch)
+    body = session.client.execute_body(rops.wrap_header_ext(rops.rop_buffer(data, handles)))
+    return lambda: session.client.raw("Execute", body).check()
 
 
 def run():
@@ -105,6 +112,6 @@ def run():
             raw.command("SELECT INBOX")
             raw.command(f"FETCH {COUNT - 49}:{COUNT} (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE)")
 
-        results.append(row("open, sort, first 50 rows", seconds(lambda: open_by_mapi(session)) * 1000,
+        results.append(row("open, sort, first 50 rows", seconds(opener(session)) * 1000,
                            seconds(by_imap) * 1000, "ms", "IMAP", False))
     return results

@@ -12,7 +12,10 @@ def processor_seconds(group):
     """User and system seconds of all processes of a group so far."""
     total = 0
     for pid in group_members(group):
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        try:
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
         total += int(fields[11]) + int(fields[12])
     return total / _TICK
 
@@ -21,9 +24,11 @@ def resident_bytes(group):
     """Proportional resident memory of all processes of a group: shared pages are counted once."""
     total = 0
     for pid in group_members(group):
-        for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-            if line.startswith("Pss:"):
-                total += int(line.split()[1]) * 1024
+        try:
+            lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+        except (FileNotFoundError, ProcessLookupError):
+            continue  # has ended since it was listed
+        total += sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
     return total
 
 

@@ -42,6 +42,19 @@ def canned_execute(size):
     return body_of(struct.pack("<IIII", 0, 0, 0, len(data)) + data + struct.pack("<I", 0))
 
 
+def canned_autodiscover(port):
+    """The relay asks the far server whose mailbox it is before it lets a user in."""
+    return f"""<?xml version="1.0" encoding="utf-8"?>
+<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006">
+<Response xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a">
+<User><DisplayName>Alice</DisplayName><LegacyDN>{DN}</LegacyDN><AutoDiscoverSMTPAddress>{USER}</AutoDiscoverSMTPAddress></User>
+<Account><AccountType>email</AccountType><Action>settings</Action><Protocol Type="mapiHttp">
+<MailStore><ExternalUrl>https://127.0.0.1:{port}/mapi/emsmdb/</ExternalUrl></MailStore>
+<AddressBook><ExternalUrl>https://127.0.0.1:{port}/mapi/nspi/</ExternalUrl></AddressBook>
+</Protocol></Account></Response></Autodiscover>
+"""
+
+
 # A static file answers POST with 405; error_page turns that into the file with status 200.
 _UPSTREAM = """
 map $http_x_requesttype $canned {{ default /execute; Connect /connect; Disconnect /disconnect; PING /disconnect; }}
@@ -122,9 +135,12 @@ def run():
             (upstream.folder / "execute").write_bytes(canned_execute(size))
             (upstream.folder / "connect").write_bytes(canned_connect())
             (upstream.folder / "disconnect").write_bytes(body_of(struct.pack("<III", 0, 0, 0)))
+            (upstream.folder / "autodiscover").mkdir()
+            (upstream.folder / "autodiscover" / "autodiscover.xml").write_text(canned_autodiscover(upstream.port))
             stack.enter_context(upstream)
             peer = stack.enter_context(Nginx(certificates, _PROXY.format(port=upstream.port, ca=certificates.ca)))
-            relay = stack.enter_context(Mapigate.relay(certificates, upstream.port))
+            relay = stack.enter_context(Mapigate.relay(certificates, upstream.port, chain=["upstream"],
+                                                       sessions={"max_per_user": 1000}))
             for connections in CONNECTIONS:
                 rounds = [(load(peer.port, peer.daemon.pid, certificates, connections, folder),
                            load(relay.https_port, relay.daemon.pid, certificates, connections, folder))
