@@ -6,6 +6,7 @@
 #include "daemon/output.h"
 #include "mapi/properties.h"
 #include "wire/dump.h"
+#include "wire/fxics/dump.h"
 #include "wire/mapihttp/preamble.h"
 #include "wire/rpc/header_ext.h"
 #include "wire/rpc/lz77.h"
@@ -110,6 +111,9 @@ class Dumper {
     sink_.number("Size", plain.size(), 4);
     if (options_.json) sink_.bytes("Plain", plain);
     else tail_ = hex_lines(plain);
+  }
+  void fasttransfer(View stream) {
+    if (const auto told = wire::fxics::describe_stream(sink_, stream); !told) trouble(told.error().message);
   }
   const std::string& tail() const { return tail_; }
 
@@ -220,6 +224,7 @@ DumpResult dump_to(Sink& sink, const DumpOptions& options, GivenColumns columns,
     case DumpOptions::Kind::rops: dumper.rops(input); break;
     case DumpOptions::Kind::rpc_ext: dumper.chain(input); break;
     case DumpOptions::Kind::lz77: dumper.lz77(input); break;
+    case DumpOptions::Kind::fasttransfer: dumper.fasttransfer(input); break;
   }
   if (!dumper.problem().empty()) sink.text("problem", dumper.problem());
   return {sink.take() + dumper.tail(), dumper.problem()};

@@ -16,6 +16,7 @@ struct DumpOptions {
     rops,     // a ROP buffer without RPC_HEADER_EXT
     rpc_ext,  // a chain of RPC_HEADER_EXT buffers; their payloads as ROPs if they are, else as bytes
     lz77,     // one plain LZ77 stream
+    fasttransfer,  // a FastTransfer stream, its transfer buffers one behind the other
   };
   enum class Encoding : std::uint8_t { raw, hex, base64 };
 

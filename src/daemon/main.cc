@@ -96,6 +96,7 @@ void add_dump_options(CLI::App* part, DumpOptions& to, DumpOptions::Kind kind) {
   if (kind != DumpOptions::Kind::body) part->callback([&to, kind] { to.kind = kind; });
   if (kind == DumpOptions::Kind::lz77) return;
   part->add_flag("--full", to.full, "Binary values whole, not their first 64 bytes");
+  if (kind == DumpOptions::Kind::fasttransfer) return;
   auto* request = part->add_flag_callback("--request", [&to] { to.is_request = true; }, "The input is a request (default)");
   part->add_flag_callback("--reply", [&to] { to.is_request = false; }, "The input is a reply")->excludes(request);
   part->add_option("--with-request", to.paired_request, "The request that the reply answers: without it some replies stay bytes")->type_name("FILE");
@@ -117,6 +118,8 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
   auto* lz77 = dump->add_subcommand("lz77", "A plain LZ77 stream");
   add_dump_options(lz77, to, DumpOptions::Kind::lz77);
   lz77->add_option("--size", to.size, "Bytes that come out (SizeActual): the stream does not say")->required()->type_name("N")->check(CLI::Range(0, 1 << 24));
+  auto* fasttransfer = dump->add_subcommand("fasttransfer", "A FastTransfer stream: the transfer buffers of a download or upload, one behind the other");
+  add_dump_options(fasttransfer, to, DumpOptions::Kind::fasttransfer);
   dump->footer(
       "What cannot be understood is shown as hex behind what could, and named; the exit status is then 1.\n"
       "Examples:\n"

@@ -1,0 +1,59 @@
+#include "wire/fxics/idset.h"
+
+#include "wire/fields.h"
+
+namespace mapigate::wire::fxics {
+
+template <class Replica>
+bool IdSet<Replica>::operator==(const IdSet& other) const {
+  const auto covers = [](const IdSet& a, const IdSet& b) {
+    for (const auto& [replica, set] : a.sets_) {
+      if (set.empty()) continue;
+      const auto* theirs = b.find(replica);
+      if (theirs == nullptr || !(set == *theirs)) return false;
+    }
+    return true;
+  };
+  return covers(*this, other) && covers(other, *this);
+}
+
+template <class Replica>
+Result<IdSet<Replica>> read_idset(View bytes) {
+  Cursor cursor(bytes);
+  Arena arena;
+  FieldReader reader(cursor, arena);
+  IdSet<Replica> out;
+  std::size_t budget = max_ranges_read;
+  std::size_t replicas = 0;
+  while (cursor.ok() && cursor.left() != 0) {
+    Replica replica{};
+    reader(std::is_same_v<Replica, mapi::Guid> ? "REPLGUID" : "REPLID", replica);
+    if (++replicas > max_replicas_read) cursor.fail("has too many replicas");
+    const auto set = read_globset(cursor, budget);
+    if (cursor.ok()) out.of(replica).unite(set);
+  }
+  if (!cursor.ok()) return cursor.error("IDSET");
+  return out;
+}
+
+template <class Replica>
+Bytes write_idset(const IdSet<Replica>& set) {
+  Bytes out;
+  Output output(out);
+  FieldWriter writer(output);
+  for (const auto& [replica, counters] : set) {
+    if (counters.empty()) continue;
+    writer("replica", replica);
+    write_globset(counters, out);
+  }
+  return out;
+}
+
+template class IdSet<std::uint16_t>;
+template class IdSet<mapi::Guid>;
+template Result<ReplIdSet> read_idset(View);
+template Result<ReplGuidSet> read_idset(View);
+template Bytes write_idset(const ReplIdSet&);
+template Bytes write_idset(const ReplGuidSet&);
+
+}  // namespace mapigate::wire::fxics
