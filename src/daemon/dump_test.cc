@@ -213,6 +213,21 @@ TEST(Dump, UnpacksLz77) {
   EXPECT_NE(dump(options, stream, {}).problem, "");
 }
 
+TEST(Dump, ShowsFastTransferStreams) {
+  Bytes stream;
+  ASSERT_TRUE(from_hex("03001240 1F000130 04000000 41000000 03003A40 03003B40 03001440", stream));
+  DumpOptions options;
+  options.kind = Kind::fasttransfer;
+  const auto shown = dump(options, stream, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "element: \"folderChange\"")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "PidTagDisplayName (0x3001001f)")) << shown.text;
+  stream.resize(stream.size() - 4);
+  EXPECT_TRUE(holds(dump(options, stream, {}).problem, "hierarchySync: the stream ends at offset 24 where IncrSyncEnd"));
+  options.json = true;
+  EXPECT_TRUE(holds(dump(options, stream, {}).text, "\"marker\": \"IncrSyncStateEnd\""));
+}
+
 TEST(Dump, HexLinesAreAligned) {
   EXPECT_EQ(hex_lines(as_view("Hello\n")), "0000  48 65 6c 6c 6f 0a                                Hello.\n");
 }

@@ -108,6 +108,11 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
   auto* dump = app.add_subcommand("dump", "Take captured protocol data apart; the default is a body of MAPI over HTTP");
   add_dump_options(dump, to, DumpOptions::Kind::body);
   static const std::map<std::string, Endpoint> endpoints{{"emsmdb", Endpoint::mailbox}, {"nspi", Endpoint::address_book}};
+  static const std::map<std::string, DumpOptions::Kind> kinds{{"body", DumpOptions::Kind::body}, {"rops", DumpOptions::Kind::rops},
+                                                              {"rpc-ext", DumpOptions::Kind::rpc_ext},
+                                                              {"fasttransfer", DumpOptions::Kind::fasttransfer}};
+  dump->add_option("--kind", to.kind, "What the input is, as the subcommands of the same names say it")
+      ->transform(CLI::CheckedTransformer(kinds))->type_name("KIND");
   dump->add_option("--type", to.endpoint, "Endpoint: emsmdb (mailbox, default) or nspi (address book)")
       ->transform(CLI::CheckedTransformer(endpoints))->type_name("ENDPOINT");
   dump->add_option("--request-type", to.request_type, "X-RequestType of the request")->type_name("TYPE")->capture_default_str();

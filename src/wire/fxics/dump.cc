@@ -197,6 +197,13 @@ class Teller final : public ElementSink {
     }
     if (tag == mapi::PidTagSourceKey || tag == mapi::PidTagParentSourceKey || tag == mapi::PidTagChangeKey)
       if (const auto xid = read_xid(bytes)) return sink_.text("Value", text_of(*xid));
+    if (bytes.size() == sizeof(std::uint64_t))
+      for (const auto id : {mapi::PidTagFolderId, mapi::PidTagParentFolderId, mapi::PidTagMid, mapi::PidTagChangeNumber})
+        if (tag == id) {
+          mapi::Id number;
+          std::memcpy(&number.value, bytes.data(), sizeof number.value);
+          return describer_("Value", number);
+        }
     const auto value = decode_value(definition_, bytes);
     if (!value) return trouble(value.error());
     if (tag == MetaTagFXDelProp || tag == MetaTagEcWarning) {
