@@ -42,37 +42,68 @@ unsigned status_for(const boost::system::error_code& failed, const HttpMessage& 
 HttpConnection::HttpConnection(std::shared_ptr<HttpServer::Impl> server, std::unique_ptr<Stream> stream,
                                std::uint64_t id)
     : server_(std::move(server)), stream_(std::move(stream)), executor_(stream_->executor()), id_(id) {
+  next_executor_ = executor_;
   request_.body_limit = limits().body_bytes;
   request_.shared = &server_->body_bytes;
   request_.shared_limit = limits().all_bodies_bytes;
 }
 
 Task<> HttpConnection::run(std::shared_ptr<HttpConnection> self) {
-  struct End {
-    HttpConnection& connection;
-    ~End() {
-      connection.request_.drop_body();
-      connection.stream_->close();
-      connection.server_->end(connection.id_);
-    }
-  } end{*self};
   auto& server = *self->server_;
   if (server.options.tls) {
     auto secured = co_await self->stream_->accept_tls(server.options.tls, self->limits().handshake_limit);
     if (!secured) {
       server.tls_failures.add();
       log::debug("{}: {}", server.options.name, secured.error().message);
+      self->end();
       co_return;
     }
   }
+  spawn(self->executor_, serve(self));
+}
+
+Task<> HttpConnection::serve(std::shared_ptr<HttpConnection> self) {
+  struct End {
+    HttpConnection* connection;
+    ~End() {
+      if (connection) connection->end();
+    }
+  } end{self.get()};
   for (;;) {
     bool complete = co_await self->read_request();
     if (!complete) co_return;
     co_await self->answer();
     if (self->failed_ || !self->finished_) co_return;
     if (!self->keep_alive_) break;
+    if (self->next_executor_ == self->executor_ || self->watching_) continue;
+    if (!self->change_loop()) co_return;
+    end.connection = nullptr;
+    spawn(self->executor_, serve(self));
+    co_return;
   }
   self->stream_->shutdown();
+}
+
+void HttpConnection::end() {
+  request_.drop_body();
+  stream_->close();
+  server_->end(id_);
+}
+
+Executor HttpConnection::executor() const {
+  std::lock_guard lock(executor_mutex_);
+  return executor_;
+}
+
+bool HttpConnection::change_loop() {
+  auto moved = stream_->move_to(next_executor_);
+  if (!moved) {
+    log::debug("{}: {}", server_->options.name, moved.error().message);
+    return false;
+  }
+  std::lock_guard lock(executor_mutex_);
+  executor_ = next_executor_;
+  return true;
 }
 
 void HttpConnection::begin_drain() {
@@ -410,6 +441,7 @@ void HttpExchange::on_closed(std::function<void()> callback) {
   });
 }
 
+void HttpExchange::serve_next_on(Executor executor) { connection_->next_executor_ = std::move(executor); }
 void HttpExchange::close_after() { connection_->keep_alive_ = false; }
 
 }  // namespace mapigate::io

@@ -19,6 +19,7 @@ struct HttpServer::Impl : std::enable_shared_from_this<HttpServer::Impl> {
   void take(boost::asio::ip::tcp::socket socket);
   void end(std::uint64_t connection_id);  // once for each connection taken
   void for_each(void (HttpConnection::*action)());
+  static void apply(std::shared_ptr<HttpConnection> connection, void (HttpConnection::*action)());
   void stop_accepting();
 
   Runtime& runtime;
@@ -59,11 +60,14 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   static Task<> run(std::shared_ptr<HttpConnection> self);
   void begin_drain();  // closes when idle
   void force_close();
-  Executor executor() const { return executor_; }
+  Executor executor() const;  // from any thread; may change between requests
 
  private:
   friend class HttpExchange;
 
+  static Task<> serve(std::shared_ptr<HttpConnection> self);
+  bool change_loop();  // false: the connection is lost
+  void end();
   Task<bool> read_request();
   Task<bool> wait_for_request();
   Task<Status> receive(Clock::time_point until);
@@ -85,7 +89,9 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
 
   std::shared_ptr<HttpServer::Impl> server_;
   std::unique_ptr<Stream> stream_;
+  mutable std::mutex executor_mutex_;  // for the others: on its own loop executor_ is read without
   Executor executor_;
+  Executor next_executor_;  // where the next request is served
   std::uint64_t id_;
   HttpInput in_;
   HttpMessage request_;

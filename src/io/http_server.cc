@@ -31,7 +31,7 @@ HttpServer::Impl::Impl(Runtime& r, ListenOptions o, HttpHandler h)
 
 Task<> HttpServer::Impl::accept_all(std::shared_ptr<Impl> self) {
   while (self->acceptor.is_open()) {
-    // Each connection goes to the next loop and stays there.
+    // Each connection begins on the next loop; its handler may move it to its session's.
     tcp::socket socket(self->runtime.executor(self->next_loop++));
     boost::system::error_code failed;
     co_await self->acceptor.async_accept(socket, asio::redirect_error(asio::use_awaitable, failed));
@@ -84,10 +84,19 @@ void HttpServer::Impl::for_each(void (HttpConnection::*action)()) {
       if (auto connection = weak.lock()) all.push_back(std::move(connection));
     }
   }
-  for (auto& connection : all) {
-    auto executor = connection->executor();
-    asio::post(executor, [connection = std::move(connection), action] { ((*connection).*action)(); });
-  }
+  for (auto& connection : all) apply(std::move(connection), action);
+}
+
+// Again where the connection has moved to another loop meanwhile.
+void HttpServer::Impl::apply(std::shared_ptr<HttpConnection> connection, void (HttpConnection::*action)()) {
+  auto executor = connection->executor();
+  asio::post(executor, [connection = std::move(connection), action, executor]() mutable {
+    if (connection->executor() == executor) {
+      ((*connection).*action)();
+    } else {
+      apply(std::move(connection), action);
+    }
+  });
 }
 
 void HttpServer::Impl::stop_accepting() {

@@ -63,6 +63,8 @@ class HttpExchange {
   // Called at that moment on executor(), or at once when it is past. At most one; gone after the answer.
   void on_closed(std::function<void()> callback);
 
+  // The connection's later requests are read and handled on that loop.
+  void serve_next_on(Executor executor);
   void close_after();  // no further request on this connection
 
  private:

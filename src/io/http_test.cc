@@ -15,6 +15,7 @@ namespace {
 using namespace std::chrono_literals;
 
 std::atomic<int> clients_gone{0};
+Runtime* loops = nullptr;  // of the test that runs
 
 Task<> handle(HttpExchange& exchange) {
   HttpHeaders headers;
@@ -40,6 +41,12 @@ Task<> handle(HttpExchange& exchange) {
     auto closed = exchange.closed();
     co_await closed.wait_for(300ms);
     co_await exchange.respond(200, headers, "waited");
+  } else if (exchange.path() == "/move") {
+    // Answers with the thread it runs on and sends the connection's next request to the other loop.
+    auto other = exchange.executor() == loops->executor(0) ? loops->executor(1) : loops->executor(0);
+    exchange.serve_next_on(other);
+    const auto thread = std::to_string(std::hash<std::thread::id>{}(std::this_thread::get_id()));
+    co_await exchange.respond(200, headers, thread + "\n");
   } else if (exchange.path() == "/throw") {
     throw std::runtime_error("expected in the log of this test");
   } else if (exchange.path() == "/silent") {
@@ -53,6 +60,7 @@ class HttpTest : public testing::Test {
  protected:
   HttpTest() : runtime_({.threads = 2, .workers = 1}) {
     runtime_.start();
+    loops = &runtime_;
     TlsServerOptions server_tls;
     server_tls.certificate_file = certificates().path("server.pem");
     server_tls.key_file = certificates().path("server.key");
@@ -139,6 +147,30 @@ std::size_t count(const std::string& text, const std::string& what) {
   std::size_t n = 0;
   for (auto at = text.find(what); at != text.npos; at = text.find(what, at + 1)) ++n;
   return n;
+}
+
+// The bodies of the answers to the same request, asked one after another on one loop.
+Task<std::vector<std::string>> ask_repeatedly(std::shared_ptr<HttpClient> client, HttpRequest request, int times) {
+  std::vector<std::string> bodies;
+  for (int i = 0; i < times; ++i) {
+    auto response = co_await client->request(request, RequestOptions());
+    bodies.emplace_back(response ? std::string(as_text(response->body)) : response.error().message);
+  }
+  co_return bodies;
+}
+
+TEST_F(HttpTest, ConnectionsMoveToTheLoopThatTheirHandlerNames) {
+  auto c = client();
+  HttpRequest request;
+  request.url = url(listen(true), true, "/move");
+  const auto threads = run_on_loop(runtime_, ask_repeatedly(c, request, 6));
+  EXPECT_EQ(c->opened_connections(), 1u);
+  EXPECT_NE(threads[0], threads[1]);
+  for (std::size_t i = 2; i < threads.size(); ++i) EXPECT_EQ(threads[i], threads[i - 2]) << i;
+  // All requests in one packet: those read ahead move along.
+  const std::string get = "GET /move HTTP/1.1\r\nHost: x\r\n\r\n";
+  const auto answers = raw(listen(false).port(), {get + get + get}, 0s, 1s);
+  EXPECT_EQ(count(answers, "HTTP/1.1 200 OK\r\n"), 3u) << answers;
 }
 
 TEST_F(HttpTest, EchoesOverTlsAndKeepsTheConnection) {

@@ -19,9 +19,8 @@ struct RuntimeOptions {
   unsigned workers = 4;  // threads for blocking work
 };
 
-// One event loop a thread: each loop is a strand by itself, and a connection
-// stays on one loop for its life, so that reads and writes need neither locks nor
-// hops. Destroys all unfinished tasks with itself; whatever runs on it must be
+// One event loop a thread: each loop is a strand by itself, and a connection is on
+// one loop at a time, so that reads and writes need neither locks nor hops. Destroys all unfinished tasks with itself; whatever runs on it must be
 // destroyed before, and references to it must not outlive it.
 class Runtime {
  public:

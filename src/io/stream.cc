@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 #include <array>
 #include <boost/asio/redirect_error.hpp>
@@ -72,7 +73,7 @@ Error system_error(int number, const char* what) {
 }  // namespace
 
 Stream::Impl::Impl(asio::ip::tcp::socket connected)
-    : socket(std::move(connected)), executor(socket.get_executor()), timers(LoopTimers::of(executor)) {
+    : socket(std::move(connected)), executor(socket.get_executor()), timers(&LoopTimers::of(executor)) {
   boost::system::error_code ignored;
   socket.non_blocking(true, ignored);
   socket.set_option(asio::ip::tcp::no_delay(true), ignored);
@@ -87,7 +88,7 @@ Stream::Impl::Impl(asio::ip::tcp::socket connected)
 }
 
 Stream::Impl::~Impl() {
-  timers.remove(timer);
+  timers->remove(timer);
   close();
   SSL_free(ssl);
 }
@@ -119,7 +120,7 @@ void Stream::Impl::on_timer(TimerNode* node) {
   self.set_timer();
 }
 
-void Stream::Impl::set_timer() { timers.set(timer, std::min(reading.deadline, writing.deadline)); }
+void Stream::Impl::set_timer() { timers->set(timer, std::min(reading.deadline, writing.deadline)); }
 
 Task<Status> Stream::Impl::wait(Want what, Clock::time_point until) {
   bool read = what == Want::read;
@@ -386,6 +387,27 @@ void Stream::shutdown() {
   }
   boost::system::error_code ignored;
   impl_->socket.shutdown(asio::ip::tcp::socket::shutdown_send, ignored);
+}
+
+Status Stream::move_to(Executor executor) {
+  if (impl_->reading.waiting || impl_->writing.waiting) return error(Errc::conflict, "the stream is in use");
+  boost::system::error_code failed;
+  const auto protocol = impl_->socket.local_endpoint(failed).protocol();
+  if (failed) return error(Errc::unavailable, "{}: {}", impl_->peer.ip, failed.message());
+  const auto descriptor = impl_->socket.release(failed);
+  if (failed) return error(Errc::unavailable, "{}: {}", impl_->peer.ip, failed.message());
+  impl_->timers->remove(impl_->timer);
+  asio::ip::tcp::socket moved(executor);
+  moved.assign(protocol, descriptor, failed);
+  if (failed) {
+    ::close(descriptor);
+    return error(Errc::unavailable, "{}: {}", impl_->peer.ip, failed.message());
+  }
+  moved.non_blocking(true, failed);
+  impl_->socket = std::move(moved);
+  impl_->executor = executor;
+  impl_->timers = &LoopTimers::of(executor);
+  return {};
 }
 
 void Stream::close() {

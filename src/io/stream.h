@@ -46,6 +46,10 @@ class Stream {
   Task<Status> start_tls(std::shared_ptr<TlsClientContext> context, std::string host, Duration limit);
   Task<Status> accept_tls(std::shared_ptr<TlsServerContext> context, Duration limit);
 
+  // Gives the stream to another executor, while nothing waits on it: the last call on the old one.
+  // After an error it is closed.
+  Status move_to(Executor executor);
+
   // Says goodbye (TLS close_notify, TCP FIN) without waiting for the peer's.
   void shutdown();
   void close();   // at once; what waits ends with Errc::cancelled

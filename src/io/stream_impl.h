@@ -43,7 +43,7 @@ struct Stream::Impl {
 
   boost::asio::ip::tcp::socket socket;
   Executor executor;
-  LoopTimers& timers;
+  LoopTimers* timers;  // the executor's
   Timer timer;
   Direction reading;
   Direction writing;

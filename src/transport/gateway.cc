@@ -90,7 +90,11 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
   auto identity = co_await authenticate(exchange);
   if (identity == nullptr) co_return;
   switch (place) {
-    case Place::emsmdb: co_await handle_mapi_http(*this, exchange, chain::Interface::emsmdb, identity); break;
+    case Place::emsmdb:
+      // From the next request on without a change of threads between connection, session and backends.
+      exchange.serve_next_on(executor_of(identity->user));
+      co_await handle_mapi_http(*this, exchange, chain::Interface::emsmdb, identity);
+      break;
     case Place::nspi: co_await handle_mapi_http(*this, exchange, chain::Interface::nspi, identity); break;
     case Place::autodiscover: co_await handle_autodiscover(*this, exchange, identity); break;
     case Place::none: break;

@@ -1,6 +1,6 @@
 -- wrk: one Execute after another, each thread with one connection and one session. Threads take their
--- cookies from the file named by the first argument, a line each; the body is in the second, the other
--- headers in the third.
+-- cookies and, after a tab, their Authorization from the file named by the first argument, a line each; the
+-- body is in the second, the other headers in the third.
 local threads = {}
 
 function setup(thread)
@@ -13,7 +13,9 @@ function init(args)
   local line_number = 0
   for line in io.lines(args[1]) do
     if line_number == number then
-      for name, value in line:gmatch("([^=; ]+)=([^;]*)") do
+      local pairs_of_it, login = line:match("^([^\t]*)\t(.*)$")
+      authorization = login
+      for name, value in pairs_of_it:gmatch("([^=; ]+)=([^;]*)") do
         cookies[name] = value
         names[#names + 1] = name
       end
@@ -28,6 +30,7 @@ function init(args)
     local name, value = line:match("^([^:]+): (.*)$")
     headers[name] = value
   end
+  headers["Authorization"] = authorization
   failures = 0
 end
 
