@@ -7,14 +7,17 @@
 
 namespace mapigate::wire {
 
-// `reader` reads from `cursor`. After a failure nothing more is told; cursor.field() names the culprit.
+// After a failure nothing more is told; the reader's cursor names the culprit. `start`, if given, is set
+// to the offset of each field before it is read, for sinks that tell where things stand.
 class FieldTeller {
  public:
-  FieldTeller(FieldReader& reader, FieldSink& sink) : reader_(reader), sink_(sink), describer_(sink) {}
+  FieldTeller(FieldReader& reader, FieldSink& sink, std::size_t* start = nullptr)
+      : reader_(reader), sink_(sink), describer_(sink), start_(start) {}
 
   template <class T>
   void operator()(const char* name, T& x) {
     if constexpr (is_leaf<T>) {
+      mark();
       reader_(name, x);
       if (ok()) describer_(name, x);
     } else {
@@ -26,16 +29,19 @@ class FieldTeller {
   }
   template <class Text>
   void sz(const char* name, Text& text) {
+    mark();
     reader_.sz(name, text);
     if (ok()) describer_.sz(name, text);
   }
   void bytes(const char* name, View& view, std::size_t size) {
+    mark();
     reader_.bytes(name, view, size);
     if (ok()) sink_.bytes(name, view);
   }
   void rest(const char* name, View& view) { bytes(name, view, cursor().left()); }
   template <std::unsigned_integral Count>
   void binary(const char* name, View& view) {
+    mark();
     reader_.template binary<Count>(name, view);
     if (ok()) sink_.bytes(name, view);
   }
@@ -58,6 +64,7 @@ class FieldTeller {
   }
   template <std::unsigned_integral Count>
   std::size_t count(const char* name, std::size_t n) {
+    mark();
     n = reader_.template count<Count>(name, n);
     if (ok()) sink_.number(name, n, sizeof(Count));
     return n;
@@ -75,10 +82,12 @@ class FieldTeller {
     sink_.end_list();
   }
   void value(const char* name, mapi::Value& value, mapi::PropertyType type) {
+    mark();
     reader_.value(name, value, type);
     if (ok()) describer_.value(name, value, type);
   }
   void tagged(const char* name, mapi::TaggedValue& value) {
+    mark();
     reader_.tagged(name, value);
     if (ok()) describer_.tagged(name, value);
   }
@@ -86,10 +95,12 @@ class FieldTeller {
     tell_list(name, values, count, [&](mapi::TaggedValue& value) { tagged(name, value); });
   }
   void restriction(const char* name, const mapi::Restriction*& restriction) {
+    mark();
     reader_.restriction(name, restriction);
     if (ok()) describer_.restriction(name, restriction);
   }
   void row(const char* name, PropertyRow& row, Columns columns) {
+    mark();
     reader_.row(name, row, columns);
     if (ok()) describer_.row(name, row, columns);
   }
@@ -98,12 +109,30 @@ class FieldTeller {
   }
   void check(bool condition, const char* why) { reader_.check(condition, why); }
 
+  // What stands in the bytes only indirectly: the date behind a number of minutes, the names of flags.
+  void remark(const char* name, std::string_view text) {
+    if (ok()) sink_.text(name, text);
+  }
+  void within(const char* name, auto visit) {
+    if (!ok()) return;
+    sink_.begin(name);
+    visit();
+    sink_.end();
+  }
+  // For fields that no visitor knows: read them with the reader, tell them with the describer.
+  void mark() {
+    if (start_ != nullptr) *start_ = cursor().offset();
+  }
+  bool ok() const { return reader_.ok(); }
+  Cursor& cursor() { return reader_.cursor(); }
+  Arena& arena() { return reader_.arena(); }
+  FieldReader& reader() { return reader_; }
+  FieldDescriber& describer() { return describer_; }
+
  private:
   template <class T>
   static constexpr bool is_leaf = Scalar<T> || std::is_same_v<T, mapi::Guid> || std::is_same_v<T, mapi::Id> ||
                                   std::is_same_v<T, mapi::PropertyTag> || std::is_same_v<T, FileTime> || ByteArray<T>;
-  bool ok() const { return reader_.ok(); }
-  Cursor& cursor() { return reader_.cursor(); }
 
   // Elements are told one by one; the list itself is only kept when it is whole.
   template <class T, class Tell>
@@ -121,6 +150,7 @@ class FieldTeller {
   FieldReader& reader_;
   FieldSink& sink_;
   FieldDescriber describer_;
+  std::size_t* start_;
 };
 
 }  // namespace mapigate::wire

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
@@ -34,6 +35,11 @@ inline std::vector<std::filesystem::path> files_in(const std::filesystem::path& 
     if (entry.is_regular_file()) out.push_back(entry.path());
   std::sort(out.begin(), out.end());
   return out;
+}
+
+// A row of the table that `./test corpora` prints.
+inline void report_corpus(const std::string& name, std::size_t good, std::size_t all, const std::string& what) {
+  std::printf("corpus\t%s\t%zu\t%zu\t%s\n", name.c_str(), good, all, what.c_str());
 }
 
 }  // namespace mapigate::test
