@@ -3,8 +3,12 @@
 #include <limits>
 #include <memory>
 
+#include "base/text.h"
+#include "convert/msg.h"
+#include "convert/tnef.h"
 #include "daemon/output.h"
 #include "mapi/properties.h"
+#include "wire/blobs/blob.h"
 #include "wire/dump.h"
 #include "wire/fxics/dump.h"
 #include "wire/mapihttp/preamble.h"
@@ -117,6 +121,32 @@ class Dumper {
   }
   const std::string& tail() const { return tail_; }
 
+  void object(View input) {
+    if (options_.object == "msg") {
+      const auto file = convert::read_msg(input);
+      if (!file) return broken(input, file.error());
+      convert::describe(sink_, file->message);
+      for (const auto& problem : file->problems) trouble(problem);
+      return;
+    }
+    if (options_.object == "tnef") {
+      const auto tnef = convert::read_tnef(input);
+      if (!tnef) return broken(input, tnef.error());
+      sink_.number("code page", tnef->message.code_page, 4);
+      if (tnef->bad_checksums != 0) sink_.number("bad checksums", tnef->bad_checksums, 4);
+      convert::describe(sink_, tnef->message);
+      trouble(tnef->problem);
+      return;
+    }
+    const auto* kind = wire::blobs::find_blob_kind(options_.object);
+    if (kind == nullptr) return trouble(fmt::format("there is no kind \"{}\"", options_.object));
+    wire::blobs::OffsetSink sink(sink_, options_.json);
+    const auto told = kind->tell(input, sink, sink.start());
+    if (told) return;
+    if (*sink.start() < input.size()) sink.bytes("rest", input.subspan(*sink.start()));
+    trouble(told.error().message);
+  }
+
  private:
   void trouble(std::string problem) {
     if (problem_.empty()) problem_ = std::move(problem);
@@ -225,6 +255,7 @@ DumpResult dump_to(Sink& sink, const DumpOptions& options, GivenColumns columns,
     case DumpOptions::Kind::rpc_ext: dumper.chain(input); break;
     case DumpOptions::Kind::lz77: dumper.lz77(input); break;
     case DumpOptions::Kind::fasttransfer: dumper.fasttransfer(input); break;
+    case DumpOptions::Kind::object: dumper.object(input); break;
   }
   if (!dumper.problem().empty()) sink.text("problem", dumper.problem());
   return {sink.take() + dumper.tail(), dumper.problem()};
@@ -278,7 +309,21 @@ DumpResult dump(const DumpOptions& options, View input, View paired_request) {
   return out;
 }
 
+std::string object_kinds() {
+  std::string out = "  msg                          a .msg file of Outlook\n  tnef                         winmail.dat\n";
+  for (const auto& kind : wire::blobs::blob_kinds()) out += fmt::format("  {:<28} {}\n", kind.name, kind.holds);
+  return out;
+}
+
 int dump_command(const DumpOptions& options) {
+  if (options.kind == DumpOptions::Kind::object && options.object != "msg" && options.object != "tnef" &&
+      wire::blobs::find_blob_kind(options.object) == nullptr) {
+    std::vector<std::string> names{"msg", "tnef"};
+    for (const auto& kind : wire::blobs::blob_kinds()) names.emplace_back(kind.name);
+    const auto near = nearest(options.object, names);
+    return fail(fmt::format("there is no kind \"{}\"", options.object),
+                near.empty() ? "`mapigate dump --help` lists the kinds." : fmt::format("Did you mean \"{}\"?", near));
+  }
   const auto input = input_of(options, options.file);
   if (!input) return fail(input.error().message, "Raw bytes are expected unless --hex or --base64 is given.");
   if (input->empty()) return fail("the input is empty");

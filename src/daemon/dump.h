@@ -17,6 +17,7 @@ struct DumpOptions {
     rpc_ext,  // a chain of RPC_HEADER_EXT buffers; their payloads as ROPs if they are, else as bytes
     lz77,     // one plain LZ77 stream
     fasttransfer,  // a FastTransfer stream, its transfer buffers one behind the other
+    object,        // a blob of a property, a .msg file or TNEF: `object`
   };
   enum class Encoding : std::uint8_t { raw, hex, base64 };
 
@@ -29,6 +30,7 @@ struct DumpOptions {
   std::string paired_request;            // file with the request that a reply answers; may be empty
   std::vector<std::string> columns;      // of the table whose rows a reply holds, by name or number
   std::size_t size = 0;                  // lz77: bytes that come out
+  std::string object;                    // "msg", "tnef" or the name of a wire::blobs::BlobKind
   bool json = false;
   bool full = false;                     // binary values whole, not their first 64 bytes
 };
@@ -39,6 +41,9 @@ struct DumpResult {
   std::string problem;
 };
 DumpResult dump(const DumpOptions& options, View input, View paired_request);
+
+// The names that `object` may have, one a line with what they are.
+std::string object_kinds();
 
 // Exit status: 0 when all was understood.
 int dump_command(const DumpOptions& options);

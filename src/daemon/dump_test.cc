@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "convert/tnef.h"
 #include "mapi/properties.h"
 #include "wire/rop/rops.h"
 #include "wire/rpc/header_ext.h"
@@ -226,6 +227,63 @@ TEST(Dump, ShowsFastTransferStreams) {
   EXPECT_TRUE(holds(dump(options, stream, {}).problem, "hierarchySync: the stream ends at offset 24 where IncrSyncEnd"));
   options.json = true;
   EXPECT_TRUE(holds(dump(options, stream, {}).text, "\"marker\": \"IncrSyncStateEnd\""));
+}
+
+// Three instances of a weekly appointment, as [MS-OXOCAL] 4.1.1.1 shows one; cut off at `size`.
+Bytes recurrence(std::size_t size = 80) {
+  Bytes out;
+  EXPECT_TRUE(from_hex("043004300B2001000000C0210000010000000000000032000000222000000C0000000000000000000000000000008020BC0C"
+                       "20ADBC0C0630000009300000580200007602000000000000000000000000",
+                       out));
+  out.resize(size);
+  return out;
+}
+
+TEST(Dump, TellsBlobsWithTheirOffsets) {
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "recurrence";
+  const auto shown = dump(options, recurrence(), {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "000e Period: 1\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "002e StartDate: 213655680")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "date: \"2007-03-26T00:00:00\"")) << shown.text;
+  options.json = true;
+  const auto parsed = json::parse(dump(options, recurrence(), {}).text);
+  const auto& pattern = parsed["AppointmentRecurrencePattern"]["RecurrencePattern"];
+  EXPECT_EQ(pattern["WeekRecurrencePattern"]["value"], 0x32);
+  EXPECT_EQ(pattern["WeekRecurrencePattern"]["offset"], 22);
+}
+
+TEST(Dump, ShowsABrokenBlobUpToTheFieldThatIs) {
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "recurrence";
+  const auto shown = dump(options, recurrence(64), {});
+  EXPECT_TRUE(holds(shown.problem, "StartTimeOffset")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "WriterVersion2")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "rest: 58 02")) << shown.text;
+  options.object = "recurrenc";
+  EXPECT_NE(dump(options, recurrence(), {}).problem, "");
+}
+
+TEST(Dump, TellsTnef) {
+  convert::MessageObject message;
+  message.properties.set_string(mapi::PidTagSubject, "Quartal");
+  message.properties.set_integer(mapi::PropertyTag(message.id_of({mapi::PSETID_Appointment, 0x8205, {}}), mapi::PropertyType::PtypInteger32), 2);
+  auto bytes = convert::write_tnef(message).value();
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "tnef";
+  auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "PidTagSubject")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "00062002-0000-0000-c000-000000000046:0x8205")) << shown.text;
+  bytes.resize(bytes.size() - 4);
+  shown = dump(options, bytes, {});
+  EXPECT_TRUE(holds(shown.problem, "attMsgProps")) << shown.problem;
+  options.object = "msg";
+  EXPECT_TRUE(holds(dump(options, bytes, {}).problem, "compound file"));
 }
 
 TEST(Dump, HexLinesAreAligned) {

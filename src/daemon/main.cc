@@ -111,8 +111,11 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
   static const std::map<std::string, DumpOptions::Kind> kinds{{"body", DumpOptions::Kind::body}, {"rops", DumpOptions::Kind::rops},
                                                               {"rpc-ext", DumpOptions::Kind::rpc_ext},
                                                               {"fasttransfer", DumpOptions::Kind::fasttransfer}};
-  dump->add_option("--kind", to.kind, "What the input is, as the subcommands of the same names say it")
-      ->transform(CLI::CheckedTransformer(kinds))->type_name("KIND");
+  dump->add_option_function<std::string>("--kind", [&to](const std::string& name) {
+    const auto capture = kinds.find(name);
+    to.kind = capture == kinds.end() ? DumpOptions::Kind::object : capture->second;
+    to.object = name;
+  }, "What the input is: body, rops, rpc-ext, fasttransfer, or one of the kinds below")->type_name("KIND");
   dump->add_option("--type", to.endpoint, "Endpoint: emsmdb (mailbox, default) or nspi (address book)")
       ->transform(CLI::CheckedTransformer(endpoints))->type_name("ENDPOINT");
   dump->add_option("--request-type", to.request_type, "X-RequestType of the request")->type_name("TYPE")->capture_default_str();
@@ -126,11 +129,14 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
   auto* fasttransfer = dump->add_subcommand("fasttransfer", "A FastTransfer stream: the transfer buffers of a download or upload, one behind the other");
   add_dump_options(fasttransfer, to, DumpOptions::Kind::fasttransfer);
   dump->footer(
+      "Values of properties and files, for --kind:\n" + object_kinds() +
       "What cannot be understood is shown as hex behind what could, and named; the exit status is then 1.\n"
       "Examples:\n"
       "  mapigate dump --request body.bin\n"
       "  mapigate dump --reply --with-request request.bin reply.bin\n"
       "  mapigate dump --type nspi --reply --request-type QueryRows reply.bin\n"
+      "  mapigate dump --kind recurrence --hex recurrence.txt\n"
+      "  mapigate dump --kind msg --json meeting.msg\n"
       "  echo 0700... | mapigate dump rops --hex -");
 }
 
