@@ -109,6 +109,8 @@ Task<Status> Connection::log_in(Credentials credentials) {
   if (greeted_in_) co_return Status();
   if (has_line_break(credentials.user) || has_line_break(credentials.password.reveal()))
     co_return error(Errc::denied, "user name or password with a line break");
+  if (!credentials.master.empty() && !has("AUTH=PLAIN"))
+    co_return lost(error(Errc::unavailable, "a master user needs AUTH=PLAIN, which it does not offer"));
   if (!has("AUTH=PLAIN") && has("LOGINDISABLED"))
     co_return lost(error(Errc::unavailable, "it offers no login that we know on this connection"));
 
@@ -135,8 +137,12 @@ Task<Status> Connection::log_in(Credentials credentials) {
 std::vector<std::string> Connection::login_dialogue(const Credentials& credentials) const {
   const auto& user = credentials.user;
   const auto& password = credentials.password.reveal();
-  if (has("AUTH=PLAIN") && (has("SASL-IR") || has("LOGINDISABLED"))) {
-    const auto secret = to_base64(as_view(std::string(1, '\0') + user + std::string(1, '\0') + password));
+  const auto& master = credentials.master;
+  if (has("AUTH=PLAIN") && (has("SASL-IR") || has("LOGINDISABLED") || !master.empty())) {
+    // As whom, who, and the password of the latter.
+    const auto& authorize = master.empty() ? master : user;
+    const auto& authenticate = master.empty() ? user : master;
+    const auto secret = to_base64(as_view(authorize + '\0' + authenticate + '\0' + password));
     if (has("SASL-IR")) return {"AUTHENTICATE PLAIN " + secret};
     return {"AUTHENTICATE PLAIN", secret};
   }

@@ -26,8 +26,9 @@ struct Server {
 };
 
 struct Credentials {
-  std::string user;  // as the server wants it
+  std::string user;      // as the server wants it
   Secret password;
+  std::string master{};  // whose password it is, when that is not the user (RFC 4616: authentication identity)
 };
 
 // What SELECT told.

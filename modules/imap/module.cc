@@ -41,6 +41,15 @@ const Setting settings[] = {
      .type = Setting::Type::text,
      .default_value = "%u",
      .help = "Login name: %u is the user's address, %n the part before its @, %d the part behind it."},
+    {.name = "master_user",
+     .type = Setting::Type::text,
+     .default_value = "",
+     .help = "Who logs in for users that came without a password (NTLM), by SASL PLAIN with their name as authorization identity."},
+    {.name = "master_password",
+     .type = Setting::Type::text,
+     .default_value = "",
+     .help = "The master user's password.",
+     .secret = true},
     {.name = "connect_timeout",
      .type = Setting::Type::duration,
      .default_value = "10s",
@@ -149,11 +158,19 @@ Options read_options(const Settings& settings) {
 class ImapModule : public mailbox::ProviderFactory, public chain::Authenticator {
  public:
   ImapModule(const chain::Environment& environment, const Settings& settings)
-      : runtime_(environment.runtime), options_(read_options(settings)) {}
+      : runtime_(environment.runtime),
+        options_(read_options(settings)),
+        master_user_(settings.text("master_user")),
+        master_password_(settings.text("master_password")) {}
 
   std::unique_ptr<mailbox::Provider> open(std::shared_ptr<const chain::Identity> identity,
                                           io::Executor executor) override {
     Credentials credentials{user_name(options_.user_form, identity->user), identity->password};
+    // The transport knows who it is, and has no password to show for it.
+    if (identity->password.empty() && !master_user_.empty()) {
+      credentials.master = master_user_;
+      credentials.password = master_password_;
+    }
     return std::make_unique<ImapProvider>(options_, runtime_, std::move(credentials), std::move(executor));
   }
 
@@ -174,6 +191,8 @@ class ImapModule : public mailbox::ProviderFactory, public chain::Authenticator 
  private:
   io::Runtime& runtime_;
   Options options_;
+  std::string master_user_;
+  Secret master_password_;
 };
 
 std::unique_ptr<chain::Component> create(const chain::Environment& environment, const Settings& settings) {
