@@ -62,9 +62,26 @@ const Setting sessions_rows[] = {
     {"execute_limit", Type::duration, "5min", "Time after which one Execute is given up.", "0.1", 1000, 3'600'000},
 };
 
+const Setting rpc_rows[] = {
+    {"address", Type::text, "", "Address of the DCE/RPC listeners, for Outlook 2007 to 2013: \"0.0.0.0\" or \"::\" for all; empty: no DCE/RPC."},
+    {"epm_port", Type::number, "135", "Port of the endpoint mapper; clients look for it at 135. 0: none.", "0.1", 0, 65535},
+    {"emsmdb_port", Type::number, "6001", "Port of the mailbox interfaces. Interfaces with the same port share it.", "0.1", 1, 65535},
+    {"nspi_port", Type::number, "6004", "Port of the address book; 0: none.", "0.1", 0, 65535},
+    {"rfr_port", Type::number, "6002", "Port of the referral interface; 0: none.", "0.1", 0, 65535},
+    {"accounts", Type::path, "", "File of accounts for NTLM, a line each: \"user@domain:\" and the NT hash in hex, or lines of smbpasswd(5)."},
+    {"protection", Type::choice, "connect", "What a client must at least ask for: a logon, signatures, encryption.", "0.1", 0, 0, {"connect", "integrity", "privacy"}},
+    {"max_connections", Type::number, "10000", "Connections at a time; more are closed at once.", "0.1", 1, 1'000'000},
+    {"max_calls", Type::number, "32", "Calls in progress on one connection.", "0.1", 1, 10'000},
+    {"max_fragment", Type::number, "5840", "Longest fragment of a call, in bytes; clients may ask for less.", "0.1", 2048, 65528},
+    {"max_request", Type::size, "4MiB", "Longest request in all its fragments.", "0.1", 1 << 19, 1 << 26},
+    {"bind_limit", Type::duration, "30s", "Time for a new connection to say what it wants.", "0.1", 1000, 600'000},
+    {"idle_limit", Type::duration, "30min", "Time a connection may be without a call.", "0.1", 1000, 86'400'000},
+};
+
 const Section all_sections[] = {
     {"server", "The daemon as a whole.", server_rows},
     {"https", "Where Outlook connects.", https_rows},
+    {"rpc", "DCE/RPC over TCP.", rpc_rows},
     {"metrics", "For monitoring.", metrics_rows},
     {"auth", "Passwords.", auth_rows},
     {"sessions", "Session contexts of MAPI over HTTP.", sessions_rows},

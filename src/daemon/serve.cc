@@ -17,6 +17,7 @@
 #include "io/runtime.h"
 #include "io/tls.h"
 #include "transport/gateway.h"
+#include "transport/rpc.h"
 
 namespace mapigate::daemon {
 
@@ -56,6 +57,31 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.auth.guesses = static_cast<unsigned>(auth.number("guesses"));
   out.auth.guesses_per_peer = static_cast<unsigned>(auth.number("guesses_per_address"));
   out.auth.window = auth.duration("window");
+  return out;
+}
+
+transport::RpcProtection rpc_protection(const std::string& name) {
+  if (name == "integrity") return transport::RpcProtection::integrity;
+  if (name == "privacy") return transport::RpcProtection::privacy;
+  return transport::RpcProtection::connect;
+}
+
+transport::RpcOptions rpc_options(const Settings& rpc) {
+  const auto port = [&](const char* name) { return static_cast<std::uint16_t>(rpc.number(name)); };
+  transport::RpcOptions out;
+  out.address = rpc.text("address");
+  out.epm_port = port("epm_port");
+  out.emsmdb_port = port("emsmdb_port");
+  out.nspi_port = port("nspi_port");
+  out.rfr_port = port("rfr_port");
+  out.accounts = rpc.text("accounts");
+  out.protection = rpc_protection(rpc.text("protection"));
+  out.connections = static_cast<std::size_t>(rpc.number("max_connections"));
+  out.calls = static_cast<std::size_t>(rpc.number("max_calls"));
+  out.fragment = static_cast<std::uint16_t>(rpc.number("max_fragment"));
+  out.request = static_cast<std::size_t>(rpc.number("max_request"));
+  out.bind_limit = rpc.duration("bind_limit");
+  out.idle = rpc.duration("idle_limit");
   return out;
 }
 
@@ -111,7 +137,10 @@ class Daemon {
                                     static_cast<unsigned>(config_.section("server").number("workers"))}) {}
 
   // Servers and sessions go before the components they use; those before the loops.
-  ~Daemon() { servers_.clear(); }
+  ~Daemon() {
+    rpc_.reset();
+    servers_.clear();
+  }
 
   Status start() {
     std::error_code problem;
@@ -126,6 +155,7 @@ class Daemon {
                                                     [this](std::string_view user) { return world_->route(user); });
     io::spawn(runtime_.executor(), gateway_->housekeeping());
     if (auto listening = listen_https(); !listening) return listening;
+    if (auto listening = listen_rpc(); !listening) return listening;
     return listen_metrics();
   }
 
@@ -152,6 +182,15 @@ class Daemon {
     if (!context) return error(Errc::malformed, "{}: [https]: {}", config_.file, context.error().message);
     tls_ = *context;
     return listen(https.list("listen"), tls_, "https", [this](io::HttpExchange& exchange) { return gateway_->handle(exchange); });
+  }
+
+  Status listen_rpc() {
+    const auto options = rpc_options(config_.section("rpc"));
+    if (options.address.empty()) return {};
+    auto server = transport::RpcServer::start(*gateway_, options);
+    if (!server) return error(server.error().code, "{}: [rpc]: {}", config_.file, server.error().message);
+    rpc_ = std::move(*server);
+    return {};
   }
 
   Status listen_metrics() {
@@ -201,6 +240,7 @@ class Daemon {
   io::Task<> stop() {
     const Duration grace = config_.section("server").duration("shutdown_grace");
     for (auto& server : servers_) co_await server->stop(grace);
+    rpc_.reset();
     gateway_->end_all_sessions();
     // Modules say good-bye to their backends.
     co_await io::sleep_for(std::chrono::milliseconds(200));
@@ -230,6 +270,7 @@ class Daemon {
   std::unique_ptr<World> world_;
   std::unique_ptr<transport::Gateway> gateway_;
   std::vector<std::unique_ptr<io::HttpServer>> servers_;
+  std::unique_ptr<transport::RpcServer> rpc_;
   std::atomic<bool> stopping_{false};
 };
 

@@ -1,0 +1,48 @@
+// DCE/RPC over TCP ([MS-OXCRPC], [MS-RPCE]): Outlook 2007 to 2013 inside a network. Samba's server core runs in one
+// thread of its own with a tevent loop; a call crosses to the executor of its user's sessions and comes back as bytes,
+// and is there the same chain::Call as over MAPI/HTTP.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "base/time.h"
+
+namespace mapigate::transport {
+
+class Gateway;
+
+// What a client must at least ask for ([MS-RPCE] 2.2.1.1.8 "Authentication Levels").
+enum class RpcProtection : std::uint8_t { none = 1, connect = 2, integrity = 5, privacy = 6 };
+
+struct RpcOptions {
+  std::string address;               // of all listeners: "127.0.0.1", "::"
+  std::uint16_t epm_port = 135;      // endpoint mapper; 0: none
+  std::uint16_t emsmdb_port = 6001;  // interfaces with the same port share a listener
+  std::uint16_t nspi_port = 6004;
+  std::uint16_t rfr_port = 6002;
+  std::string accounts;              // file of NT hashes; empty: nobody can log on by NTLM
+  RpcProtection protection = RpcProtection::connect;
+  std::size_t connections = 10'000;
+  std::size_t calls = 32;                   // in progress on one connection
+  std::uint16_t fragment = 5840;            // bytes; clients may ask for less
+  std::size_t request = 4u << 20;           // bytes of one request in all its fragments
+  Duration idle = std::chrono::minutes(30);  // without a call
+  Duration bind_limit = std::chrono::seconds(30);  // for a new connection to authenticate
+};
+
+class RpcServer {
+ public:
+  // Listens and starts the thread. Errc::unsupported: another version of Samba is installed.
+  static Result<std::unique_ptr<RpcServer>> start(Gateway& gateway, RpcOptions options);
+  // Ends all connections and the thread; calls in progress go on, and nobody hears their answers.
+  ~RpcServer();
+
+ private:
+  RpcServer();
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace mapigate::transport

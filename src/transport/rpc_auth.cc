@@ -1,0 +1,222 @@
+#include "transport/rpc_auth.h"
+
+#include <openssl/crypto.h>
+#include <openssl/rand.h>
+#include <openssl/sha.h>
+
+#include <cstring>
+
+#include "base/log.h"
+#include "transport/gateway.h"
+#include "transport/rpc_connection.h"
+
+namespace mapigate::transport {
+
+namespace {
+
+constexpr const char* oid_spnego = "1.3.6.1.5.5.2";
+constexpr const char* oid_ntlmssp = "1.3.6.1.4.1.311.2.2.10";
+
+// What one authentication knows; a child of its AuthContext.
+struct State {
+  RpcAuthentication* owner;
+  RpcConnection* connection;
+  std::uint8_t challenge[8];
+  bool challenged;
+};
+
+// server_returned_info of gensec.
+struct Authenticated {
+  char* user;
+};
+
+struct CheckState {
+  NTSTATUS status;
+  char user[320];
+  std::array<std::uint8_t, 16> key;
+};
+
+NTSTATUS get_challenge(samba::AuthContext* context, std::uint8_t challenge[8]) {
+  auto* state = static_cast<State*>(context->private_data);
+  if (!state->challenged) {
+    if (RAND_bytes(state->challenge, sizeof state->challenge) != 1) return NT_STATUS_INTERNAL_ERROR;
+    state->challenged = true;
+  }
+  std::memcpy(challenge, state->challenge, sizeof state->challenge);
+  return NT_STATUS_OK;
+}
+
+NTSTATUS set_challenge(samba::AuthContext* context, const std::uint8_t challenge[8], const char*) {
+  auto* state = static_cast<State*>(context->private_data);
+  std::memcpy(state->challenge, challenge, sizeof state->challenge);
+  state->challenged = true;
+  return NT_STATUS_OK;
+}
+
+tevent_req* check_send(TALLOC_CTX* memory, tevent_context* ev, samba::AuthContext* context, const samba::SuppliedUser* user) {
+  CheckState* check = nullptr;
+  tevent_req* request = tevent_req_create(memory, &check, CheckState);
+  if (request == nullptr) return nullptr;
+  auto* state = static_cast<State*>(context->private_data);
+  try {
+    std::string canonical;
+    check->status = state->owner->check(*user, View(state->challenge, sizeof state->challenge), state->connection->caller().peer, canonical, check->key);
+    if (canonical.size() >= sizeof check->user) check->status = NT_STATUS_LOGON_FAILURE;
+    else std::memcpy(check->user, canonical.c_str(), canonical.size() + 1);
+  } catch (const std::exception& problem) {
+    log::error("checking a password: {}", problem.what());
+    check->status = NT_STATUS_INTERNAL_ERROR;
+  }
+  tevent_req_done(request);
+  return tevent_req_post(request, ev);
+}
+
+NTSTATUS check_receive(tevent_req* request, TALLOC_CTX* memory, std::uint8_t* authoritative, void** server_info, DATA_BLOB* nt_key,
+                       DATA_BLOB* lm_key) {
+  auto* check = tevent_req_data(request, CheckState);
+  *authoritative = 1;
+  *lm_key = DATA_BLOB{nullptr, 0};
+  *nt_key = DATA_BLOB{nullptr, 0};
+  if (!NT_STATUS_IS_OK(check->status)) return check->status;
+  auto* info = talloc_zero(memory, Authenticated);
+  if (info == nullptr) return NT_STATUS_NO_MEMORY;
+  info->user = talloc_strdup(info, check->user);
+  nt_key->data = static_cast<std::uint8_t*>(talloc_memdup(memory, check->key.data(), check->key.size()));
+  nt_key->length = check->key.size();
+  OPENSSL_cleanse(check->key.data(), check->key.size());
+  if (info->user == nullptr || nt_key->data == nullptr) return NT_STATUS_NO_MEMORY;
+  *server_info = info;
+  return NT_STATUS_OK;
+}
+
+// A SID that belongs to the name and to nothing in the world: Samba's core compares owners by it.
+dom_sid sid_of(std::string_view user) {
+  std::uint8_t digest[SHA256_DIGEST_LENGTH];
+  SHA256(reinterpret_cast<const unsigned char*>(user.data()), user.size(), digest);
+  dom_sid sid{};
+  sid.sid_rev_num = 1;
+  sid.num_auths = 5;
+  sid.id_auth[5] = 5;
+  sid.sub_auths[0] = 21;
+  for (unsigned i = 0; i < 4; ++i) std::memcpy(&sid.sub_auths[1 + i], digest + 4 * i, 4);
+  return sid;
+}
+
+auth_session_info* make_session_info(TALLOC_CTX* memory, const char* user, const dom_sid& sid, bool authenticated) {
+  auto* info = talloc_zero(memory, auth_session_info);
+  if (info == nullptr) return nullptr;
+  info->security_token = talloc_zero(info, security_token);
+  info->info = talloc_zero(info, auth_user_info);
+  if (info->security_token == nullptr || info->info == nullptr) return nullptr;
+  // The user and the primary group, at the places where Samba looks for them.
+  info->security_token->sids = talloc_zero_array(info->security_token, dom_sid, 2);
+  info->info->account_name = talloc_strdup(info->info, user);
+  info->info->domain_name = talloc_strdup(info->info, "");
+  if (info->security_token->sids == nullptr || info->info->account_name == nullptr) return nullptr;
+  info->security_token->num_sids = 2;
+  info->security_token->sids[0] = info->security_token->sids[1] = sid;
+  info->info->authenticated = authenticated ? 1 : 0;
+  return info;
+}
+
+NTSTATUS session_info(samba::AuthContext*, TALLOC_CTX* memory, void* server_info, const char*, std::uint32_t, auth_session_info** out) {
+  const auto* user = static_cast<Authenticated*>(server_info)->user;
+  *out = *user == '\0' ? RpcAuthentication::anonymous(memory) : make_session_info(memory, user, sid_of(user), true);
+  return *out == nullptr ? NT_STATUS_NO_MEMORY : NT_STATUS_OK;
+}
+
+// Kerberos is not among the backends.
+NTSTATUS session_info_pac(samba::AuthContext*, TALLOC_CTX*, smb_krb5_context*, DATA_BLOB*, const char*, const tsocket_address*, std::uint32_t,
+                          auth_session_info**) {
+  return NT_STATUS_NOT_SUPPORTED;
+}
+
+}  // namespace
+
+RpcAuthentication::RpcAuthentication(Gateway& gateway, const samba::PrivateFunctions& functions, std::string accounts,
+                                     loadparm_context* lp_ctx)
+    : gateway_(gateway),
+      functions_(functions),
+      accounts_given_(!accounts.empty()),
+      accounts_(std::move(accounts), [&gateway](std::string_view typed) { return gateway.canonical_user(typed); }),
+      brake_(gateway.options().auth.guesses, gateway.options().auth.window) {
+  backends_[0] = functions_.gensec_security_by_oid(nullptr, oid_spnego);
+  backends_[1] = functions_.gensec_security_by_oid(nullptr, oid_ntlmssp);
+  if (backends_[0] == nullptr || backends_[1] == nullptr) throw std::runtime_error("Samba's gensec has no NTLMSSP or SPNEGO");
+  settings_ = talloc_zero(lp_ctx, samba::GensecSettings);
+  if (settings_ == nullptr) throw std::bad_alloc();
+  settings_->lp_ctx = lp_ctx;
+  settings_->backends = backends_;
+  settings_->server_dns_name = gateway.options().server_name.c_str();
+  settings_->server_dns_domain = gateway.options().default_domain.c_str();
+  settings_->server_netbios_name = "MAPIGATE";
+  settings_->server_netbios_domain = "MAPIGATE";
+  if (accounts_given_)
+    if (auto read = accounts_.reload(); !read) log::warning("[rpc] {}", read.error().message);
+}
+
+NTSTATUS RpcAuthentication::prepare(TALLOC_CTX* memory, dcesrv_call_state* call, gensec_security** out) {
+  auto* context = talloc_zero(memory, samba::AuthContext);
+  auto* state = context == nullptr ? nullptr : talloc_zero(context, State);
+  if (state == nullptr) return NT_STATUS_NO_MEMORY;
+  state->owner = this;
+  state->connection = static_cast<RpcConnection*>(call->conn->transport.private_data);
+  context->event_ctx = call->event_ctx;
+  context->lp_ctx = settings_->lp_ctx;
+  context->private_data = state;
+  context->check_password_send = check_send;
+  context->check_password_recv = check_receive;
+  context->get_challenge = get_challenge;
+  context->set_challenge = set_challenge;
+  context->session_info = session_info;
+  context->session_info_pac = session_info_pac;
+  return functions_.gensec_server_start(memory, settings_, context, out);
+}
+
+auth_session_info* RpcAuthentication::anonymous(TALLOC_CTX* memory) {
+  dom_sid sid{};  // S-1-5-7
+  sid.sid_rev_num = 1;
+  sid.num_auths = 1;
+  sid.id_auth[5] = 5;
+  sid.sub_auths[0] = 7;
+  return make_session_info(memory, "ANONYMOUS LOGON", sid, false);
+}
+
+NTSTATUS RpcAuthentication::check(const samba::SuppliedUser& user, View challenge, const std::string& peer, std::string& canonical,
+                                  std::array<std::uint8_t, 16>& key) {
+  constexpr int challenge_and_response = 3;
+  const char* account = user.client.account == nullptr ? "" : user.client.account;
+  const char* domain = user.client.domain == nullptr ? "" : user.client.domain;
+  if (user.password_state != challenge_and_response) return NT_STATUS_LOGON_FAILURE;
+  if (*account == '\0') {
+    // Anonymous, with a key that everybody knows ([MS-NLMP] 3.2.5.1.2): the endpoint mapper is for such callers, too.
+    if (user.response.nt.length != 0) return NT_STATUS_LOGON_FAILURE;
+    canonical.clear();
+    key.fill(0);
+    return NT_STATUS_OK;
+  }
+  canonical = gateway_.canonical_user(account);
+  const auto brake_key = peer + '\n' + canonical;
+  if (canonical.empty() || !accounts_given_) return NT_STATUS_LOGON_FAILURE;
+  if (brake_.braked(brake_key)) {
+    log::warning("too many wrong passwords for {} from {} by NTLM", canonical, peer);
+    return NT_STATUS_ACCOUNT_LOCKED_OUT;
+  }
+  const auto hash = accounts_.find(canonical);
+  if (!hash && hash.error().code != Errc::not_found) {
+    log::warning("cannot check the password of {}: {}", canonical, hash.error().message);
+    return NT_STATUS_NO_LOGON_SERVERS;
+  }
+  if (hash) {
+    const auto& response = user.response.nt;
+    if (const auto good = check_ntlmv2(*hash, account, domain, challenge, View(response.data, response.length))) {
+      key = *good;
+      return NT_STATUS_OK;
+    }
+  }
+  brake_.count(brake_key);
+  log::warning("wrong password for {} from {} by NTLM", canonical, peer);
+  return NT_STATUS_LOGON_FAILURE;
+}
+
+}  // namespace mapigate::transport

@@ -1,0 +1,35 @@
+// Who a connection is: gensec's server side with our accounts behind it.
+#pragma once
+
+#include "transport/rpc_accounts.h"
+#include "transport/rpc_samba.h"
+
+namespace mapigate::transport {
+
+class Gateway;
+
+// Used by the server's thread only; outlives its connections.
+class RpcAuthentication {
+ public:
+  RpcAuthentication(Gateway& gateway, const samba::PrivateFunctions& functions, std::string accounts, loadparm_context* lp_ctx);
+
+  // For dcesrv_context_callbacks::auth.gensec_prepare.
+  NTSTATUS prepare(TALLOC_CTX* memory, dcesrv_call_state* call, gensec_security** out);
+  // The token of a connection that has not authenticated.
+  static auth_session_info* anonymous(TALLOC_CTX* memory);
+
+  // Checks what a client sent. On success the canonical name and the session key are filled in.
+  NTSTATUS check(const samba::SuppliedUser& user, View challenge, const std::string& peer, std::string& canonical,
+                 std::array<std::uint8_t, 16>& key);
+
+ private:
+  Gateway& gateway_;
+  const samba::PrivateFunctions& functions_;
+  bool accounts_given_;
+  AccountFile accounts_;
+  GuessBrake brake_;
+  samba::GensecSettings* settings_;  // talloc's: gensec refers to it
+  const gensec_security_ops* backends_[3] = {};
+};
+
+}  // namespace mapigate::transport

@@ -1,0 +1,324 @@
+// EMSMDB and AsyncEMSMDB ([MS-OXCRPC] 3.1.4, 3.3.4): their parameters become the bodies of MAPI/HTTP and back.
+#include <algorithm>
+
+#include "base/log.h"
+#include "transport/gateway.h"
+#include "transport/rpc_core.h"
+#include "wire/mapihttp/bodies.h"
+#include "wire/ndr/asyncemsmdb_ndr.h"
+#include "wire/ndr/emsmdb_ndr.h"
+#include "wire/rpc/header_ext.h"
+#include "wire/rpc/version.h"
+
+namespace mapigate::transport::rpc {
+
+namespace {
+
+namespace emsmdb = ndr::emsmdb;
+namespace http = wire::mapihttp;
+using chain::Operation;
+using wire::CountWidth;
+
+constexpr std::uint32_t ecRejected = 0x000007ee;  // [MS-OXCDATA] 2.4
+constexpr std::uint32_t notification_pending = 0x00000001;  // of pulFlagsOut
+constexpr std::size_t header = wire::rpc::header_ext_size;
+
+std::int32_t result(std::uint32_t code) { return static_cast<std::int32_t>(code); }
+
+// What a call that did not reach its body comes to: codes on which Outlook keeps what it has and tries again.
+std::uint32_t failure(const Result<chain::Reply>& reply) {
+  if (!reply) return reply.error().code == Errc::malformed ? std::uint32_t{mapi::ecRpcFormat} : std::uint32_t{mapi::to_error_code(reply.error())};
+  switch (reply->trouble) {
+    case chain::Reply::Trouble::unavailable: return mapi::ecRpcFailed;
+    case chain::Reply::Trouble::denied: return mapi::ecLoginFailure;
+    case chain::Reply::Trouble::none: break;
+  }
+  return reply->response_code != 0 ? mapi::ecRpcFormat : mapi::ecNone;
+}
+
+// Fills in the body, or a result that says why there is none.
+template <class Body>
+bool read_body(const char* name, const Result<chain::Reply>& reply, Arena& arena, Body& body, std::int32_t& code) {
+  if (const auto failed = failure(reply); failed != mapi::ecNone) {
+    if (!reply) log::warning("{}: {}", name, reply.error().message);
+    code = result(failed);
+    return false;
+  }
+  auto read = wire::decode<Body>(name, reply->body, arena, CountWidth::narrow);
+  if (!read) {
+    log::warning("{}: {}", name, read.error().message);
+    code = result(mapi::ecError);
+    return false;
+  }
+  body = *read;
+  code = result(body.StatusCode != 0 ? std::uint32_t{mapi::ecError} : std::uint32_t{body.ErrorCode});
+  return body.StatusCode == 0;
+}
+
+template <class Body>
+Bytes body_of(const char* name, const Body& body) {
+  Bytes out;
+  if (auto done = wire::encode(name, body, out, CountWidth::narrow); !done) log::error("{}", done.error().message);
+  return out;
+}
+
+class Mailbox : public Service {
+ public:
+  Mailbox(Gateway& gateway, std::shared_ptr<Inbox> inbox) : gateway_(gateway), inbox_(std::move(inbox)) {}
+  const ndr::Interface& interface() const override { return emsmdb::interface; }
+
+  void call(const Request& request, Reply reply) override {
+    switch (request.opnum) {
+      case emsmdb::EcDoConnectEx::opnum: return connect(request, std::move(reply));
+      case emsmdb::EcDoRpcExt2::opnum: return execute(request, std::move(reply));
+      case emsmdb::EcDoDisconnect::opnum: return disconnect(request, std::move(reply));
+      case emsmdb::EcDoAsyncConnectEx::opnum: return connect_asynchronous(request, reply);
+      case emsmdb::EcRRegisterPushNotification::opnum: return register_push(request, reply);
+      case emsmdb::EcDummyRpc::opnum: return reply(encoded("EcDummyRpc", emsmdb::EcDummyRpc::Out()));
+      default: return reply({fault_op_rng_error, {}});  // reserved
+    }
+  }
+
+ private:
+  std::unique_ptr<chain::Call> make_call(SessionContext& context, Operation operation, const Caller& caller, Bytes body) const {
+    chain::ClientInfo client;
+    client.application = "DCE/RPC";
+    client.peer = caller.peer;
+    return std::make_unique<chain::Call>(*context.session, operation, std::move(client), std::move(body));
+  }
+
+  void connect(const Request& request, Reply reply) {
+    Arena arena;
+    emsmdb::EcDoConnectEx::In in;
+    if (!decoded<emsmdb::EcDoConnectEx>("EcDoConnectEx", request, arena, in, reply)) return;
+    emsmdb::EcDoConnectEx::Out out;
+    out.pulTimeStamp = in.pulTimeStamp;
+    const auto room = in.pcbAuxOut;
+    if (in.cbAuxIn > wire::rpc::max_aux || in.szUserDN.empty()) {
+      if (in.cbAuxIn > wire::rpc::max_aux) return reply({fault_bad_stub_data, {}});
+      out.result = result(mapi::ecAccessDenied);
+      return reply(encoded("EcDoConnectEx", out));
+    }
+    if (in.cbAuxIn > 0 && in.cbAuxIn < header) {
+      out.result = result(mapi::ecRpcFormat);
+      return reply(encoded("EcDoConnectEx", out));
+    }
+    auto context = new_session(gateway_, request.caller, chain::Interface::emsmdb);
+    if (context == nullptr) {
+      log::warning("EcDoConnectEx: no route for {}", request.caller.user);
+      out.result = result(mapi::ecLoginPerm);
+      return reply(encoded("EcDoConnectEx", out));
+    }
+    http::Connect::Request body;
+    body.UserDn = in.szUserDN;
+    body.Flags = in.ulFlags;
+    body.DefaultCodePage = in.ulCpid;
+    body.LcidSort = in.ulLcidSort;
+    body.LcidString = in.ulLcidString;
+    body.AuxiliaryBuffer = in.rgbAuxIn.span();
+    chain::ClientInfo client;
+    client.application = "Outlook/" + to_string(wire::rpc::normalize_version(in.rgwClientVersion));
+    client.peer = request.caller.peer;
+    auto call = std::make_unique<chain::Call>(*context->session, Operation::Connect, client, body_of("Connect", body));
+
+    auto handle = std::make_shared<Handle>();
+    handle->kind = Handle::Kind::mailbox;
+    handle->user = request.caller.user;
+    handle->level = request.caller.level;
+    handle->session = context;
+    handle->session_key = context->context;
+    handle->turn = std::make_shared<io::Mutex>();
+    const auto id = context->session->id();
+    auto done = [this, handle, id, room, client, version = in.rgwClientVersion, group = std::weak_ptr<Group>(request.group),
+                 reply = std::move(reply)](const Result<chain::Reply>& outcome) {
+      reply(connected(outcome, handle, group.lock(), id, room, client, version));
+    };
+    run_call(gateway_, inbox_, std::move(context), std::move(call), nullptr, gateway_.options().execute_limit, true, std::move(done));
+  }
+
+  Answer connected(const Result<chain::Reply>& outcome, const std::shared_ptr<Handle>& handle, const std::shared_ptr<Group>& group,
+                   std::uint64_t id, std::uint32_t room, const chain::ClientInfo& client, const wire::rpc::WireVersion& version) {
+    Arena arena;
+    emsmdb::EcDoConnectEx::Out out;
+    http::Connect::Response body;
+    std::string name;
+    if (read_body("Connect", outcome, arena, body, out.result) && out.result == 0) {
+      auto session = handle->session.lock();
+      const auto added = group == nullptr ? Result<ndr::ContextHandle>(error(Errc::cancelled, "the client has gone")) : group->add(handle);
+      if (!added) {
+        log::warning("EcDoConnectEx for {}: {}", handle->user, added.error().message);
+        if (session != nullptr) gateway_.sessions().end(session);
+        out.result = result(mapi::ecServerBusy);
+        return encoded("EcDoConnectEx", out);
+      }
+      log::info("{} EcDoConnectEx opens session {} from {} with {}", handle->user, id, client.peer, client.application);
+      out.pcxh = *added;
+      out.pcmsPollsMax = body.PollsMax;
+      out.pcRetry = body.RetryCount;
+      out.pcmsRetryDelay = body.RetryDelay;
+      out.picxr = static_cast<std::uint16_t>(id);
+      // Narrow strings here, UTF-16 over HTTP.
+      name = to_utf8(body.DisplayName);
+      out.szDNPrefix = body.DnPrefix;
+      out.szDisplayName = name;
+      const auto server = wire::rpc::parse_version(gateway_.options().server_application);
+      if (server) out.rgwServerVersion = wire::rpc::encode_version(*server);
+      out.rgwBestVersion = version;
+      out.pulTimeStamp = static_cast<std::uint32_t>(id);
+      if (body.AuxiliaryBuffer.size() <= room) out.rgbAuxOut = body.AuxiliaryBuffer;
+      out.pcbAuxOut = static_cast<std::uint32_t>(out.rgbAuxOut.size());
+    }
+    return encoded("EcDoConnectEx", out);
+  }
+
+  void execute(const Request& request, Reply reply) {
+    Arena arena;
+    emsmdb::EcDoRpcExt2::In in;
+    if (!decoded<emsmdb::EcDoRpcExt2>("EcDoRpcExt2", request, arena, in, reply)) return;
+    // [MS-OXCRPC] 3.1.4.2: what each length may be.
+    if (in.cbIn > wire::rpc::max_rop_out || in.cbAuxIn > wire::rpc::max_aux) return reply({fault_bad_stub_data, {}});
+    const auto handle = request.group->find(in.pcxh, Handle::Kind::mailbox, request.caller);
+    if (handle == nullptr) return reply({fault_context_mismatch, {}});
+    emsmdb::EcDoRpcExt2::Out out;
+    const auto context = handle->session.lock();
+    if (context == nullptr || context->ended) {
+      // It expired: a zero handle tells the client to connect anew.
+      request.group->remove_session(handle->session_key);
+      out.result = result(mapi::ecRpcFailed);
+      return reply(encoded("EcDoRpcExt2", out));
+    }
+    if (in.cbIn < header || in.pcbOut < header || (in.cbAuxIn > 0 && in.cbAuxIn < header)) {
+      out.pcxh = in.pcxh;
+      out.result = result(mapi::ecRpcFormat);
+      return reply(encoded("EcDoRpcExt2", out));
+    }
+    http::Execute::Request body;
+    body.Flags = in.pulFlags;
+    body.RopBuffer = in.rgbIn.span();
+    body.MaxRopOut = in.pcbOut;
+    body.AuxiliaryBuffer = in.rgbAuxIn.span();
+    auto call = make_call(*context, Operation::Execute, request.caller, body_of("Execute", body));
+    auto done = [cxh = in.pcxh, room = in.pcbOut, aux_room = in.pcbAuxOut, start = Clock::now(),
+                 reply = std::move(reply)](const Result<chain::Reply>& outcome) { reply(executed(outcome, cxh, room, aux_room, start)); };
+    run_call(gateway_, inbox_, context, std::move(call), handle->turn, gateway_.options().execute_limit, false, std::move(done));
+  }
+
+  static Answer executed(const Result<chain::Reply>& outcome, const ndr::ContextHandle& cxh, std::uint32_t room, std::uint32_t aux_room,
+                         Clock::time_point start) {
+    Arena arena;
+    emsmdb::EcDoRpcExt2::Out out;
+    out.pcxh = cxh;
+    http::Execute::Response body;
+    if (read_body("Execute", outcome, arena, body, out.result)) {
+      if (body.RopBuffer.size() <= room) out.rgbOut = body.RopBuffer;
+      else out.result = result(mapi::ecBufferTooSmall);
+      if (body.AuxiliaryBuffer.size() <= aux_room) out.rgbAuxOut = body.AuxiliaryBuffer;
+    }
+    out.pcbOut = static_cast<std::uint32_t>(out.rgbOut.size());
+    out.pcbAuxOut = static_cast<std::uint32_t>(out.rgbAuxOut.size());
+    out.pulTransTime = static_cast<std::uint32_t>(std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - start).count());
+    return encoded("EcDoRpcExt2", out);
+  }
+
+  void disconnect(const Request& request, Reply reply) {
+    Arena arena;
+    emsmdb::EcDoDisconnect::In in;
+    if (!decoded<emsmdb::EcDoDisconnect>("EcDoDisconnect", request, arena, in, reply)) return;
+    const auto handle = request.group->find(in.pcxh, Handle::Kind::mailbox, request.caller);
+    if (handle == nullptr) return reply({fault_context_mismatch, {}});
+    const auto context = handle->session.lock();
+    request.group->remove_session(handle->session_key);
+    if (context == nullptr || context->ended) return reply(encoded("EcDoDisconnect", emsmdb::EcDoDisconnect::Out()));
+    auto call = make_call(*context, Operation::Disconnect, request.caller, body_of("Disconnect", http::Disconnect::Request()));
+    auto done = [this, weak = handle->session, reply = std::move(reply)](const Result<chain::Reply>& outcome) {
+      if (const auto session = weak.lock()) gateway_.sessions().end(session);
+      Arena space;
+      emsmdb::EcDoDisconnect::Out out;
+      http::Disconnect::Response body;
+      read_body("Disconnect", outcome, space, body, out.result);
+      reply(encoded("EcDoDisconnect", out));
+    };
+    run_call(gateway_, inbox_, context, std::move(call), handle->turn, gateway_.options().execute_limit, false, std::move(done));
+  }
+
+  void connect_asynchronous(const Request& request, const Reply& reply) {
+    Arena arena;
+    emsmdb::EcDoAsyncConnectEx::In in;
+    if (!decoded<emsmdb::EcDoAsyncConnectEx>("EcDoAsyncConnectEx", request, arena, in, reply)) return;
+    const auto owner = request.group->find(in.cxh, Handle::Kind::mailbox, request.caller);
+    if (owner == nullptr) return reply({fault_context_mismatch, {}});
+    auto handle = std::make_shared<Handle>(*owner);
+    handle->kind = Handle::Kind::asynchronous;
+    emsmdb::EcDoAsyncConnectEx::Out out;
+    if (const auto added = request.group->add(std::move(handle))) out.pacxh = *added;
+    else out.result = result(mapi::ecServerBusy);
+    reply(encoded("EcDoAsyncConnectEx", out));
+  }
+
+  // Outlook asks once and then polls or waits by EcDoAsyncWaitEx ([MS-OXCRPC] 3.1.4.5).
+  static void register_push(const Request& request, const Reply& reply) {
+    Arena arena;
+    emsmdb::EcRRegisterPushNotification::In in;
+    if (!decoded<emsmdb::EcRRegisterPushNotification>("EcRRegisterPushNotification", request, arena, in, reply)) return;
+    if (request.group->find(in.pcxh, Handle::Kind::mailbox, request.caller) == nullptr) return reply({fault_context_mismatch, {}});
+    emsmdb::EcRRegisterPushNotification::Out out;
+    out.pcxh = in.pcxh;
+    out.result = result(mapi::ecNotSupported);
+    reply(encoded("EcRRegisterPushNotification", out));
+  }
+
+  Gateway& gateway_;
+  std::shared_ptr<Inbox> inbox_;
+};
+
+class Waiting : public Service {
+ public:
+  Waiting(Gateway& gateway, std::shared_ptr<Inbox> inbox) : gateway_(gateway), inbox_(std::move(inbox)) {}
+  const ndr::Interface& interface() const override { return ndr::asyncemsmdb::interface; }
+
+  void call(const Request& request, Reply reply) override {
+    using Wait = ndr::asyncemsmdb::EcDoAsyncWaitEx;
+    Arena arena;
+    Wait::In in;
+    if (!decoded<Wait>("EcDoAsyncWaitEx", request, arena, in, reply)) return;
+    const auto handle = request.group->find(in.acxh, Handle::Kind::asynchronous, request.caller);
+    if (handle == nullptr) return reply({fault_context_mismatch, {}});
+    Wait::Out out;
+    const auto context = handle->session.lock();
+    if (handle->waiting || context == nullptr || context->ended) {
+      out.result = result(handle->waiting ? ecRejected : std::uint32_t{mapi::ecRpcFailed});
+      return reply(encoded("EcDoAsyncWaitEx", out));
+    }
+    handle->waiting = true;
+    chain::ClientInfo client;
+    client.application = "DCE/RPC";
+    client.peer = request.caller.peer;
+    auto call = std::make_unique<chain::Call>(*context->session, Operation::NotificationWait, client,
+                                              body_of("NotificationWait", http::NotificationWait::Request()));
+    auto done = [handle, reply = std::move(reply)](const Result<chain::Reply>& outcome) {
+      handle->waiting = false;
+      Arena space;
+      Wait::Out answer;
+      http::NotificationWait::Response body;
+      if (read_body("NotificationWait", outcome, space, body, answer.result))
+        answer.pulFlagsOut = (body.EventPending & http::NotificationWait::event_pending) != 0 ? notification_pending : 0;
+      reply(encoded("EcDoAsyncWaitEx", answer));
+    };
+    run_call(gateway_, inbox_, context, std::move(call), nullptr, gateway_.options().wait_limit, false, std::move(done));
+  }
+
+ private:
+  Gateway& gateway_;
+  std::shared_ptr<Inbox> inbox_;
+};
+
+}  // namespace
+
+std::unique_ptr<Service> make_mailbox_service(Gateway& gateway, std::shared_ptr<Inbox> inbox) {
+  return std::make_unique<Mailbox>(gateway, std::move(inbox));
+}
+std::unique_ptr<Service> make_waiting_service(Gateway& gateway, std::shared_ptr<Inbox> inbox) {
+  return std::make_unique<Waiting>(gateway, std::move(inbox));
+}
+
+}  // namespace mapigate::transport::rpc
