@@ -1,0 +1,145 @@
+"""Log on by NTLM and read a mailbox over DCE/RPC: impacket and Samba's client before, Dovecot behind."""
+import struct
+import time
+
+import pytest
+from impacket.dcerpc.v5 import oxabref
+from impacket.dcerpc.v5.rpcrt import (RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, RPC_C_AUTHN_LEVEL_PKT_PRIVACY,
+                                      DCERPCException)
+
+import emsmdb
+from conftest import ALICE, BOB, PASSWORD
+
+LEVELS = [RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, RPC_C_AUTHN_LEVEL_PKT_PRIVACY]
+
+
+def log_on(gateway, level=RPC_C_AUTHN_LEVEL_PKT_PRIVACY, user=ALICE, password=PASSWORD, **keywords):
+    return emsmdb.connect(gateway.rpc["emsmdb_port"], user=user, password=password, level=level, **keywords)
+
+
+def inbox_of(rops):
+    """The inbox's folder id of a RopLogon response ([MS-OXCROPS] 2.2.3.1.2)."""
+    rop, index, code, flags = struct.unpack_from("<BBIB", rops)
+    assert (rop, index, code) == (0xfe, 0, 0)
+    folders = struct.unpack_from("<13Q", rops, 7)
+    return folders[4]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("user", [ALICE, "alice", "ALICE@Example.Test"])
+def test_logon(gateway, level, user):
+    dce = log_on(gateway, level, user)
+    hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+    assert hello["ErrorCode"] == 0
+    assert hello["pcmsPollsMax"] == 60000
+    assert hello["pcxh"]["uuid"] != b"\0" * 16
+    assert len(b"".join(hello["rgbAuxOut"])) == hello["pcbAuxOut"]
+    dn = emsmdb.user_dn(ALICE)
+    rops, handles = emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(dn), [0xffffffff])
+    inbox = inbox_of(rops)
+    # RopOpenFolder, RopGetContentsTable: the messages that Dovecot has.
+    open_folder = struct.pack("<BBBBQB", 0x02, 0, 0, 1, inbox, 0)
+    contents = struct.pack("<BBBBB", 0x05, 0, 1, 2, 0)
+    rops, _ = emsmdb.execute(dce, hello["pcxh"], open_folder + contents, [handles[0], 0xffffffff, 0xffffffff])
+    assert struct.unpack_from("<BBI", rops) == (0x02, 1, 0)
+    table = rops[8:]
+    assert struct.unpack_from("<BBI", table) == (0x05, 2, 0)
+    assert struct.unpack_from("<I", table, 6)[0] == 12
+    request = emsmdb.EcDoDisconnect()
+    request["pcxh"] = emsmdb.handle_of(hello["pcxh"])
+    answer = dce.request(request)
+    assert answer["ErrorCode"] == 0 and answer["pcxh"]["uuid"] == b"\0" * 16
+    dce.disconnect()
+
+
+def test_anonymous_is_refused(gateway):
+    with pytest.raises(DCERPCException, match="access_denied"):
+        emsmdb.hello(emsmdb.connect(gateway.rpc["emsmdb_port"]), emsmdb.user_dn(ALICE))
+
+
+@pytest.mark.parametrize("user, password", [(ALICE, "wrong"), ("nobody@example.test", PASSWORD)])
+def test_wrong_password_is_refused(gateway, user, password):
+    with pytest.raises(DCERPCException):
+        emsmdb.hello(log_on(gateway, user=user, password=password), emsmdb.user_dn(ALICE))
+
+
+def test_context_handle_outlives_its_connection(gateway):
+    """Within the association group, and for its owner only."""
+    first = log_on(gateway)
+    hello = emsmdb.hello(first, emsmdb.user_dn(ALICE))
+    with pytest.raises(DCERPCException, match="context_mismatch"):
+        emsmdb.execute(log_on(gateway), hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+
+
+def test_unknown_handle(gateway):
+    bad = {"attributes": 0, "uuid": b"\x01" * 16}
+    with pytest.raises(DCERPCException, match="context_mismatch"):
+        emsmdb.execute(log_on(gateway), bad, b"", [])
+
+
+def test_malformed_rop_buffer(gateway):
+    dce = log_on(gateway)
+    hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+    request = emsmdb.EcDoRpcExt2()
+    request["pcxh"] = emsmdb.handle_of(hello["pcxh"])
+    request["pulFlags"] = 3
+    request["rgbIn"], request["cbIn"], request["pcbOut"] = [b"\xff"] * 32, 32, 0x8007
+    request["rgbAuxIn"], request["cbAuxIn"], request["pcbAuxOut"] = [], 0, 0x1008
+    with pytest.raises(DCERPCException) as refused:
+        dce.request(request)
+    assert refused.value.error_code == 0x4b6  # ecRpcFormat
+    # The session goes on.
+    emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+
+
+def test_stub_that_is_cut_off(gateway):
+    dce = log_on(gateway)
+    dce.call(emsmdb.EcDoRpcExt2.opnum, b"\0" * 30)
+    with pytest.raises(DCERPCException, match="bad_stub_data|0x6f7"):
+        dce.recv()
+    assert gateway.alive()
+
+
+def test_reserved_methods(gateway):
+    dce = log_on(gateway)
+    for opnum in (0, 2, 9, 12, 13, 200):
+        dce.call(opnum, b"")
+        with pytest.raises(DCERPCException, match="op_rng_error"):
+            dce.recv()
+
+
+def waiting(gateway, dce, hello):
+    request = emsmdb.EcDoAsyncConnectEx()
+    request["cxh"] = emsmdb.handle_of(hello["pcxh"])
+    return dce.request(request)["pacxh"]
+
+
+def test_client_that_leaves_while_it_waits(gateway):
+    """Its call is ended and its session with it, long before the five minutes are over."""
+    before = gateway.metrics()["mapigate_rpc_orphans_total"]
+    dce = log_on(gateway)
+    hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+    emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+    waiting(gateway, dce, hello)
+    second = dce.alter_ctx(emsmdb.ASYNC_EMSMDB)
+    request = emsmdb.EcDoAsyncWaitEx()
+    request["acxh"] = emsmdb.handle_of(waiting(gateway, dce, hello))
+    request["ulFlagsIn"] = 0
+    second.call(request.opnum, request)
+    time.sleep(0.5)
+    connections = gateway.metrics()["mapigate_rpc_connections"]
+    dce.disconnect()
+    for _ in range(100):
+        now = gateway.metrics()
+        if now["mapigate_rpc_orphans_total"] > before and now["mapigate_rpc_connections"] < connections:
+            return
+        time.sleep(0.1)
+    pytest.fail("the orphaned call is still there")
+
+
+def test_referral(gateway):
+    dce = emsmdb.connect(gateway.rpc["rfr_port"], oxabref.MSRPC_UUID_OXABREF, user=ALICE, password=PASSWORD,
+                         level=RPC_C_AUTHN_LEVEL_PKT_PRIVACY)
+    assert oxabref.hRfrGetNewDSA(dce, emsmdb.user_dn(ALICE).rstrip("\0"))["ppszServer"].rstrip("\0") == "localhost"
+    dn = "/o=mapigate/ou=Exchange/cn=Configuration/cn=Servers/cn=localhost"
+    assert oxabref.hRfrGetFQDNFromServerDN(dce, dn)["ppszServerFQDN"].rstrip("\0") == "localhost"
