@@ -105,6 +105,24 @@ struct AppliedDelta {
   std::vector<GlobalCounter> changed;
 };
 
+// What happened in a folder since two change numbers, for synchronisation. A change of flag_seen alone leaves
+// Message::change_number as it is and counts as a read state change.
+struct FolderChanges {
+  struct Changed {
+    GlobalCounter id, change_number;
+    FileTime received;
+    std::uint64_t size;
+  };
+  struct Read {
+    GlobalCounter id, number;  // of the change of its read state
+    bool seen;
+  };
+  GlobalCounter latest = 0;            // nothing up to this number is missing
+  std::vector<Changed> changed;        // new or changed messages, by change number
+  std::vector<GlobalCounter> removed;  // left the folder; some of them may have done so shortly before
+  std::vector<Read> read;
+};
+
 // Order of a message list. `key` other than these is sorted by the caller. subject: collation_key() of
 // PidTagNormalizedSubject, else of PidTagSubject; sender: of PidTagSentRepresentingName, else of
 // PidTagSenderName; both of the first 255 bytes. unread: read ones are lower.
@@ -141,6 +159,11 @@ class MailboxState {
   // Calls `each` for every message of the folder, in no order, until it returns false. `each` must not
   // call this object.
   virtual Status each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) = 0;
+
+  // Costs what changed, not what is there.
+  virtual Result<FolderChanges> changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read) = 0;
+  // No change number above this one has been given out.
+  virtual GlobalCounter latest_change() const = 0;
 
   // Properties that the user set and that have no place in the backend, of a folder or message. They go
   // with it.

@@ -108,6 +108,7 @@ Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagCha
                                  GlobalCounter& next, FolderSums& sums, AppliedDelta& applied) {
   auto select = database_->query("SELECT flags FROM messages WHERE id = ? AND folder = ?");
   auto update = database_->query("UPDATE messages SET flags = ?, change_number = ? WHERE id = ?");
+  auto update_read = database_->query("UPDATE messages SET flags = ?, read_number = ? WHERE id = ?");
   for (const auto& change : changes) {
     select << change.id << folder;
     const bool found = select.row();
@@ -115,9 +116,10 @@ Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagCha
     auto status = select.reset();
     if (!status) return status;
     if (!found || old == change.flags) continue;
-    status = (update << static_cast<std::uint64_t>(change.flags) << next << change.id).run();
+    auto& statement = (old ^ change.flags) == flag_seen ? update_read : update;
+    status = (statement << static_cast<std::uint64_t>(change.flags) << next << change.id).run();
     if (!status) return status;
-    (void)update.reset();
+    (void)statement.reset();
     ++next;
     sums.unread += is_unread(change.flags);
     sums.unread -= is_unread(old);

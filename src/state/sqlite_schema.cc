@@ -38,6 +38,25 @@ constexpr const char* migrations[] = {
     CREATE UNIQUE INDEX named_properties_name ON named_properties (property_set, lid, name);
     CREATE TABLE settings (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
     )sql",
+    // The change log of synchronisation. What leaves a folder is noted under the end of the block of counters in
+    // use: above every change number that anybody has seen by then.
+    R"sql(
+    ALTER TABLE messages ADD COLUMN read_number INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX messages_changes ON messages (folder, change_number);
+    CREATE INDEX messages_reads ON messages (folder, read_number) WHERE read_number != 0;
+    CREATE TABLE removals (
+      folder INTEGER NOT NULL, number INTEGER NOT NULL, message INTEGER NOT NULL,
+      PRIMARY KEY (folder, number, message)) WITHOUT ROWID;
+    CREATE TRIGGER message_removed AFTER DELETE ON messages BEGIN
+      INSERT OR IGNORE INTO removals SELECT old.folder, next_counter, old.id FROM mailbox;
+    END;
+    CREATE TRIGGER message_moved AFTER UPDATE OF folder ON messages WHEN old.folder != new.folder BEGIN
+      INSERT OR IGNORE INTO removals SELECT old.folder, next_counter, old.id FROM mailbox;
+    END;
+    CREATE TRIGGER folder_removed AFTER DELETE ON folders BEGIN
+      DELETE FROM removals WHERE folder = old.id;
+    END;
+    )sql",
 };
 
 Status check_size(Database& database) {

@@ -71,8 +71,10 @@ SqliteState::~SqliteState() {
 
 Status SqliteState::load() {
   auto read = [this]() -> Result<bool> {
-    auto select = database_->query("SELECT mailbox_guid, replica_guid FROM mailbox");
+    auto select = database_->query("SELECT mailbox_guid, replica_guid, next_counter FROM mailbox");
     const bool found = select.row();
+    // Nothing of a block yet; what the last life of the mailbox did not use of its own is passed over.
+    if (found) next_ = block_end_ = select.number(2);
     auto status = select.status();
     if (!status) return status.error();
     if (found && !(read_guid(select.blob(0), mailbox_guid_) && read_guid(select.blob(1), replica_guid_)))

@@ -24,6 +24,8 @@ class SqliteState : public MailboxState {
   Result<std::optional<Message>> message(GlobalCounter id) override;
   Result<std::vector<Message>> messages(std::span<const GlobalCounter> ids) override;
   Status each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) override;
+  Result<FolderChanges> changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read) override;
+  GlobalCounter latest_change() const override { return next_ - 1; }
   Result<mapi::PropertyBag> extra_properties(GlobalCounter object) override;
   Status set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) override;
   Result<std::vector<std::uint16_t>> named_property_ids(std::span<const mapi::PropertyName> names,

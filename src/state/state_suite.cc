@@ -215,7 +215,37 @@ TEST_P(StateSuite, ApplyKeepsRowsAndTotals) {
   auto second = take(state_->message(applied.added[1]));
   ASSERT_TRUE(second.has_value());
   EXPECT_EQ(second->flags, static_cast<std::uint32_t>(flag_seen));
-  EXPECT_GT(second->change_number, first->change_number);
+}
+
+TEST_P(StateSuite, ChangesAreToldSinceTheNumbersSeen) {
+  const auto folder = make_folder("F");
+  const auto applied = take(state_->apply(folder.id, delta_of(1, 5)));
+  auto all = take(state_->changes(folder.id, 0, 0));
+  ASSERT_EQ(all.changed.size(), 5u);
+  EXPECT_EQ(all.changed[0].id, applied.added[0]);
+  EXPECT_EQ(all.latest, state_->latest_change());
+  EXPECT_GE(all.latest, all.changed.back().change_number);
+  EXPECT_TRUE(all.removed.empty() && all.read.empty());
+  const auto seen = all.latest;
+
+  auto none = take(state_->changes(folder.id, seen, seen));
+  EXPECT_TRUE(none.changed.empty() && none.removed.empty() && none.read.empty());
+
+  const auto before = take(state_->message(applied.added[1]))->change_number;
+  FolderDelta delta;
+  delta.flags = {{applied.added[1], flag_seen}, {applied.added[2], flag_flagged}};
+  delta.removed = {applied.added[4]};
+  take(state_->apply(folder.id, std::move(delta)));
+  const auto later = take(state_->changes(folder.id, seen, seen));
+  ASSERT_EQ(later.changed.size(), 1u) << "being read is no change of the message";
+  EXPECT_EQ(later.changed[0].id, applied.added[2]);
+  ASSERT_EQ(later.read.size(), 1u);
+  EXPECT_EQ(later.read[0].id, applied.added[1]);
+  EXPECT_TRUE(later.read[0].seen);
+  EXPECT_EQ(later.removed, std::vector<GlobalCounter>{applied.added[4]});
+  EXPECT_EQ(take(state_->message(applied.added[1]))->change_number, before);
+  EXPECT_TRUE(take(state_->changes(folder.id, later.latest, later.latest)).changed.empty());
+  EXPECT_TRUE(take(state_->changes(make_folder("G").id, 0, 0)).removed.empty());
 }
 
 TEST_P(StateSuite, AnUnknownFolderTakesNothing) {
