@@ -14,7 +14,7 @@
 namespace mapigate::mailbox {
 
 struct Object {
-  enum class Kind : std::uint8_t { logon, folder, message, attachment, table, stream, subscription };
+  enum class Kind : std::uint8_t { logon, folder, message, attachment, table, stream, subscription, download };
   Kind kind;
   std::uint8_t logon_id = 0;
   explicit Object(Kind k) : kind(k) {}

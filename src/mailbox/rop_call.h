@@ -84,6 +84,8 @@ HandlerList property_handlers();
 HandlerList named_property_handlers();
 HandlerList stream_handlers();
 HandlerList notification_handlers();
+HandlerList fast_transfer_handlers();
+HandlerList synchronization_handlers();
 
 // Null: nobody answers this ROP.
 RawHandler find_handler(wire::RopId id);

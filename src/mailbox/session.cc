@@ -34,7 +34,8 @@ void* zero_response(const wire::RopRequest& request, ErrorCode code, Arena& aren
 }
 
 bool counts_as_message(const Object& object) {
-  return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment || object.kind == Object::Kind::stream;
+  return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment || object.kind == Object::Kind::stream ||
+         object.kind == Object::Kind::download;
 }
 
 }  // namespace

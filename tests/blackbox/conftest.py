@@ -46,7 +46,7 @@ def mailbox():
 
 @pytest.fixture(scope="session")
 def dovecot(certificates, mailbox):
-    with Dovecot(certificates, users=(ALICE, BOB, "carol@example.test", "dave@example.test")) as server:
+    with Dovecot(certificates, users=(ALICE, BOB, "carol@example.test", "dave@example.test", "erin@example.test")) as server:
         mailbox.seed(server)
         yield server
 
