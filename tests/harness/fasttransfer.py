@@ -81,7 +81,8 @@ class Download:
 
     def __init__(self, data):
         self.changes, self.state, self.deletions, self.reads, self.ended = [], {}, {}, {}, False
-        stack, into = [], {}
+        self.root = Change()  # what stands before all of these: the content of a copied message
+        stack, into = [], self.root
         for key, value in elements(data):
             if value is not None:
                 into[key] = value
