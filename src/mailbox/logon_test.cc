@@ -262,7 +262,7 @@ TEST_F(LogonTest, KnownRopsWithoutHandlerSayNotSupportedInTheirOwnForm) {
   create.body.OutputHandleIndex = 6;
   Ask<wire::RopMoveCopyMessages> move;
   move.handle = 1;
-  Ask<wire::RopSynchronizationConfigure> sync;
+  Ask<wire::RopSynchronizationImportDeletes> sync;
   sync.handle = 1;
   Ask<wire::RopWriteStream> write;
   write.handle = 1;
