@@ -63,16 +63,22 @@ class Reader {
       else this->attachment(GSF_INFILE(child.get()), out, depth);
     }
     if (!status_) return status_.error();
-    by_number(out.recipients, PidTagRowid);
-    std::stable_sort(out.attachments.begin(), out.attachments.end(), [](const auto& a, const auto& b) {
-      return a.properties.number(PidTagAttachNumber) < b.properties.number(PidTagAttachNumber);
-    });
+    by_number(out.recipients, [](const auto& one) { return one.number(PidTagRowid); });
+    by_number(out.attachments, [](const auto& one) { return one.properties.number(PidTagAttachNumber); });
     return out;
   }
 
  private:
-  static void by_number(std::vector<PropertyBag>& bags, PropertyTag tag) {
-    std::stable_sort(bags.begin(), bags.end(), [&](const auto& a, const auto& b) { return a.number(tag) < b.number(tag); });
+  // Those with the same number stay in the order of the file.
+  template <class T>
+  static void by_number(std::vector<T>& objects, auto number) {
+    std::vector<std::pair<std::int64_t, std::size_t>> order;
+    for (std::size_t i = 0; i < objects.size(); ++i) order.emplace_back(number(objects[i]), i);
+    std::sort(order.begin(), order.end());
+    std::vector<T> sorted;
+    sorted.reserve(objects.size());
+    for (const auto& place : order) sorted.push_back(std::move(objects[place.second]));
+    objects = std::move(sorted);
   }
   void recipient(GsfInfile* storage, MessageObject& message) {
     if (message.recipients.size() >= limits_.max_recipients) {
@@ -277,9 +283,21 @@ class Reader {
   std::size_t taken_ = 0;
 };
 
+// The library tells each oddity of a file on standard error; strangers' files are not to fill logs.
+void quieten() {
+  static const bool once = [] {
+    const auto levels = static_cast<GLogLevelFlags>(G_LOG_LEVEL_MASK & ~G_LOG_LEVEL_ERROR);
+    for (const auto* domain : {"libgsf", "libgsf:msole"})
+      g_log_set_handler(domain, levels, [](const char*, GLogLevelFlags, const char*, void*) {}, nullptr);
+    return true;
+  }();
+  (void)once;
+}
+
 }  // namespace
 
 Result<MsgFile> read_msg(View bytes, const ObjectLimits& limits) {
+  quieten();
   const Input memory(gsf_input_memory_new(bytes.data(), static_cast<gsf_off_t>(bytes.size()), FALSE));
   GError* failure = nullptr;
   const Handle<GsfInfile> file(memory ? gsf_infile_msole_new(memory.get(), &failure) : nullptr);

@@ -195,6 +195,20 @@ TEST(Security, SidAsText) {
   EXPECT_EQ(to_string(sid), "S-1-5-21-2127521184-1604012920-1887927527-2066407");
 }
 
+TEST(Security, DescriptorPartsAreReadWhereverTheyStand) {
+  Arena arena;
+  // The list stands before the owner.
+  const auto blob = bytes_of("01 00 0480 30000000 00000000 00000000 14000000 0200 1C00 0100 0000 00 02 1400 A9081200"
+                             "01 01 000000000001 00000000 01 01 000000000005 12000000");
+  const auto descriptor = read<SecurityDescriptor>(blob, arena);
+  EXPECT_EQ(to_string(descriptor.Owner), "S-1-5-18");
+  ASSERT_EQ(descriptor.Dacl.ACEs.size(), 1u);
+  EXPECT_EQ(to_string(descriptor.Dacl.ACEs[0].SID), "S-1-1-0");
+  auto outside = blob;
+  outside[4] = 0x50;
+  EXPECT_FALSE(decode_blob<SecurityDescriptor>(outside, arena));
+}
+
 TEST(EntryIds, NestingIsBounded) {
   Bytes blob;
   for (int i = 0; i < 40; ++i) {

@@ -105,10 +105,9 @@ struct SecurityDescriptor {
   std::uint32_t OffsetDacl = 0;
   View Data{};
   static constexpr std::uint32_t header_size = 20;
-  // What stands at an offset, to the end of Data; empty when nothing can.
-  View at(std::uint32_t offset) const {
-    return offset < header_size || offset - header_size >= Data.size() ? View{} : Data.subspan(offset - header_size);
-  }
+  // What reading found at the offsets that are not zero. Writing writes Data.
+  blobs::SID Owner{}, Group{};
+  blobs::ACL Sacl{}, Dacl{};
   template <class V>
   static void fields(auto& s, V& v) {
     v("Revision", s.Revision);
@@ -118,25 +117,25 @@ struct SecurityDescriptor {
     v("OffsetGroup", s.OffsetGroup);
     v("OffsetSacl", s.OffsetSacl);
     v("OffsetDacl", s.OffsetDacl);
-    if constexpr (TellingVisitor<V>) {
-      tell_part<blobs::SID>(s, v, "Owner", s.OffsetOwner);
-      tell_part<blobs::SID>(s, v, "Group", s.OffsetGroup);
-      tell_part<blobs::ACL>(s, v, "Sacl", s.OffsetSacl);
-      tell_part<blobs::ACL>(s, v, "Dacl", s.OffsetDacl);
+    if constexpr (ReadingVisitor<V>) {
+      part(v, "Owner", s.OffsetOwner, s.Owner);
+      part(v, "Group", s.OffsetGroup, s.Group);
+      part(v, "Sacl", s.OffsetSacl, s.Sacl);
+      part(v, "Dacl", s.OffsetDacl, s.Dacl);
     }
     v.rest("Data", s.Data);
   }
 
  private:
   // Reads at the offset, then goes back to where Data begins.
-  template <class Part>
-  static void tell_part(auto&, FieldTeller& v, const char* name, std::uint32_t offset) {
+  template <class V, class Part>
+  static void part(V& v, const char* name, std::uint32_t offset, Part& part) {
     if (offset == 0 || !v.ok()) return;
-    v.check(offset >= header_size && offset - header_size < v.cursor().left(), "offset lies outside");
+    v.cursor().set_field(name);
+    v.check(offset >= header_size && offset - header_size < v.cursor().left(), "its offset lies outside");
     if (!v.ok()) return;
     const auto data = v.cursor();
     v.cursor().skip(offset - header_size);
-    Part part;
     v(name, part);
     if (v.ok()) v.cursor() = data;
   }
