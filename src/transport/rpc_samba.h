@@ -25,6 +25,9 @@ extern "C" {
 // clang-format on
 }
 #pragma GCC diagnostic pop
+#ifdef __clang__
+#pragma clang diagnostic ignored "-Wc99-extensions"  // NT_STATUS_… are compound literals
+#endif
 
 struct tsocket_address;
 struct tstream_context;
