@@ -154,7 +154,9 @@ class ContentsSync final : public Producer {
              std::any_of(changed.begin(), changed.end(), [&](const auto& other) { return other.id == change.id; });
     });
     if (extra(SyncContext::OrderByDeliveryTime))
-      std::stable_sort(changed.begin(), changed.end(), [](const auto& a, const auto& b) { return a.received > b.received; });
+      std::sort(changed.begin(), changed.end(), [](const auto& a, const auto& b) {
+        return a.received != b.received ? a.received > b.received : a.id > b.id;
+      });
   }
 
   std::shared_ptr<const TransferOptions> options() const {
