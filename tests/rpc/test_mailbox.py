@@ -63,8 +63,8 @@ def test_wrong_password_is_refused(gateway, user, password):
         emsmdb.hello(log_on(gateway, user=user, password=password), emsmdb.user_dn(ALICE))
 
 
-def test_context_handle_outlives_its_connection(gateway):
-    """Within the association group, and for its owner only."""
+def test_context_handle_belongs_to_its_association_group(gateway):
+    """A connection outside of it does not know the handle, though the user is the same."""
     first = log_on(gateway)
     hello = emsmdb.hello(first, emsmdb.user_dn(ALICE))
     with pytest.raises(DCERPCException, match="context_mismatch"):
