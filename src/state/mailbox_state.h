@@ -51,14 +51,24 @@ struct Folder {
   std::uint32_t total = 0;           // messages in the index
   std::uint32_t unread = 0;
   std::uint64_t size = 0;            // bytes, sum over the index
+  std::uint32_t associated = 0;      // hidden (associated) messages
   bool indexed = false;              // a first complete indexing has taken place
 };
 
-// Flags of a message that backends know, too.
+// Associated messages are kept as those of a folder beside the real one: message_keys(), message_ids(), each_message()
+// and apply() take it like any other; there is no row of it in folders().
+inline constexpr GlobalCounter associated_bit = GlobalCounter{1} << 52;
+constexpr GlobalCounter associated_of(GlobalCounter folder) { return folder | associated_bit; }
+constexpr bool is_associated(GlobalCounter folder) { return (folder & associated_bit) != 0; }
+constexpr GlobalCounter folder_of(GlobalCounter folder) { return folder & ~associated_bit; }
+
+// Flags of a message that backends know, too; engine_flags are the engine's alone.
 enum MessageFlag : std::uint32_t {
   flag_seen = 1, flag_answered = 2, flag_flagged = 4, flag_deleted = 8, flag_draft = 16, flag_forwarded = 32,
   flag_junk = 64, flag_not_junk = 128, flag_mdn_sent = 256,
+  flag_submitted = 1u << 16,
 };
+inline constexpr std::uint32_t engine_flags = flag_submitted;
 
 struct Message {
   GlobalCounter id = 0;
@@ -69,6 +79,8 @@ struct Message {
   FileTime received;                 // INTERNALDATE
   std::uint64_t size = 0;            // RFC 822 size in bytes
   mapi::PropertyBag properties;      // subject, sender, times, importance …: the columns that views ask for
+  // What extra_properties() says of it. Of an added message they are stored with it unless empty.
+  mapi::PropertyBag extras;
 };
 
 // The few numbers of a message that a refresh compares; 24 bytes each.
@@ -89,11 +101,25 @@ struct KeyChange {
   std::uint64_t remote_key;
 };
 
-// What one refresh of a folder found. Applied as a whole, in the order removed, rekeyed, flags, added. What
-// is not (any more) in the folder is passed over. An added message whose remote_key is there already
-// replaces that one's content under its old id and counts as changed.
+struct ExtrasChange {
+  GlobalCounter id;
+  mapi::PropertyBag extras;
+};
+// Content that lives here and not in a backend.
+struct ContentChange {
+  GlobalCounter id;
+  Bytes content;
+};
+
+// What one refresh of a folder found, or what one write did. Applied as a whole, in the order removed, rekeyed, flags,
+// added, extras, contents. What is not (any more) in the folder is passed over. An added message whose remote_key
+// is there already replaces that one's content under its old id and counts as changed; so does one with the id of a
+// message of this folder, which then gets the new remote_key.
 struct FolderDelta {
-  std::vector<Message> added;            // id and change_number are given out by apply()
+  std::vector<Message> added;            // id, unless it was reserved before, and change_number are given out by apply()
+  std::vector<ExtrasChange> extras;
+  std::vector<ContentChange> contents;
+  std::uint64_t journal_done = 0;        // the journal entry that this ends
   std::vector<FlagChange> flags;
   std::vector<GlobalCounter> removed;
   std::vector<KeyChange> rekeyed;
@@ -121,6 +147,11 @@ struct FolderChanges {
   std::vector<Changed> changed;        // new or changed messages, by change number
   std::vector<GlobalCounter> removed;  // left the folder; some of them may have done so shortly before
   std::vector<Read> read;
+};
+
+struct JournalEntry {
+  std::uint64_t id = 0;
+  std::string kind, head;
 };
 
 // Order of a message list. `key` other than these is sorted by the caller. subject: collation_key() of
@@ -169,6 +200,17 @@ class MailboxState {
   // with it.
   virtual Result<mapi::PropertyBag> extra_properties(GlobalCounter object) = 0;
   virtual Status set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) = 0;
+
+  // What ContentChange stored; nullopt for messages of backends.
+  virtual Result<std::optional<Bytes>> content(GlobalCounter message) = 0;
+
+  // What was begun and has to be ended, also after a kill: an entry is on the disk when add_journal() returns. Ids grow.
+  // `head` is short and comes with the list; `payload` may be large.
+  virtual Result<std::uint64_t> add_journal(const std::string& kind, const std::string& head, View payload) = 0;
+  virtual Result<std::vector<JournalEntry>> journal(const std::string& kind) = 0;
+  virtual Result<std::optional<Bytes>> journal_payload(std::uint64_t id) = 0;
+  virtual Status update_journal(std::uint64_t id, const std::string& head) = 0;
+  virtual Status remove_journal(std::uint64_t id) = 0;
 
   // Ids of named properties, 0x8001 and up; 0 where `create` is false and the name is unknown or
   // where all ids are used up.

@@ -17,7 +17,9 @@ std::string sort_key(const mapi::PropertyBag& properties, mapi::PropertyTag firs
   return text.empty() ? std::string() : collation_key(utf8_prefix(text, sorted_text_limit));
 }
 
-#define MESSAGE_COLUMNS "id, folder, remote_key, change_number, flags, received, size, properties"
+#define SELECT_MESSAGES                                                                              \
+  "SELECT m.id, folder, remote_key, change_number, flags, received, size, m.properties, e.properties " \
+  "FROM messages m LEFT JOIN extra_properties e ON e.object = m.id "
 
 Result<Message> read_message(const Query& row) {
   Message message;
@@ -32,6 +34,10 @@ Result<Message> read_message(const Query& row) {
   if (!properties)
     return std::move(properties).error().within(fmt::format("message {} in the index", message.id));
   message.properties = std::move(*properties);
+  if (row.is_null(8)) return message;
+  auto extras = wire::parse_property_bag(row.blob(8));
+  if (!extras) return std::move(extras).error().within(fmt::format("properties of message {}", message.id));
+  message.extras = std::move(*extras);
   return message;
 }
 
@@ -70,6 +76,7 @@ Status SqliteState::remove_messages(GlobalCounter folder, const std::vector<Glob
                                     FolderSums& sums) {
   auto remove = database_->query("DELETE FROM messages WHERE id = ? AND folder = ? RETURNING flags, size");
   auto remove_extra = database_->query("DELETE FROM extra_properties WHERE object = ?");
+  auto remove_content = database_->query("DELETE FROM contents WHERE id = ?");
   for (const auto id : ids) {
     remove << id << folder;
     const bool found = remove.row();
@@ -77,9 +84,11 @@ Status SqliteState::remove_messages(GlobalCounter folder, const std::vector<Glob
     auto status = remove.reset();
     if (!status) return status;
     if (!found) continue;
-    status = (remove_extra << id).run();
-    if (!status) return status;
-    (void)remove_extra.reset();
+    for (auto* query : {&remove_extra, &remove_content}) {
+      status = (*query << id).run();
+      if (!status) return status;
+      (void)query->reset();
+    }
   }
   return {};
 }
@@ -131,23 +140,33 @@ Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagCha
 Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
                                  FolderSums& sums, AppliedDelta& applied) {
   applied.added.reserve(added.size());
-  auto select = database_->query("SELECT id, flags, size FROM messages WHERE folder = ? AND remote_key = ?");
+  // Found by its key or, where the engine wrote it, by its id.
+  auto by_key = database_->query("SELECT id, flags, size FROM messages WHERE folder = ? AND remote_key = ?");
+  auto by_id = database_->query("SELECT id, flags, size FROM messages WHERE folder = ? AND id = ?");
   auto put = database_->query(
       "INSERT INTO messages (id, folder, remote_key, change_number, flags, received, size, subject_key, "
       "sender_key, "
       "properties) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-      "change_number = excluded.change_number, flags = excluded.flags, received = excluded.received, "
+      "remote_key = excluded.remote_key, change_number = excluded.change_number, flags = excluded.flags, received = excluded.received, "
       "size = excluded.size, subject_key = excluded.subject_key, sender_key = excluded.sender_key, "
       "properties = excluded.properties");
   for (const auto& message : added) {
     if (message.remote_key > max_remote_key)
       return error(Errc::limit, "remote key {} is too large", message.remote_key);
-    select << folder << message.remote_key;
-    const bool known = select.row();
-    const auto id = known ? select.number(0) : next++;
-    if (known) sums.remove(select.number(1), select.number(2));
-    auto status = select.reset();
-    if (!status) return status;
+    GlobalCounter id = message.id;
+    bool known = false;
+    for (auto* select : {&by_id, &by_key}) {
+      if (known || (select == &by_id && id == 0)) continue;
+      *select << folder << (select == &by_id ? id : message.remote_key);
+      known = select->row();
+      if (known) {
+        id = select->number(0);
+        sums.remove(select->number(1), select->number(2));
+      }
+      auto status = select->reset();
+      if (!status) return status;
+    }
+    if (id == 0) id = next++;
 
     const auto subject = sort_key(message.properties, mapi::PidTagNormalizedSubject, mapi::PidTagSubject);
     const auto sender =
@@ -155,9 +174,11 @@ Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message
     const auto properties = wire::serialize(message.properties);
     put << id << folder << message.remote_key << next++ << static_cast<std::uint64_t>(message.flags)
         << message.received.ticks << message.size << as_view(subject) << as_view(sender) << View(properties);
-    status = put.run();
+    auto status = put.run();
     if (!status) return status;
     (void)put.reset();
+    if (!message.extras.empty()) status = put_extras(message.extras, id);
+    if (!status) return status;
     sums.add(message.flags, message.size);
     applied.added.push_back(id);
     if (known) applied.changed.push_back(id);
@@ -165,13 +186,48 @@ Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message
   return {};
 }
 
+Status SqliteState::put_extras(const mapi::PropertyBag& extras, GlobalCounter id) {
+  const auto bytes = wire::serialize(extras);
+  return (database_->query("INSERT INTO extra_properties (object, properties) VALUES (?, ?) "
+                           "ON CONFLICT (object) DO UPDATE SET properties = excluded.properties")
+          << id << View(bytes))
+      .run();
+}
+
+Status SqliteState::change_extras(GlobalCounter folder, const std::vector<ExtrasChange>& changes,
+                                  GlobalCounter& next, AppliedDelta& applied) {
+  auto update = database_->query("UPDATE messages SET change_number = ? WHERE id = ? AND folder = ? RETURNING id");
+  for (const auto& change : changes) {
+    update << next++ << change.id << folder;
+    const bool found = update.row();
+    auto status = update.reset();
+    if (status && found) status = put_extras(change.extras, change.id);
+    if (!status) return status;
+    if (found) applied.changed.push_back(change.id);
+  }
+  return {};
+}
+
+Status SqliteState::change_contents(const std::vector<ContentChange>& changes) {
+  for (const auto& change : changes) {
+    auto done = (database_->query("INSERT INTO contents (id, content) VALUES (?, ?) "
+                                  "ON CONFLICT (id) DO UPDATE SET content = excluded.content")
+                 << change.id << View(change.content))
+                    .run();
+    if (!done) return done;
+  }
+  return {};
+}
+
 Result<AppliedDelta> SqliteState::apply(GlobalCounter folder, FolderDelta delta) {
-  auto counters = take_counters(delta.flags.size() + 2 * delta.added.size());
+  auto counters = take_counters(delta.flags.size() + delta.extras.size() + 2 * delta.added.size());
   if (!counters) return counters.error();
   GlobalCounter next = *counters;
 
   Transaction transaction(*database_);
-  auto begun = transaction.begin(Durability::normal);
+  // What only this file holds is flushed; what a backend holds is found there again.
+  const bool ours = !delta.extras.empty() || !delta.contents.empty() || delta.journal_done != 0;
+  auto begun = transaction.begin(ours ? Durability::full : Durability::normal);
   if (!begun) return begun.error();
   AppliedDelta applied;
   FolderSums sums;
@@ -179,7 +235,22 @@ Result<AppliedDelta> SqliteState::apply(GlobalCounter folder, FolderDelta delta)
   if (done) done = change_keys(folder, delta.rekeyed);
   if (done) done = change_flags(folder, delta.flags, next, sums, applied);
   if (done) done = add_messages(folder, delta.added, next, sums, applied);
+  if (done) done = change_extras(folder, delta.extras, next, applied);
+  if (done) done = change_contents(delta.contents);
+  if (done && delta.journal_done != 0)
+    done = (database_->query("DELETE FROM journal WHERE id = ?") << delta.journal_done).run();
   if (!done) return done.error();
+  if (is_associated(folder)) {
+    auto count = database_->query("UPDATE folders SET associated = associated + ? WHERE id = ? RETURNING id");
+    count << sums.total << folder_of(folder);
+    const bool there = count.row();
+    auto counted = count.reset();
+    if (!counted) return counted.error();
+    if (!there) return error(Errc::not_found, "no folder {}", folder_of(folder));
+    counted = transaction.commit();
+    if (!counted) return counted.error();
+    return applied;
+  }
 
   auto update = database_->query(
       "UPDATE folders SET total = total + ?, unread = unread + ?, size = size + ?, cursor = coalesce(?, "
@@ -252,7 +323,7 @@ Result<std::optional<Message>> SqliteState::message(GlobalCounter id) {
 Result<std::vector<Message>> SqliteState::messages(std::span<const GlobalCounter> ids) {
   std::vector<Message> out;
   out.reserve(ids.size());
-  auto select = database_->query("SELECT " MESSAGE_COLUMNS " FROM messages WHERE id = ?");
+  auto select = database_->query(SELECT_MESSAGES "WHERE m.id = ?");
   for (const auto id : ids) {
     select << id;
     if (select.row()) {
@@ -267,7 +338,7 @@ Result<std::vector<Message>> SqliteState::messages(std::span<const GlobalCounter
 }
 
 Status SqliteState::each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) {
-  auto select = database_->query("SELECT " MESSAGE_COLUMNS " FROM messages WHERE folder = ?");
+  auto select = database_->query(SELECT_MESSAGES "WHERE folder = ?");
   select << folder;
   while (select.row()) {
     auto message = read_message(select);

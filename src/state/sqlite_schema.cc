@@ -57,6 +57,14 @@ constexpr const char* migrations[] = {
       DELETE FROM removals WHERE folder = old.id;
     END;
     )sql",
+    // Messages that no backend holds, and the journal of what was begun.
+    R"sql(
+    ALTER TABLE folders ADD COLUMN associated INTEGER NOT NULL DEFAULT 0;
+    CREATE TABLE contents (id INTEGER PRIMARY KEY, content BLOB NOT NULL);
+    CREATE TABLE journal (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, head BLOB NOT NULL, payload BLOB NOT NULL);
+    CREATE INDEX journal_kinds ON journal (kind);
+    )sql",
 };
 
 Status check_size(Database& database) {

@@ -36,7 +36,7 @@ bool read_guid(View bytes, mapi::Guid& guid) {
 constexpr const char* select_folders =
     "SELECT id, parent, role, provider, remote_id, name, container_class, selectable, change_number, "
     "created, "
-    "modified, cursor, total, unread, size, indexed FROM folders ORDER BY id";
+    "modified, cursor, total, unread, size, indexed, associated FROM folders ORDER BY id";
 
 Folder read_folder(const Query& row) {
   Folder folder;
@@ -56,6 +56,7 @@ Folder read_folder(const Query& row) {
   folder.unread = static_cast<std::uint32_t>(row.number(13));
   folder.size = row.number(14);
   folder.indexed = row.number(15) != 0;
+  folder.associated = static_cast<std::uint32_t>(row.number(16));
   return folder;
 }
 
@@ -154,7 +155,7 @@ Result<Folder> SqliteState::put_folder(Folder folder) {
       "parent = excluded.parent, role = excluded.role, provider = excluded.provider, "
       "remote_id = excluded.remote_id, name = excluded.name, container_class = excluded.container_class, "
       "selectable = excluded.selectable, change_number = excluded.change_number, created = excluded.created, "
-      "modified = excluded.modified RETURNING cursor, total, unread, size, indexed");
+      "modified = excluded.modified RETURNING cursor, total, unread, size, indexed, associated");
   put << folder.id << folder.parent << static_cast<std::uint64_t>(folder.role) << folder.provider
       << as_view(folder.remote_id) << folder.name << folder.container_class
       << static_cast<std::uint64_t>(folder.selectable) << folder.change_number << folder.created.ticks
@@ -165,6 +166,7 @@ Result<Folder> SqliteState::put_folder(Folder folder) {
     folder.unread = static_cast<std::uint32_t>(put.number(2));
     folder.size = put.number(3);
     folder.indexed = put.number(4) != 0;
+    folder.associated = static_cast<std::uint32_t>(put.number(5));
     auto status = put.run();
     if (!status) return status.error();
     folder.cursor = std::move(cursor);
@@ -180,11 +182,14 @@ Status SqliteState::remove_folder(GlobalCounter id) {
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
   if (!begun) return begun;
-  for (const char* sql :
-       {"DELETE FROM extra_properties WHERE object IN (SELECT id FROM messages WHERE folder = ?)",
-        "DELETE FROM messages WHERE folder = ?", "DELETE FROM extra_properties WHERE object = ?"}) {
-    auto done = (database_->query(sql) << id).run();
-    if (!done) return done;
+  for (const auto contents : {id, associated_of(id)}) {
+    for (const char* sql :
+         {"DELETE FROM extra_properties WHERE object IN (SELECT id FROM messages WHERE folder = ?)",
+          "DELETE FROM contents WHERE id IN (SELECT id FROM messages WHERE folder = ?)",
+          "DELETE FROM messages WHERE folder = ?", "DELETE FROM extra_properties WHERE object = ?"}) {
+      auto done = (database_->query(sql) << contents).run();
+      if (!done) return done;
+    }
   }
   auto removed = database_->query("DELETE FROM folders WHERE id = ? RETURNING id");
   removed << id;

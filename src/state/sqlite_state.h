@@ -28,6 +28,12 @@ class SqliteState : public MailboxState {
   GlobalCounter latest_change() const override { return next_ - 1; }
   Result<mapi::PropertyBag> extra_properties(GlobalCounter object) override;
   Status set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) override;
+  Result<std::optional<Bytes>> content(GlobalCounter message) override;
+  Result<std::uint64_t> add_journal(const std::string& kind, const std::string& head, View payload) override;
+  Result<std::vector<JournalEntry>> journal(const std::string& kind) override;
+  Result<std::optional<Bytes>> journal_payload(std::uint64_t id) override;
+  Status update_journal(std::uint64_t id, const std::string& head) override;
+  Status remove_journal(std::uint64_t id) override;
   Result<std::vector<std::uint16_t>> named_property_ids(std::span<const mapi::PropertyName> names,
                                                         bool create) override;
   Result<std::vector<std::optional<mapi::PropertyName>>> named_properties(
@@ -48,6 +54,11 @@ class SqliteState : public MailboxState {
                       FolderSums& sums, AppliedDelta& applied);
   Status add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
                       FolderSums& sums, AppliedDelta& applied);
+
+  Status put_extras(const mapi::PropertyBag& extras, GlobalCounter id);
+  Status change_extras(GlobalCounter folder, const std::vector<ExtrasChange>& changes, GlobalCounter& next,
+                       AppliedDelta& applied);
+  Status change_contents(const std::vector<ContentChange>& changes);
 
   std::unique_ptr<Database> database_;
   mapi::Guid mailbox_guid_, replica_guid_;

@@ -391,6 +391,73 @@ TEST_P(StateSuite, ExtraPropertiesGoWithTheirObject) {
   EXPECT_EQ(state_->remove_folder(folder.id).error().code, Errc::not_found);
 }
 
+TEST_P(StateSuite, WrittenMessagesKeepIdExtrasAndContent) {
+  const auto folder = make_folder("Drafts").id;
+  const auto id = *state_->reserve_ids(1);
+  const auto entry = *state_->add_journal("write", "head", as_view("payload"));
+  reopen();
+  ASSERT_EQ(state_->journal("write")->size(), 1u);
+  EXPECT_EQ(state_->journal("write")->front().head, "head");
+  EXPECT_TRUE(state_->journal("other")->empty());
+  EXPECT_EQ(as_text(**state_->journal_payload(entry)), "payload");
+  ASSERT_TRUE(state_->update_journal(entry, "later"));
+  EXPECT_EQ(state_->journal("write")->front().head, "later");
+
+  FolderDelta delta;
+  delta.added.push_back(sample_message(7));
+  delta.added[0].id = id;
+  delta.added[0].extras.set_integer(mapi::PidTagFlagStatus, 1);
+  delta.contents.push_back({id, to_bytes(as_view("bytes"))});
+  delta.journal_done = entry;
+  auto applied = state_->apply(folder, std::move(delta));
+  ASSERT_TRUE(applied) << applied.error().message;
+  EXPECT_EQ(applied->added, std::vector<GlobalCounter>{id});
+  reopen();
+  EXPECT_TRUE(state_->journal("write")->empty());
+  EXPECT_FALSE(*state_->journal_payload(entry));
+  EXPECT_EQ(as_text(**state_->content(id)), "bytes");
+  EXPECT_EQ((*state_->message(id))->extras.number(mapi::PidTagFlagStatus), 1);
+
+  // The same message under another key: one row, its extras stay until they are changed.
+  const auto before = (*state_->message(id))->change_number;
+  FolderDelta again;
+  again.added.push_back(sample_message(9));
+  again.added[0].id = id;
+  ASSERT_TRUE(state_->apply(folder, std::move(again)));
+  ASSERT_EQ(state_->message_keys(folder)->size(), 1u);
+  EXPECT_EQ(state_->message_keys(folder)->front().remote_key, 9u);
+  EXPECT_EQ((*state_->message(id))->extras.number(mapi::PidTagFlagStatus), 1);
+  EXPECT_GT((*state_->message(id))->change_number, before);
+  FolderDelta extras;
+  mapi::PropertyBag bag;
+  bag.set_string(mapi::PidTagComment, "note");
+  extras.extras.push_back({id, std::move(bag)});
+  extras.extras.push_back({id + 1'000'000, mapi::PropertyBag()});
+  const auto changed = state_->apply(folder, std::move(extras));
+  ASSERT_TRUE(changed);
+  EXPECT_EQ(changed->changed, std::vector<GlobalCounter>{id});
+  EXPECT_EQ((*state_->message(id))->extras.string(mapi::PidTagComment), "note");
+  FolderDelta removed;
+  removed.removed.push_back(id);
+  ASSERT_TRUE(state_->apply(folder, std::move(removed)));
+  EXPECT_FALSE(*state_->content(id));
+}
+
+TEST_P(StateSuite, AssociatedMessagesStandBesideTheFolder) {
+  const auto folder = make_folder("Inbox").id;
+  FolderDelta delta;
+  delta.added.push_back(sample_message(1));
+  ASSERT_TRUE(state_->apply(associated_of(folder), std::move(delta)));
+  EXPECT_TRUE(state_->message_keys(folder)->empty());
+  EXPECT_EQ(state_->message_keys(associated_of(folder))->size(), 1u);
+  const auto row = state_->folders()->front();
+  EXPECT_EQ(row.total, 0u);
+  EXPECT_EQ(row.associated, 1u);
+  EXPECT_FALSE(state_->apply(associated_of(folder + 999), FolderDelta()));
+  ASSERT_TRUE(state_->remove_folder(folder));
+  EXPECT_TRUE(state_->message_keys(associated_of(folder))->empty());
+}
+
 TEST_P(StateSuite, NamedPropertiesGetLastingIds) {
   const std::vector<PropertyName> names = {{mapi::PSETID_Common, 0x8530, {}},
                                            {mapi::PS_PUBLIC_STRINGS, std::nullopt, "Keywords"},
