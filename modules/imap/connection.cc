@@ -163,7 +163,7 @@ Task<Result<Completion>> Connection::converse(std::vector<std::string> parts) {
       if (response_.kind == Response::Kind::tagged) {
         --under_way_;
         Completion refused{response_.name == "OK", response_.name, response_.code,
-                           std::string(response_.text)};
+                           std::string(response_.text), {}};
         co_return refused;
       }
     } while (response_.kind != Response::Kind::continuation);
@@ -229,6 +229,43 @@ Task<Status> Connection::write(std::string bytes) {
   co_return Status();
 }
 
+Task<Status> Connection::write_view(View bytes) {
+  // In pieces: each has the whole limit.
+  constexpr std::size_t piece = 256 * 1024;
+  for (std::size_t at = 0; at < bytes.size(); at += piece) {
+    if (!is_open()) co_return error(Errc::unavailable, "IMAP server {}: not connected", server_->host);
+    const auto part = bytes.subspan(at, std::min(piece, bytes.size() - at));
+    auto written = co_await stream_->write(part, server_->command_limit);
+    if (!written) co_return lost(written.error());
+  }
+  co_return Status();
+}
+
+Task<Result<Completion>> Connection::run_literal(std::string command, View literal, OnResponse on) {
+  constexpr std::size_t literal_minus = 4096;  // RFC 7888 5
+  const bool at_once = has("LITERAL+") || (has("LITERAL-") && literal.size() <= literal_minus);
+  command += fmt::format(" {{{}{}}}", literal.size(), at_once ? "+" : "");
+  auto tag = co_await send(std::move(command));
+  if (!tag) co_return tag.error();
+  while (!at_once) {
+    auto read = co_await read_response();
+    if (!read) co_return read.error();
+    note_status(response_);
+    if (response_.kind == Response::Kind::continuation) break;
+    if (response_.kind != Response::Kind::tagged) continue;
+    --under_way_;
+    Completion refused{response_.name == "OK", response_.name, response_.code, std::string(response_.text), {}};
+    co_return refused;
+  }
+  auto sent = co_await write_view(literal);
+  if (!sent) co_return sent.error();
+  std::string end = "\r\n";
+  sent = co_await write(end);
+  if (!sent) co_return sent.error();
+  auto done = co_await finish(*tag, std::move(on));
+  co_return done;
+}
+
 Task<Result<std::string>> Connection::send(std::string command) {
   auto tag = fmt::format("m{}", ++tags_);
   command = tag + " " + command + "\r\n";
@@ -285,7 +322,8 @@ Task<Result<Completion>> Connection::finish(std::string tag, OnResponse on) {
       if (response_.tag != tag)
         co_return lost(error(Errc::malformed, "an answer to a command that was not asked"));
       --under_way_;
-      Completion done{response_.name == "OK", response_.name, response_.code, std::string(response_.text)};
+      Completion done{response_.name == "OK", response_.name, response_.code, std::string(response_.text), {}};
+      for (const auto& value : response_.code_values) done.code_values.emplace_back(value.text);
       reader_.clear();
       if (under_way_ == 0 && in_.empty()) Bytes().swap(buffer_), in_ = {};
       co_return done;
@@ -354,6 +392,41 @@ Task<Result<Selected>> Connection::select(std::string mailbox) {
   if (!asked) co_return asked.error();
   if (!listed) co_return error(Errc::not_found, "the IMAP server has no mailbox {}", mailbox);
   co_return done->error("SELECT");
+}
+
+Task<Status> Connection::unselect() {
+  selected_ = Selected();
+  auto done = co_await run_ok("UNSELECT", {});
+  co_return done;
+}
+
+Task<Result<bool>> Connection::idle(Duration limit) {
+  auto tag = co_await send("IDLE");
+  if (!tag) co_return tag.error();
+  const auto end = Clock::now() + limit;
+  bool news = false, begun = false, over = false;
+  while (!over) {
+    const auto left = end - Clock::now();
+    if (begun && in_.empty()) {
+      if (left <= Duration::zero()) break;
+      auto ready = co_await stream_->wait_readable(left);
+      if (!ready && ready.error().code == Errc::timeout) break;
+      if (!ready) co_return lost(ready.error());
+    }
+    auto read = co_await read_response();
+    if (!read) co_return read.error();
+    note_status(response_);
+    begun |= response_.kind == Response::Kind::continuation;
+    if (response_.kind == Response::Kind::tagged) co_return lost(error(Errc::unavailable, "IDLE ended: {}", response_.text));
+    over = response_.name == "EXISTS" || response_.name == "EXPUNGE" || response_.name == "VANISHED" || response_.name == "FETCH";
+    news |= over;
+  }
+  std::string done = "DONE\r\n";
+  auto written = co_await write(done);
+  if (!written) co_return written.error();
+  auto finished = co_await finish(*tag, {});
+  if (!finished) co_return finished.error();
+  co_return news;
 }
 
 Task<> Connection::logout() {

@@ -48,6 +48,7 @@ struct Completion {
   std::string status;  // OK, NO, BAD
   std::string code;
   std::string text;
+  std::vector<std::string> code_values;  // of COPYUID and APPENDUID: their words
   Error error(std::string_view command) const;  // of one that is not ok
 };
 
@@ -77,11 +78,17 @@ class Connection {
   Task<Result<Completion>> finish(std::string tag, OnResponse on);
   Task<Result<Completion>> run(std::string command, OnResponse on);
   Task<Status> run_ok(std::string command, OnResponse on);  // NO and BAD are errors
+  // A command that ends in a literal. The bytes must live until it ends.
+  Task<Result<Completion>> run_literal(std::string command, View literal, OnResponse on);
 
   // Errc::not_found when the mailbox does not exist; the connection stays good then.
   Task<Result<Selected>> select(std::string mailbox);
+  Task<Status> unselect();
   const std::string& selected() const { return selected_.mailbox; }
   const Selected& selection() const { return selected_; }
+
+  // RFC 2177: until the server has something to say about the selected mailbox (true) or `limit` is over.
+  Task<Result<bool>> idle(Duration limit);
 
   Task<> logout();
   void close();
@@ -95,6 +102,7 @@ class Connection {
   std::vector<std::string> login_dialogue(const Credentials& credentials) const;
   Task<Status> read_response();
   Task<Status> write(std::string bytes);
+  Task<Status> write_view(View bytes);
   void note_status(const Response& response);
   void set_capabilities(std::span<const Value> values);
   Error lost(Error why);

@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <ctime>
 
 #include "base/text.h"
 #include "state/mailbox_state.h"
@@ -85,6 +86,15 @@ std::optional<FileTime> parse_internal_date(std::string_view text) {
   if (!date.ok()) return std::nullopt;
   const auto days = std::chrono::sys_days(date).time_since_epoch().count();
   return from_unix(std::int64_t{days} * 86400 + hour * 3600 + minute * 60 + second - offset);
+}
+
+std::string format_internal_date(FileTime time) {
+  const std::time_t seconds = to_unix(time);
+  std::tm tm{};
+  gmtime_r(&seconds, &tm);
+  constexpr const char* months[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  return fmt::format("{:02}-{}-{:04} {:02}:{:02}:{:02} +0000", tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900,
+                     tm.tm_hour, tm.tm_min, tm.tm_sec);
 }
 
 std::uint32_t flags_of(const Value& list) {

@@ -16,6 +16,8 @@ std::optional<std::uint64_t> number_of(const Value& value);
 // "06-Feb-2024 09:00:00 +0100" (RFC 3501 9, date-time).
 std::optional<FileTime> parse_internal_date(std::string_view text);
 
+std::string format_internal_date(FileTime time);  // in UTC
+
 // MessageFlag bits of a list of flags and keywords; unknown ones are passed over.
 std::uint32_t flags_of(const Value& list);
 // The names for STORE. `keywords_allowed`: the mailbox takes keywords.

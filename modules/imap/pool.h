@@ -49,6 +49,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   void close_idle();
   // Settings of the connection for folders and cursors, without asking the server.
   const Server& server() const { return *server_; }
+  const Credentials& credentials() const { return credentials_; }
   std::size_t idle() const { return idle_.size(); }
 
  private:

@@ -10,7 +10,8 @@ namespace {
 
 constexpr std::size_t flags_at_once = 1000;  // messages in one STORE; keeps the line below what servers take
 
-// Selects the folder unless it is, and makes sure that its UIDs mean what the index thinks.
+}  // namespace
+
 Task<Status> enter(Connection* connection, state::Folder folder) {
   if (connection->selected() != folder.remote_id) {
     auto selected = co_await connection->select(folder.remote_id);
@@ -22,8 +23,6 @@ Task<Status> enter(Connection* connection, state::Folder folder) {
                     folder.remote_id);
   co_return Status();
 }
-
-}  // namespace
 
 std::string user_name(std::string_view form, std::string_view address) {
   const auto at = address.rfind('@');

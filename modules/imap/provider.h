@@ -43,6 +43,9 @@ struct Account {
   std::map<std::string, Clock::time_point> flags_seen;  // by remote_id: the last look at all flags
 };
 
+// Selects the folder unless it is, and makes sure that its UIDs mean what the index thinks.
+Task<Status> enter(Connection* connection, state::Folder folder);
+
 Task<Result<std::vector<mailbox::RemoteFolder>>> list_folders(std::shared_ptr<Account> account);
 Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder,
                             std::vector<state::MessageKey> known, mailbox::DeltaSink sink,
@@ -60,6 +63,19 @@ class ImapProvider : public mailbox::Provider {
   Task<Result<convert::ByteSource>> content(state::Folder folder, std::uint64_t remote_key) override;
   Task<Status> set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::uint32_t set,
                          std::uint32_t clear) override;
+  // writing.cc
+  Task<Result<std::uint64_t>> append(state::Folder folder, convert::ByteSource message, std::uint32_t flags,
+                                     FileTime received) override;
+  Task<Status> remove(state::Folder folder, std::vector<std::uint64_t> remote_keys) override;
+  Task<Result<std::vector<mailbox::CopiedMessage>>> copy(state::Folder from, std::vector<std::uint64_t> remote_keys,
+                                                         state::Folder to, bool move) override;
+  Task<Result<std::vector<std::uint64_t>>> find(state::Folder folder, std::string message_id) override;
+  Task<Result<bool>> watch(state::Folder folder, Duration limit) override;
+  // folder_writing.cc
+  Task<Result<mailbox::RemoteFolder>> create_folder(std::string parent, std::string name) override;
+  Task<Status> delete_folder(std::string remote_id) override;
+  Task<Result<std::vector<std::pair<std::string, std::string>>>> move_folder(std::string remote_id, std::string parent,
+                                                                             std::string name) override;
 
  private:
   std::shared_ptr<Account> account_;

@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "chain/module.h"
 #include "mailbox/engine.h"
+#include "mailbox/submitter.h"
 #include "mapi/legacy_dn.h"
 #include "wire/mapihttp/bodies.h"
 #include "wire/mapihttp/headers.h"
@@ -32,6 +33,7 @@ using enum Setting::Type;
 const Setting settings[] = {
     {"providers", list, nullptr, "Names of the modules that bring folders and messages, e.g. one of type imap. The first "
                                  "that can checks passwords.", "0.1"},
+    {"submitter", text, "", "Name of the module that sends messages, e.g. one of type smtp; empty: nothing can be sent.", "0.1"},
     {"moved_users", list, "", "Users whose mailbox is elsewhere, as ADDRESS=DN of their server: they are told so.", "0.1"},
     {"refresh_interval", duration, "30s", "Folders in use are asked for changes when they were not asked for this long.", "0.1", 1000, 3'600'000},
     {"first_index_wait", duration, "60s", "How long opening a folder waits while it is read for the first time. Then the "
@@ -87,12 +89,13 @@ chain::Reply encoded(Operation operation, const Body& body, wire::CountWidth wid
 class MailboxModule final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator {
  public:
   MailboxModule(const chain::Environment& environment, const Settings& s)
-      : environment_(environment), names_(s.list("providers")) {
+      : environment_(environment), names_(s.list("providers")), submitter_(s.text("submitter")) {
     if (names_.empty()) throw std::runtime_error("providers: at least one has to be named");
     auto options = read_options(environment, s);
     auto store = state::open_sqlite_store(environment.state_dir);
     if (!store) throw std::runtime_error(store.error().message);
-    engine_ = std::make_unique<Engine>(environment.runtime, std::move(options), std::move(*store), [this] { return factories(); });
+    engine_ = std::make_unique<Engine>(environment.runtime, std::move(options), std::move(*store), [this] { return factories(); },
+                                       [this] { return submitter(); });
   }
 
   chain::Interests interests() const override {
@@ -153,6 +156,10 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
       else log::error("{}: \"{}\" is no provider", environment_.name, name);
     }
     return out;
+  }
+
+  SubmitterFactory* submitter() const {
+    return submitter_.empty() ? nullptr : dynamic_cast<SubmitterFactory*>(environment_.find(submitter_));
   }
 
   void forget(chain::Session& session) {
@@ -264,6 +271,7 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
 
   const chain::Environment environment_;
   std::vector<std::string> names_;
+  std::string submitter_;
   std::unique_ptr<Engine> engine_;
 };
 

@@ -4,6 +4,9 @@
 
 #include <charconv>
 #include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <map>
 
 #include "convert/charset.h"
 #include "convert/html_text.h"
@@ -14,6 +17,7 @@
 #include "io/runtime.h"
 #include "io/tls.h"
 #include "mapi/properties.h"
+#include "upstream/mailbox_writer.h"
 
 namespace mapigate::daemon {
 
@@ -88,6 +92,11 @@ class ClientRun {
       case Command::ls:
       case Command::search: return messages();
       case Command::attachments: return attachments();
+      case Command::send: return send();
+      case Command::mkdir: return make_folder();
+      case Command::mv:
+      case Command::rm:
+      case Command::flag: return change_messages();
       default: return show();
     }
   }
@@ -109,6 +118,87 @@ class ClientRun {
     auto found = co_await client_->messages(folder->id, restriction, options_.limit, progress());
     if (!found) co_return found.error();
     co_return print(options_.json ? messages_json(folder->id, *found) : messages_text(folder->id, *found));
+  }
+
+  Task<Status> send() {
+    upstream::OutgoingMessage message;
+    message.subject = options_.subject;
+    for (const auto& [type, list] : {std::pair(std::uint8_t{1}, &options_.to), {std::uint8_t{2}, &options_.cc}, {std::uint8_t{3}, &options_.bcc}})
+      for (const auto& address : *list) message.recipients.push_back({type, {}, address});
+    message.text = options_.text;
+    if (!options_.body_file.empty()) {
+      auto text = read_file(options_.body_file);
+      if (!text) co_return text.error();
+      message.text = std::string(as_text(*text));
+    }
+    for (const auto& path : options_.attach) {
+      auto data = read_file(path);
+      if (!data) co_return data.error();
+      message.files.push_back({std::filesystem::path(path).filename().string(), std::move(*data)});
+    }
+    progress_.begin("sending", ProgressLine::Unit::things);
+    upstream::MailboxWriter writer(*client_);
+    auto sent = co_await writer.send(std::move(message));
+    co_return sent;
+  }
+
+  static Result<Bytes> read_file(const std::string& path) {
+    std::ifstream file;
+    if (path != "-") file.open(path, std::ios::binary);
+    auto& in = path == "-" ? std::cin : static_cast<std::istream&>(file);
+    if (!in) return error(Errc::not_found, "{} cannot be read", path);
+    return Bytes(std::istreambuf_iterator<char>(in), {});
+  }
+
+  Task<Status> make_folder() {
+    const auto slash = options_.folder.rfind('/');
+    auto parent = client_->ipm_subtree();
+    if (slash != std::string::npos) {
+      auto above = co_await client_->find_folder(options_.folder.substr(0, slash));
+      if (!above) co_return above.error();
+      parent = above->id;
+    }
+    upstream::MailboxWriter writer(*client_);
+    auto made = co_await writer.create_folder(parent, options_.folder.substr(slash == std::string::npos ? 0 : slash + 1));
+    if (!made) co_return made.error();
+    const auto id = mapi::to_string(*made);
+    co_return print(options_.json ? fmt::format("{{\"id\": \"{}\"}}\n", id) : id + "\n");
+  }
+
+  // mv, rm, flag: folder by folder.
+  Task<Status> change_messages() {
+    std::map<std::uint64_t, std::vector<mapi::Id>> by_folder;
+    for (const auto& text : options_.messages) {
+      const auto name = parse_message_name(text);
+      if (!name) co_return error(Errc::not_found, "\"{}\" names no message; give it as `ls` prints it (1-2a/1-3f)", text);
+      by_folder[name->folder.value].push_back(name->message);
+    }
+    mapi::Id target;
+    if (options_.command == Command::mv) {
+      auto folder = co_await client_->find_folder(options_.target);
+      if (!folder) co_return folder.error();
+      target = folder->id;
+    }
+    upstream::MailboxWriter writer(*client_);
+    progress_.begin("changing messages", ProgressLine::Unit::things);
+    for (const auto& [value, messages] : by_folder) {
+      const mapi::Id folder(value);
+      Status done;
+      if (options_.command == Command::mv) {
+        done = co_await writer.move_messages(folder, messages, target, options_.copy);
+      } else if (options_.command == Command::rm) {
+        done = co_await writer.delete_messages(folder, messages);
+      } else if (options_.mark == "read" || options_.mark == "unread") {
+        done = co_await writer.set_read(folder, messages, options_.mark == "read");
+      } else {
+        for (const auto message : messages) {
+          if (!done) break;
+          done = co_await writer.set_flag(folder, message, options_.mark == "flagged");
+        }
+      }
+      if (!done) co_return done;
+    }
+    co_return Status{};
   }
 
   Task<Status> show() {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 #include "base/secret.h"
@@ -13,7 +14,7 @@
 namespace mapigate::daemon {
 
 struct ClientOptions {
-  enum class Command : std::uint8_t { folders, ls, show, attachments, search, autodiscover };
+  enum class Command : std::uint8_t { folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover };
   Command command = Command::folders;
 
   std::string user;           // e-mail address
@@ -32,6 +33,15 @@ struct ClientOptions {
   std::size_t limit = 0;      // messages; 0 is all
   bool html = false, rtf = false, headers = false;
   std::string save;           // folder for attachments; empty: list only
+
+  std::vector<std::string> to, cc, bcc;  // send: addresses
+  std::string subject;
+  std::string body_file;      // file with the text; empty: `text`; "-": standard input
+  std::vector<std::string> attach;       // files
+  std::vector<std::string> messages;     // mv, rm, flag: as `ls` prints them
+  std::string target;         // mv: folder
+  bool copy = false;
+  std::string mark;           // flag: read, unread, flagged, unflagged
 };
 
 int client_command(const ClientOptions& options);

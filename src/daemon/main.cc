@@ -46,7 +46,7 @@ CLI::App* client_part(CLI::App* client, const char* name, const char* help, Comm
 }
 
 void add_client_command(CLI::App& app, ClientOptions& to) {
-  auto* client = app.add_subcommand("client", "Read a mailbox over MAPI/HTTP, as Outlook does");
+  auto* client = app.add_subcommand("client", "Read and write a mailbox over MAPI/HTTP, as Outlook does");
   client->require_subcommand(1);
   client->add_option("--user", to.user, "E-mail address to log on with")->required()->type_name("ADDRESS");
   client->add_option("--password-file", to.password_file, "File whose first line is the password; else $MAPIGATE_PASSWORD, else the terminal is asked")->type_name("FILE");
@@ -78,6 +78,25 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   search->add_option("folder", to.folder, "Path or id")->required()->type_name("FOLDER");
   search->add_option("text", to.text, "Any case")->required()->type_name("TEXT");
   search->add_option("--limit", to.limit, "At most so many")->type_name("N");
+  auto* send = client_part(client, "send", "Send a message", Command::send, to);
+  send->add_option("--to", to.to, "Address; may be given more than once")->required()->type_name("ADDRESS");
+  send->add_option("--cc", to.cc, "Address of a copy")->type_name("ADDRESS");
+  send->add_option("--bcc", to.bcc, "Address of a copy that nobody sees")->type_name("ADDRESS");
+  send->add_option("--subject", to.subject, "Its subject")->type_name("TEXT");
+  auto* text = send->add_option("--text", to.text, "Its text")->type_name("TEXT");
+  send->add_option("--text-file", to.body_file, "File with its text; - is standard input")->type_name("FILE")->excludes(text);
+  send->add_option("--attach", to.attach, "File to attach; may be given more than once")->type_name("FILE");
+  auto* mkdir = client_part(client, "mkdir", "Make a folder", Command::mkdir, to);
+  mkdir->add_option("folder", to.folder, "Its path (\"Projects/2024\")")->required()->type_name("FOLDER");
+  auto* mv = client_part(client, "mv", "Move messages to another folder", Command::mv, to);
+  mv->add_option("messages", to.messages, "As ls prints them")->required()->type_name("MESSAGE");
+  mv->add_option("--to", to.target, "Path or id of the folder")->required()->type_name("FOLDER");
+  mv->add_flag("--copy", to.copy, "Leave them where they are, too");
+  auto* rm = client_part(client, "rm", "Delete messages for good", Command::rm, to);
+  rm->add_option("messages", to.messages, "As ls prints them")->required()->type_name("MESSAGE");
+  auto* flag = client_part(client, "flag", "Mark messages", Command::flag, to);
+  flag->add_option("mark", to.mark, "How")->required()->check(CLI::IsMember({"read", "unread", "flagged", "unflagged"}))->type_name("MARK");
+  flag->add_option("messages", to.messages, "As ls prints them")->required()->type_name("MESSAGE");
   client_part(client, "autodiscover", "Where Autodiscover says the mailbox is", Command::autodiscover, to);
   client->footer(
       "Examples:\n"
@@ -85,6 +104,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
       "  mapigate client --user alice@example.org --server https://gateway:8443 --ca-file ca.pem ls Inbox --limit 20\n"
       "  mapigate client --user alice@example.org show 1-2a/1-3f --headers\n"
       "  mapigate client --user alice@example.org attachments 1-2a/1-3f --save attachments\n"
+      "  mapigate client --user alice@example.org send --to bob@example.org --subject Hello --text 'See you.' --attach plan.pdf\n"
       "  mapigate client --user alice@example.org --json search Inbox invoice | jq -r '.[].subject'");
 }
 

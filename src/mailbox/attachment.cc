@@ -1,6 +1,8 @@
 // Attachment ROPs ([MS-OXCMSG] 3.2.5.12 to 3.2.5.18).
-#include "mailbox/message_content.h"
-#include "mailbox/rop_call.h"
+#include <algorithm>
+
+#include "mailbox/message_edit.h"
+#include "mailbox/property_writing.h"
 
 namespace mapigate::mailbox {
 
@@ -20,6 +22,12 @@ Task<ErrorCode> get_valid_attachments(RopCall& call, const wire::RopGetValidAtta
                                       wire::RopGetValidAttachments::Response& response) {
   auto message = call.object<MessageObject>();
   if (!message) co_return call.why;
+  if (message->data) {
+    auto numbers = call.arena.make_span<std::uint32_t>(message->data->attachments.size());
+    for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = message->data->attachments[i].number;
+    response.AttachmentIdArray = numbers;
+    co_return mapi::ecNone;
+  }
   auto content = co_await content_of(call.mailbox, message);
   if (!content) co_return mapi::to_error_code(content.error());
   auto numbers = call.arena.make_span<std::uint32_t>((*content)->attachments().size());
@@ -31,32 +39,92 @@ Task<ErrorCode> get_valid_attachments(RopCall& call, const wire::RopGetValidAtta
 Task<ErrorCode> open_attachment(RopCall& call, const wire::RopOpenAttachment::Request& request, wire::RopOpenAttachment::Response&) {
   auto message = call.object<MessageObject>();
   if (!message) co_return call.why;
-  auto content = co_await content_of(call.mailbox, message);
-  if (!content) co_return mapi::to_error_code(content.error());
-  if (request.AttachmentID >= (*content)->attachments().size()) co_return mapi::ecNotFound;
+  if (message->data) {
+    if (!message->data->attachment(request.AttachmentID)) co_return mapi::ecNotFound;
+  } else {
+    auto content = co_await content_of(call.mailbox, message);
+    if (!content) co_return mapi::to_error_code(content.error());
+    if (request.AttachmentID >= (*content)->attachments().size()) co_return mapi::ecNotFound;
+  }
   auto attachment = std::make_shared<AttachmentObject>();
   attachment->message = message;
   attachment->index = request.AttachmentID;
   co_return call.put(request.OutputHandleIndex, attachment);
 }
 
+Task<ErrorCode> create_attachment(RopCall& call, const wire::RopCreateAttachment::Request& request,
+                                  wire::RopCreateAttachment::Response& response) {
+  constexpr std::size_t most_attachments = 2000;
+  auto message = call.object<MessageObject>();
+  if (!message) co_return call.why;
+  auto made = co_await make_editable(call.mailbox, message);
+  if (!made) co_return mapi::to_error_code(made.error());
+  if (message->data->attachments.size() >= most_attachments) co_return mapi::ecMaxAttachmentExceeded;
+  auto attachment = std::make_shared<AttachmentObject>();
+  attachment->message = message;
+  attachment->index = message->data->next_attachment++;
+  attachment->edit = std::make_shared<convert::MessageData::Attachment>();
+  attachment->edit->number = static_cast<std::uint32_t>(attachment->index);
+  attachment->edit->properties.set_time(mapi::PidTagCreationTime, now());
+  attachment->edit->properties.set_time(mapi::PidTagLastModificationTime, now());
+  response.AttachmentID = attachment->edit->number;
+  co_return call.put(request.OutputHandleIndex, attachment);
+}
+
+// Into the message, which has to be saved itself for it to last.
+Task<ErrorCode> save_changes_attachment(RopCall& call, const wire::RopSaveChangesAttachment::Request& request,
+                                        wire::RopSaveChangesAttachment::Response&) {
+  auto attachment = call.object<AttachmentObject>(request.InputHandleIndex);
+  if (!attachment) co_return call.why;
+  if (!attachment->edit) co_return mapi::ecNone;
+  auto& data = *attachment->message->data;
+  if (auto* known = data.attachment(attachment->edit->number)) *known = attachment->edit->clone();
+  else data.attachments.push_back(attachment->edit->clone());
+  attachment->message->content_changed = true;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> delete_attachment(RopCall& call, const wire::RopDeleteAttachment::Request& request,
+                                  wire::RopDeleteAttachment::Response&) {
+  auto message = call.object<MessageObject>();
+  if (!message) co_return call.why;
+  auto made = co_await make_editable(call.mailbox, message);
+  if (!made) co_return mapi::to_error_code(made.error());
+  const auto gone = std::erase_if(message->data->attachments, [&](const auto& a) { return a.number == request.AttachmentID; });
+  if (gone == 0) co_return mapi::ecNotFound;
+  message->content_changed = true;
+  co_return mapi::ecNone;
+}
+
 Task<ErrorCode> open_embedded_message(RopCall& call, const wire::RopOpenEmbeddedMessage::Request& request,
                                       wire::RopOpenEmbeddedMessage::Response& response) {
   auto attachment = call.object<AttachmentObject>();
   if (!attachment) co_return call.why;
-  if (request.OpenModeFlags & wire::RopOpenEmbeddedMessage::Create) co_return mapi::ecNotSupported;
-  auto outer = co_await content_of(call.mailbox, attachment->message);
-  if (!outer) co_return mapi::to_error_code(outer.error());
-  if ((*outer)->attachments()[attachment->index].kind != convert::Attachment::Kind::embedded) co_return mapi::ecNotFound;
+  const bool create = (request.OpenModeFlags & wire::RopOpenEmbeddedMessage::Create) != 0;
   auto message = std::make_shared<MessageObject>();
   message->parent = attachment;
   if (request.CodePageId != 0x0FFF) message->code_page = request.CodePageId;
-  auto content = co_await content_of(call.mailbox, message);
-  if (!content) co_return mapi::to_error_code(content.error());
-  auto held = *content;
-  const ContentSource source(call.mailbox.identity(), std::nullopt, held, {});
-  const auto code_page = message->code_page ? message->code_page : call.session.options().code_page;
-  summarize(call, *held, source, code_page, call.budget, response);
+  if (create) {
+    auto ready = co_await edit_attachment(call.mailbox, attachment);
+    if (!ready) co_return mapi::to_error_code(ready.error());
+  }
+  const auto* held = attachment->edit.get();
+  if (!held && attachment->message->data) held = attachment->message->data->attachment(static_cast<std::uint32_t>(attachment->index));
+  if (held) {
+    message->data = held->embedded;
+    if (!message->data && !create) co_return mapi::ecNotFound;
+    if (!message->data) {
+      message->data = std::make_shared<convert::MessageData>();
+      message->saved = false;
+      attachment->edit->properties.set_integer(mapi::PidTagAttachMethod, convert::afEmbeddedMessage);
+    }
+  } else {
+    auto outer = co_await content_of(call.mailbox, attachment->message);
+    if (!outer) co_return mapi::to_error_code(outer.error());
+    if ((*outer)->attachments()[attachment->index].kind != convert::Attachment::Kind::embedded) co_return mapi::ecNotFound;
+  }
+  const auto code = co_await summarize_message(call, message, response);
+  if (code != mapi::ecNone) co_return code;
   co_return call.put(request.OutputHandleIndex, message);
 }
 
@@ -67,6 +135,9 @@ HandlerList attachment_handlers() {
       on<wire::RopGetAttachmentTable, get_attachment_table>(),
       on<wire::RopGetValidAttachments, get_valid_attachments>(),
       on<wire::RopOpenAttachment, open_attachment>(),
+      on<wire::RopCreateAttachment, create_attachment>(),
+      on<wire::RopSaveChangesAttachment, save_changes_attachment>(),
+      on<wire::RopDeleteAttachment, delete_attachment>(),
       on<wire::RopOpenEmbeddedMessage, open_embedded_message>(),
   };
   return list;

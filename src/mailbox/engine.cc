@@ -5,8 +5,9 @@
 namespace mapigate::mailbox {
 
 Engine::Engine(io::Runtime& runtime, EngineOptions options, std::unique_ptr<state::StateStore> store,
-               std::function<std::vector<NamedFactory>()> factories)
-    : context_(std::make_shared<MailboxContext>(MailboxContext{runtime, std::move(options), std::move(store), std::move(factories)})) {}
+               std::function<std::vector<NamedFactory>()> factories, std::function<SubmitterFactory*()> submitter)
+    : context_(std::make_shared<MailboxContext>(
+          MailboxContext{runtime, std::move(options), std::move(store), std::move(factories), std::move(submitter)})) {}
 Engine::~Engine() = default;
 
 std::shared_ptr<Mailbox> Engine::mailbox_of(std::shared_ptr<const chain::Identity> identity, io::Executor executor) {

@@ -39,8 +39,12 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
   table->source = TableObject::Source::contents;
   table->folder = folder->id;
   table->notify = !(request.TableFlags & Rop::NoNotifications);
-  if (request.TableFlags & (Rop::Associated | Rop::SoftDeletes)) {
-    // Row P3: no associated message is there, and none is invented.
+  if ((request.TableFlags & Rop::Associated) && !(request.TableFlags & Rop::SoftDeletes)) {
+    table->folder = state::associated_of(folder->id);
+    table->rows = std::make_unique<ContentsRows>(table->folder);
+    co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
+  }
+  if (request.TableFlags & Rop::SoftDeletes) {
     table->folder = 0;
     table->rows = std::make_unique<FixedRows>(std::vector<mapi::PropertyBag>(), message_columns());
     co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
@@ -129,17 +133,6 @@ Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Reque
   co_return mapi::ecNone;
 }
 
-// No status is ever set (highlight, hidden …), so that of every message is 0.
-Task<ErrorCode> get_message_status(RopCall& call, const wire::RopGetMessageStatus::Request& request,
-                                   wire::RopGetMessageStatus::Response& response) {
-  auto folder = call.object<FolderObject>();
-  if (!folder) co_return call.why;
-  auto message = co_await call.mailbox.message(RopCall::counter(request.MessageId));
-  if (!message) co_return mapi::to_error_code(message.error());
-  response.MessageStatusFlags = 0;
-  co_return message->folder == folder->id ? mapi::ecNone : mapi::ecNotFound;
-}
-
 }  // namespace
 
 HandlerList folder_handlers() {
@@ -151,7 +144,6 @@ HandlerList folder_handlers() {
       on<wire::RopGetRulesTable, get_rules_table>(),
       on<wire::RopGetSearchCriteria, get_search_criteria>(),
       on<wire::RopSetReadFlags, set_read_flags>(),
-      on<wire::RopGetMessageStatus, get_message_status>(),
   };
   return list;
 }

@@ -1,4 +1,6 @@
 // Properties of stores ([MS-OXCSTOR] 2.2.2) and folders ([MS-OXCFOLD] 2.2.2, [MS-OXOSFLD] 2.2).
+#include <algorithm>
+
 #include "mailbox/object_properties.h"
 
 namespace mapigate::mailbox {
@@ -152,7 +154,7 @@ const Folders folder_getters[] = {
     {PidTagDisplayType, [](auto&, Arena&) { return number(0x01000000); }},  // DT_FOLDER
     {PidTagContentCount, [](auto& v, Arena&) { return number(v.folder->total); }},
     {PidTagContentUnreadCount, [](auto& v, Arena&) { return number(v.folder->unread); }},
-    {PidTagAssociatedContentCount, [](auto&, Arena&) { return number(0); }},
+    {PidTagAssociatedContentCount, [](auto& v, Arena&) { return number(v.folder->associated); }},
     {PidTagDeletedCountTotal, [](auto&, Arena&) { return number(0); }},
     {PidTagMessageSize, [](auto& v, Arena&) { return number(static_cast<std::int64_t>(std::min<std::uint64_t>(v.folder->size, INT32_MAX))); }},
     {PidTagMessageSizeExtended, [](auto& v, Arena&) { return wide(v.folder->size); }},
@@ -197,6 +199,8 @@ const T* getter_for(const T (&getters)[N], PropertyTag tag) {
 }  // namespace
 
 Cell StoreSource::get(PropertyTag tag, Arena& arena) const {
+  if (view_.extras)
+    if (auto value = find_in(*view_.extras, tag)) return value;
   const auto* getter = getter_for(store_getters, tag);
   return getter ? getter->get(view_, arena) : std::nullopt;
 }
@@ -205,9 +209,14 @@ std::vector<PropertyTag> StoreSource::list() const {
   Arena arena;
   for (const auto& getter : store_getters)
     if (getter.get(view_, arena)) tags.push_back(getter.tag);
+  if (!view_.extras) return tags;
+  for (const auto& value : *view_.extras)
+    if (std::none_of(tags.begin(), tags.end(), [&](auto tag) { return tag.id() == value.tag.id(); })) tags.push_back(value.tag);
   return tags;
 }
 Cell FolderSource::get(PropertyTag tag, Arena& arena) const {
+  if (view_.extras)
+    if (auto value = find_in(*view_.extras, tag)) return value;
   const auto* getter = getter_for(folder_getters, tag);
   return getter ? getter->get(view_, arena) : std::nullopt;
 }
@@ -216,6 +225,9 @@ std::vector<PropertyTag> FolderSource::list() const {
   Arena arena;
   for (const auto& getter : folder_getters)
     if (getter.get(view_, arena)) tags.push_back(getter.tag);
+  if (!view_.extras) return tags;
+  for (const auto& value : *view_.extras)
+    if (std::none_of(tags.begin(), tags.end(), [&](auto tag) { return tag.id() == value.tag.id(); })) tags.push_back(value.tag);
   return tags;
 }
 std::vector<PropertyTag> folder_columns() {

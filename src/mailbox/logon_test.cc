@@ -255,23 +255,16 @@ TEST_F(LogonTest, KnownRopsWithoutHandlerSayNotSupportedInTheirOwnForm) {
   auto client = connect();
   client->logon();
   client->open_folder(inbox);
-  Ask<wire::RopDeleteMessages> remove;  // its error carries PartialCompletion
-  remove.handle = 1;
-  Ask<wire::RopCreateMessage> create;   // its error names the output handle
-  create.handle = 1;
-  create.body.OutputHandleIndex = 6;
-  Ask<wire::RopMoveCopyMessages> move;
-  move.handle = 1;
-  Ask<wire::RopSynchronizationImportDeletes> sync;
-  sync.handle = 1;
-  Ask<wire::RopWriteStream> write;
-  write.handle = 1;
-  const auto replies = client->execute(remove, create, move, sync, write, Ask<wire::RopGetStoreState>{});
-  ASSERT_EQ(replies.buffer.rops.size(), 6u);
-  for (std::size_t i = 0; i < 5; ++i) EXPECT_EQ(replies.value(i), ecNotSupported) << i;
-  EXPECT_EQ(replies.at(1).HandleIndex, 6);
-  EXPECT_FALSE(replies.get<wire::RopDeleteMessages>(0).PartialCompletion);
-  EXPECT_EQ(replies.value(5), ecNone);
+  Ask<wire::RopSetSearchCriteria> criteria;
+  criteria.handle = 1;
+  Ask<wire::RopCopyTo> copy;  // its error may name the destination
+  copy.handle = 1;
+  Ask<wire::RopLockRegionStream> lock;
+  lock.handle = 1;
+  const auto replies = client->execute(criteria, copy, lock, Ask<wire::RopGetStoreState>{});
+  ASSERT_EQ(replies.buffer.rops.size(), 4u);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(replies.value(i), ecNotSupported) << i;
+  EXPECT_EQ(replies.value(3), ecNone);
 }
 
 TEST_F(LogonTest, ABufferThatCannotBeParsedFailsAsAWhole) {  // [MS-OXCROPS] 3.2.5.1

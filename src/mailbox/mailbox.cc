@@ -24,6 +24,7 @@ Mailbox::~Mailbox() = default;
 void Mailbox::use_identity(std::shared_ptr<const chain::Identity> identity) {
   if (identity->password == login_->password) return;
   login_ = std::move(identity);
+  submitter_.reset();
   providers_.clear();
 }
 
@@ -38,7 +39,7 @@ std::shared_ptr<void> Mailbox::use() {
 
 bool Mailbox::close_if_idle(Duration idle) {
   if (!state_) return true;
-  if (*users_ > 0 || state_lock_.locked() || open_lock_.locked() || Clock::now() - last_use_ < idle) return false;
+  if (*users_ > 0 || state_lock_.locked() || write_lock_.locked() || open_lock_.locked() || Clock::now() - last_use_ < idle) return false;
   state_.reset();
   providers_.clear();
   lists_.clear();
@@ -48,6 +49,9 @@ bool Mailbox::close_if_idle(Duration idle) {
   activity_.clear();
   listing_ = {};
   foreign_replicas_.clear();
+  folder_extras_.clear();
+  rekeyed_.clear();
+  journal_open_ = true;
   tree_ = std::make_shared<FolderTree>();
   // Tables that outlive the closing must not take a new list for theirs: versions only grow.
   base_version_ = tree_version_ = ++next_version_;
@@ -71,6 +75,7 @@ Task<Status> Mailbox::open() {
     state_.reset();
     co_return listed;
   }
+  start_outbox();  // what was submitted before a restart
   co_return Status{};
 }
 
@@ -100,7 +105,9 @@ Task<Status> Mailbox::load_state() {
   if (!replids) co_return replids;
   auto tree = co_await load_tree();
   if (!tree) co_return tree;
-  co_return co_await make_special_folders();
+  auto made = co_await make_special_folders();
+  if (!made) co_return made;
+  co_return co_await load_folder_extras();
 }
 
 Task<Status> Mailbox::load_tree() {
@@ -204,7 +211,7 @@ Task<Result<Content>> Mailbox::content(state::Message message) {
     contents_.push_front(found);
     co_return found.second;
   }
-  const auto* row = tree_->find(message.folder);
+  const auto* row = tree_->find(state::folder_of(message.folder));
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
   auto from = provider(folder.provider);
@@ -240,12 +247,20 @@ Task<Status> Mailbox::set_flags(GlobalCounter folder_id, std::vector<GlobalCount
   auto found = co_await with_state(read);
   if (!found) co_return found.error();
   std::vector<std::uint64_t> keys;
-  state::FolderDelta delta;
+  state::FolderDelta delta, hidden;
   for (const auto& message : *found) {
     const auto flags = (message.flags | set) & ~clear;
-    if (flags == message.flags || message.folder != folder_id) continue;
+    if (flags == message.flags || state::folder_of(message.folder) != folder_id) continue;
+    if (state::is_associated(message.folder)) {
+      hidden.flags.push_back({message.id, flags});
+      continue;
+    }
     keys.push_back(message.remote_key);
     delta.flags.push_back({message.id, flags});
+  }
+  if (!hidden.flags.empty()) {
+    auto applied = co_await apply(state::associated_of(folder_id), std::move(hidden));
+    if (!applied) co_return applied;
   }
   if (keys.empty()) co_return Status{};
   if (!folder.provider.empty()) {

@@ -8,6 +8,7 @@
 
 #include "io/runtime.h"
 #include "io/sync.h"
+#include "convert/message_data.h"
 #include "mailbox/folder_tree.h"
 #include "mailbox/message_list.h"
 #include "mailbox/options.h"
@@ -17,11 +18,17 @@ namespace mapigate::mailbox {
 
 using io::Task;
 
+// The store among the objects with properties of their own.
+inline constexpr GlobalCounter store_object = GlobalCounter{1} << 51;
+
 // A provider module by its instance name; it is the `provider` of the folders it serves.
 struct NamedFactory {
   std::string name;
   ProviderFactory* factory = nullptr;
 };
+
+class Submitter;
+class SubmitterFactory;
 
 // What all mailboxes of an engine share, and own together.
 struct MailboxContext {
@@ -29,6 +36,7 @@ struct MailboxContext {
   EngineOptions options;
   std::unique_ptr<state::StateStore> store;
   std::function<std::vector<NamedFactory>()> factories;  // works once all modules are made
+  std::function<SubmitterFactory*()> submitter{};        // the same; none: nothing can be sent
 };
 
 // Something changed; told to everyone who listens, on the user's executor.
@@ -36,12 +44,15 @@ struct MailboxEvent {
   enum class Kind : std::uint8_t {
     new_mail,          // `message` came into `folder`
     message_created, message_changed, message_removed,
+    message_moved, message_copied,  // from old_folder, old_message
+    folder_created, folder_removed, folder_moved, folder_copied,  // `folder`; moved: from old_folder, its parent
     contents_changed,  // of `folder`: tables over it look different now; comes once a change
     folder_changed,    // counts or properties
     hierarchy_changed, // folders came, went or were renamed
   } kind;
   GlobalCounter folder = 0, message = 0;
   std::uint32_t flags = 0;  // MessageFlag of the message
+  GlobalCounter old_folder = 0, old_message = 0;
 };
 class Listener {
  public:
@@ -114,6 +125,54 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // First the backend, then the index; nothing of it happened when it fails.
   Task<Status> set_flags(GlobalCounter folder, std::vector<GlobalCounter> messages, std::uint32_t set, std::uint32_t clear);
 
+  // -- writing (mailbox_writing.cc): first the backend, then the index. What a kill interrupts is ended or undone
+  // from the journal before the folder is read again.
+
+  // Messages of this folder live in the state store alone.
+  bool is_local(const Folder& folder) const { return folder.provider.empty(); }
+  Task<Result<GlobalCounter>> reserve_id();
+  // The data of a message that lives in the state store; null of others.
+  Task<Result<std::shared_ptr<convert::MessageData>>> stored_data(GlobalCounter message);
+  // Stores `data` as message `id` (reserved before) of the folder, in place of what it was.
+  Task<Status> save_message(GlobalCounter folder, bool associated, GlobalCounter id, std::uint32_t flags,
+                            std::shared_ptr<convert::MessageData> data);
+  // What stands beside a message, with its flags.
+  Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, mapi::PropertyBag extras, std::uint32_t set, std::uint32_t clear);
+  // For good. Messages that are gone, or in other folders, are passed over.
+  Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids);
+  Task<Status> move_messages(GlobalCounter from, std::vector<GlobalCounter> ids, GlobalCounter to, bool copy);
+  // Stores a finished Internet message, e.g. a report, under the index of `folder`.
+  Task<Result<GlobalCounter>> deliver(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
+  // Keys of the named properties in a bag.
+  Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> names_in(const mapi::PropertyBag& bag);
+
+  // -- folders (mailbox_folders.cc)
+
+  Task<Result<GlobalCounter>> create_folder(GlobalCounter parent, std::string name, std::string container_class);
+  Task<Status> delete_folder(GlobalCounter folder);  // empty of folders
+  Task<Status> move_folder(GlobalCounter folder, GlobalCounter parent, std::string name);
+  Task<Status> put_folder(Folder folder);            // class
+  // What was set on a folder, or on the store (store_object), and has no other place; null: nothing.
+  std::shared_ptr<const mapi::PropertyBag> folder_extras(GlobalCounter folder) const;
+  Task<Status> set_folder_extras(GlobalCounter folder, mapi::PropertyBag extras);
+
+  // -- sending (outbox.cc)
+
+  struct Submission {
+    convert::ByteSource mime;                // with its Bcc field
+    std::vector<std::string> recipients;
+    std::string subject;
+    GlobalCounter folder = 0, message = 0;   // the source, removed when it is sent
+    GlobalCounter copy_to = 0;               // the folder of the copy; 0: none
+    mapi::PropertyBag extras;                // of the copy
+    FileTime not_before;
+    bool wants_delivery_report = false;
+  };
+  bool can_submit() const;
+  Task<Status> submit(Submission submission);
+  // False when it has left, or is on its way.
+  Task<Result<bool>> abort_submit(GlobalCounter folder, GlobalCounter message);
+
   // -- listeners; they remove themselves before they end
 
   void listen(Listener* listener) { listeners_.push_back(listener); }
@@ -152,7 +211,31 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<> run_folder_refresh(std::shared_ptr<Mailbox> self, GlobalCounter folder);
   Task<> run_list_refresh(std::shared_ptr<Mailbox> self);
   Task<Status> index_folder(GlobalCounter folder);
+  // One after the other with what is being written; of a refresh that began at `since` what was written later counts more.
   Task<Status> apply(GlobalCounter folder, state::FolderDelta delta);
+  Task<Status> apply_refresh(GlobalCounter folder, state::FolderDelta delta, std::uint64_t since);
+  Task<Status> apply_locked(GlobalCounter folder, state::FolderDelta delta, bool tell_messages = true);
+  Task<Result<io::Mutex::Lock>> write_lock();
+  Task<Result<std::shared_ptr<Provider>>> provider_of(const Folder& folder);
+  Task<Status> append_locked(Folder folder, GlobalCounter id, std::uint64_t old_key, std::uint32_t flags, FileTime received,
+                             std::string message_id, convert::ByteSource mime, mapi::PropertyBag extras);
+  Task<Status> store_appended(Folder folder, GlobalCounter id, std::uint64_t key, std::uint32_t flags, FileTime received,
+                              convert::ByteSource mime, mapi::PropertyBag extras, std::uint64_t journal);
+  Task<Status> save_locally(GlobalCounter folder, GlobalCounter id, std::uint32_t flags, std::shared_ptr<convert::MessageData> data);
+  Task<Status> move_within(Folder from, Folder to, std::vector<state::Message> rows, bool copy);
+  Task<Status> move_across(GlobalCounter from, Folder to, std::vector<state::Message> rows, bool copy);
+  void start_outbox();
+  Task<> run_outbox(std::shared_ptr<Mailbox> self);
+  Task<Result<std::int64_t>> send_due();
+  Task<Result<std::int64_t>> send_one(state::JournalEntry stored, Bytes payload);
+  Task<Status> file_sent(GlobalCounter folder, GlobalCounter message, GlobalCounter copy_to, convert::ByteSource mime,
+                         mapi::PropertyBag extras);
+  Task<Status> deliver_once(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
+  Result<std::shared_ptr<Submitter>> submitter_of();
+  Task<Status> load_folder_extras();
+  Task<Status> finish_journal();
+  Task<Status> finish_append(state::JournalEntry entry);
+  Task<Status> finish_move(state::JournalEntry entry);
   Task<Status> load_replids();
   void start_folder_refresh(GlobalCounter folder, FolderActivity& activity);
   void changed(GlobalCounter folder);
@@ -176,7 +259,16 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::map<std::string, std::shared_ptr<Provider>> providers_;
   // By provider and remote id: total and unread of the last folder list.
   std::map<std::pair<std::string, std::string>, std::pair<std::uint32_t, std::uint32_t>> announced_;
-  io::Mutex open_lock_, state_lock_;
+  std::shared_ptr<Submitter> submitter_;
+  io::Mutex outbox_lock_;
+  io::Event outbox_wake_;
+  bool outbox_running_ = false;
+  io::Mutex open_lock_, state_lock_, write_lock_;
+  std::uint64_t writes_ = 0;                             // counts messages that got a new key
+  std::map<GlobalCounter, std::uint64_t> rekeyed_;       // … and when each of them got it
+  std::uint64_t tree_writes_ = 0;                        // a folder list that was asked for before is stale
+  bool journal_open_ = true;                             // there may be something to finish
+  std::map<GlobalCounter, std::shared_ptr<const mapi::PropertyBag>> folder_extras_;
   FolderActivity listing_;
   std::map<GlobalCounter, FolderActivity> activity_;
   std::deque<CachedList> lists_;  // most recently used first

@@ -46,9 +46,19 @@ Task<Status> Mailbox::list_folders() {
 Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
   auto keep = providers_[name];
   (void)provider;
-  auto ask = keep->folders();
-  auto remote = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
-  if (!remote) co_return std::move(remote.error()).within(fmt::format("folder list of \"{}\"", name));
+  Result<std::vector<RemoteFolder>> remote = error(Errc::unavailable, "the folders change all the time");
+  io::Mutex::Lock held;
+  for (int i = 0; i < 5 && !held; ++i) {
+    const auto before = tree_writes_;
+    auto ask = keep->folders();
+    remote = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
+    if (!remote) co_return std::move(remote.error()).within(fmt::format("folder list of \"{}\"", name));
+    auto lock = co_await write_lock();
+    if (!lock) co_return lock.error();
+    // A list from before the user made or moved a folder says nothing true of that.
+    if (tree_writes_ == before) held = std::move(*lock);
+  }
+  if (!held) co_return error(Errc::unavailable, "the folders of \"{}\" change all the time", name);
   for (const auto& one : *remote)
     if (one.total) announced_[{name, one.remote_id}] = {*one.total, one.unread.value_or(0)};
   auto changes = merge(*tree_, name, std::move(*remote));
@@ -232,6 +242,12 @@ Task<Status> Mailbox::index_folder(GlobalCounter id) {
   auto from = provider(folder.provider);
   if (!from) co_return from.error();
   auto keep = providers_[folder.provider];
+  if (journal_open_) {
+    auto lock = co_await write_lock();
+    if (!lock) co_return lock.error();
+    auto finished = co_await finish_journal();
+    if (!finished) co_return finished;
+  }
   if (folder.indexed) {
     auto question = keep->changed(folder);
     auto answer = co_await io::with_deadline(context_.options.backend_wait, std::move(question));
@@ -243,38 +259,71 @@ Task<Status> Mailbox::index_folder(GlobalCounter id) {
   if (!keys) co_return keys.error();
   auto known = std::move(*keys);
   // Not a coroutine itself: what it captures lives in this frame.
-  DeltaSink sink = [this, id](state::FolderDelta delta) { return apply(id, std::move(delta)); };
+  const auto since = writes_;
+  DeltaSink sink = [this, id, since](state::FolderDelta delta) { return apply_refresh(id, std::move(delta), since); };
   Progress progress = [](std::uint64_t, std::uint64_t) {};
   co_return co_await keep->refresh(folder, std::move(known), sink, progress);
 }
 
 Task<Status> Mailbox::apply(GlobalCounter id, state::FolderDelta delta) {
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  co_return co_await apply_locked(id, std::move(delta));
+}
+
+Task<Status> Mailbox::apply_refresh(GlobalCounter id, state::FolderDelta delta, std::uint64_t since) {
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  // Messages that got a new key meanwhile: that the old one is gone says nothing about them.
+  const auto newer = [&](GlobalCounter message) {
+    const auto found = rekeyed_.find(message);
+    return found != rekeyed_.end() && found->second > since;
+  };
+  std::erase_if(delta.removed, newer);
+  std::erase_if(delta.flags, [&](const auto& change) { return newer(change.id); });
+  co_return co_await apply_locked(id, std::move(delta));
+}
+
+Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta delta, bool tell_messages) {
+  const auto id = state::folder_of(contents);
   const auto* row = tree_->find(id);
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   const bool was_indexed = row->indexed;
-  const bool nothing = delta.added.empty() && delta.flags.empty() && delta.removed.empty() && delta.rekeyed.empty();
+  const bool nothing = delta.added.empty() && delta.flags.empty() && delta.removed.empty() && delta.rekeyed.empty() &&
+                       delta.extras.empty();
   const bool first = delta.complete && !was_indexed;
   // The bags of added messages go into the store; events need only their flags.
   state::FolderDelta told;
   told.flags = delta.flags;
   told.removed = delta.removed;
+  for (const auto& change : delta.extras) told.rekeyed.push_back({change.id, 0});
   for (const auto& message : delta.added) {
     state::Message light;
     light.flags = message.flags;
     told.added.push_back(std::move(light));
   }
-  auto write = [id, &delta](state::MailboxState& s) { return s.apply(id, std::move(delta)); };
+  auto write = [contents, &delta](state::MailboxState& s) { return s.apply(contents, std::move(delta)); };
   auto applied = co_await with_state(write);
   if (!applied) co_return std::move(applied.error()).within("index");
   auto loaded = co_await load_tree();
   if (!loaded) co_return loaded;
   if (nothing && !first) co_return Status{};
   std::erase_if(contents_, [&](const auto& c) {
-    return std::find(told.removed.begin(), told.removed.end(), c.first) != told.removed.end();
+    return std::find(told.removed.begin(), told.removed.end(), c.first) != told.removed.end() ||
+           std::find(applied->added.begin(), applied->added.end(), c.first) != applied->added.end();
   });
+  if (state::is_associated(contents)) {
+    changed(contents);
+    tell({MailboxEvent::Kind::contents_changed, contents});
+  }
   changed(id);
   const auto* folder = tree_->find(id);
-  if (folder) tell_deltas(*folder, was_indexed, told, *applied);
+  if (!tell_messages) {
+    tell({MailboxEvent::Kind::contents_changed, id});
+    tell({MailboxEvent::Kind::folder_changed, id});
+  } else if (folder) {
+    tell_deltas(*folder, was_indexed || folder->provider.empty() || state::is_associated(contents), told, *applied);
+  }
   co_return Status{};
 }
 
@@ -286,10 +335,15 @@ void Mailbox::tell_deltas(const Folder& folder, bool was_indexed, const state::F
   if (was_indexed && delta.added.size() + delta.flags.size() + delta.removed.size() <= max_told_messages) {
     for (std::size_t i = 0; i < applied.added.size() && i < delta.added.size(); ++i) {
       const auto flags = delta.added[i].flags;
+      if (std::find(applied.changed.begin(), applied.changed.end(), applied.added[i]) != applied.changed.end()) {
+        tell({Kind::message_changed, id, applied.added[i], flags});
+        continue;
+      }
       tell({Kind::message_created, id, applied.added[i], flags});
       if (!(flags & state::flag_seen) && keep->find(id)->role == FolderRole::inbox)
         tell({Kind::new_mail, id, applied.added[i], flags});
     }
+    for (const auto& change : delta.rekeyed) tell({Kind::message_changed, id, change.id});
     for (const auto& change : delta.flags) tell({Kind::message_changed, id, change.id, change.flags});
     for (const auto gone : delta.removed) tell({Kind::message_removed, id, gone});
   } else if (was_indexed && !delta.added.empty() && folder.role == FolderRole::inbox && !applied.added.empty()) {

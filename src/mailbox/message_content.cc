@@ -111,6 +111,9 @@ std::optional<Value> ContentSource::named(PropertyTag tag, Arena& arena) const {
 }
 
 std::optional<Value> ContentSource::get(PropertyTag tag, Arena& arena) const {
+  // What the user set counts more than what the message came with; flags are asked of the row below.
+  if (row_ && tag.id() != PidTagMessageFlags.id() && tag.id() != PidTagFlagStatus.id())
+    if (auto value = find_in(row_->message().extras, tag)) return value;
   if (tag.named()) return named(tag, arena);
   if (tag.id() == PidTagHasAttachments.id()) return Value::boolean(!content_->attachments().empty());
   if (tag.id() == PidTagMessageFlags.id()) {

@@ -14,7 +14,7 @@ using Cell = std::optional<Value>;
 using Rows = Getter<MessageView>;
 
 // [MS-OXCMSG] 2.2.1.6.
-enum : std::uint32_t { mfRead = 0x01, mfUnmodified = 0x02, mfUnsent = 0x08, mfHasAttach = 0x10, mfEverRead = 0x400 };
+enum : std::uint32_t { mfRead = 0x01, mfUnmodified = 0x02, mfSubmitted = 0x04, mfUnsent = 0x08, mfHasAttach = 0x10, mfFAI = 0x40, mfEverRead = 0x400 };
 
 Cell number(std::int64_t n) { return Value::integer32(static_cast<std::int32_t>(n)); }
 Cell wide(std::uint64_t n) { return Value::integer64(static_cast<std::int64_t>(n)); }
@@ -23,6 +23,12 @@ Cell bytes(Arena& arena, const Bytes& b) { return binary_value(arena, b); }
 bool has(const MessageView& v, std::uint32_t flags) { return (v.message.flags & flags) != 0; }
 
 Cell from_bag(const MessageView& v, PropertyTag tag) { return find_in(v.message.properties, tag); }
+// What was set and stands beside the message.
+Cell beside(const MessageView& v, PropertyTag tag, Cell otherwise = {}) {
+  auto found = find_in(v.message.extras, tag);
+  if (!found) found = from_bag(v, tag);
+  return found ? found : otherwise;
+}
 Cell from_bag_or(const MessageView& v, PropertyTag tag, Cell otherwise) {
   auto found = from_bag(v, tag);
   return found ? found : otherwise;
@@ -33,16 +39,16 @@ const Rows own_getters[] = {
     {PidTagMid, [](auto& v, Arena&) { return wide(v.store->id(v.message.id).value); }},
     {PidTagInstID, [](auto& v, Arena&) { return wide(v.store->id(v.message.id).value); }},
     {PidTagInstanceNum, [](auto&, Arena&) { return number(0); }},
-    {PidTagFolderId, [](auto& v, Arena&) { return wide(v.store->id(v.message.folder).value); }},
-    {PidTagParentFolderId, [](auto& v, Arena&) { return wide(v.store->id(v.message.folder).value); }},
-    {PidTagEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->message_entry_id(v.message.folder, v.message.id)); }},
+    {PidTagFolderId, [](auto& v, Arena&) { return wide(v.store->id(state::folder_of(v.message.folder)).value); }},
+    {PidTagParentFolderId, [](auto& v, Arena&) { return wide(v.store->id(state::folder_of(v.message.folder)).value); }},
+    {PidTagEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->message_entry_id(state::folder_of(v.message.folder), v.message.id)); }},
     {PidTagLongTermEntryIdFromTable,
-     [](auto& v, Arena& a) { return bytes(a, v.store->message_entry_id(v.message.folder, v.message.id)); }},
-    {PidTagRecordKey, [](auto& v, Arena& a) { return bytes(a, v.store->message_entry_id(v.message.folder, v.message.id)); }},
-    {PidTagParentEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->folder_entry_id(v.message.folder)); }},
+     [](auto& v, Arena& a) { return bytes(a, v.store->message_entry_id(state::folder_of(v.message.folder), v.message.id)); }},
+    {PidTagRecordKey, [](auto& v, Arena& a) { return bytes(a, v.store->message_entry_id(state::folder_of(v.message.folder), v.message.id)); }},
+    {PidTagParentEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->folder_entry_id(state::folder_of(v.message.folder))); }},
     {PidTagInstanceKey, [](auto& v, Arena& a) { return bytes(a, v.store->source_key(v.message.id)); }},
     {PidTagSourceKey, [](auto& v, Arena& a) { return bytes(a, v.store->source_key(v.message.id)); }},
-    {PidTagParentSourceKey, [](auto& v, Arena& a) { return bytes(a, v.store->source_key(v.message.folder)); }},
+    {PidTagParentSourceKey, [](auto& v, Arena& a) { return bytes(a, v.store->source_key(state::folder_of(v.message.folder))); }},
     {PidTagChangeKey, [](auto& v, Arena& a) { return bytes(a, v.store->source_key(v.message.change_number)); }},
     {PidTagPredecessorChangeList,
      [](auto& v, Arena& a) { return bytes(a, v.store->predecessor_change_list(v.message.change_number)); }},
@@ -55,26 +61,28 @@ const Rows own_getters[] = {
     {PidTagDepth, [](auto&, Arena&) { return number(0); }},
     {PidTagAccess, [](auto&, Arena&) { return number(0x07); }},  // modify, read, delete
     {PidTagAccessLevel, [](auto&, Arena&) { return number(1); }},
-    {PidTagAssociated, [](auto&, Arena&) { return flag(false); }},
+    {PidTagAssociated, [](auto& v, Arena&) { return flag(state::is_associated(v.message.folder)); }},
     {PidTagMessageFlags, [](auto& v, Arena&) { return number(message_flags(v.message)); }},
     {PidTagRead, [](auto& v, Arena&) { return flag(has(v, state::flag_seen)); }},
-    {PidTagMessageStatus, [](auto&, Arena&) { return number(0); }},
+    {PidTagMessageStatus, [](auto& v, Arena&) { return number(v.message.extras.number(PidTagMessageStatus)); }},
     {PidTagMessageSize, [](auto& v, Arena&) { return number(static_cast<std::int64_t>(std::min<std::uint64_t>(v.message.size, INT32_MAX))); }},
     {PidTagMessageSizeExtended, [](auto& v, Arena&) { return wide(v.message.size); }},
     {PidTagHasAttachments,
      [](auto& v, Arena&) { return flag(v.message.properties.number(PidTagHasAttachments) != 0); }},
     // followupFlagged, and its red icon ([MS-OXOFLAG] 2.2.1.1 and 2.2.1.2); unflagged messages have neither.
-    {PidTagFlagStatus, [](auto& v, Arena&) { return has(v, state::flag_flagged) ? number(2) : std::nullopt; }},
-    {PidTagFollowupIcon, [](auto& v, Arena&) { return has(v, state::flag_flagged) ? number(6) : std::nullopt; }},
+    {PidTagFlagStatus, [](auto& v, Arena&) { return has(v, state::flag_flagged) ? number(2) : beside(v, PidTagFlagStatus); }},
+    {PidTagFollowupIcon, [](auto& v, Arena&) { return beside(v, PidTagFollowupIcon, has(v, state::flag_flagged) ? number(6) : Cell()); }},
     // [MS-OXOMSG] 2.2.1.10 and [MS-OXCMSG] 2.2.1.10: replied 0x105, forwarded 0x106; verbs 102 and 104.
     {PidTagIconIndex,
      [](auto& v, Arena&) {
+       if (auto set = find_in(v.message.extras, PidTagIconIndex)) return set;
        if (has(v, state::flag_answered)) return number(0x105);
        if (has(v, state::flag_forwarded)) return number(0x106);
        return from_bag_or(v, PidTagIconIndex, number(has(v, state::flag_seen) ? 0x100 : -1));
      }},
     {PidTagLastVerbExecuted,
      [](auto& v, Arena&) {
+       if (auto set = beside(v, PidTagLastVerbExecuted)) return set;
        if (has(v, state::flag_answered)) return number(102);
        if (has(v, state::flag_forwarded)) return number(104);
        return Cell();
@@ -117,11 +125,13 @@ std::uint32_t message_flags(const state::Message& message) {
   if (message.flags & state::flag_seen) flags |= mfRead | mfEverRead;
   if (message.flags & state::flag_draft) flags = (flags | mfUnsent) & ~mfUnmodified;
   if (message.properties.number(PidTagHasAttachments) != 0) flags |= mfHasAttach;
-  return flags;
+  if (state::is_associated(message.folder)) flags |= mfFAI;
+  return flags | (static_cast<std::uint32_t>(message.extras.number(PidTagMessageFlags)) & mfSubmitted);
 }
 
 Cell MessageSource::get(PropertyTag tag, Arena& arena) const {
   if (const auto* getter = getter_for(own_getters, tag)) return getter->get(view_, arena);
+  if (auto value = find_in(view_.message.extras, tag)) return value;
   if (auto value = from_bag(view_, tag)) return value;
   if (const auto* getter = getter_for(default_getters, tag)) return getter->get(view_, arena);
   return std::nullopt;
@@ -134,6 +144,9 @@ std::vector<PropertyTag> MessageSource::list() const {
     if (getter.get(view_, arena)) tags.push_back(getter.tag);
   for (const auto& value : view_.message.properties)
     if (!getter_for(own_getters, value.tag)) tags.push_back(value.tag);
+  for (const auto& value : view_.message.extras)
+    if (!getter_for(own_getters, value.tag) && !find_in(view_.message.properties, value.tag) && !getter_for(default_getters, value.tag))
+      tags.push_back(value.tag);
   for (const auto& getter : default_getters)
     if (!find_in(view_.message.properties, getter.tag)) tags.push_back(getter.tag);
   return tags;

@@ -25,7 +25,7 @@ Task<ErrorCode> register_notification(RopCall& call, const wire::RopRegisterNoti
 bool concerns(const SubscriptionObject& subscription, const MailboxEvent& event) {
   if (subscription.whole_store) return true;
   if (subscription.message != 0 && subscription.message != event.message) return false;
-  return subscription.folder == event.folder;
+  return subscription.folder == event.folder || (event.old_folder != 0 && subscription.folder == event.old_folder);
 }
 
 }  // namespace
@@ -61,6 +61,27 @@ void Session::on_event(const MailboxEvent& event) {
     case Kind::message_removed:
       type = note::ObjectDeleted;
       data.NotificationFlags = type | NotificationData::M;
+      break;
+    case Kind::message_moved:
+    case Kind::message_copied:
+      type = event.kind == Kind::message_moved ? note::ObjectMoved : note::ObjectCopied;
+      data.NotificationFlags = type | NotificationData::M;
+      data.OldFolderId = store->id(event.old_folder);
+      data.OldMessageId = store->id(event.old_message);
+      break;
+    case Kind::folder_created:
+    case Kind::folder_removed:
+      type = event.kind == Kind::folder_created ? note::ObjectCreated : note::ObjectDeleted;
+      data.NotificationFlags = type;
+      data.ParentFolderId = store->id(event.old_folder);
+      break;
+    case Kind::folder_moved:
+    case Kind::folder_copied:
+      type = event.kind == Kind::folder_moved ? note::ObjectMoved : note::ObjectCopied;
+      data.NotificationFlags = type;
+      data.ParentFolderId = store->id(folder ? folder->parent : 0);
+      data.OldFolderId = store->id(event.old_message);
+      data.OldParentFolderId = store->id(event.old_folder);
       break;
     case Kind::folder_changed:
       type = note::ObjectModified;

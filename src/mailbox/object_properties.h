@@ -21,6 +21,7 @@ struct StoreView {
   unsigned code_page = 1252;
   std::uint32_t locale = 0x0409;
   Bytes replid_map;  // PidTagSerializedReplidGuidMap
+  std::shared_ptr<const mapi::PropertyBag> extras{};  // what was set
 };
 class StoreSource final : public PropertySource {
  public:
@@ -37,6 +38,7 @@ struct FolderView {
   std::shared_ptr<const FolderTree> tree;
   const Folder* folder = nullptr;  // of `tree`
   unsigned depth = 0;              // as a row of a hierarchy table: below the table's folder, from 0
+  std::shared_ptr<const mapi::PropertyBag> extras{};  // what was set
 };
 class FolderSource final : public PropertySource {
  public:

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "convert/mime_message.h"
+#include "convert/message_data.h"
 #include "mailbox/table_rows.h"
 
 namespace mapigate::mailbox {
@@ -41,14 +41,27 @@ struct MessageObject final : Object {
   std::shared_ptr<AttachmentObject> parent;  // the attachment that it is, when embedded
   std::weak_ptr<convert::MimeMessage> content;  // the mailbox's cache decides how long it stays
   unsigned code_page = 0;                    // 0: that of the session
-  std::uint32_t set_flags = 0, clear_flags = 0;  // MessageFlag; written by RopSaveChangesMessage
+  bool associated = false;                   // hidden
+  bool saved = true;                         // in the store; `id` of one that is not may be reserved already
+
+  // What is not saved yet. Of a message that is MIME in a backend there is first only what stands beside it (`extras`,
+  // flags); what changes the MIME makes it `data`. New messages and those that live in the state store are data always.
+  std::shared_ptr<convert::MessageData> data;
+  std::optional<mapi::PropertyBag> extras;
+  std::uint32_t set_flags = 0, clear_flags = 0;  // MessageFlag
+  bool content_changed = false;
+  bool body_changed = false;
+  std::uint64_t opened_key = 0;       // remote_key when it was opened: another one means that somebody else saved
+  mapi::GlobalCounter opened_change = 0;
 };
 
 struct AttachmentObject final : Object {
   static constexpr auto its_kind = Kind::attachment;
   AttachmentObject() : Object(its_kind) {}
   std::shared_ptr<MessageObject> message;
-  std::size_t index = 0;
+  std::size_t index = 0;  // PidTagAttachNumber
+  // Being written; goes into the message with RopSaveChangesAttachment.
+  std::shared_ptr<convert::MessageData::Attachment> edit;
 };
 
 struct TableObject final : Object {
@@ -84,6 +97,14 @@ struct StreamObject final : Object {
   StreamObject() : Object(its_kind) {}
   convert::ByteSource bytes;
   std::uint64_t position = 0;
+
+  // Of a stream that can be written: the value, which RopCommitStream and the stream's end put into `target`.
+  std::shared_ptr<Object> target;  // null: read-only
+  mapi::PropertyTag tag;
+  Bytes written;
+  bool dirty = false;
+  std::uint64_t size() const { return target ? written.size() : bytes.size(); }
+  View view() const { return target ? View(written) : bytes.view(); }
 };
 
 struct SubscriptionObject final : Object {

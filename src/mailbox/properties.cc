@@ -1,7 +1,7 @@
 // Property ROPs ([MS-OXCPRPT] 3.2.5): the same three questions to stores, folders, messages and attachments.
 #include <algorithm>
 
-#include "mailbox/message_content.h"
+#include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
 
 namespace mapigate::mailbox {
@@ -138,59 +138,6 @@ Task<ErrorCode> get_properties_list(RopCall& call, const wire::RopGetPropertiesL
   co_return mapi::ecNone;
 }
 
-// [MS-OXOFLAG] 2.2.1.1: what of a flag the backend can hold is that it is there.
-constexpr std::int64_t followup_complete = 1, followup_flagged = 2;
-
-Task<ErrorCode> set_on_message(RopCall& call, std::span<const mapi::TaggedValue> values,
-                               std::span<const wire::PropertyProblem>* problems) {
-  auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
-  if (message->parent) co_return mapi::ecAccessDenied;
-  std::vector<wire::PropertyProblem> found;
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const auto& [tag, value] = values[i];
-    const auto n = mapi::number_of(value);
-    if (tag == mapi::PidTagFlagStatus && (n == 0 || n == followup_flagged || n == followup_complete)) {
-      const bool flagged = n == followup_flagged;
-      (flagged ? message->set_flags : message->clear_flags) |= state::flag_flagged;
-      (flagged ? message->clear_flags : message->set_flags) &= ~std::uint32_t{state::flag_flagged};
-    } else {
-      found.push_back({static_cast<std::uint16_t>(i), tag, mapi::ecNotSupported});
-    }
-  }
-  *problems = call.arena.copy(std::span<const wire::PropertyProblem>(found));
-  co_return mapi::ecNone;
-}
-
-Task<ErrorCode> set_properties(RopCall& call, const wire::RopSetProperties::Request& request, wire::RopSetProperties::Response& response) {
-  co_return co_await set_on_message(call, request.PropertyValues, &response.PropertyProblems);
-}
-Task<ErrorCode> set_properties_no_replicate(RopCall& call, const wire::RopSetPropertiesNoReplicate::Request& request,
-                                            wire::RopSetPropertiesNoReplicate::Response& response) {
-  co_return co_await set_on_message(call, request.PropertyValues, &response.PropertyProblems);
-}
-
-Task<ErrorCode> delete_on_message(RopCall& call, std::span<const PropertyTag> tags, std::span<const wire::PropertyProblem>* problems) {
-  auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
-  if (message->parent) co_return mapi::ecAccessDenied;
-  std::vector<wire::PropertyProblem> found;
-  for (std::size_t i = 0; i < tags.size(); ++i) {
-    if (tags[i].id() == mapi::PidTagFlagStatus.id()) {
-      message->clear_flags |= state::flag_flagged;
-      message->set_flags &= ~std::uint32_t{state::flag_flagged};
-    } else {
-      found.push_back({static_cast<std::uint16_t>(i), tags[i], mapi::ecNotSupported});
-    }
-  }
-  *problems = call.arena.copy(std::span<const wire::PropertyProblem>(found));
-  co_return mapi::ecNone;
-}
-Task<ErrorCode> delete_properties(RopCall& call, const wire::RopDeleteProperties::Request& request,
-                                  wire::RopDeleteProperties::Response& response) {
-  co_return co_await delete_on_message(call, request.PropertyTags, &response.PropertyProblems);
-}
-
 }  // namespace
 
 Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call, std::shared_ptr<Object> object, bool named,
@@ -206,17 +153,33 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
       view.code_page = call.session.options().code_page;
       view.locale = call.session.options().locale;
       view.replid_map = mailbox.replid_map();
+      view.extras = mailbox.folder_extras(store_object);
       co_return Source(std::make_shared<StoreSource>(std::move(view)));
     }
     case Object::Kind::folder: {
       auto tree = mailbox.tree();
       const auto* folder = tree->find(static_cast<FolderObject&>(*object).id);
       if (!folder) co_return error(Errc::not_found, "the folder is gone");
-      co_return Source(std::make_shared<FolderSource>(FolderView{mailbox.identity(), tree, folder, 0}));
+      co_return Source(std::make_shared<FolderSource>(FolderView{mailbox.identity(), tree, folder, 0, mailbox.folder_extras(folder->id)}));
     }
     case Object::Kind::message: {
       (void)bodies;
       auto message = std::static_pointer_cast<MessageObject>(object);
+      if (message->data) {
+        std::optional<state::Message> stored;
+        std::uint32_t flags = state::flag_seen;
+        if (!message->parent && message->saved) {
+          auto found = co_await mailbox.message(message->id);
+          if (!found) co_return found.error();
+          stored = std::move(*found);
+          flags = stored->flags;
+        } else if (!message->saved) {
+          flags = flags_of_new(message->data->properties);
+        }
+        flags = (flags | message->set_flags) & ~message->clear_flags;
+        co_return Source(std::make_shared<DataSource>(mailbox.identity(), std::move(stored), message->data, message->folder,
+                                                      message->associated, flags));
+      }
       auto content = co_await content_of(mailbox, message);
       if (!content) co_return content.error();
       std::optional<state::Message> row;
@@ -225,6 +188,7 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
         if (!found) co_return found.error();
         // What was set and not yet saved is seen through this handle already.
         found->flags = (found->flags | message->set_flags) & ~message->clear_flags;
+        if (message->extras) found->extras = message->extras->clone();
         row = std::move(*found);
       }
       NamedIds ids;
@@ -237,6 +201,13 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
     }
     case Object::Kind::attachment: {
       auto attachment = std::static_pointer_cast<AttachmentObject>(object);
+      if (attachment->edit)
+        co_return Source(std::make_shared<AttachmentDataSource>(attachment->edit, attachment->edit.get(), true));
+      if (auto data = attachment->message->data) {
+        const auto* held = data->attachment(static_cast<std::uint32_t>(attachment->index));
+        if (!held) co_return error(Errc::not_found, "the attachment is gone");
+        co_return Source(std::make_shared<AttachmentDataSource>(data, held, true));
+      }
       auto content = co_await content_of(mailbox, attachment->message);
       if (!content) co_return content.error();
       if (attachment->index >= (*content)->attachments().size()) co_return error(Errc::not_found, "the attachment is gone");
@@ -251,9 +222,6 @@ HandlerList property_handlers() {
       on<wire::RopGetPropertiesSpecific, get_properties_specific>(),
       on<wire::RopGetPropertiesAll, get_properties_all>(),
       on<wire::RopGetPropertiesList, get_properties_list>(),
-      on<wire::RopSetProperties, set_properties>(),
-      on<wire::RopSetPropertiesNoReplicate, set_properties_no_replicate>(),
-      on<wire::RopDeleteProperties, delete_properties>(),
   };
   return list;
 }

@@ -36,6 +36,11 @@ using DeltaSink = std::function<Task<Status>(state::FolderDelta)>;
 // are left out.
 using RowLookup = std::function<Task<Result<std::vector<state::Message>>>(std::vector<state::GlobalCounter>)>;
 
+// A message in its new place. The key is 0 where the backend does not tell it: find() it then.
+struct CopiedMessage {
+  std::uint64_t from = 0, to = 0;
+};
+
 // One user's connection to one backend. Lives on the user's executor; calls of
 // different sessions interleave, so it queues for itself what must be in order. Every
 // call ends: Errc::unavailable or timeout when the backend is down, denied when it does
@@ -67,6 +72,30 @@ class Provider {
   // Sets and clears flags (MessageFlag bits) of messages in the backend.
   virtual Task<Status> set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::uint32_t set,
                                  std::uint32_t clear) = 0;
+
+  // -- writing. Not every backend can: these answer Errc::unsupported then. Errc::denied, limit (quota, size), not_found
+  // and conflict are final; what comes of a call that ended in another error is open, see find().
+
+  // Stores a message; its key, or 0.
+  virtual Task<Result<std::uint64_t>> append(state::Folder folder, convert::ByteSource message, std::uint32_t flags,
+                                             FileTime received);
+  // For good. Messages that are gone already are no error.
+  virtual Task<Status> remove(state::Folder folder, std::vector<std::uint64_t> remote_keys);
+  // Copies or moves to another folder of this provider. A message that is gone is left out of the answer.
+  virtual Task<Result<std::vector<CopiedMessage>>> copy(state::Folder from, std::vector<std::uint64_t> remote_keys,
+                                                        state::Folder to, bool move);
+  // Keys of the messages with this Message-ID, ascending.
+  virtual Task<Result<std::vector<std::uint64_t>>> find(state::Folder folder, std::string message_id);
+
+  // `parent`: remote id, empty for the top. Errc::conflict when the name is taken.
+  virtual Task<Result<RemoteFolder>> create_folder(std::string parent, std::string name);
+  virtual Task<Status> delete_folder(std::string remote_id);  // with its messages; it has no folders below it
+  // A new place or name; the pairs of old and new remote ids of it and of what is below it.
+  virtual Task<Result<std::vector<std::pair<std::string, std::string>>>> move_folder(std::string remote_id,
+                                                                                     std::string parent, std::string name);
+
+  // Waits for news of a folder, as long as `limit`: true when there may be some. Errc::unsupported: ask instead.
+  virtual Task<Result<bool>> watch(state::Folder folder, Duration limit);
 };
 
 // What a provider module (modules/imap) implements, usually with chain::Authenticator beside it.

@@ -77,12 +77,16 @@ constexpr HandlerEntry on() {
 // The lists, one a source.
 HandlerList logon_handlers();
 HandlerList folder_handlers();
+HandlerList folder_change_handlers();
 HandlerList table_handlers();
 HandlerList message_handlers();
+HandlerList recipient_handlers();
+HandlerList property_writing_handlers();
 HandlerList attachment_handlers();
 HandlerList property_handlers();
 HandlerList named_property_handlers();
 HandlerList stream_handlers();
+HandlerList transport_handlers();
 HandlerList notification_handlers();
 HandlerList fast_transfer_handlers();
 HandlerList synchronization_handlers();
@@ -97,8 +101,9 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
                                                                   bool named, bool bodies);
 // Puts the table where the client wants it and tells its row count.
 Task<ErrorCode> open_table(RopCall& call, std::uint8_t index, std::shared_ptr<TableObject> table, std::uint32_t* row_count);
-// Summary of a message for RopOpenMessage and its relatives; as many recipients as `room` bytes hold.
-void summarize(RopCall& call, const convert::MimeMessage& content, const PropertySource& properties, unsigned code_page,
-               std::size_t room, wire::MessageSummary& out);
+// Summary of a message for RopOpenMessage and its relatives; as many recipients as there is room for.
+Task<ErrorCode> summarize_message(RopCall& call, std::shared_ptr<MessageObject> message, wire::MessageSummary& out);
+// What storing ran into: a limit there is a full mailbox.
+ErrorCode save_error(const Error& error);
 
 }  // namespace mapigate::mailbox

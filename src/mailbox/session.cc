@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "mailbox/rop_call.h"
+#include "mailbox/property_writing.h"
 #include "wire/rpc/header_ext.h"
 
 namespace mapigate::mailbox {
@@ -124,6 +124,12 @@ Task<ErrorCode> Session::answer(const wire::RopRequest& request, Answer& answer,
   ErrorCode code = mapi::ecNotSupported;
   if (request.id == RopId::RopRelease) {
     if (request.HandleIndex < answer.handles.size()) {
+      auto object = find(answer.handles[request.HandleIndex]);
+      // What was written and not committed counts when the stream ends ([MS-OXCPRPT] 3.2.5.13).
+      if (object && object->kind == Object::Kind::stream && mailbox_->is_open()) {
+        const auto committed = co_await commit(*mailbox_, options_.code_page, std::static_pointer_cast<StreamObject>(object));
+        (void)committed;
+      }
       release(answer.handles[request.HandleIndex]);
       answer.handles[request.HandleIndex] = wire::no_handle;
     }

@@ -1,8 +1,8 @@
-// Stream ROPs ([MS-OXCPRPT] 3.2.5.12 to 3.2.5.20): property values too large for a reply, read piece by piece.
+// Stream ROPs ([MS-OXCPRPT] 3.2.5.12 to 3.2.5.20): property values too large for a reply, read and written piece by piece.
 #include <algorithm>
 
-#include "mailbox/message_content.h"
-#include "mailbox/rop_call.h"
+#include "mailbox/message_edit.h"
+#include "mailbox/property_writing.h"
 
 namespace mapigate::mailbox {
 
@@ -42,47 +42,70 @@ Result<convert::ByteSource> attachment_bytes(const convert::MimeMessage& message
   return std::move(spool).finish();
 }
 
-Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& request, wire::RopOpenStream::Response& response) {
-  auto object = call.find();
-  if (!object) co_return mapi::ecNullObject;
-  if (request.OpenModeFlags != wire::RopOpenStream::ReadOnly && request.OpenModeFlags != best_access) co_return mapi::ecNotSupported;
-  const auto tag = request.PropertyTag;
-  if (!can_stream(tag.type())) co_return mapi::ecNotSupported;
-  const auto& limits = call.mailbox.context().options;
-  const auto memory_limit = limits.max_stream_memory;
-  Result<convert::ByteSource> bytes = error(Errc::not_found, "no such property");
+// The value as it is; not_found when there is none.
+Task<Result<convert::ByteSource>> bytes_of(RopCall& call, std::shared_ptr<Object> object, PropertyTag tag) {
+  const auto memory_limit = call.mailbox.context().options.max_stream_memory;
   const bool data = object->kind == Object::Kind::attachment && tag.id() == mapi::PidTagAttachDataBinary.id();
   if (data) {
     auto attachment = std::static_pointer_cast<AttachmentObject>(object);
+    const auto* edit = attachment->edit.get();
+    if (!edit && attachment->message->data)
+      edit = attachment->message->data->attachment(static_cast<std::uint32_t>(attachment->index));
+    if (edit && edit->embedded) co_return error(Errc::not_found, "an embedded message");
+    if (edit) co_return edit->data;
     auto content = co_await content_of(call.mailbox, attachment->message);
-    if (!content) co_return mapi::to_error_code(content.error());
+    if (!content) co_return content.error();
     auto held = *content;
     const auto index = attachment->index;
-    if (held->attachments()[index].kind == convert::Attachment::Kind::embedded) co_return mapi::ecNotFound;
+    if (held->attachments()[index].kind == convert::Attachment::Kind::embedded) co_return error(Errc::not_found, "an embedded message");
     auto read = [held, index, memory_limit]() { return attachment_bytes(*held, index, memory_limit); };
-    bytes = co_await io::run_blocking(call.mailbox.context().runtime, read);
-  } else {
-    auto source = co_await properties_of(call, object, tag.named(), true);
-    if (!source) co_return mapi::to_error_code(source.error());
-    CellOptions options;
-    options.code_page = call.session.options().code_page;
-    if (object->kind == Object::Kind::message)
-      if (const auto own = static_cast<const MessageObject&>(*object).code_page) options.code_page = own;
-    auto held = *source;
-    auto read = [held, tag, options, memory_limit]() { return value_bytes(*held, tag, options, memory_limit); };
-    bytes = co_await io::run_blocking(call.mailbox.context().runtime, read);
+    co_return co_await io::run_blocking(call.mailbox.context().runtime, read);
   }
-  if (!bytes) co_return mapi::to_error_code(bytes.error());
+  auto source = co_await properties_of(call, object, tag.named(), true);
+  if (!source) co_return source.error();
+  CellOptions options;
+  options.code_page = call.session.options().code_page;
+  if (object->kind == Object::Kind::message)
+    if (const auto own = static_cast<const MessageObject&>(*object).code_page) options.code_page = own;
+  auto held = *source;
+  auto read = [held, tag, options, memory_limit]() { return value_bytes(*held, tag, options, memory_limit); };
+  co_return co_await io::run_blocking(call.mailbox.context().runtime, read);
+}
+
+bool can_write(const Object& object) { return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment; }
+
+Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& request, wire::RopOpenStream::Response& response) {
+  using Rop = wire::RopOpenStream;
+  auto object = call.find();
+  if (!object) co_return mapi::ecNullObject;
+  const auto mode = request.OpenModeFlags & best_access;
+  const auto tag = request.PropertyTag;
+  if (!can_stream(tag.type())) co_return mapi::ecNotSupported;
+  const bool create = mode == Rop::Create;
+  // Best access reads what was not made for writing; a stream costs its bytes otherwise.
+  const bool write = create || mode == Rop::ReadWrite || (mode == best_access && can_write(*object));
+  if (write && !can_write(*object)) co_return mapi::ecAccessDenied;
   auto stream = std::make_shared<StreamObject>();
-  stream->bytes = std::move(*bytes);
-  response.StreamSize = static_cast<std::uint32_t>(std::min<std::size_t>(stream->bytes.size(), UINT32_MAX));
+  if (!create) {
+    auto bytes = co_await bytes_of(call, object, tag);
+    if (!bytes) co_return mapi::to_error_code(bytes.error());
+    stream->bytes = std::move(*bytes);
+  }
+  if (write) {
+    stream->target = object;
+    stream->tag = tag;
+    stream->written = to_bytes(stream->bytes.view());
+    stream->bytes = {};
+    stream->dirty = create;
+  }
+  response.StreamSize = static_cast<std::uint32_t>(std::min<std::size_t>(stream->size(), UINT32_MAX));
   co_return call.put(request.OutputHandleIndex, stream);
 }
 
 Task<ErrorCode> read_stream(RopCall& call, const wire::RopReadStream::Request& request, wire::RopReadStream::Response& response) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
-  const auto left = stream->bytes.size() - std::min<std::uint64_t>(stream->position, stream->bytes.size());
+  const auto left = stream->size() - std::min<std::uint64_t>(stream->position, stream->size());
   const auto room = call.budget > read_stream_fields ? call.budget - read_stream_fields : 0;
   const auto wanted = std::min<std::size_t>(request.wanted(), left);
   if (room == 0 && wanted > 0) {
@@ -90,7 +113,7 @@ Task<ErrorCode> read_stream(RopCall& call, const wire::RopReadStream::Request& r
     co_return mapi::ecBufferTooSmall;
   }
   const auto n = std::min({wanted, room, std::size_t{UINT16_MAX}});
-  response.Data = call.arena.copy(stream->bytes.view().subspan(stream->position > stream->bytes.size() ? 0 : stream->position, n));
+  response.Data = call.arena.copy(stream->view().subspan(stream->position > stream->size() ? 0 : stream->position, n));
   stream->position += n;
   // Row S6: packed only where the administrator knows the clients.
   if (call.packed && call.mailbox.context().options.chain_streams && n < wanted) call.left = static_cast<std::uint32_t>(wanted - n);
@@ -100,7 +123,7 @@ Task<ErrorCode> read_stream(RopCall& call, const wire::RopReadStream::Request& r
 Task<ErrorCode> seek_stream(RopCall& call, const wire::RopSeekStream::Request& request, wire::RopSeekStream::Response& response) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
-  const auto size = static_cast<std::int64_t>(stream->bytes.size());
+  const auto size = static_cast<std::int64_t>(stream->size());
   std::int64_t from = 0;
   if (request.Origin == wire::RopSeekStream::FromCurrent) from = static_cast<std::int64_t>(stream->position);
   else if (request.Origin == wire::RopSeekStream::FromEnd) from = size;
@@ -115,7 +138,7 @@ Task<ErrorCode> seek_stream(RopCall& call, const wire::RopSeekStream::Request& r
 Task<ErrorCode> get_stream_size(RopCall& call, const wire::RopGetStreamSize::Request&, wire::RopGetStreamSize::Response& response) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
-  response.StreamSize = static_cast<std::uint32_t>(std::min<std::size_t>(stream->bytes.size(), UINT32_MAX));
+  response.StreamSize = static_cast<std::uint32_t>(std::min<std::size_t>(stream->size(), UINT32_MAX));
   co_return mapi::ecNone;
 }
 
@@ -125,15 +148,129 @@ Task<ErrorCode> clone_stream(RopCall& call, const wire::RopCloneStream::Request&
   auto copy = std::make_shared<StreamObject>();
   copy->bytes = stream->bytes;
   copy->position = stream->position;
+  copy->target = stream->target;
+  copy->tag = stream->tag;
+  copy->written = stream->written;
   co_return call.put(request.OutputHandleIndex, copy);
 }
 
-// Nothing was written, so there is nothing to commit; Outlook commits what it only read.
+std::size_t most_bytes(RopCall& call) { return std::size_t{call.mailbox.context().options.max_submit_kilobytes} * 1024 * 2; }
+
+Task<ErrorCode> write_bytes(RopCall& call, View data, std::size_t* written) {
+  auto stream = call.object<StreamObject>();
+  if (!stream) co_return call.why;
+  if (!stream->target) co_return mapi::ecAccessDenied;
+  if (stream->position > most_bytes(call) || data.size() > most_bytes(call) - stream->position) co_return mapi::ecTooBig;
+  const auto end = stream->position + data.size();
+  if (stream->written.size() < end) stream->written.resize(end);
+  std::copy(data.begin(), data.end(), stream->written.begin() + static_cast<std::ptrdiff_t>(stream->position));
+  stream->position = end;
+  stream->dirty = true;
+  *written = data.size();
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> write_stream(RopCall& call, const wire::RopWriteStream::Request& request, wire::RopWriteStream::Response& response) {
+  std::size_t written = 0;
+  const auto code = co_await write_bytes(call, request.Data, &written);
+  response.WrittenSize = static_cast<std::uint16_t>(written);
+  co_return code;
+}
+Task<ErrorCode> write_stream_extended(RopCall& call, const wire::RopWriteStreamExtended::Request& request,
+                                      wire::RopWriteStreamExtended::Response& response) {
+  std::size_t written = 0;
+  const auto code = co_await write_bytes(call, request.Data, &written);
+  response.WrittenSize = static_cast<std::uint32_t>(written);
+  co_return code;
+}
+Task<ErrorCode> write_and_commit_stream(RopCall& call, const wire::RopWriteAndCommitStream::Request& request,
+                                        wire::RopWriteAndCommitStream::Response& response) {
+  std::size_t written = 0;
+  const auto code = co_await write_bytes(call, request.Data, &written);
+  response.WrittenSize = static_cast<std::uint16_t>(written);
+  if (code != mapi::ecNone) co_return code;
+  co_return co_await commit(call.mailbox, call.session.options().code_page, call.object<StreamObject>());
+}
+
+Task<ErrorCode> set_stream_size(RopCall& call, const wire::RopSetStreamSize::Request& request, wire::RopSetStreamSize::Response&) {
+  auto stream = call.object<StreamObject>();
+  if (!stream) co_return call.why;
+  if (!stream->target) co_return mapi::ecAccessDenied;
+  if (request.StreamSize > most_bytes(call)) co_return mapi::ecTooBig;
+  stream->written.resize(request.StreamSize);
+  stream->dirty = true;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Request& request, wire::RopCopyToStream::Response& response) {
+  auto from = call.object<StreamObject>();
+  if (!from) co_return call.why;
+  auto to = call.object<StreamObject>(request.DestHandleIndex);
+  response.DestHandleIndex = request.DestHandleIndex;
+  if (!to) co_return mapi::ecDstNullObject;
+  if (!to->target) co_return mapi::ecAccessDenied;
+  const auto begin = std::min<std::uint64_t>(from->position, from->size());
+  const auto n = std::min<std::uint64_t>(request.ByteCount, from->size() - begin);
+  if (n > most_bytes(call) || to->position > most_bytes(call) - n) co_return mapi::ecTooBig;
+  const auto piece = to_bytes(from->view().subspan(begin, n));
+  if (to->written.size() < to->position + n) to->written.resize(to->position + n);
+  std::copy(piece.begin(), piece.end(), to->written.begin() + static_cast<std::ptrdiff_t>(to->position));
+  from->position = begin + n;
+  to->position += n;
+  to->dirty = true;
+  response.ReadByteCount = response.WrittenByteCount = n;
+  co_return mapi::ecNone;
+}
+
+// Of a stream that was only read there is nothing to commit; Outlook commits such, too.
 Task<ErrorCode> commit_stream(RopCall& call, const wire::RopCommitStream::Request&, wire::RopCommitStream::Response&) {
-  co_return call.object<StreamObject>() ? mapi::ecNone : call.why;
+  auto stream = call.object<StreamObject>();
+  if (!stream) co_return call.why;
+  co_return co_await commit(call.mailbox, call.session.options().code_page, stream);
 }
 
 }  // namespace
+
+Task<ErrorCode> commit(Mailbox& mailbox, unsigned code_page, std::shared_ptr<StreamObject> stream) {
+  if (!stream->target || !stream->dirty) co_return mapi::ecNone;
+  auto tag = stream->tag;
+  if (tag.type() == PropertyType::PtypUnspecified) tag = tag.with(PropertyType::PtypBinary);
+  if (stream->target->kind == Object::Kind::attachment) {
+    auto attachment = std::static_pointer_cast<AttachmentObject>(stream->target);
+    auto ready = co_await edit_attachment(mailbox, attachment);
+    if (!ready) co_return mapi::to_error_code(ready.error());
+    if (tag.id() == mapi::PidTagAttachDataBinary.id()) {
+      convert::Spool spool(mailbox.context().options.max_stream_memory);
+      if (auto done = spool.append(stream->written); !done) co_return mapi::to_error_code(done.error());
+      auto held = std::move(spool).finish();
+      if (!held) co_return mapi::to_error_code(held.error());
+      attachment->edit->data = std::move(*held);
+      stream->dirty = false;
+      co_return mapi::ecNone;
+    }
+  }
+  mapi::Value value = mapi::Value::binary(stream->written);
+  View text = stream->written;
+  if (tag.type() == PropertyType::PtypString) {
+    text = text.first(text.size() / 2 * 2);
+    while (text.size() >= 2 && text[text.size() - 1] == 0 && text[text.size() - 2] == 0) text = text.first(text.size() - 2);
+    value = mapi::Value::string(Utf16{text});
+  } else if (tag.type() == PropertyType::PtypString8) {
+    while (!text.empty() && text.back() == 0) text = text.first(text.size() - 1);
+    value = mapi::Value::string8(as_text(text));
+  }
+  ErrorCode code = mapi::ecNone;
+  if (stream->target->kind == Object::Kind::attachment) {
+    Arena arena;
+    const auto normal = normal_value(tag, value, arena, code_page);
+    std::static_pointer_cast<AttachmentObject>(stream->target)->edit->properties.set(tag, normal);
+  } else {
+    auto message = std::static_pointer_cast<MessageObject>(stream->target);
+    code = co_await set_property(mailbox, message, tag, value, message->code_page ? message->code_page : code_page);
+  }
+  if (code == mapi::ecNone) stream->dirty = false;
+  co_return code;
+}
 
 HandlerList stream_handlers() {
   static constexpr HandlerEntry list[] = {
@@ -142,6 +279,11 @@ HandlerList stream_handlers() {
       on<wire::RopSeekStream, seek_stream>(),
       on<wire::RopGetStreamSize, get_stream_size>(),
       on<wire::RopCloneStream, clone_stream>(),
+      on<wire::RopWriteStream, write_stream>(),
+      on<wire::RopWriteStreamExtended, write_stream_extended>(),
+      on<wire::RopWriteAndCommitStream, write_and_commit_stream>(),
+      on<wire::RopSetStreamSize, set_stream_size>(),
+      on<wire::RopCopyToStream, copy_to_stream>(),
       on<wire::RopCommitStream, commit_stream>(),
   };
   return list;

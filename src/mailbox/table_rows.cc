@@ -2,14 +2,14 @@
 
 #include <algorithm>
 
-#include "mailbox/message_content.h"
+#include "mailbox/message_edit.h"
 
 namespace mapigate::mailbox {
 
 Task<Result<bool>> ContentsRows::load(Mailbox& mailbox, std::shared_ptr<const ListOrder> order) {
   const auto version = mailbox.version(folder_);
   if (list_ && version == version_ && order_ && order->key == order_->key) co_return false;
-  if (!mailbox.tree()->find(folder_)) co_return error(Errc::not_found, "the folder is gone");
+  if (!mailbox.tree()->find(state::folder_of(folder_))) co_return error(Errc::not_found, "the folder is gone");
   auto list = co_await mailbox.message_list(folder_, order);
   if (!list) co_return list.error();
   list_ = std::move(*list);
@@ -93,18 +93,30 @@ Task<Result<std::vector<MemoryRows::Row>>> HierarchyRows::all(Mailbox& mailbox) 
     for (const auto* folder : tree->children(folder_)) below.emplace_back(folder, 1);
   }
   for (const auto& [folder, depth] : below)
-    rows.push_back({folder->id, std::make_unique<FolderSource>(FolderView{mailbox.identity(), tree, folder, depth - 1})});
+    rows.push_back({folder->id, std::make_unique<FolderSource>(FolderView{mailbox.identity(), tree, folder, depth - 1, mailbox.folder_extras(folder->id)})});
   co_return rows;
 }
 
 Task<Result<std::vector<MemoryRows::Row>>> AttachmentRows::all(Mailbox& mailbox) {
   auto message = message_;
+  std::vector<Row> rows;
+  if (auto data = message->data) {
+    for (const auto& attachment : data->attachments)
+      rows.push_back({attachment.number, std::make_unique<AttachmentDataSource>(data, &attachment, false)});
+    co_return rows;
+  }
   auto content = co_await content_of(mailbox, message);
   if (!content) co_return content.error();
-  std::vector<Row> rows;
   for (std::size_t i = 0; i < (*content)->attachments().size(); ++i)
     rows.push_back({i, std::make_unique<AttachmentSource>(*content, i, false)});
   co_return rows;
+}
+// Attachments that were added and taken away are told by the numbers there are.
+std::uint64_t AttachmentRows::version(Mailbox&) const {
+  if (!message_->data) return 1;
+  std::uint64_t sum = 2;
+  for (const auto& attachment : message_->data->attachments) sum = sum * 31 + attachment.number + 1;
+  return sum;
 }
 std::vector<mapi::PropertyTag> AttachmentRows::all_columns() const { return attachment_columns(); }
 

@@ -86,7 +86,7 @@ class AttachmentRows final : public MemoryRows {
 
  private:
   Task<Result<std::vector<Row>>> all(Mailbox& mailbox) override;
-  std::uint64_t version(Mailbox&) const override { return 1; }
+  std::uint64_t version(Mailbox&) const override;
   std::shared_ptr<MessageObject> message_;
 };
 

@@ -84,6 +84,49 @@ class FakeProvider final : public Provider {
     ++target.change;
     co_return Status{};
   }
+  Task<Result<std::uint64_t>> append(Folder folder, convert::ByteSource message, std::uint32_t flags, FileTime received) override {
+    if (auto s = asked("append"); !s) co_return s.error();
+    std::lock_guard lock(b_.mutex);
+    auto& target = b_.folders.at(folder.remote_id);
+    const auto uid = target.next++;
+    target.messages[uid] = {std::string(as_text(message.view())), flags, received};
+    ++target.change;
+    if (b_.down.contains("append answer")) co_return error(Errc::unavailable, "the answer is lost");
+    co_return uid;
+  }
+  Task<Status> remove(Folder folder, std::vector<std::uint64_t> keys) override {
+    if (auto s = asked("remove"); !s) co_return s;
+    std::lock_guard lock(b_.mutex);
+    auto& target = b_.folders.at(folder.remote_id);
+    for (const auto key : keys) target.messages.erase(key);
+    ++target.change;
+    co_return Status{};
+  }
+  Task<Result<std::vector<CopiedMessage>>> copy(Folder from, std::vector<std::uint64_t> keys, Folder to, bool move) override {
+    if (auto s = asked("copy"); !s) co_return s.error();
+    std::lock_guard lock(b_.mutex);
+    auto& source = b_.folders.at(from.remote_id);
+    auto& target = b_.folders.at(to.remote_id);
+    std::vector<CopiedMessage> out;
+    for (const auto key : keys) {
+      const auto found = source.messages.find(key);
+      if (found == source.messages.end()) continue;
+      out.push_back({key, target.next});
+      target.messages[target.next++] = found->second;
+      if (move) source.messages.erase(found);
+    }
+    ++source.change;
+    ++target.change;
+    co_return out;
+  }
+  Task<Result<std::vector<std::uint64_t>>> find(Folder folder, std::string message_id) override {
+    if (auto s = asked("find"); !s) co_return s.error();
+    std::lock_guard lock(b_.mutex);
+    std::vector<std::uint64_t> out;
+    for (const auto& [uid, message] : b_.folders.at(folder.remote_id).messages)
+      if (message.raw.find("Message-ID: " + message_id) != std::string::npos) out.push_back(uid);
+    co_return out;
+  }
 
  private:
   Status asked(const std::string& what) {

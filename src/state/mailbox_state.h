@@ -62,13 +62,11 @@ constexpr GlobalCounter associated_of(GlobalCounter folder) { return folder | as
 constexpr bool is_associated(GlobalCounter folder) { return (folder & associated_bit) != 0; }
 constexpr GlobalCounter folder_of(GlobalCounter folder) { return folder & ~associated_bit; }
 
-// Flags of a message that backends know, too; engine_flags are the engine's alone.
+// Flags of a message that backends know, too.
 enum MessageFlag : std::uint32_t {
   flag_seen = 1, flag_answered = 2, flag_flagged = 4, flag_deleted = 8, flag_draft = 16, flag_forwarded = 32,
   flag_junk = 64, flag_not_junk = 128, flag_mdn_sent = 256,
-  flag_submitted = 1u << 16,
 };
-inline constexpr std::uint32_t engine_flags = flag_submitted;
 
 struct Message {
   GlobalCounter id = 0;

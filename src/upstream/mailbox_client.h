@@ -92,6 +92,11 @@ class MailboxClient : private wire::ColumnSource {
   Task<Result<std::unique_ptr<Executed>>> execute(std::vector<wire::RopRequest> rops, std::vector<std::uint32_t>* handles);
 
   const DiscoveredMailbox& mailbox() const { return mailbox_; }
+  // After log_on(): the handle of the logon, and special folders.
+  std::uint32_t logon() const { return logon_; }
+  mapi::Id ipm_subtree() const { return folder_ids_[3]; }
+  mapi::Id outbox() const { return folder_ids_[5]; }
+  mapi::Id sent_items() const { return folder_ids_[6]; }
 
  private:
   std::optional<wire::Columns> columns_of(std::uint32_t handle) const override;

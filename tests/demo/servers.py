@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import mailgen  # noqa: E402
+from harness import mailgen, postfix  # noqa: E402
 from harness.certificates import Certificates  # noqa: E402
 from harness.dovecot import Dovecot  # noqa: E402
 from harness.mapigate import Mapigate  # noqa: E402
@@ -66,7 +66,7 @@ def backend_folder(state):
 
 def ports(state):
     """The ports of the last time if they are free, else new ones."""
-    names = ("IMAP_PORT", "IMAPS_PORT", "HTTPS_PORT", "METRICS_PORT", "RELAY_HTTPS_PORT", "RELAY_METRICS_PORT")
+    names = ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT", "SMTP_PORT", "HTTPS_PORT", "METRICS_PORT", "RELAY_HTTPS_PORT", "RELAY_METRICS_PORT")
     old = state.get("ports", {})
     return {name: old[name] if name in old and not is_listening(old[name]) else free_port() for name in names}
 
@@ -118,13 +118,24 @@ def up():
         save(state)
 
     print(f"Dovecot in {folder}")
+    sends = postfix.available()
     dovecot = Dovecot(certificates, [USER1, USER2], PASSWORD, folder, chosen["IMAP_PORT"], chosen["IMAPS_PORT"],
-                      detached=True)
+                      detached=True, extra=postfix.mail_services(chosen["LMTP_PORT"]) if sends else "")
     dovecot.start()
     remember("dovecot", dovecot.daemon)
+    if sends:
+        mailer = postfix.Postfix(certificates, dovecot, chosen["LMTP_PORT"], [USER1, USER2], DOMAIN,
+                                 folder / "postfix", chosen["SMTP_PORT"])
+        mailer.start()
+        state["postfix"] = str(mailer.folder)
+        save(state)
+        print(f"Postfix in {mailer.folder}, delivering into it")
+    else:
+        chosen.pop("SMTP_PORT")
+        print("  no Postfix: that needs root and its package. Nothing can be sent.")
     seed(dovecot, state, started)
     print("mapigate: the gateway, and a relay before it")
-    gateway = Mapigate.gateway(certificates, chosen["IMAPS_PORT"], folder=FOLDER / "gateway", program=PROGRAM,
+    gateway = Mapigate.gateway(certificates, chosen["IMAPS_PORT"], smtp_port=chosen.get("SMTP_PORT"), folder=FOLDER / "gateway", program=PROGRAM,
                                https_port=chosen["HTTPS_PORT"], metrics_port=chosen["METRICS_PORT"], name="gateway",
                                detached=True)
     gateway.start()
@@ -153,6 +164,10 @@ def down(quiet=False):
             hard.append(entry["name"])
         elif not quiet:
             print(f"{entry['name']} stopped")
+    if mailer := state.pop("postfix", None):
+        postfix.stop_in(mailer)
+        if not quiet:
+            print("postfix stopped")
     if state:
         state["running"] = []
         save(state)

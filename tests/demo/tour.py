@@ -35,9 +35,9 @@ class Tour:
         self.good += bool(ok)
         self.bad += not ok
 
-    def client(self, port, *arguments):
-        """Decoded --json output of `mapigate client`, or None; its failure is a finding."""
-        command = [self.values["MAPIGATE"], "client", "--json", "--user", self.values["USER1"], "--server",
+    def client(self, port, *arguments, user="USER1", silent=False):
+        """Decoded --json output of `mapigate client` (True where it prints nothing), or None; its failure is a finding."""
+        command = [self.values["MAPIGATE"], "client", "--json", "--user", self.values[user], "--server",
                    f"https://127.0.0.1:{self.values[port]}", "--ca-file", self.values["CA_FILE"], *arguments]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=180,
@@ -48,6 +48,8 @@ class Tour:
         if done.returncode:
             self.finding(False, f"client {' '.join(arguments)}: status {done.returncode}: {done.stderr.strip()[-300:]}")
             return None
+        if silent:
+            return True
         try:
             return json.loads(done.stdout)
         except ValueError as error:
@@ -178,6 +180,39 @@ def look_at_large(tour, port, ids, expected):
                  f"in {time.monotonic() - started:.1f} s")
 
 
+def send_and_receive(tour, port):
+    """USER1 sends, USER2 receives, flags, files and deletes; all by MAPI."""
+    if "SMTP_PORT" not in tour.values:
+        print("  - sending: skipped, there is no Postfix here")
+        return
+    subject = f"Größe der Brücke {time.time():.3f}"
+    started = time.monotonic()
+    with tempfile.NamedTemporaryFile(suffix=".bin") as file:
+        file.write(os.urandom(200_000))
+        file.flush()
+        if not tour.client(port, "send", "--to", tour.values["USER2"], "--subject", subject, "--text", "Bis morgen.",
+                           "--attach", file.name, silent=True):
+            return
+    found = []
+    while not found and time.monotonic() - started < 60:
+        found = [entry for entry in tour.client(port, "ls", "Inbox", "--limit", "20", user="USER2") or [] if entry["subject"] == subject]
+        time.sleep(0.5)
+    tour.finding(bool(found), f"a message from USER1 reaches USER2 in {time.monotonic() - started:.1f} s")
+    if not found:
+        return
+    copies = [entry for entry in tour.client(port, "ls", "Sent Items", "--limit", "20") or [] if entry["subject"] == subject]
+    tour.finding(len(copies) == 1, "one copy of it is among USER1's sent messages")
+    folder = f"Tour {time.time():.3f}"
+    done = (tour.client(port, "mkdir", folder, user="USER2") and
+            tour.client(port, "flag", "flagged", found[0]["id"], user="USER2", silent=True) and
+            tour.client(port, "mv", found[0]["id"], "--to", folder, user="USER2", silent=True))
+    moved = tour.client(port, "ls", folder, user="USER2") or []
+    tour.finding(bool(done) and [entry["subject"] for entry in moved] == [subject], "it is flagged and moved to a new folder")
+    if moved:
+        tour.client(port, "rm", moved[0]["id"], user="USER2", silent=True)
+        tour.finding(tour.client(port, "ls", folder, user="USER2") == [], "and deleted")
+
+
 def main():
     path = TOP / "build" / "demo" / "env"
     if not path.exists():
@@ -197,6 +232,7 @@ def main():
         look_for(tour, port, "INBOX", "Quarterly", inbox)
         if ids:
             look_at_large(tour, port, ids, inbox)
+        send_and_receive(tour, port)
     print(f"{tour.good} findings agree, {tour.bad} do not: "
           + ("the mailbox is the same by MAPI and by IMAP" if not tour.bad else "see the crosses above"))
     return 1 if tour.bad or not tour.good else 0

@@ -61,11 +61,16 @@ def config_text(*, state_dir, modules_built, https_port, metrics_port, certifica
     return text
 
 
-def mailbox_modules(imap_port, certificates, tls="implicit"):
-    """Modules of a gateway: the mailbox engine over IMAP."""
-    return {"mail": {"type": "mailbox", "providers": ["imap"], "refresh_interval": "2s"},
-            "imap": {"type": "imap", "host": "127.0.0.1", "port": imap_port, "tls": tls,
-                     "ca_file": certificates.ca}}
+def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None):
+    """Modules of a gateway: the mailbox engine over IMAP, sending over SMTP if there is a port for it."""
+    modules = {"mail": {"type": "mailbox", "providers": ["imap"], "refresh_interval": "2s"},
+               "imap": {"type": "imap", "host": "127.0.0.1", "port": imap_port, "tls": tls,
+                        "ca_file": certificates.ca}}
+    if smtp_port:
+        modules["mail"]["submitter"] = "smtp"
+        modules["smtp"] = {"type": "smtp", "host": "127.0.0.1", "port": smtp_port, "tls": "starttls",
+                           "ca_file": certificates.ca}
+    return modules
 
 
 def relay_modules(upstream_port, certificates):
@@ -97,8 +102,8 @@ class Mapigate:
         self.write_config()
 
     @classmethod
-    def gateway(cls, certificates, imap_port, tls="implicit", **keywords):
-        return cls(certificates, mailbox_modules(imap_port, certificates, tls), ["mail"], **keywords)
+    def gateway(cls, certificates, imap_port, tls="implicit", smtp_port=None, **keywords):
+        return cls(certificates, mailbox_modules(imap_port, certificates, tls, smtp_port), ["mail"], **keywords)
 
     @classmethod
     def relay(cls, certificates, upstream_port, **keywords):

@@ -311,10 +311,12 @@ class Session:
             self.client.disconnect()
         self.client.close()
 
-    def try_call(self, rop, handle=None):
+    def try_call(self, rop, handle=None, to=None):
         """The response, with `handle` set if the ROP makes one; its error is the caller's business."""
         handle = self.logon_handle if handle is None else handle
-        if rop.slots == "io":
+        if rop.slots == "ii":
+            responses, table = self.client.execute([(rop, [0, 1])], [handle, NO_HANDLE if to is None else to])
+        elif rop.slots == "io":
             responses, table = self.client.execute([(rop, [0, 1])], [handle, NO_HANDLE])
         else:
             responses, table = self.client.execute([(rop, [0])], [handle])
@@ -325,8 +327,8 @@ class Session:
             own[0].handle = table[1]
         return own[0]
 
-    def call(self, rop, handle=None):
-        response = self.try_call(rop, handle)
+    def call(self, rop, handle=None, to=None):
+        response = self.try_call(rop, handle, to)
         return response.check() if response else None
 
     # -- what tests do most
@@ -390,3 +392,37 @@ class Session:
     def attachment_data(self, message, number):
         attachment = self.call(rops.open_attachment(number), message).handle
         return self.stream(attachment, "PidTagAttachDataBinary")
+
+    def write_stream(self, handle, tag, data, chunk=0x7000):
+        """Replaces a property by a stream, committed."""
+        stream = self.call(rops.open_stream(tag, 2), handle).handle
+        for start in range(0, len(data), chunk):
+            piece = data[start:start + chunk]
+            if self.call(rops.write_stream(piece), stream).written_size != len(piece):
+                raise WireError("a piece was written in part")
+        self.call(rops.commit_stream(), stream)
+        self.call(rops.release(), stream)
+
+    def attach(self, message, name, data, content_id=None):
+        """Adds a file to an open message; its number."""
+        made = self.call(rops.create_attachment(), message)
+        values = {"PidTagAttachMethod": 1, "PidTagAttachLongFilename": name, "PidTagRenderingPosition": -1}
+        if content_id:
+            values["PidTagAttachContentId"] = content_id
+        self.call(rops.set_properties(values), made.handle)
+        self.write_stream(made.handle, "PidTagAttachDataBinary", data)
+        self.call(rops.save_changes_attachment(), made.handle)
+        return made.attachment_id
+
+    def new_message(self, folder_id, values, recipients=(), files=(), associated=False):
+        """The handle of a message that is not saved yet."""
+        message = self.call(rops.create_message(folder_id, associated)).handle
+        self.call(rops.set_properties(values), message)
+        if recipients:
+            self.call(rops.modify_recipients(recipients), message)
+        for name, data in files:
+            self.attach(message, name, data)
+        return message
+
+    def save(self, message):
+        return self.call(rops.save_changes_message(), message).message_id

@@ -36,6 +36,9 @@ TAGS = {
     "PidTagPredecessorChangeList": 0x65E30102, "PidTagFolderId": 0x67480014, "PidTagMid": 0x674A0014,
     "PidTagMappingSignature": 0x0FF80102, "PidTagParentFolderId": 0x67490014, "PidTagChangeNumber": 0x67A40014,
     "PidTagAttributeHidden": 0x10F4000B, "PidTagAttributeSystem": 0x10F5000B, "PidTagAttributeReadOnly": 0x10F6000B,
+    "PidTagRenderingPosition": 0x370B0003, "PidTagSentMailSvrEID": 0x674000FB, "PidTagDeleteAfterSubmit": 0x0E01000B,
+    "PidTagComment": 0x3004001F, "PidTagLastVerbExecuted": 0x10810003, "PidTagMessageStatus": 0x0E170003,
+    "PidTagAssociatedContentCount": 0x36170003, "PidTagDeferredSendTime": 0x3FEF0040, "PidTagRoamingDatatypes": 0x7C060003,
     "PidTagCreatorSid": 0x0E580102, "PidTagFolderType": 0x36010003, "PidTagImportance": 0x00170003,
     "PidTagObjectType": 0x0FFE0003, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,
 }

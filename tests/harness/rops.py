@@ -58,7 +58,7 @@ def split_rop_buffer(payload):
 
 
 class Rop:
-    """One request. `slots`: "i" input handle index, "o" output, "io" both (in this order on the wire)."""
+    """One request. `slots`: "i" input handle index, "o" output, "io" both (in this order on the wire), "ii" two inputs."""
 
     def __init__(self, rop_id, slots, body=b"", parse=None, logon_id=0, answers_on_failure=()):
         self.rop_id, self.slots, self.body, self.parse, self.logon_id = rop_id, slots, body, parse, logon_id
@@ -335,6 +335,144 @@ def open_embedded_message(mode=0, code_page=0x0FFF):
         _, response.message_id = reader.unpack("BQ")
         _message_head(reader, response)
     return Rop(0x46, "io", struct.pack("<HB", code_page, mode), parse)
+
+
+# -- writing
+
+def _values(values):
+    """values: {tag or name: value}."""
+    from .properties import tagged
+    return struct.pack("<H", len(values)) + b"".join(tagged(tag, value) for tag, value in values.items())
+
+
+def _problems(reader, response):
+    response.problems = [reader.unpack("HII") for _ in range(reader.u16())]
+
+
+def _partial(reader, response):
+    response.partial_completion = reader.u8()
+
+
+def _partial_of_two(reader, response):
+    if response.error == EC_NULL_DESTINATION:
+        response.dest_handle_index = reader.u32()
+    response.partial_completion = reader.u8()
+
+
+def create_message(folder_id, associated=False, code_page=0x0FFF):
+    def parse(reader, response):
+        response.message_id = reader.u64() if reader.u8() else None
+    return Rop(0x06, "io", struct.pack("<HQB", code_page, folder_id, associated), parse)
+
+
+def save_changes_message(flags=0x02):
+    return Rop(0x0C, "i", bytes([0, flags]), _fields(input_handle_index="B", message_id="Q"))
+
+
+def set_properties(values):
+    body = _values(values)
+    return Rop(0x0A, "i", struct.pack("<H", len(body)) + body, _problems)
+
+
+def delete_properties(columns):
+    return Rop(0x0B, "i", _tags(columns), _problems)
+
+
+def modify_recipients(recipients):
+    """recipients: (row id, type, display name, SMTP address), or (row id,) to delete that one."""
+    body = struct.pack("<HH", 0, len(recipients))
+    for recipient in recipients:
+        if len(recipient) == 1:
+            body += struct.pack("<IBH", recipient[0], 1, 0)
+            continue
+        row_id, kind, name, address = recipient
+        # Unicode, display name, e-mail address, transmittable name is the same; SMTP
+        row = struct.pack("<H", 0x0200 | 0x0010 | 0x0008 | 0x0040 | 0x3)
+        row += address.encode("utf-16-le") + b"\0\0" + name.encode("utf-16-le") + b"\0\0"
+        row += struct.pack("<H", 0) + b"\0"
+        body += struct.pack("<IBH", row_id, kind, len(row)) + row
+    return Rop(0x0E, "i", body)
+
+
+def remove_all_recipients():
+    return Rop(0x0D, "i", b"\0\0\0\0")
+
+
+def create_attachment():
+    return Rop(0x23, "io", b"", _fields(attachment_id="I"))
+
+
+def delete_attachment(number):
+    return Rop(0x24, "i", struct.pack("<I", number))
+
+
+def save_changes_attachment(flags=0x02):
+    return Rop(0x25, "i", bytes([0, flags]))
+
+
+def write_stream(data):
+    return Rop(0x2D, "i", struct.pack("<H", len(data)) + data, _fields(written_size="H"), answers_on_failure="any")
+
+
+def set_stream_size(size):
+    return Rop(0x2F, "i", struct.pack("<Q", size))
+
+
+def commit_stream():
+    return Rop(0x5D, "i")
+
+
+def delete_messages(ids, hard=False):
+    return Rop(0x91 if hard else 0x1E, "i", struct.pack(f"<BBH{len(ids)}Q", 0, 0, len(ids), *ids), _partial,
+               answers_on_failure="any")
+
+
+def move_copy_messages(ids, copy=False):
+    return Rop(0x33, "ii", struct.pack(f"<H{len(ids)}QBB", len(ids), *ids, 0, copy), _partial_of_two,
+               answers_on_failure="any")
+
+
+def set_read_flags(ids, flags=0):
+    return Rop(0x66, "i", struct.pack(f"<BBH{len(ids)}Q", 0, flags, len(ids), *ids), _partial, answers_on_failure="any")
+
+
+def set_message_status(message_id, flags, mask):
+    return Rop(0x20, "i", struct.pack("<QII", message_id, flags, mask), _fields(message_status_flags="I"))
+
+
+def create_folder(name, open_existing=False, comment="", kind=1):
+    def parse(reader, response):
+        response.folder_id, response.is_existing = reader.unpack("QB")
+        if response.is_existing:
+            response.has_rules, response.is_ghosted = reader.unpack("BB")
+    texts = b"".join(text.encode("utf-16-le") + b"\0\0" for text in (name, comment))
+    return Rop(0x1C, "io", bytes([kind, 1, open_existing, 0]) + texts, parse)
+
+
+def delete_folder(folder_id, flags=0x05):
+    return Rop(0x1D, "i", struct.pack("<BQ", flags, folder_id), _partial, answers_on_failure="any")
+
+
+def empty_folder(associated=False):
+    return Rop(0x58, "i", bytes([0, associated]), _partial, answers_on_failure="any")
+
+
+def move_folder(folder_id, name):
+    return Rop(0x35, "ii", struct.pack("<BBQ", 0, 1, folder_id) + name.encode("utf-16-le") + b"\0\0", _partial_of_two,
+               answers_on_failure="any")
+
+
+def copy_folder(folder_id, name, recursive=True):
+    return Rop(0x36, "ii", struct.pack("<BBBQ", 0, recursive, 1, folder_id) + name.encode("utf-16-le") + b"\0\0",
+               _partial_of_two, answers_on_failure="any")
+
+
+def submit_message():
+    return Rop(0x32, "i", b"\0")
+
+
+def abort_submit(folder_id, message_id):
+    return Rop(0x34, "i", struct.pack("<QQ", folder_id, message_id))
 
 
 def register_notification(types, folder_id=0, message_id=0, whole_store=False):

@@ -1,0 +1,217 @@
+// Storing, copying, moving and removing messages, and waiting for news (RFC 3501, 4315, 6851, 2177).
+#include <algorithm>
+
+#include "mailbox_name.h"
+#include "provider.h"
+
+namespace mapigate::imap {
+
+namespace {
+
+constexpr std::size_t at_once = 500;  // messages in one command
+
+std::vector<std::uint32_t> ascending(const std::vector<std::uint64_t>& keys) {
+  std::vector<std::uint32_t> uids;
+  for (const auto key : keys) uids.push_back(static_cast<std::uint32_t>(key));
+  std::sort(uids.begin(), uids.end());
+  uids.erase(std::unique(uids.begin(), uids.end()), uids.end());
+  return uids;
+}
+
+std::vector<std::uint32_t> uids_of(std::string_view set) {
+  auto ranges = parse_uid_set(set);
+  if (!ranges) return {};
+  std::vector<std::uint32_t> out;
+  // In the order of the set: COPYUID pairs them by place.
+  for (const auto& [first, last] : *ranges)
+    for (std::uint64_t uid = first; uid <= last && out.size() < 2 * at_once; ++uid) out.push_back(static_cast<std::uint32_t>(uid));
+  return out;
+}
+
+// COPYUID <validity> <from> <to>; in the tagged answer of COPY, in an untagged OK before MOVE's.
+void note_copied(const std::vector<std::string>& words, std::vector<mailbox::CopiedMessage>& out) {
+  if (words.size() < 3) return;
+  const auto from = uids_of(words[1]), to = uids_of(words[2]);
+  if (from.size() != to.size()) return;
+  for (std::size_t i = 0; i < from.size(); ++i) out.push_back({from[i], to[i]});
+}
+OnResponse collect_copied(std::vector<mailbox::CopiedMessage>& out) {
+  return [&out](const Response& response) -> Status {
+    if (response.code != "COPYUID") return {};
+    std::vector<std::string> words;
+    for (const auto& value : response.code_values) words.emplace_back(value.text);
+    note_copied(words, out);
+    return {};
+  };
+}
+
+// Flags and expunges exactly these. Without UIDPLUS, EXPUNGE would take along what others have flagged: then it stays
+// flagged and is expunged by whoever means to.
+Task<Status> expunge(Connection* connection, std::string set, bool only_ours) {
+  auto stored = co_await connection->run_ok(fmt::format("UID STORE {} +FLAGS.SILENT (\\Deleted)", set), {});
+  if (!stored) co_return stored;
+  if (connection->has("UIDPLUS")) {
+    auto done = co_await connection->run_ok("UID EXPUNGE " + set, {});
+    co_return done;
+  }
+  if (!only_ours) co_return Status();
+  auto done = co_await connection->run_ok("EXPUNGE", {});
+  co_return done;
+}
+
+// Without UIDPLUS: whether nobody else has flagged messages as deleted, so that EXPUNGE removes ours only.
+Task<Result<bool>> none_deleted(Connection* connection) {
+  if (connection->has("UIDPLUS")) co_return true;
+  bool any = false;
+  auto on = [&any](const Response& response) -> Status {
+    if (auto ranges = parse_search(response)) any |= !ranges->empty();
+    return {};
+  };
+  auto done = co_await connection->run_ok("UID SEARCH DELETED", on);
+  if (!done) co_return done.error();
+  co_return !any;
+}
+
+}  // namespace
+
+Task<Result<std::uint64_t>> ImapProvider::append(state::Folder folder, convert::ByteSource message, std::uint32_t flags,
+                                                 FileTime received) {
+  auto account = account_;
+  for (;;) {
+    auto lease = co_await account->pool->acquire(folder.remote_id);
+    if (!lease) co_return lease.error();
+    auto& connection = **lease;
+    // Keywords that the mailbox may not take are left out unless it is known to take them.
+    const bool keywords = connection.selected() == folder.remote_id && connection.selection().keywords;
+    auto command = "APPEND " + quote(folder.remote_id) + " (" + flag_names(flags, keywords) + ")";
+    if (received.ticks != 0) command += " \"" + format_internal_date(received) + "\"";
+    auto done = co_await connection.run_literal(std::move(command), message.view(), {});
+    if (!done && lease->stale()) continue;
+    if (!done) co_return done.error();
+    if (!done->ok) co_return done->error("APPEND");
+    std::uint64_t uid = 0;
+    if (done->code == "APPENDUID" && done->code_values.size() >= 2) {
+      const auto uids = uids_of(done->code_values[1]);
+      if (uids.size() == 1) uid = uids[0];
+    }
+    co_return uid;
+  }
+}
+
+Task<Status> ImapProvider::remove(state::Folder folder, std::vector<std::uint64_t> remote_keys) {
+  auto account = account_;
+  const auto uids = ascending(remote_keys);
+  if (uids.empty()) co_return Status();
+  for (;;) {
+    auto lease = co_await account->pool->acquire(folder.remote_id);
+    if (!lease) co_return lease.error();
+    auto& connection = **lease;
+    auto entered = co_await enter(&connection, folder);
+    if (!entered && lease->stale()) continue;
+    if (!entered) co_return entered;
+    if (connection.selection().read_only)
+      co_return error(Errc::denied, "mailbox {} is read-only for this user", folder.remote_id);
+    auto alone = co_await none_deleted(&connection);
+    if (!alone && lease->stale()) continue;
+    if (!alone) co_return alone.error();
+    for (std::size_t at = 0; at < uids.size(); at += at_once) {
+      const auto part = std::span(uids).subspan(at, std::min(at_once, uids.size() - at));
+      auto done = co_await expunge(&connection, make_uid_set(part), *alone);
+      if (!done) co_return done;
+    }
+    co_return Status();
+  }
+}
+
+Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Folder from,
+                                                                     std::vector<std::uint64_t> remote_keys,
+                                                                     state::Folder to, bool move) {
+  auto account = account_;
+  const auto uids = ascending(remote_keys);
+  std::vector<mailbox::CopiedMessage> out;
+  while (!uids.empty()) {
+    auto lease = co_await account->pool->acquire(from.remote_id);
+    if (!lease) co_return lease.error();
+    auto& connection = **lease;
+    auto entered = co_await enter(&connection, from);
+    if (!entered && lease->stale()) continue;
+    if (!entered) co_return entered.error();
+    if (move && connection.selection().read_only)
+      co_return error(Errc::denied, "mailbox {} is read-only for this user", from.remote_id);
+    auto alone = co_await none_deleted(&connection);
+    if (!alone && lease->stale()) continue;
+    if (!alone) co_return alone.error();
+    const bool at_a_stroke = move && connection.has("MOVE");
+    for (std::size_t at = 0; at < uids.size(); at += at_once) {
+      const auto part = std::span(uids).subspan(at, std::min(at_once, uids.size() - at));
+      const auto set = make_uid_set(part);
+      const auto before = out.size();
+      auto command = fmt::format("UID {} {} {}", at_a_stroke ? "MOVE" : "COPY", set, quote(to.remote_id));
+      auto done = co_await connection.run(std::move(command), collect_copied(out));
+      if (!done) co_return done.error();
+      if (!done->ok) co_return done->error(at_a_stroke ? "UID MOVE" : "UID COPY");
+      if (done->code == "COPYUID") note_copied(done->code_values, out);
+      if (out.size() == before && !connection.has("UIDPLUS"))
+        for (const auto uid : part) out.push_back({uid, 0});
+      if (move && !at_a_stroke) {
+        auto gone = co_await expunge(&connection, set, *alone);
+        if (!gone) co_return gone.error();
+      }
+    }
+    break;
+  }
+  co_return out;
+}
+
+Task<Result<std::vector<std::uint64_t>>> ImapProvider::find(state::Folder folder, std::string message_id) {
+  auto account = account_;
+  if (message_id.empty() || message_id.find_first_of("\r\n\"\\") != message_id.npos)
+    co_return std::vector<std::uint64_t>();
+  for (;;) {
+    auto lease = co_await account->pool->acquire(folder.remote_id);
+    if (!lease) co_return lease.error();
+    auto& connection = **lease;
+    // Selected anew: the message that is looked for came over another connection.
+    auto selected = co_await connection.select(folder.remote_id);
+    if (!selected && lease->stale()) continue;
+    if (!selected) co_return selected.error();
+    std::vector<UidRange> found;
+    auto on = [&found](const Response& response) -> Status {
+      if (auto ranges = parse_search(response)) found.insert(found.end(), ranges->begin(), ranges->end());
+      return {};
+    };
+    auto command = "UID SEARCH UNDELETED HEADER Message-ID " + quote(message_id);
+    auto done = co_await connection.run_ok(std::move(command), on);
+    if (!done) co_return done.error();
+    auto uids = expand(found, 1000);
+    if (!uids) co_return uids.error();
+    co_return std::vector<std::uint64_t>(uids->begin(), uids->end());
+  }
+}
+
+Task<Result<bool>> ImapProvider::watch(state::Folder folder, Duration limit) {
+  auto account = account_;
+  // A connection of its own: the pool's are for work.
+  auto opened = co_await Connection::open(account->options.server, account->pool->credentials());
+  if (!opened) co_return opened.error();
+  auto connection = std::move(*opened);
+  if (!connection->has("IDLE")) {
+    co_await connection->logout();
+    co_return error(Errc::unsupported, "the IMAP server has no IDLE");
+  }
+  auto selected = co_await connection->select(folder.remote_id);
+  if (!selected) co_return selected.error();
+  const auto old = Cursor::parse(folder.cursor);
+  bool news = old.uidvalidity != 0 &&
+              (selected->uidnext != old.uidnext || selected->exists != old.exists ||
+               (selected->highestmodseq != 0 && selected->highestmodseq != old.highestmodseq));
+  if (!news) {
+    auto idle = co_await connection->idle(limit);
+    if (!idle) co_return idle.error();
+    news = *idle;
+  }
+  co_await connection->logout();
+  co_return news;
+}
+
+}  // namespace mapigate::imap

@@ -1,0 +1,247 @@
+#include "convert/message_data.h"
+
+#include <algorithm>
+
+#include "base/cursor.h"
+#include "base/text.h"
+#include "convert/charset.h"
+#include "convert/html_text.h"
+#include "convert/rtf.h"
+#include "mapi/entry_id.h"
+#include "mapi/legacy_dn.h"
+#include "wire/property_bag_codec.h"
+
+namespace mapigate::convert {
+
+using namespace mapi;
+
+namespace {
+
+constexpr std::uint32_t format = 1;
+constexpr unsigned max_depth = 20;
+constexpr unsigned utf8_code_page = 65001;
+
+}  // namespace
+
+MessageData::Attachment* MessageData::attachment(std::uint32_t number) {
+  const auto found = std::find_if(attachments.begin(), attachments.end(), [&](auto& a) { return a.number == number; });
+  return found == attachments.end() ? nullptr : &*found;
+}
+const MessageData::Attachment* MessageData::attachment(std::uint32_t number) const {
+  const auto found = std::find_if(attachments.begin(), attachments.end(), [&](auto& a) { return a.number == number; });
+  return found == attachments.end() ? nullptr : &*found;
+}
+
+Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_limit) {
+  MessageData out;
+  out.properties = mime.properties().clone();
+  if (mime.native_body() == NativeBody::html) {
+    const auto html = mime.html();
+    out.properties.set_binary(PidTagHtml, html);
+    out.properties.set_integer(PidTagInternetCodepage, static_cast<std::int32_t>(mime.html_code_page()));
+  } else {
+    out.properties.set_string(PidTagBody, mime.text());
+  }
+  for (const auto tag : {PidTagNativeBody, PidTagRtfInSync, PidTagMessageSize, PidTagMessageSizeExtended, PidTagHasAttachments})
+    out.properties.remove(tag);
+  for (const auto& recipient : mime.recipients())
+    out.recipients.push_back({static_cast<std::uint32_t>(out.recipients.size()), recipient.type, recipient.properties.clone()});
+  for (std::size_t i = 0; i < mime.attachments().size(); ++i) {
+    MessageData::Attachment attachment;
+    attachment.number = out.next_attachment++;
+    attachment.properties = mime.attachments()[i].properties.clone();
+    if (mime.attachments()[i].kind == Attachment::Kind::embedded) {
+      auto inner = mime.embedded(i);
+      if (!inner) return inner.error();
+      auto data = message_data(**inner, memory_limit);
+      if (!data) return data;
+      attachment.embedded = std::make_shared<MessageData>(std::move(*data));
+    } else {
+      Spool spool(memory_limit);
+      auto read = mime.read_attachment(i, [&](View piece) { return spool.append(piece); });
+      if (!read) return read.error();
+      auto bytes = std::move(spool).finish();
+      if (!bytes) return bytes.error();
+      attachment.data = std::move(*bytes);
+    }
+    out.attachments.push_back(std::move(attachment));
+  }
+  return out;
+}
+
+// -- bodies
+
+namespace {
+
+enum class Native { none, text, html, rtf };
+
+// The RTF body, decompressed; empty when there is none that can be read.
+std::string rtf_of(const PropertyBag& bag) {
+  const auto compressed = bag.binary(PidTagRtfCompressed);
+  if (compressed.empty()) return {};
+  auto rtf = decompress_rtf(compressed);
+  return rtf ? std::move(*rtf) : std::string();
+}
+
+Native native_of(const PropertyBag& bag) {
+  if (bag.find(PidTagHtml) != nullptr && !bag.binary(PidTagHtml).empty()) return Native::html;
+  if (!bag.binary(PidTagRtfCompressed).empty()) return Native::rtf;
+  return bag.contains(PidTagBody) ? Native::text : Native::none;
+}
+
+std::string html_utf8(const PropertyBag& bag) {
+  const auto html = bag.binary(PidTagHtml);
+  const auto page = static_cast<unsigned>(bag.number(PidTagInternetCodepage));
+  if (page == 0) return is_utf8(html) ? std::string(as_text(html)) : from_code_page(as_text(html), 1252);
+  return page == utf8_code_page ? std::string(as_text(html)) : from_code_page(as_text(html), page);
+}
+
+}  // namespace
+
+std::optional<Value> body_of(const PropertyBag& bag, PropertyTag tag, Arena& arena) {
+  const auto native = native_of(bag);
+  if (native == Native::none) return std::nullopt;
+  const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
+  if (is(PidTagNativeBody)) return Value::integer32(native == Native::text ? 1 : native == Native::rtf ? 2 : 3);
+  if (is(PidTagRtfInSync)) return Value::boolean(native != Native::html);
+  if (!is(PidTagBody) && !is(PidTagHtml) && !is(PidTagRtfCompressed)) return std::nullopt;
+  const auto own = is(PidTagHtml) ? PidTagHtml : is(PidTagBody) ? PidTagBody : PidTagRtfCompressed;
+  if (const auto* value = bag.find(own)) return *value;
+  const auto rtf = native == Native::rtf ? rtf_of(bag) : std::string();
+  std::string html;
+  bool has_html = native == Native::html;
+  if (has_html) html = html_utf8(bag);
+  if (native == Native::rtf) {
+    if (auto inside = rtf_to_html(rtf)) {
+      html = std::move(*inside);
+      has_html = true;
+    }
+  }
+  const auto text = [&] {
+    if (native == Native::html) return html_to_text(html);
+    return native == Native::rtf ? rtf_to_text(rtf) : bag.string(PidTagBody);
+  };
+  if (is(PidTagBody)) return Value::string(arena, text());
+  if (is(PidTagHtml)) return Value::binary(arena.copy(as_view(has_html ? html : text_to_html(text()))));
+  const auto made = compress_rtf(has_html ? html_to_rtf(html) : text_to_rtf(text()));
+  return Value::binary(arena.copy(View(made)));
+}
+
+// -- storage
+
+namespace {
+
+void put_block(Output& out, View bytes) {
+  out.scalar(static_cast<std::uint32_t>(bytes.size()));
+  out.bytes(bytes);
+}
+View take_block(Cursor& in) { return in.bytes(in.scalar<std::uint32_t>()); }
+
+void put(Output& out, const MessageData& message) {
+  put_block(out, wire::serialize(message.properties));
+  out.scalar(message.next_attachment);
+  out.scalar(static_cast<std::uint32_t>(message.recipients.size()));
+  for (const auto& recipient : message.recipients) {
+    out.scalar(recipient.row);
+    out.scalar(recipient.type);
+    put_block(out, wire::serialize(recipient.properties));
+  }
+  out.scalar(static_cast<std::uint32_t>(message.attachments.size()));
+  for (const auto& attachment : message.attachments) {
+    out.scalar(attachment.number);
+    put_block(out, wire::serialize(attachment.properties));
+    put_block(out, attachment.data.view());
+    out.scalar(static_cast<std::uint8_t>(attachment.embedded != nullptr));
+    if (attachment.embedded) put(out, *attachment.embedded);
+  }
+}
+
+Result<PropertyBag> take_bag(Cursor& in) { return wire::parse_property_bag(take_block(in)); }
+
+Result<MessageData> take(Cursor& in, unsigned depth) {
+  if (depth > max_depth) return error(Errc::limit, "messages within messages");
+  MessageData out;
+  auto bag = take_bag(in);
+  if (!bag) return bag.error();
+  out.properties = std::move(*bag);
+  out.next_attachment = in.scalar<std::uint32_t>();
+  const auto recipients = in.scalar<std::uint32_t>();
+  for (std::uint32_t i = 0; i < recipients && in.can_hold(1, 12); ++i) {
+    MessageData::Recipient recipient;
+    recipient.row = in.scalar<std::uint32_t>();
+    recipient.type = in.scalar<std::int32_t>();
+    auto properties = take_bag(in);
+    if (!properties) return properties.error();
+    recipient.properties = std::move(*properties);
+    out.recipients.push_back(std::move(recipient));
+  }
+  const auto attachments = in.scalar<std::uint32_t>();
+  for (std::uint32_t i = 0; i < attachments && in.ok(); ++i) {
+    MessageData::Attachment attachment;
+    attachment.number = in.scalar<std::uint32_t>();
+    auto properties = take_bag(in);
+    if (!properties) return properties.error();
+    attachment.properties = std::move(*properties);
+    attachment.data = ByteSource::from_bytes(to_bytes(take_block(in)));
+    if (in.scalar<std::uint8_t>() != 0) {
+      auto inner = take(in, depth + 1);
+      if (!inner) return inner;
+      attachment.embedded = std::make_shared<MessageData>(std::move(*inner));
+    }
+    out.attachments.push_back(std::move(attachment));
+  }
+  if (!in.ok() || out.recipients.size() != recipients || out.attachments.size() != attachments)
+    return error(Errc::malformed, "a stored message that is cut off");
+  return out;
+}
+
+}  // namespace
+
+Bytes serialize(const MessageData& message) {
+  Bytes bytes;
+  Output out(bytes);
+  out.scalar(format);
+  put(out, message);
+  return bytes;
+}
+
+Result<MessageData> parse_message_data(View bytes) {
+  Cursor in(bytes);
+  if (in.scalar<std::uint32_t>() != format) return error(Errc::malformed, "a stored message of an unknown format");
+  auto out = take(in, 0);
+  if (out && in.left() != 0) return error(Errc::malformed, "bytes behind a stored message");
+  return out;
+}
+
+// -- people
+
+Address person(const PropertyBag& bag, const PersonTags& tags) {
+  Address out;
+  out.name = bag.string(tags.name);
+  out.address = bag.string(tags.smtp_address);
+  const auto type = bag.string(tags.address_type);
+  const auto email = bag.string(tags.email_address);
+  if (out.address.empty() && (type.empty() || equal_ignoring_ascii_case(type, "SMTP")) && email.find('@') != email.npos)
+    out.address = email;
+  if (out.address.empty()) {
+    if (auto one_off = parse_one_off_entry_id(bag.binary(tags.entry_id))) {
+      out.address = one_off->EmailAddress;
+      if (out.name.empty()) out.name = one_off->DisplayName;
+    }
+  }
+  if (out.address.empty())
+    if (auto ours = address_of_user_dn(email)) out.address = *ours;
+  if (out.name == out.address) out.name.clear();
+  return out;
+}
+
+Address recipient_address(const PropertyBag& recipient) {
+  auto out = person(recipient, {PidTagRecipientDisplayName, PidTagAddressType, PidTagEmailAddress, PidTagEntryId, PidTagSmtpAddress});
+  if (out.name.empty()) out.name = recipient.string(PidTagDisplayName);
+  if (out.address.empty())
+    if (auto one_off = parse_one_off_entry_id(recipient.binary(PidTagRecipientEntryId))) out.address = one_off->EmailAddress;
+  if (out.name == out.address) out.name.clear();
+  return out;
+}
+
+}  // namespace mapigate::convert

@@ -1,0 +1,58 @@
+// A message object as data: what a client builds up before it is saved, and what is kept of messages
+// that no backend can hold.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "convert/byte_source.h"
+#include "convert/mime_message.h"
+#include "mapi/property_bag.h"
+
+namespace mapigate::convert {
+
+struct MessageData {
+  struct Recipient {
+    std::uint32_t row = 0;  // RowId
+    std::int32_t type = recipient_to;
+    mapi::PropertyBag properties;
+    Recipient clone() const { return {row, type, properties.clone()}; }
+  };
+  struct Attachment {
+    std::uint32_t number = 0;
+    mapi::PropertyBag properties;  // all but the data
+    ByteSource data;               // PidTagAttachDataBinary
+    std::shared_ptr<MessageData> embedded;
+    Attachment clone() const { return {number, properties.clone(), data, embedded}; }
+  };
+
+  mapi::PropertyBag properties;  // with the body that the message was written with; named ones under ids
+  std::vector<Recipient> recipients;
+  std::vector<Attachment> attachments;
+  std::uint32_t next_attachment = 0;
+
+  Attachment* attachment(std::uint32_t number);
+  const Attachment* attachment(std::uint32_t number) const;
+};
+
+// Everything of a parsed message, embedded ones included; attachments beyond `memory_limit` go to files. Blocks.
+Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_limit);
+
+// PidTagBody, PidTagHtml, PidTagRtfCompressed, PidTagNativeBody, PidTagRtfInSync, made from the one that is there
+// where the message has no own; nullopt for other tags and for messages without a body.
+std::optional<mapi::Value> body_of(const mapi::PropertyBag& properties, mapi::PropertyTag tag, Arena& arena);
+
+// For storage.
+Bytes serialize(const MessageData& message);
+Result<MessageData> parse_message_data(View bytes);
+
+// Name and SMTP address of a recipient or sender, by what its properties say: PidTagSmtpAddress, an
+// e-mail address of type SMTP, a one-off entry id, a distinguished name of ours.
+struct PersonTags {
+  mapi::PropertyTag name, address_type, email_address, entry_id, smtp_address;
+};
+Address person(const mapi::PropertyBag& bag, const PersonTags& tags);
+Address recipient_address(const mapi::PropertyBag& recipient);
+
+}  // namespace mapigate::convert

@@ -1,0 +1,285 @@
+#include "convert/mime_writer.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "convert/charset.h"
+#include "convert/html_text.h"
+#include "convert/mime_attachments.h"
+#include "convert/mime_writer_parts.h"
+#include "convert/rtf.h"
+
+namespace mapigate::convert {
+
+using namespace mapi;
+
+namespace {
+
+constexpr std::size_t base64_line = 57;  // bytes in 76 columns
+constexpr std::size_t longest_line = 998;
+constexpr unsigned max_depth = 20;
+
+class Writer {
+ public:
+  Writer(Spool& spool, const MimeWriteOptions& options) : spool_(spool), options_(options) {}
+  Status message(MessageData& message, unsigned depth);
+
+ private:
+  struct Bodies {
+    std::string text, html;
+    bool has_html = false;
+  };
+  Status put(std::string_view text) { return spool_.append(as_view(text)); }
+  Status body(const Bodies& bodies);
+  Status related(const Bodies& bodies, std::vector<MessageData::Attachment*> shown, unsigned depth);
+  Status text_part(std::string_view subtype, const std::string& text);
+  Status attachment(MessageData::Attachment& attachment, bool shown, unsigned depth);
+  Status base64(View bytes);
+  static Bodies bodies_of(const PropertyBag& bag);
+
+  Spool& spool_;
+  const MimeWriteOptions& options_;
+};
+
+std::string crlf(std::string_view text) {
+  std::string out;
+  out.reserve(text.size() + text.size() / 32);
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\0') continue;
+    if (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    if (text[i] == '\n' || text[i] == '\r') out += "\r\n";
+    else out += text[i];
+  }
+  if (!out.empty() && !out.ends_with("\r\n")) out += "\r\n";
+  return out;
+}
+
+bool fits_7bit(std::string_view text) {
+  std::size_t line = 0;
+  for (const char c : text) {
+    line = c == '\n' ? 0 : line + 1;
+    if (static_cast<unsigned char>(c) >= 0x80 || line > longest_line) return false;
+  }
+  return !text.starts_with("From ") && text.find("\nFrom ") == text.npos;
+}
+
+// RFC 2045 6.7.
+std::string quoted_printable(std::string_view text) {
+  constexpr std::string_view digits = "0123456789ABCDEF";
+  std::string out;
+  std::size_t column = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') {
+      out += "\r\n";
+      column = 0;
+      ++i;
+      continue;
+    }
+    const bool before_end = i + 1 == text.size() || text[i + 1] == '\r';
+    const bool as_is = (c > 0x20 && c < 0x7F && c != '=') || ((c == ' ' || c == '\t') && !before_end);
+    const bool from = column == 0 && text.substr(i).starts_with("From ");
+    const auto width = as_is && !from ? 1u : 3u;
+    if (column + width > 75) {
+      out += "=\r\n";
+      column = 0;
+    }
+    if (width == 1) {
+      out += static_cast<char>(c);
+    } else {
+      out += '=';
+      out += digits[c >> 4];
+      out += digits[c & 15];
+    }
+    column += width;
+  }
+  return out;
+}
+
+std::string clean_type(std::string_view type) {
+  const auto ok = [](char c) { return (c > 0x20 && c < 0x7F && std::string_view("()<>@,;:\\\"[]?=").find(c) == std::string_view::npos); };
+  const auto lower = lower_ascii(trim(type));
+  if (lower.empty() || lower.find('/') == lower.npos || !std::all_of(lower.begin(), lower.end(), ok)) return {};
+  // Of these only the identity encoding is allowed, which binary content may break.
+  if (lower.starts_with("message/") || lower.starts_with("multipart/")) return {};
+  return lower;
+}
+
+std::string quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) >= 0x20) out += c;
+  }
+  return out + "\"";
+}
+
+// Row T2: Outlook reads RFC 2047 words in a parameter and not RFC 2231 alone; others only the latter.
+std::string name_parameter(std::string_view parameter, std::string_view name) {
+  if (is_ascii(as_view(name))) return fmt::format(";\r\n {}={}", parameter, quoted(name));
+  std::string words = encode_header(name, 60);
+  for (auto at = words.find("\r\n "); at != words.npos; at = words.find("\r\n ", at)) words.replace(at, 3, " ");
+  auto out = fmt::format(";\r\n {}=\"{}\"", parameter, words);
+  if (parameter == "filename") out += fmt::format(";\r\n filename*=utf-8''{}", percent_encode(name));
+  return out;
+}
+
+bool is_shown(const MessageData::Attachment& attachment, std::string_view html) {
+  const auto id = attachment.properties.string(PidTagAttachContentId);
+  if (id.empty() || attachment.embedded) return false;
+  return html.find("cid:" + id) != html.npos || (attachment.properties.number(PidTagAttachFlags) & 4) != 0;
+}
+
+}  // namespace
+
+Writer::Bodies Writer::bodies_of(const PropertyBag& bag) {
+  Bodies out;
+  Arena arena;
+  const auto html = bag.binary(PidTagHtml);
+  if (!html.empty()) {
+    const auto page = static_cast<unsigned>(bag.number(PidTagInternetCodepage));
+    if (page == 65001 || (page == 0 && is_utf8(html))) out.html = as_text(html);
+    else out.html = from_code_page(as_text(html), page == 0 ? 1252 : page);
+    out.has_html = true;
+  } else if (const auto compressed = bag.binary(PidTagRtfCompressed); !compressed.empty()) {
+    if (auto rtf = decompress_rtf(compressed)) {
+      if (auto inside = rtf_to_html(*rtf)) {
+        out.html = std::move(*inside);
+        out.has_html = true;
+      }
+    }
+  }
+  if (bag.contains(PidTagBody)) out.text = bag.string(PidTagBody);
+  else if (const auto text = body_of(bag, PidTagBody, arena)) out.text = text_of(*text);
+  out.text = crlf(out.text);
+  out.html = crlf(out.html);
+  return out;
+}
+
+Status Writer::text_part(std::string_view subtype, const std::string& text) {
+  const auto high = static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x80; }));
+  const auto head = [&](std::string_view encoding) {
+    return fmt::format("Content-Type: text/{}; charset={}\r\nContent-Transfer-Encoding: {}\r\n\r\n", subtype,
+                       high == 0 ? "us-ascii" : "utf-8", encoding);
+  };
+  if (fits_7bit(text)) return put(head("7bit") + text);
+  if (high * 4 < text.size()) return put(head("quoted-printable") + quoted_printable(text) + (text.ends_with("\r\n") ? "" : "\r\n"));
+  if (auto done = put(head("base64")); !done) return done;
+  return base64(as_view(text));
+}
+
+Status Writer::base64(View bytes) {
+  constexpr auto piece = base64_line * 512;
+  for (std::size_t at = 0; at < bytes.size(); at += piece) {
+    const auto part = bytes.subspan(at, std::min(piece, bytes.size() - at));
+    std::string out;
+    for (std::size_t i = 0; i < part.size(); i += base64_line)
+      out += to_base64(part.subspan(i, std::min(base64_line, part.size() - i))) + "\r\n";
+    if (auto done = put(out); !done) return done;
+  }
+  return {};
+}
+
+Status Writer::body(const Bodies& bodies) {
+  if (!bodies.has_html) return text_part("plain", bodies.text);
+  const auto boundary = make_boundary();
+  if (auto done = put(fmt::format("Content-Type: multipart/alternative; boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary)); !done) return done;
+  if (auto done = text_part("plain", bodies.text); !done) return done;
+  if (auto done = put("\r\n--" + boundary + "\r\n"); !done) return done;
+  // Declared in UTF-8 by the part; what the document says of itself would contradict it.
+  if (auto done = text_part("html", bodies.html); !done) return done;
+  return put("\r\n--" + boundary + "--\r\n");
+}
+
+Status Writer::related(const Bodies& bodies, std::vector<MessageData::Attachment*> shown, unsigned depth) {
+  if (shown.empty()) return body(bodies);
+  const auto boundary = make_boundary();
+  const auto* type = bodies.has_html ? "multipart/alternative" : "text/plain";
+  if (auto done = put(fmt::format("Content-Type: multipart/related; type=\"{1}\"; boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary, type)); !done)
+    return done;
+  if (auto done = body(bodies); !done) return done;
+  for (auto* one : shown) {
+    if (auto done = put("\r\n--" + boundary + "\r\n"); !done) return done;
+    if (auto done = attachment(*one, true, depth); !done) return done;
+  }
+  return put("\r\n--" + boundary + "--\r\n");
+}
+
+Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsigned depth) {
+  const auto& bag = attachment.properties;
+  auto name = bag.string(PidTagAttachLongFilename);
+  if (name.empty()) name = bag.string(PidTagAttachFilename);
+  if (name.empty() && !attachment.embedded) name = bag.string(PidTagDisplayName);
+  name = safe_file_name(name);
+  if (attachment.embedded) {
+    if (auto done = put("Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\n"); !done) return done;
+    return message(*attachment.embedded, depth + 1);
+  }
+  auto type = clean_type(bag.string(PidTagAttachMimeTag));
+  if (type.empty()) type = "application/octet-stream";
+  std::string head = "Content-Type: " + type;
+  if (!name.empty()) head += name_parameter("name", name);
+  head += "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: ";
+  head += shown ? "inline" : "attachment";
+  if (!name.empty()) head += name_parameter("filename", name);
+  head += "\r\n";
+  // On one line however long it is: row T2.
+  if (auto id = bag.string(PidTagAttachContentId); !id.empty() && id.size() < 900 && is_ascii(as_view(id))) {
+    std::erase_if(id, [](char c) { return c <= 0x20 || c == '<' || c == '>'; });
+    head += "Content-ID: <" + id + ">\r\n";
+  }
+  if (auto done = put(head + "\r\n"); !done) return done;
+  return base64(attachment.data.view());
+}
+
+Status Writer::message(MessageData& message, unsigned depth) {
+  if (depth > max_depth) return error(Errc::limit, "messages within messages");
+  if (auto done = put(write_header(message, options_)); !done) return done;
+  const auto bodies = bodies_of(message.properties);
+  std::vector<MessageData::Attachment*> shown, others;
+  for (auto& one : message.attachments)
+    (bodies.has_html && is_shown(one, bodies.html) ? shown : others).push_back(&one);
+  if (others.empty()) return related(bodies, std::move(shown), depth);
+  const auto boundary = make_boundary();
+  if (auto done = put(fmt::format("Content-Type: multipart/mixed; boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary)); !done) return done;
+  if (auto done = related(bodies, std::move(shown), depth); !done) return done;
+  for (auto* one : others) {
+    if (auto done = put("\r\n--" + boundary + "\r\n"); !done) return done;
+    if (auto done = attachment(*one, false, depth); !done) return done;
+  }
+  return put("\r\n--" + boundary + "--\r\n");
+}
+
+Result<ByteSource> write_mime(MessageData& message, const MimeWriteOptions& options) {
+  Spool spool(options.memory_limit, options.folder);
+  Writer writer(spool, options);
+  if (auto done = writer.message(message, 0); !done) return done.error();
+  return std::move(spool).finish();
+}
+
+std::string write_non_delivery(const NonDelivery& report) {
+  const auto boundary = make_boundary();
+  const auto host = report.host;
+  std::string out = fmt::format("From: Mail Delivery System <postmaster@{}>\r\nTo: {}\r\n", host, encode_address(report.to, 4));
+  out += fmt::format("Subject: {}\r\n", encode_header("Undeliverable: " + report.subject, 9));
+  out += fmt::format("Date: {}\r\nMessage-ID: {}\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n", format_date(now()),
+                     report.message_id.empty() ? make_message_id(host) : report.message_id);
+  out += fmt::format("Content-Type: multipart/report; report-type=delivery-status;\r\n boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary);
+  std::string text = "Your message could not be delivered to:\r\n";
+  for (const auto& one : report.recipients) text += fmt::format("\r\n  {}\r\n    {}\r\n", one.address, one.text);
+  out += "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n" + quoted_printable(text);
+  out += fmt::format("\r\n--{}\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; {}\r\nArrival-Date: {}\r\n", boundary,
+                     host, format_date(report.submitted));
+  for (const auto& one : report.recipients) {
+    std::string words = one.text;
+    std::replace_if(words.begin(), words.end(), [](char c) { return c < 0x20 || c == 0x7F; }, ' ');
+    out += fmt::format("\r\nFinal-Recipient: rfc822; {}\r\nAction: failed\r\nStatus: {}\r\nDiagnostic-Code: smtp; {}\r\n", one.address,
+                       one.status.empty() ? "5.0.0" : one.status, words);
+  }
+  out += fmt::format("\r\n--{}\r\nContent-Type: text/rfc822-headers\r\n\r\n", boundary);
+  out += as_text(report.header);
+  if (!out.ends_with("\r\n")) out += "\r\n";
+  return out + "\r\n--" + boundary + "--\r\n";
+}
+
+}  // namespace mapigate::convert

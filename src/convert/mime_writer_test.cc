@@ -1,0 +1,158 @@
+#include "convert/mime_writer.h"
+
+#include <gtest/gtest.h>
+
+#include "convert/rtf.h"
+#include "mapi/entry_id.h"
+
+namespace mapigate::convert {
+namespace {
+
+using namespace mapi;
+
+MessageData sample() {
+  MessageData message;
+  auto& bag = message.properties;
+  bag.set_string(PidTagSubject, "Grüße: ein Betreff, der länger ist als eine Zeile, damit sie gefaltet werden muss – 日本");
+  bag.set_string(PidTagSenderName, "Müller, Jürgen");
+  bag.set_string(PidTagSenderAddressType, "SMTP");
+  bag.set_string(PidTagSenderEmailAddress, "j@example.test");
+  bag.set_time(PidTagClientSubmitTime, from_unix(1'700'000'000));
+  bag.set_integer(PidTagImportance, 2);
+  bag.set_integer(PidTagSensitivity, 2);
+  const std::pair<int, const char*> people[] = {{1, "a@example.test"}, {2, "b@example.test"}, {3, "c@example.test"}};
+  for (const auto& [type, address] : people) {
+    MessageData::Recipient recipient;
+    recipient.type = type;
+    recipient.properties.set_string(PidTagDisplayName, std::string("Name \"of\" ") + address);
+    recipient.properties.set_binary(PidTagEntryId, one_off_entry_id("x", address));
+    message.recipients.push_back(std::move(recipient));
+  }
+  return message;
+}
+
+std::shared_ptr<MimeMessage> written(MessageData& message, const MimeWriteOptions& options = {}) {
+  auto bytes = write_mime(message, options);
+  EXPECT_TRUE(bytes);
+  const auto text = std::string(as_text(bytes->view()));
+  std::size_t line = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    EXPECT_LT(static_cast<unsigned char>(text[i]), 0x80);
+    EXPECT_TRUE(text[i] != '\n' || (i > 0 && text[i - 1] == '\r'));
+    line = text[i] == '\n' ? 0 : line + 1;
+    EXPECT_LE(line, 998u);
+  }
+  return *MimeMessage::parse(*bytes);
+}
+
+void add_file(MessageData& message, const char* name, std::string data, const char* content_id = nullptr) {
+  MessageData::Attachment attachment;
+  attachment.number = message.next_attachment++;
+  attachment.properties.set_string(PidTagAttachLongFilename, name);
+  attachment.properties.set_string(PidTagAttachMimeTag, content_id ? "image/png" : "");
+  if (content_id) attachment.properties.set_string(PidTagAttachContentId, content_id);
+  attachment.data = ByteSource::from_string(std::move(data));
+  message.attachments.push_back(std::move(attachment));
+}
+
+TEST(MimeWriter, TextAndHeader) {
+  auto message = sample();
+  message.properties.set_string(PidTagBody, "Zeile 1\r\nFrom here\nZeile ü " + std::string(2000, 'x') + "\r\n trailing \r\n");
+  const auto mime = written(message);
+  const auto& bag = mime->properties();
+  EXPECT_EQ(bag.string(PidTagSubject), message.properties.string(PidTagSubject));
+  EXPECT_EQ(bag.string(PidTagSenderName), "Müller, Jürgen");
+  EXPECT_EQ(bag.string(PidTagSentRepresentingSmtpAddress), "j@example.test");
+  EXPECT_EQ(bag.time(PidTagClientSubmitTime), from_unix(1'700'000'000));
+  EXPECT_EQ(bag.number(PidTagImportance), 2);
+  EXPECT_EQ(bag.number(PidTagSensitivity), 2);
+  EXPECT_EQ(bag.string(PidTagInternetMessageId), message.properties.string(PidTagInternetMessageId));
+  EXPECT_EQ(mime->native_body(), NativeBody::text);
+  EXPECT_EQ(mime->text(), "Zeile 1\r\nFrom here\r\nZeile ü " + std::string(2000, 'x') + "\r\n trailing \r\n");
+  ASSERT_EQ(mime->recipients().size(), 3u);
+  EXPECT_EQ(mime->recipients()[0].display_name, "Name \"of\" a@example.test");
+  EXPECT_EQ(mime->recipients()[2].smtp_address, "c@example.test");
+  EXPECT_EQ(mime->recipients()[2].type, recipient_bcc);
+  MimeWriteOptions leaving;
+  leaving.bcc = false;
+  EXPECT_EQ(written(message, leaving)->recipients().size(), 2u);
+}
+
+TEST(MimeWriter, HtmlWithPictureFilesAndMessage) {
+  auto message = sample();
+  const std::string html = "<html><body>Größe <img src=\"cid:pic@1\"></body></html>";
+  message.properties.set_binary(PidTagHtml, as_view(html));
+  message.properties.set_integer(PidTagInternetCodepage, 65001);
+  std::string all;
+  for (int i = 0; i < 100'000; ++i) all += static_cast<char>(i * 7);
+  add_file(message, "bild.png", "PNG", "pic@1");
+  add_file(message, "Übersicht \"neu\".dat", all);
+  add_file(message, "empty.txt", "");
+  MessageData::Attachment inner;
+  inner.number = message.next_attachment++;
+  inner.embedded = std::make_shared<MessageData>(sample());
+  inner.embedded->properties.set_string(PidTagBody, "innen\r\n");
+  message.attachments.push_back(std::move(inner));
+  const auto mime = written(message);
+  EXPECT_EQ(mime->native_body(), NativeBody::html);
+  EXPECT_NE(as_text(mime->html()).find("Größe"), std::string_view::npos);
+  EXPECT_NE(mime->text().find("Größe"), std::string::npos);
+  ASSERT_EQ(mime->attachments().size(), 4u);
+  EXPECT_EQ(as_text(*mime->attachment_data(0)), "PNG");
+  EXPECT_EQ(mime->attachments()[0].properties.string(PidTagAttachContentId), "pic@1");
+  EXPECT_EQ(mime->attachments()[0].properties.number(PidTagAttachmentHidden), 1);
+  EXPECT_EQ(as_text(*mime->attachment_data(1)), all);
+  EXPECT_EQ(mime->attachments()[1].properties.string(PidTagAttachLongFilename), "Übersicht _neu_.dat");
+  EXPECT_EQ(mime->attachment_data(2)->size(), 0u);
+  ASSERT_TRUE(mime->embedded(3));
+  EXPECT_EQ((*mime->embedded(3))->text(), "innen\r\n");
+  // And back into data, stored and taken out again.
+  const auto data = message_data(*mime, 1000);
+  ASSERT_TRUE(data);
+  const auto stored = serialize(*data);
+  const auto again = parse_message_data(stored);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(as_text(again->attachments[1].data.view()), all);
+  EXPECT_EQ(again->attachments[3].embedded->properties.string(PidTagSubject), message.properties.string(PidTagSubject));
+  EXPECT_EQ(again->recipients.size(), 3u);
+  EXPECT_FALSE(parse_message_data(View(stored).first(stored.size() - 1)));
+}
+
+TEST(MimeWriter, RtfBodies) {
+  auto message = sample();
+  const auto rtf = compress_rtf(html_to_rtf("<html><body><b>fett</b></body></html>"));
+  message.properties.set_binary(PidTagRtfCompressed, rtf);
+  const auto mime = written(message);
+  EXPECT_EQ(mime->native_body(), NativeBody::html);
+  EXPECT_NE(as_text(mime->html()).find("<b>fett</b>"), std::string_view::npos);
+  auto plain = sample();
+  plain.properties.set_binary(PidTagRtfCompressed, compress_rtf("{\\rtf1\\ansi nur {\\b Text}\\par}"));
+  EXPECT_NE(written(plain)->text().find("nur Text"), std::string::npos);
+}
+
+TEST(MimeWriter, NothingOfTheUserBecomesAField) {
+  auto message = sample();
+  message.properties.set_string(PidTagSubject, "a\r\nBcc: evil@example.test");
+  message.properties.set_string(PidTagInternetMessageId, "<x@y>\r\nX-Evil: 1");
+  message.properties.set_string(PidTagSenderEmailAddress, "j@example.test>\r\nX-Evil: 2");
+  message.properties.set_string(PidTagInReplyToId, "<z>\r\nX-Evil: 3");
+  const auto mime = written(message);
+  for (const auto& [name, value] : mime->internet_headers()) EXPECT_NE(name.name, "x-evil") << value;
+  EXPECT_EQ(mime->recipients().size(), 3u);
+}
+
+TEST(MimeWriter, NonDeliveryReports) {
+  NonDelivery report;
+  report.to = {"", "a@example.test"};
+  report.host = "mail.example.test";
+  report.subject = "Grüße";
+  report.recipients = {{"x@example.test", "5.1.1", "550 no such user ü"}};
+  report.header = as_view("Subject: x\r\n");
+  const auto mime = *MimeMessage::parse(ByteSource::from_string(write_non_delivery(report)));
+  EXPECT_EQ(mime->properties().string(PidTagMessageClass), "REPORT.IPM.Note.NDR");
+  EXPECT_EQ(mime->properties().string(PidTagSubject), "Undeliverable: Grüße");
+  EXPECT_NE(mime->text().find("no such user ü"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace mapigate::convert

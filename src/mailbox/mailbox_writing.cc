@@ -1,0 +1,590 @@
+// What users write: into the backend first, then into the index, with a journal of what must not be left half done.
+//
+// Storing in IMAP is two steps that no transaction spans: APPEND, and the row with the id and with what MIME cannot
+// hold. The journal names both before the first; after a kill the message is looked for by its Message-ID, and the
+// second step is made or the entry dropped. A message that is edited is stored anew and the old one removed; its id
+// stays.
+#include "mailbox/mailbox.h"
+
+#include <algorithm>
+#include <sstream>
+
+#include "base/cursor.h"
+#include "base/log.h"
+#include "convert/mime_writer.h"
+#include "mailbox/message_edit.h"
+#include "wire/property_bag_codec.h"
+
+namespace mapigate::mailbox {
+
+using namespace mapi;
+
+namespace {
+
+constexpr char append_kind[] = "append", move_kind[] = "move";
+// Values above are not columns of a table over messages that live here.
+constexpr std::size_t max_column = 512;
+
+std::string domain_of(std::string_view user) {
+  const auto at = user.rfind('@');
+  return std::string(at == std::string_view::npos ? "localhost" : user.substr(at + 1));
+}
+
+FileTime whole_seconds(FileTime time) { return from_unix(to_unix(time)); }
+
+// The rest of a line, which may hold spaces.
+std::string rest_of(std::istream& in) {
+  std::string out;
+  in >> std::ws;
+  std::getline(in, out);
+  return out;
+}
+
+bool has_files(const convert::MessageData& data) {
+  return std::any_of(data.attachments.begin(), data.attachments.end(), [](const auto& a) {
+    return a.properties.number(PidTagAttachmentHidden) == 0 && (a.properties.number(PidTagAttachFlags) & 4) == 0;
+  });
+}
+
+// The columns of a message that the state store holds whole.
+PropertyBag columns_of(const convert::MessageData& data) {
+  PropertyBag out;
+  for (const auto& [tag, value] : data.properties) {
+    if (is_computed(tag) || tag.id() == PidTagBody.id() || tag.id() == PidTagHtml.id() || tag.id() == PidTagRtfCompressed.id()) continue;
+    if (wire_size(value) <= max_column) out.set(tag, value);
+  }
+  std::string lists[3];
+  for (const auto& recipient : data.recipients) {
+    const auto kind = (recipient.type & 0x0F) - 1;
+    if (kind < 0 || kind > 2) continue;
+    if (!lists[kind].empty()) lists[kind] += "; ";
+    lists[kind] += convert::recipient_address(recipient.properties).display();
+  }
+  out.set_string(PidTagDisplayTo, lists[0]);
+  out.set_string(PidTagDisplayCc, lists[1]);
+  out.set_string(PidTagDisplayBcc, lists[2]);
+  out.set_boolean(PidTagHasAttachments, has_files(data));
+  return out;
+}
+
+}  // namespace
+
+Task<Result<io::Mutex::Lock>> Mailbox::write_lock() {
+  auto lock = co_await write_lock_.lock(context_.options.backend_wait);
+  co_return lock;
+}
+
+Task<Result<std::shared_ptr<Provider>>> Mailbox::provider_of(const Folder& folder) {
+  const auto name = folder.provider;
+  auto found = provider(name);
+  if (!found) co_return found.error();
+  co_return providers_[name];
+}
+
+Task<Result<GlobalCounter>> Mailbox::reserve_id() {
+  auto reserve = [](state::MailboxState& s) { return s.reserve_ids(1); };
+  co_return co_await with_state(reserve);
+}
+
+Task<Result<std::shared_ptr<convert::MessageData>>> Mailbox::stored_data(GlobalCounter message) {
+  using Data = std::shared_ptr<convert::MessageData>;
+  auto read = [message](state::MailboxState& s) -> Result<Data> {
+    auto bytes = s.content(message);
+    if (!bytes) return bytes.error();
+    if (!*bytes) return Data();
+    auto parsed = convert::parse_message_data(**bytes);
+    if (!parsed) return parsed.error();
+    return std::make_shared<convert::MessageData>(std::move(*parsed));
+  };
+  co_return co_await with_state(read);
+}
+
+Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::names_in(const PropertyBag& bag) {
+  using Names = std::map<std::uint16_t, PropertyName>;
+  std::vector<std::uint16_t> ids;
+  for (const auto& [tag, value] : bag)
+    if (tag.named()) ids.push_back(tag.id());
+  if (ids.empty()) co_return Names();
+  auto look_up = [&ids](state::MailboxState& s) -> Result<Names> {
+    auto names = s.named_properties(ids);
+    if (!names) return names.error();
+    Names out;
+    for (std::size_t i = 0; i < ids.size() && i < names->size(); ++i)
+      if ((*names)[i]) out.emplace(ids[i], *(*names)[i]);
+    return out;
+  };
+  co_return co_await with_state(look_up);
+}
+
+// -- storing
+
+Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, GlobalCounter id, std::uint32_t flags,
+                                   std::shared_ptr<convert::MessageData> data) {
+  const auto* row = tree_->find(folder_id);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  Folder folder = *row;
+  if (associated || is_local(folder)) {
+    auto lock = co_await write_lock();
+    if (!lock) co_return lock.error();
+    co_return co_await save_locally(associated ? state::associated_of(folder_id) : folder_id, id, flags, data);
+  }
+  auto names = co_await names_in(data->properties);
+  if (!names) co_return names.error();
+  convert::MimeWriteOptions options;
+  options.from = {store_->display_name == store_->user ? std::string() : store_->display_name, store_->user};
+  options.host = domain_of(store_->user);
+  options.names = std::move(*names);
+  options.memory_limit = context_.options.max_stream_memory;
+  auto* message = data.get();
+  auto write = [message, &options]() { return convert::write_mime(*message, options); };
+  auto mime = co_await io::run_blocking(context_.runtime, write);
+  if (!mime) co_return std::move(mime.error()).within("writing a message");
+  const auto delivered = data->properties.time(PidTagMessageDeliveryTime);
+  const auto received = whole_seconds(delivered.ticks != 0 ? delivered : now());
+  auto extras = beside_mime(data->properties);
+  extras.set_time(PidTagLastModificationTime, now());
+  const auto message_id = data->properties.string(PidTagInternetMessageId);
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  // What an attempt before this one left open may be this message.
+  if (journal_open_) {
+    auto finished = co_await finish_journal();
+    if (!finished) co_return finished;
+  }
+  auto read = [id](state::MailboxState& s) { return s.message(id); };
+  auto before = co_await with_state(read);
+  if (!before) co_return before.error();
+  const auto old_key = *before ? (*before)->remote_key : 0;
+  co_return co_await append_locked(folder, id, old_key, flags, received, message_id, *mime, std::move(extras));
+}
+
+Task<Status> Mailbox::save_locally(GlobalCounter folder, GlobalCounter id, std::uint32_t flags,
+                                   std::shared_ptr<convert::MessageData> data) {
+  auto* message = data.get();
+  message->properties.set_time(PidTagLastModificationTime, now());
+  if (!message->properties.contains(PidTagCreationTime)) message->properties.set_time(PidTagCreationTime, now());
+  auto pack = [message]() { return convert::serialize(*message); };
+  auto bytes = co_await io::run_blocking(context_.runtime, pack);
+  state::FolderDelta delta;
+  state::Message row;
+  row.id = id;
+  row.remote_key = id;
+  row.flags = flags;
+  const auto delivered = message->properties.time(PidTagMessageDeliveryTime);
+  row.received = delivered.ticks != 0 ? delivered : now();
+  row.size = bytes.size();
+  row.properties = columns_of(*message);
+  delta.added.push_back(std::move(row));
+  delta.contents.push_back({id, std::move(bytes)});
+  co_return co_await apply_locked(folder, std::move(delta));
+}
+
+Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64_t old_key, std::uint32_t flags,
+                                    FileTime received, std::string message_id, convert::ByteSource mime, PropertyBag extras) {
+  auto to = co_await provider_of(folder);
+  if (!to) co_return to.error();
+  auto keep = *to;
+  auto head = fmt::format("{} {} {} {} {} {}", id, folder.id, old_key, flags, received.ticks, message_id);
+  auto payload = wire::serialize(extras);
+  auto note = [&head, &payload](state::MailboxState& s) { return s.add_journal(append_kind, head, payload); };
+  auto entry = co_await with_state(note);
+  if (!entry) co_return entry.error();
+  auto append = keep->append(folder, mime, flags, received);
+  auto key = co_await io::with_deadline(context_.options.backend_wait, std::move(append));
+  if (!key && !key.error().retryable() && key.error().code != Errc::cancelled) {
+    // Refused: nothing was stored.
+    const auto number = *entry;
+    auto drop = [number](state::MailboxState& s) { return s.remove_journal(number); };
+    auto dropped = co_await with_state(drop);
+    (void)dropped;
+    co_return std::move(key.error()).within("storing a message");
+  }
+  if (!key) {
+    journal_open_ = true;
+    co_return std::move(key.error()).within("storing a message");
+  }
+  auto uid = *key;
+  if (uid == 0) {
+    auto found = co_await keep->find(folder, message_id);
+    if (!found || found->empty() || found->back() <= old_key) {
+      journal_open_ = true;
+      co_return error(Errc::unavailable, "the message that was stored is not to be found");
+    }
+    uid = found->back();
+  }
+  if (old_key != 0) {
+    std::vector<std::uint64_t> old{old_key};
+    auto removed = co_await keep->remove(folder, old);
+    if (!removed) {
+      journal_open_ = true;
+      co_return std::move(removed.error()).within("the message before it was edited");
+    }
+  }
+  co_return co_await store_appended(folder, id, uid, flags, received, mime, std::move(extras), *entry);
+}
+
+Task<Status> Mailbox::store_appended(Folder folder, GlobalCounter id, std::uint64_t key, std::uint32_t flags, FileTime received,
+                                     convert::ByteSource mime, PropertyBag extras, std::uint64_t journal) {
+  state::Message row;
+  row.id = id;
+  row.remote_key = key;
+  row.flags = flags;
+  row.received = received;
+  row.size = mime.size();
+  convert::MimeOptions options;
+  options.header.internal_date = received;
+  auto parse = [&mime, &options]() { return convert::MimeMessage::parse(mime, options); };
+  auto parsed = co_await io::run_blocking(context_.runtime, parse);
+  if (!parsed) co_return parsed.error();
+  row.properties = convert::header_properties((*parsed)->source().view().first(std::min<std::size_t>(mime.size(), 1 << 20)), options.header);
+  row.properties.set_boolean(PidTagHasAttachments, (*parsed)->properties().number(PidTagHasAttachments) != 0);
+  row.properties.set_string(PidTagMessageClass, (*parsed)->properties().string(PidTagMessageClass));
+  row.extras = std::move(extras);
+  state::FolderDelta delta;
+  delta.added.push_back(std::move(row));
+  delta.journal_done = journal;
+  rekeyed_[id] = ++writes_;
+  co_return co_await apply_locked(folder.id, std::move(delta));
+}
+
+Task<Result<GlobalCounter>> Mailbox::deliver(GlobalCounter folder_id, convert::ByteSource mime, std::uint32_t flags,
+                                              PropertyBag extras) {
+  const auto* row = tree_->find(folder_id);
+  if (!row) co_return error(Errc::not_found, "the folder is gone");
+  Folder folder = *row;
+  auto id = co_await reserve_id();
+  if (!id) co_return id.error();
+  const auto header = convert::header_properties(mime.view().first(std::min<std::size_t>(mime.size(), 1 << 20)));
+  if (is_local(folder)) {
+    auto parsed = convert::MimeMessage::parse(mime);
+    if (!parsed) co_return parsed.error();
+    auto data = convert::message_data(**parsed, context_.options.max_stream_memory);
+    if (!data) co_return data.error();
+    auto held = std::make_shared<convert::MessageData>(std::move(*data));
+    held->properties.set_all(extras);
+    auto saved = co_await save_message(folder_id, false, *id, flags, held);
+    if (!saved) co_return saved.error();
+    co_return *id;
+  }
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  auto message_id = header.string(PidTagInternetMessageId);
+  auto stored = co_await append_locked(folder, *id, 0, flags, whole_seconds(now()), message_id, mime, std::move(extras));
+  if (!stored) co_return stored.error();
+  co_return *id;
+}
+
+Task<Status> Mailbox::save_extras(GlobalCounter folder_id, GlobalCounter id, PropertyBag extras, std::uint32_t set, std::uint32_t clear) {
+  if ((set | clear) != 0) {
+    std::vector<GlobalCounter> ids{id};
+    auto flagged = co_await set_flags(folder_id, std::move(ids), set, clear);
+    if (!flagged) co_return flagged;
+  }
+  state::FolderDelta delta;
+  delta.extras.push_back({id, std::move(extras)});
+  co_return co_await apply(folder_id, std::move(delta));
+}
+
+// -- removing and moving
+
+Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<GlobalCounter> ids) {
+  const auto* found = tree_->find(folder_id);
+  if (!found) co_return error(Errc::not_found, "the folder is gone");
+  Folder folder = *found;
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  auto read = [&ids](state::MailboxState& s) { return s.messages(ids); };
+  auto rows = co_await with_state(read);
+  if (!rows) co_return rows.error();
+  std::vector<std::uint64_t> keys;
+  state::FolderDelta here, hidden;
+  for (const auto& row : *rows) {
+    if (state::folder_of(row.folder) != folder_id) continue;
+    if (state::is_associated(row.folder)) {
+      hidden.removed.push_back(row.id);
+      continue;
+    }
+    here.removed.push_back(row.id);
+    keys.push_back(row.remote_key);
+  }
+  if (!keys.empty() && !is_local(folder)) {
+    auto from = co_await provider_of(folder);
+    if (!from) co_return from.error();
+    auto keep = *from;
+    auto removed = co_await keep->remove(folder, keys);
+    if (!removed) co_return std::move(removed.error()).within("deleting");
+  }
+  if (!hidden.removed.empty()) {
+    auto gone = co_await apply_locked(state::associated_of(folder_id), std::move(hidden));
+    if (!gone) co_return gone;
+  }
+  if (here.removed.empty()) co_return Status{};
+  co_return co_await apply_locked(folder_id, std::move(here));
+}
+
+Task<Status> Mailbox::move_messages(GlobalCounter from_id, std::vector<GlobalCounter> ids, GlobalCounter to_id, bool copy) {
+  const auto* from_row = tree_->find(from_id);
+  const auto* to_row = tree_->find(to_id);
+  if (!from_row || !to_row) co_return error(Errc::not_found, "the folder is gone");
+  // Row P13.
+  if (from_id == to_id && !copy) co_return Status{};
+  Folder from = *from_row, to = *to_row;
+  if (!to.selectable) co_return error(Errc::denied, "folder {} takes no messages", to.name);
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  auto read = [&ids](state::MailboxState& s) { return s.messages(ids); };
+  auto rows = co_await with_state(read);
+  if (!rows) co_return rows.error();
+  std::vector<state::Message> remote, others;
+  for (auto& row : *rows) {
+    if (state::folder_of(row.folder) != from_id) continue;
+    const bool within = !state::is_associated(row.folder) && !from.provider.empty() && from.provider == to.provider;
+    (within ? remote : others).push_back(std::move(row));
+  }
+  if (!remote.empty()) {
+    auto done = co_await move_within(from, to, std::move(remote), copy);
+    if (!done) co_return done;
+  }
+  if (others.empty()) co_return Status{};
+  co_return co_await move_across(from_id, to, std::move(others), copy);
+}
+
+// Both folders are the backend's: it does the work.
+Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Message> rows, bool copy) {
+  auto provider = co_await provider_of(from);
+  if (!provider) co_return provider.error();
+  auto keep = *provider;
+  auto first = [&rows](state::MailboxState& s) { return s.reserve_ids(static_cast<std::uint32_t>(rows.size())); };
+  auto reserved = co_await with_state(first);
+  if (!reserved) co_return reserved.error();
+  std::vector<std::uint64_t> keys;
+  std::map<std::uint64_t, std::size_t> by_key;
+  Bytes payload;
+  Output out(payload);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    keys.push_back(rows[i].remote_key);
+    by_key[rows[i].remote_key] = i;
+    if (rows[i].extras.empty()) continue;
+    const auto extras = wire::serialize(rows[i].extras);
+    const auto message_id = rows[i].properties.string(PidTagInternetMessageId);
+    out.scalar(*reserved + i);
+    out.scalar(static_cast<std::uint32_t>(message_id.size()));
+    out.bytes(as_view(message_id));
+    out.scalar(static_cast<std::uint32_t>(extras.size()));
+    out.bytes(extras);
+  }
+  std::uint64_t entry = 0;
+  if (!payload.empty()) {
+    const auto head = fmt::format("{}", to.id);
+    auto note = [&head, &payload](state::MailboxState& s) { return s.add_journal(move_kind, head, payload); };
+    auto noted = co_await with_state(note);
+    if (!noted) co_return noted.error();
+    entry = *noted;
+  }
+  auto moved = co_await keep->copy(from, keys, to, !copy);
+  if (!moved) {
+    journal_open_ |= entry != 0;
+    co_return std::move(moved.error()).within(copy ? "copying" : "moving");
+  }
+  state::FolderDelta there, here;
+  std::vector<MailboxEvent> events;
+  const auto kind = copy ? MailboxEvent::Kind::message_copied : MailboxEvent::Kind::message_moved;
+  for (const auto& one : *moved) {
+    const auto found = by_key.find(one.from);
+    if (found == by_key.end()) continue;
+    auto key = one.to;
+    auto& row = rows[found->second];
+    const auto old_id = row.id;
+    const auto new_id = *reserved + found->second;
+    if (!copy) here.removed.push_back(old_id);
+    if (key == 0) {
+      auto again = co_await keep->find(to, row.properties.string(PidTagInternetMessageId));
+      if (again && !again->empty()) key = again->back();
+    }
+    if (key == 0) continue;  // the next look at the folder finds it
+    MailboxEvent event{kind, to.id, new_id, row.flags, from.id, old_id};
+    events.push_back(event);
+    row.id = new_id;
+    row.remote_key = key;
+    there.added.push_back(std::move(row));
+  }
+  // Those that had gone before.
+  if (!copy && moved->size() < keys.size())
+    for (auto& row : rows)
+      if (std::none_of(moved->begin(), moved->end(), [&](const auto& m) { return by_key[m.from] == static_cast<std::size_t>(&row - rows.data()); }))
+        here.removed.push_back(row.id);
+  there.journal_done = entry;
+  auto stored = co_await apply_locked(to.id, std::move(there), false);
+  if (!stored) co_return stored;
+  if (!here.removed.empty()) stored = co_await apply_locked(from.id, std::move(here), false);
+  for (const auto& event : events) tell(event);
+  co_return stored;
+}
+
+// One of the folders is the state store's, or the messages are hidden: they go over one by one.
+Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<state::Message> rows, bool copy) {
+  for (auto& row : rows) {
+    const bool hidden = state::is_associated(row.folder);
+    auto data = co_await stored_data(row.id);
+    if (!data) co_return data.error();
+    auto message = *data;
+    if (!message) {
+      state::Message light;
+      light.id = row.id;
+      light.folder = row.folder;
+      light.remote_key = row.remote_key;
+      light.received = row.received;
+      auto content = co_await this->content(std::move(light));
+      if (!content) co_return content.error();
+      auto held = *content;
+      const auto limit = context_.options.max_stream_memory;
+      auto convert = [held, limit]() { return convert::message_data(*held, limit); };
+      auto made = co_await io::run_blocking(context_.runtime, convert);
+      if (!made) co_return made.error();
+      message = std::make_shared<convert::MessageData>(std::move(*made));
+      message->properties.set_all(row.extras);
+    }
+    auto id = co_await reserve_id();
+    if (!id) co_return id.error();
+    const auto flags = row.flags;
+    Status saved;
+    if (hidden || is_local(to)) {
+      saved = co_await save_locally(hidden ? state::associated_of(to.id) : to.id, *id, flags, message);
+    } else {
+      auto names = co_await names_in(message->properties);
+      if (!names) co_return names.error();
+      convert::MimeWriteOptions options;
+      options.from = {{}, store_->user};
+      options.host = domain_of(store_->user);
+      options.names = std::move(*names);
+      auto* raw = message.get();
+      auto write = [raw, &options]() { return convert::write_mime(*raw, options); };
+      auto mime = co_await io::run_blocking(context_.runtime, write);
+      if (!mime) co_return mime.error();
+      auto extras = beside_mime(raw->properties);
+      auto message_id = raw->properties.string(PidTagInternetMessageId);
+      saved = co_await append_locked(to, *id, 0, flags, whole_seconds(row.received), message_id, *mime, std::move(extras));
+    }
+    if (!saved) co_return saved;
+    if (!copy) {
+      const auto* source = tree_->find(from);
+      if (source && !hidden && !is_local(*source)) {
+        Folder folder = *source;
+        auto provider = co_await provider_of(folder);
+        if (!provider) co_return provider.error();
+        auto keep = *provider;
+        std::vector<std::uint64_t> keys{row.remote_key};
+        auto removed = co_await keep->remove(folder, keys);
+        if (!removed) co_return removed;
+      }
+      state::FolderDelta gone;
+      gone.removed.push_back(row.id);
+      auto applied = co_await apply_locked(row.folder, std::move(gone));
+      if (!applied) co_return applied;
+    }
+  }
+  co_return Status{};
+}
+
+// -- the journal
+
+// With the write lock, or before anybody writes.
+Task<Status> Mailbox::finish_journal() {
+  auto read = [](state::MailboxState& s) -> Result<std::vector<state::JournalEntry>> {
+    auto appends = s.journal(append_kind);
+    if (!appends) return appends;
+    auto moves = s.journal(move_kind);
+    if (!moves) return moves;
+    appends->insert(appends->end(), moves->begin(), moves->end());
+    return appends;
+  };
+  auto entries = co_await with_state(read);
+  if (!entries) co_return entries.error();
+  for (auto& entry : *entries) {
+    const bool append = entry.kind == append_kind;
+    Status done;
+    if (append) done = co_await finish_append(entry);
+    else done = co_await finish_move(entry);
+    if (!done && done.error().code != Errc::not_found) co_return std::move(done.error()).within("what was begun before");
+    const auto id = entry.id;
+    auto drop = [id](state::MailboxState& s) { return s.remove_journal(id); };
+    auto dropped = co_await with_state(drop);
+    if (!dropped) co_return dropped;
+  }
+  journal_open_ = false;
+  co_return Status{};
+}
+
+Task<Status> Mailbox::finish_append(state::JournalEntry entry) {
+  std::istringstream head(entry.head);
+  GlobalCounter id = 0, folder_id = 0;
+  std::uint64_t old_key = 0;
+  std::uint32_t flags = 0;
+  FileTime received;
+  head >> id >> folder_id >> old_key >> flags >> received.ticks;
+  const auto message_id = rest_of(head);
+  const auto* row = tree_->find(folder_id);
+  if (!row || is_local(*row)) co_return Status{};
+  Folder folder = *row;
+  auto provider = co_await provider_of(folder);
+  if (!provider) co_return provider.error();
+  auto keep = *provider;
+  auto found = co_await keep->find(folder, message_id);
+  if (!found) co_return found.error();
+  if (found->empty() || found->back() <= old_key) co_return Status{};  // it never got there
+  const auto key = found->back();
+  if (old_key != 0) {
+    std::vector<std::uint64_t> old{old_key};
+    auto removed = co_await keep->remove(folder, old);
+    if (!removed) co_return removed;
+  }
+  const auto number = entry.id;
+  auto load = [number](state::MailboxState& s) { return s.journal_payload(number); };
+  auto payload = co_await with_state(load);
+  if (!payload) co_return payload.error();
+  auto extras = wire::parse_property_bag(*payload ? View(**payload) : View());
+  if (!extras) co_return extras.error();
+  auto mime = co_await keep->content(folder, key);
+  if (!mime) co_return mime.error();
+  log::info("mailbox: message {:x} had been stored before an interruption; it is in its place now", id);
+  co_return co_await store_appended(folder, id, key, flags, received, *mime, std::move(*extras), entry.id);
+}
+
+Task<Status> Mailbox::finish_move(state::JournalEntry entry) {
+  GlobalCounter folder_id = 0;
+  std::istringstream(entry.head) >> folder_id;
+  const auto* row = tree_->find(folder_id);
+  if (!row || is_local(*row)) co_return Status{};
+  Folder folder = *row;
+  auto provider = co_await provider_of(folder);
+  if (!provider) co_return provider.error();
+  auto keep = *provider;
+  const auto number = entry.id;
+  auto load = [number](state::MailboxState& s) { return s.journal_payload(number); };
+  auto payload = co_await with_state(load);
+  if (!payload) co_return payload.error();
+  if (!*payload) co_return Status{};
+  Cursor in(**payload);
+  while (in.ok() && in.left() > 0) {
+    const auto id = in.scalar<GlobalCounter>();
+    const std::string message_id(as_text(in.bytes(in.scalar<std::uint32_t>())));
+    auto extras = wire::parse_property_bag(in.bytes(in.scalar<std::uint32_t>()));
+    if (!in.ok() || !extras) break;
+    auto found = co_await keep->find(folder, message_id);
+    if (!found) co_return found.error();
+    if (found->empty()) continue;
+    auto mime = co_await keep->content(folder, found->back());
+    if (!mime) continue;
+    auto read = [folder_id](state::MailboxState& s) { return s.message_keys(folder_id); };
+    auto keys = co_await with_state(read);
+    if (!keys) co_return keys.error();
+    const auto key = found->back();
+    const bool known = std::any_of(keys->begin(), keys->end(), [&](const auto& k) { return k.remote_key == key; });
+    if (known) continue;
+    auto stored = co_await store_appended(folder, id, key, 0, now(), *mime, std::move(*extras), 0);
+    if (!stored) co_return stored;
+  }
+  co_return Status{};
+}
+
+}  // namespace mapigate::mailbox

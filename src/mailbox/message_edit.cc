@@ -1,0 +1,449 @@
+#include "mailbox/message_edit.h"
+
+#include <openssl/rand.h>
+
+#include <algorithm>
+
+#include "convert/mime_writer.h"
+#include "mapi/entry_id.h"
+#include "mapi/legacy_dn.h"
+
+namespace mapigate::mailbox {
+
+using namespace mapi;
+
+namespace {
+
+constexpr std::int64_t mf_read = 0x01, mf_unmodified = 0x02, mf_submitted = 0x04, mf_unsent = 0x08, mf_has_attach = 0x10;
+constexpr std::int64_t followup_complete = 1, followup_flagged = 2;
+
+constexpr PropertyTag computed[] = {
+    PidTagMid, PidTagInstID, PidTagInstanceNum, PidTagFolderId, PidTagParentFolderId, PidTagEntryId,
+    PidTagLongTermEntryIdFromTable, PidTagRecordKey, PidTagParentEntryId, PidTagInstanceKey, PidTagSourceKey,
+    PidTagParentSourceKey, PidTagChangeKey, PidTagPredecessorChangeList, PidTagChangeNumber, PidTagStoreEntryId,
+    PidTagStoreRecordKey, PidTagMappingSignature, PidTagObjectType, PidTagRowType, PidTagDepth, PidTagAccess,
+    PidTagAccessLevel, PidTagAssociated, PidTagMessageSize, PidTagMessageSizeExtended, PidTagHasAttachments,
+    PidTagHasNamedProperties, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagRead};
+// Told by the flags of the message, in the store and in the backend.
+constexpr PropertyTag by_flags[] = {PidTagMessageFlags, PidTagFlagStatus, PidTagMessageStatus};
+constexpr PropertyTag subjects[] = {PidTagSubject, PidTagSubjectPrefix, PidTagNormalizedSubject};
+constexpr PropertyTag bodies[] = {PidTagBody, PidTagHtml, PidTagRtfCompressed};
+
+template <std::size_t N>
+bool in(const PropertyTag (&list)[N], PropertyTag tag) {
+  return std::any_of(std::begin(list), std::end(list), [&](auto one) { return one.id() == tag.id(); });
+}
+
+bool is_embedded(const MessageObject& message) { return message.parent != nullptr; }
+
+// Whether the message is, or will be, MIME in a backend.
+bool in_backend(Mailbox& mailbox, const MessageObject& message) {
+  if (is_embedded(message) || message.associated) return false;
+  const auto* folder = mailbox.tree()->find(message.folder);
+  return folder && !mailbox.is_local(*folder);
+}
+
+void set_subject(PropertyBag& bag, PropertyTag tag, const Value& value) {
+  if (tag.id() == PidTagSubject.id()) {
+    const auto text = text_of(value);
+    const auto parts = convert::split_subject(text);
+    bag.set_string(PidTagSubject, text);
+    bag.set_string(PidTagSubjectPrefix, parts.prefix);
+    bag.set_string(PidTagNormalizedSubject, parts.normalized);
+    return;
+  }
+  // Some clients set the prefix alone first: the rest stays what it was.
+  bag.set(tag, value);
+  bag.set_string(PidTagSubject, bag.string(PidTagSubjectPrefix) + bag.string(PidTagNormalizedSubject));
+}
+
+// [MS-OXOFLAG] 2.2.1.1 and [MS-OXOMSG] 2.2.1.10: what of it the flags of backends can hold. True when there is nothing
+// left to keep.
+bool set_flag_property(MessageObject& message, PropertyTag tag, std::int64_t n) {
+  const auto change = [&](std::uint32_t flag, bool on) {
+    (on ? message.set_flags : message.clear_flags) |= flag;
+    (on ? message.clear_flags : message.set_flags) &= ~flag;
+  };
+  if (tag.id() == PidTagFlagStatus.id()) {
+    change(state::flag_flagged, n == followup_flagged);
+    return n != followup_complete;
+  }
+  if (tag.id() == PidTagLastVerbExecuted.id()) {
+    if (n == 102 || n == 103) change(state::flag_answered, true);
+    if (n == 104) change(state::flag_forwarded, true);
+  }
+  return false;
+}
+
+bool flag_property(PropertyTag tag) { return tag.id() == PidTagFlagStatus.id() || tag.id() == PidTagLastVerbExecuted.id(); }
+
+Task<Status> load_extras(Mailbox& mailbox, std::shared_ptr<MessageObject> message) {
+  if (message->extras) co_return Status{};
+  auto row = co_await mailbox.message(message->id);
+  if (!row) co_return row.error();
+  message->extras = std::move(row->extras);
+  co_return Status{};
+}
+
+}  // namespace
+
+bool is_computed(PropertyTag tag) { return in(computed, tag); }
+
+PropertyBag beside_mime(const PropertyBag& properties) {
+  PropertyBag out;
+  const auto compressed = properties.binary(PidTagRtfCompressed);
+  for (const auto& [tag, value] : properties) {
+    if (is_computed(tag)) continue;
+    const bool complete = tag.id() == PidTagFlagStatus.id() && number_of(value) == followup_complete;
+    if (in(by_flags, tag) && !complete) continue;
+    const bool class_of_mail = tag.id() == PidTagMessageClass.id() && equal_ignoring_ascii_case(text_of(value), "IPM.Note");
+    // An RTF body that carries no HTML cannot be had back from the text that is made of it.
+    const bool rtf_alone = tag.id() == PidTagRtfCompressed.id() && !properties.contains(PidTagHtml) && !compressed.empty();
+    if (rtf_alone) {
+      out.set(tag, value);
+      out.set_integer(PidTagNativeBody, 2);
+      out.set_boolean(PidTagRtfInSync, true);
+      continue;
+    }
+    if (convert::in_mime(tag) || class_of_mail) continue;
+    out.set(tag, value);
+  }
+  return out;
+}
+
+Value normal_value(PropertyTag& tag, const Value& value, Arena& arena, unsigned code_page) {
+  if (value.type == PropertyType::PtypString8) {
+    tag = tag.with(PropertyType::PtypString);
+    return Value::string(arena, text_of(value, code_page));
+  }
+  if (const auto* list = value.get<std::span<const String8>>()) {
+    auto out = arena.make_span<Utf16>(list->size());
+    for (std::size_t i = 0; i < out.size(); ++i) out[i] = to_utf16(arena, from_code_page((*list)[i].text, code_page));
+    tag = tag.with(PropertyType::PtypMultipleString);
+    return {PropertyType::PtypMultipleString, std::span<const Utf16>(out)};
+  }
+  return value;
+}
+
+Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> message) {
+  if (message->data) co_return Status{};
+  auto content = co_await content_of(mailbox, message);
+  if (!content) co_return content.error();
+  auto held = *content;
+  const auto limit = mailbox.context().options.max_stream_memory;
+  auto convert = [held, limit]() { return convert::message_data(*held, limit); };
+  auto made = co_await io::run_blocking(mailbox.context().runtime, convert);
+  if (!made) co_return made.error();
+  auto data = std::make_shared<convert::MessageData>(std::move(*made));
+  auto names = co_await named_ids(mailbox, held);
+  if (!names) co_return names.error();
+  Arena arena;
+  const ContentSource source(mailbox.identity(), std::nullopt, held, *names);
+  for (const auto& [name, id] : *names) {
+    const auto value = source.get(PropertyTag(id, PropertyType::PtypUnspecified), arena);
+    if (value) data->properties.set(PropertyTag(id, value->type), *value);
+  }
+  if (!is_embedded(*message)) {
+    auto loaded = co_await load_extras(mailbox, message);
+    if (!loaded) co_return loaded;
+    data->properties.set_all(*message->extras);
+  }
+  message->data = std::move(data);
+  co_return Status{};
+}
+
+Task<ErrorCode> set_property(Mailbox& mailbox, std::shared_ptr<MessageObject> message, PropertyTag tag, Value value, unsigned code_page) {
+  if (is_computed(tag)) co_return ecComputed;
+  Arena arena;
+  value = normal_value(tag, value, arena, code_page);
+  if (tag.id() == PidTagHtml.id() && value.get<Utf16>()) {
+    // PidTagBodyHtml, the same property as a string.
+    value = Value::binary(arena.copy(as_view(to_utf8(*value.get<Utf16>()))));
+    tag = PidTagHtml;
+    auto page = co_await set_property(mailbox, message, PidTagInternetCodepage, Value::integer32(65001), code_page);
+    if (page != ecNone) co_return page;
+  }
+  if (tag.id() == PidTagMessageFlags.id()) {
+    // To be set until the first save only ([MS-OXCMSG] 2.2.1.6).
+    if (message->saved || !message->data) co_return ecNone;
+    message->data->properties.set(tag, value);
+    co_return ecNone;
+  }
+  const bool backend = in_backend(mailbox, *message);
+  if (flag_property(tag) && !is_embedded(*message)) {
+    const bool all = set_flag_property(*message, tag, number_of(value));
+    if (backend && all) {
+      if (message->data) message->data->properties.remove(tag);
+      if (message->data) co_return ecNone;
+      auto loaded = co_await load_extras(mailbox, message);
+      if (!loaded) co_return to_error_code(loaded.error());
+      message->extras->remove(tag);
+      co_return ecNone;
+    }
+  }
+  if (!message->data && convert::needs_rewrite(tag)) {
+    auto made = co_await make_editable(mailbox, message);
+    if (!made) co_return to_error_code(made.error());
+  }
+  if (!message->data) {
+    auto loaded = co_await load_extras(mailbox, message);
+    if (!loaded) co_return to_error_code(loaded.error());
+    message->extras->set(tag, value);
+    co_return ecNone;
+  }
+  auto& bag = message->data->properties;
+  if (!backend || !message->saved || convert::needs_rewrite(tag)) message->content_changed = true;
+  else message->extras.emplace();  // made of the data when it is saved
+  if (in(subjects, tag)) {
+    set_subject(bag, tag, value);
+    co_return ecNone;
+  }
+  if (in(bodies, tag) && !message->body_changed) {
+    // The first form of the body that is written replaces all; further ones stand beside it.
+    for (const auto body : bodies) bag.remove(body);
+    message->body_changed = true;
+  }
+  bag.set(tag, value);
+  co_return ecNone;
+}
+
+Task<ErrorCode> delete_property(Mailbox& mailbox, std::shared_ptr<MessageObject> message, PropertyTag tag) {
+  if (is_computed(tag)) co_return ecComputed;
+  const bool backend = in_backend(mailbox, *message);
+  if (tag.id() == PidTagFlagStatus.id()) set_flag_property(*message, tag, 0);
+  if (!message->data && convert::needs_rewrite(tag)) {
+    auto made = co_await make_editable(mailbox, message);
+    if (!made) co_return to_error_code(made.error());
+  }
+  const auto any = tag.with(PropertyType::PtypUnspecified);
+  if (!message->data) {
+    auto loaded = co_await load_extras(mailbox, message);
+    if (!loaded) co_return to_error_code(loaded.error());
+    while (const auto* value = message->extras->find(any))
+      if (!message->extras->remove(tag.with(value->type))) break;
+    co_return ecNone;
+  }
+  auto& bag = message->data->properties;
+  if (!backend || !message->saved || convert::needs_rewrite(tag)) message->content_changed = true;
+  else message->extras.emplace();
+  while (const auto* value = bag.find(any))
+    if (!bag.remove(tag.with(value->type))) break;
+  if (tag.id() == PidTagSubject.id()) {
+    bag.remove(PidTagSubjectPrefix);
+    bag.remove(PidTagNormalizedSubject);
+  } else if (in(subjects, tag)) {
+    bag.set_string(PidTagSubject, bag.string(PidTagSubjectPrefix) + bag.string(PidTagNormalizedSubject));
+  }
+  co_return ecNone;
+}
+
+std::uint32_t flags_of_new(const PropertyBag& properties) {
+  // Nothing said: a draft that its writer has seen.
+  if (!properties.contains(PidTagMessageFlags)) return state::flag_draft | state::flag_seen;
+  const auto n = properties.number(PidTagMessageFlags);
+  return ((n & mf_unsent) != 0 ? state::flag_draft : 0u) | ((n & mf_read) != 0 ? state::flag_seen : 0u);
+}
+
+namespace {
+
+void complete_new(PropertyBag& bag) {
+  if (!bag.contains(PidTagMessageClass)) bag.set_string(PidTagMessageClass, "IPM.Note");
+  if (!bag.contains(PidTagCreationTime)) bag.set_time(PidTagCreationTime, now());
+  if (!bag.contains(PidTagConversationTopic) && bag.contains(PidTagNormalizedSubject))
+    bag.set_string(PidTagConversationTopic, bag.string(PidTagNormalizedSubject));
+  if (!bag.contains(PidTagSearchKey)) {
+    Bytes key(16);
+    (void)RAND_bytes(key.data(), static_cast<int>(key.size()));
+    bag.set_binary(PidTagSearchKey, key);
+  }
+}
+
+}  // namespace
+
+Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force) {
+  const auto folder = message->folder;
+  if (!message->saved) {
+    if (message->id == 0) {
+      auto id = co_await mailbox.reserve_id();
+      if (!id) co_return id.error();
+      message->id = *id;
+    }
+    complete_new(message->data->properties);
+    const auto flags = (flags_of_new(message->data->properties) | message->set_flags) & ~message->clear_flags;
+    auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
+    if (!saved) co_return saved;
+  } else {
+    auto row = co_await mailbox.message(message->id);
+    if (!row) co_return row.error();
+    const bool local = message->associated || !in_backend(mailbox, *message);
+    const bool changed_since = local ? row->change_number != message->opened_change : row->remote_key != message->opened_key;
+    const bool anything = message->content_changed || message->extras || (message->set_flags | message->clear_flags) != 0;
+    if (changed_since && anything && !force) co_return error(Errc::conflict, "the message was changed by somebody else");
+    if (message->content_changed) {
+      const auto flags = (row->flags | message->set_flags) & ~message->clear_flags;
+      auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
+      if (!saved) co_return saved;
+    } else if (message->extras) {
+      auto extras = message->data ? beside_mime(message->data->properties) : message->extras->clone();
+      extras.set_time(PidTagLastModificationTime, now());
+      auto saved = co_await mailbox.save_extras(folder, message->id, std::move(extras), message->set_flags, message->clear_flags);
+      if (!saved) co_return saved;
+    } else if ((message->set_flags | message->clear_flags) != 0) {
+      std::vector<GlobalCounter> ids{message->id};
+      auto flagged = co_await mailbox.set_flags(folder, std::move(ids), message->set_flags, message->clear_flags);
+      if (!flagged) co_return flagged;
+    }
+  }
+  message->saved = true;
+  message->content_changed = message->body_changed = false;
+  message->set_flags = message->clear_flags = 0;
+  message->extras.reset();
+  message->content.reset();
+  auto row = co_await mailbox.message(message->id);
+  if (!row) co_return row.error();
+  message->opened_key = row->remote_key;
+  message->opened_change = row->change_number;
+  co_return Status{};
+}
+
+// -- properties
+
+convert::Recipient complete(const convert::MessageData::Recipient& recipient) {
+  convert::Recipient out;
+  out.type = recipient.type;
+  auto address = convert::recipient_address(recipient.properties);
+  out.display_name = address.display();
+  out.smtp_address = address.address;
+  auto& bag = out.properties;
+  bag = recipient.properties.clone();
+  const auto unless = [&](PropertyTag tag, const Value& value) {
+    if (!bag.contains(tag)) bag.set(tag, value);
+  };
+  Arena arena;
+  unless(PidTagObjectType, Value::integer32(6));
+  unless(PidTagDisplayType, Value::integer32(0));
+  unless(PidTagDisplayName, Value::string(arena, out.display_name));
+  unless(PidTagRecipientDisplayName, Value::string(arena, out.display_name));
+  unless(PidTagAddressType, Value::string(arena, "SMTP"));
+  unless(PidTagEmailAddress, Value::string(arena, out.smtp_address));
+  unless(PidTagSmtpAddress, Value::string(arena, out.smtp_address));
+  const auto entry_id = one_off_entry_id(out.display_name, out.smtp_address);
+  unless(PidTagEntryId, Value::binary(entry_id));
+  unless(PidTagRecipientEntryId, Value::binary(bag.binary(PidTagEntryId)));
+  unless(PidTagSearchKey, Value::binary(arena.copy(View(search_key(out.smtp_address)))));
+  unless(PidTagSendRichInfo, Value::boolean(false));
+  unless(PidTagRecipientFlags, Value::integer32(1));
+  unless(PidTagRecipientOrder, Value::integer32(static_cast<std::int32_t>(recipient.row)));
+  bag.set_integer(PidTagRecipientType, recipient.type);
+  return out;
+}
+
+DataSource::DataSource(std::shared_ptr<const StoreIdentity> store, std::optional<state::Message> row,
+                       std::shared_ptr<const convert::MessageData> data, GlobalCounter folder, bool associated, std::uint32_t flags)
+    : store_(std::move(store)), row_(std::move(row)), data_(std::move(data)), folder_(folder), associated_(associated), flags_(flags) {}
+
+std::optional<Value> DataSource::made(PropertyTag tag, Arena& arena) const {
+  const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
+  if (is(PidTagMessageFlags)) {
+    std::int64_t flags = associated_ ? 0x40 : 0;
+    if (flags_ & state::flag_seen) flags |= mf_read;
+    flags |= (flags_ & state::flag_draft) != 0 ? mf_unsent : mf_unmodified;
+    if (!data_->attachments.empty()) flags |= mf_has_attach;
+    if (row_) flags |= row_->extras.number(PidTagMessageFlags) & mf_submitted;
+    return Value::integer32(static_cast<std::int32_t>(flags));
+  }
+  if (is(PidTagRead)) return Value::boolean((flags_ & state::flag_seen) != 0);
+  if (is(PidTagHasAttachments)) return Value::boolean(!data_->attachments.empty());
+  if (is(PidTagAssociated)) return Value::boolean(associated_);
+  if (is(PidTagFlagStatus) && (flags_ & state::flag_flagged)) return Value::integer32(2);
+  const PropertyTag lists[] = {PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc};
+  for (std::int32_t i = 0; i < 3; ++i) {
+    if (!is(lists[i])) continue;
+    std::string names;
+    for (const auto& recipient : data_->recipients) {
+      if ((recipient.type & 0x0F) != i + 1) continue;
+      if (!names.empty()) names += "; ";
+      names += convert::recipient_address(recipient.properties).display();
+    }
+    return Value::string(arena, names);
+  }
+  return std::nullopt;
+}
+
+std::optional<Value> DataSource::get(PropertyTag tag, Arena& arena) const {
+  if (auto value = made(tag, arena)) return value;
+  if (!is_computed(tag)) {
+    if (auto value = find_in(data_->properties, tag)) return value;
+    if (auto value = convert::body_of(data_->properties, tag, arena)) return value;
+  }
+  if (row_) {
+    state::Message light;
+    light.id = row_->id;
+    light.folder = row_->folder;
+    light.change_number = row_->change_number;
+    light.flags = flags_;
+    light.received = row_->received;
+    light.size = row_->size;
+    const MessageSource source({store_, std::move(light)});
+    return source.get(tag, arena);
+  }
+  const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
+  if (is(PidTagObjectType)) return Value::integer32(5);
+  if (is(PidTagAccess)) return Value::integer32(3);
+  if (is(PidTagAccessLevel)) return Value::integer32(1);
+  if (is(PidTagMessageClass)) return Value::string(arena, "IPM.Note");
+  if (is(PidTagImportance)) return Value::integer32(1);
+  if (is(PidTagSensitivity) || is(PidTagPriority) || is(PidTagMessageStatus) || is(PidTagMessageSize)) return Value::integer32(0);
+  if (is(PidTagSubject) || is(PidTagNormalizedSubject) || is(PidTagSubjectPrefix)) return Value::string(Utf16{});
+  if (is(PidTagCreationTime) || is(PidTagLastModificationTime)) return Value::time(now());
+  if (is(PidTagParentEntryId) && folder_ != 0) return Value::binary(arena.copy(View(store_->folder_entry_id(folder_))));
+  if (is(PidTagMessageLocaleId)) return Value::integer32(0x0409);
+  return std::nullopt;
+}
+
+std::vector<PropertyTag> DataSource::list() const {
+  std::vector<PropertyTag> tags;
+  const auto add = [&](PropertyTag tag) {
+    if (std::none_of(tags.begin(), tags.end(), [&](auto t) { return t.id() == tag.id(); })) tags.push_back(tag);
+  };
+  for (const auto& [tag, value] : data_->properties) add(tag);
+  Arena arena;
+  for (const auto tag : message_columns())
+    if (get(tag, arena)) add(tag);
+  for (const auto tag : {PidTagNativeBody, PidTagBody, PidTagHtml, PidTagRtfCompressed, PidTagRtfInSync})
+    if (convert::body_of(data_->properties, PidTagNativeBody, arena)) add(tag);
+  return tags;
+}
+
+std::optional<Value> AttachmentDataSource::get(PropertyTag tag, Arena& arena) const {
+  const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
+  if (is(PidTagAttachDataBinary)) {
+    if (!with_data_ || attachment_->embedded) return std::nullopt;
+    return Value::binary(attachment_->data.view());
+  }
+  if (is(PidTagAttachNumber)) return Value::integer32(static_cast<std::int32_t>(attachment_->number));
+  if (is(PidTagAttachSize)) return Value::integer32(static_cast<std::int32_t>(attachment_->data.size() + 256));
+  if (is(PidTagObjectType)) return Value::integer32(7);
+  if (is(PidTagAccessLevel)) return Value::integer32(1);
+  if (auto value = find_in(attachment_->properties, tag)) return value;
+  if (is(PidTagAttachMethod)) return Value::integer32(attachment_->embedded ? convert::afEmbeddedMessage : convert::afByValue);
+  if (is(PidTagRenderingPosition)) return Value::integer32(-1);
+  if (is(PidTagDisplayName)) {
+    auto name = attachment_->properties.string(PidTagAttachLongFilename);
+    if (name.empty()) name = attachment_->properties.string(PidTagAttachFilename);
+    if (!name.empty()) return Value::string(arena, name);
+  }
+  return std::nullopt;
+}
+
+std::vector<PropertyTag> AttachmentDataSource::list() const {
+  std::vector<PropertyTag> tags{PidTagAttachNumber, PidTagAttachSize, PidTagObjectType, PidTagAccessLevel};
+  for (const auto& [tag, value] : attachment_->properties)
+    if (std::none_of(tags.begin(), tags.end(), [&](auto t) { return t.id() == tag.id(); })) tags.push_back(tag);
+  for (const auto tag : {PidTagAttachMethod, PidTagRenderingPosition})
+    if (!attachment_->properties.contains(tag)) tags.push_back(tag);
+  if (with_data_ && !attachment_->embedded) tags.push_back(PidTagAttachDataBinary);
+  return tags;
+}
+
+}  // namespace mapigate::mailbox

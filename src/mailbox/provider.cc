@@ -1,0 +1,22 @@
+#include "mailbox/provider.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+Error read_only() { return error(Errc::unsupported, "this backend cannot be written to"); }
+}  // namespace
+
+Task<Result<std::uint64_t>> Provider::append(state::Folder, convert::ByteSource, std::uint32_t, FileTime) { co_return read_only(); }
+Task<Status> Provider::remove(state::Folder, std::vector<std::uint64_t>) { co_return read_only(); }
+Task<Result<std::vector<CopiedMessage>>> Provider::copy(state::Folder, std::vector<std::uint64_t>, state::Folder, bool) {
+  co_return read_only();
+}
+Task<Result<std::vector<std::uint64_t>>> Provider::find(state::Folder, std::string) { co_return read_only(); }
+Task<Result<RemoteFolder>> Provider::create_folder(std::string, std::string) { co_return read_only(); }
+Task<Status> Provider::delete_folder(std::string) { co_return read_only(); }
+Task<Result<std::vector<std::pair<std::string, std::string>>>> Provider::move_folder(std::string, std::string, std::string) {
+  co_return read_only();
+}
+Task<Result<bool>> Provider::watch(state::Folder, Duration) { co_return read_only(); }
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,183 @@
+// Sending ([MS-OXOMSG] 3.2.5): a message becomes Internet mail and goes to the outbox of its mailbox.
+#include <algorithm>
+
+#include "convert/mime_writer.h"
+#include "mailbox/message_edit.h"
+#include "mailbox/rop_call.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+using namespace mapi;
+
+constexpr std::int32_t mf_submitted = 0x04;
+constexpr PropertyTag PidTagDeferredDeliveryTime_{0x000F, PropertyType::PtypTime};
+
+std::string domain_of(std::string_view user) {
+  const auto at = user.rfind('@');
+  return std::string(at == std::string_view::npos ? "localhost" : user.substr(at + 1));
+}
+
+// A folder of ours by ServerId ([MS-OXCDATA] 2.11.1.4) or entry id; 0 when it is none.
+GlobalCounter folder_named(const RopCall& call, const PropertyBag& bag) {
+  const auto* server_id = bag.find(PidTagSentMailSvrEID.with(PropertyType::PtypUnspecified));
+  if (server_id && server_id->get<View>() && server_id->get<View>()->size() >= 9 && (*server_id->get<View>())[0] == 1) {
+    std::uint64_t id = 0;
+    std::memcpy(&id, server_id->get<View>()->data() + 1, 8);
+    return RopCall::counter(Id(id));
+  }
+  auto entry_id = parse_folder_entry_id(bag.binary(PidTagSentMailEntryId));
+  if (entry_id && entry_id->DatabaseGuid == call.store().replica) return counter_from(entry_id->GlobalCounter);
+  return 0;
+}
+
+void set_sender(PropertyBag& bag, const StoreIdentity& store) {
+  const auto set = [&](PropertyTag name, PropertyTag type, PropertyTag address, PropertyTag smtp, PropertyTag entry_id, PropertyTag search) {
+    if (bag.contains(name) && (bag.contains(address) || bag.contains(smtp))) return;
+    bag.set_string(name, store.display_name);
+    bag.set_string(type, "SMTP");
+    bag.set_string(address, store.user);
+    bag.set_string(smtp, store.user);
+    bag.set_binary(entry_id, one_off_entry_id(store.display_name, store.user));
+    bag.set_binary(search, search_key(store.user));
+  };
+  set(PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderSmtpAddress, PidTagSenderEntryId, PidTagSenderSearchKey);
+  set(PidTagSentRepresentingName, PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
+      PidTagSentRepresentingSmtpAddress, PidTagSentRepresentingEntryId, PidTagSentRepresentingSearchKey);
+}
+
+Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
+  if (message->parent || message->associated) co_return ecNotSupported;
+  if (!call.mailbox.can_submit()) co_return ecNotSupported;
+  auto& mailbox = call.mailbox;
+  auto ready = co_await make_editable(mailbox, message);
+  if (!ready) co_return to_error_code(ready.error());
+  auto& data = *message->data;
+  std::vector<std::string> recipients;
+  for (const auto& recipient : data.recipients) {
+    const auto address = convert::recipient_address(recipient.properties).address;
+    if (address.find('@') == std::string::npos || address.find_first_of("\r\n<> ") != std::string::npos) co_return ecInvalidRecips;
+    if (std::find(recipients.begin(), recipients.end(), address) == recipients.end()) recipients.push_back(address);
+  }
+  if (recipients.empty()) co_return ecInvalidRecips;
+  auto& bag = data.properties;
+  set_sender(bag, call.store());
+  bag.set_time(PidTagClientSubmitTime, now());
+  if (message->content_changed || !message->saved) {
+    auto saved = co_await save(mailbox, message, true);
+    if (!saved) co_return save_error(saved.error());
+  }
+  convert::MimeWriteOptions options;
+  options.from = {{}, call.store().user};
+  options.host = domain_of(call.store().user);
+  auto names = co_await mailbox.names_in(bag);
+  if (!names) co_return to_error_code(names.error());
+  options.names = std::move(*names);
+  auto* raw = message->data.get();
+  auto write = [raw, &options]() { return convert::write_mime(*raw, options); };
+  auto mime = co_await io::run_blocking(mailbox.context().runtime, write);
+  if (!mime) co_return to_error_code(mime.error());
+  if (mime->size() > std::size_t{mailbox.context().options.max_submit_kilobytes} * 1024) co_return ecTooBig;
+
+  Mailbox::Submission submission;
+  submission.mime = *mime;
+  submission.recipients = std::move(recipients);
+  submission.subject = bag.string(PidTagSubject);
+  submission.folder = message->folder;
+  submission.message = message->id;
+  submission.extras = beside_mime(bag);
+  for (const auto tag : {PidTagMessageFlags, PidTagDeleteAfterSubmit, PidTagSentMailEntryId, PidTagDeferredSendTime, PidTagTargetEntryId})
+    submission.extras.remove(tag);
+  submission.extras.remove(PidTagSentMailSvrEID);
+  submission.not_before = bag.time(PidTagDeferredSendTime);
+  if (submission.not_before.ticks == 0) submission.not_before = bag.time(PidTagDeferredDeliveryTime_);
+  submission.wants_delivery_report = bag.number(PidTagOriginatorDeliveryReportRequested) != 0;
+  if (bag.number(PidTagDeleteAfterSubmit) == 0) {
+    submission.copy_to = folder_named(call, bag);
+    if (submission.copy_to == 0 || !mailbox.tree()->find(submission.copy_to)) submission.copy_to = special_id(FolderRole::sent_items);
+  }
+  auto taken = co_await mailbox.submit(std::move(submission));
+  if (!taken) co_return to_error_code(taken.error());
+  auto row = co_await mailbox.message(message->id);
+  if (row) {
+    auto extras = row->extras.clone();
+    extras.set_integer(PidTagMessageFlags, mf_submitted);
+    auto marked = co_await mailbox.save_extras(message->folder, message->id, std::move(extras), 0, 0);
+    (void)marked;  // it may have left already
+  }
+  co_return ecNone;
+}
+
+Task<ErrorCode> submit_message(RopCall& call, const wire::RopSubmitMessage::Request&, wire::RopSubmitMessage::Response&) {
+  auto message = call.object<MessageObject>();
+  if (!message) co_return call.why;
+  co_return co_await submit(call, message);
+}
+
+// Row T1: what the client needs for its own copy.
+Task<ErrorCode> transport_send(RopCall& call, const wire::RopTransportSend::Request&, wire::RopTransportSend::Response& response) {
+  auto message = call.object<MessageObject>();
+  if (!message) co_return call.why;
+  const auto code = co_await submit(call, message);
+  if (code != ecNone) co_return code;
+  std::vector<TaggedValue> values;
+  for (const auto tag : {PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderEntryId, PidTagSenderSearchKey,
+                         PidTagSentRepresentingName, PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
+                         PidTagSentRepresentingEntryId, PidTagSentRepresentingSearchKey, PidTagClientSubmitTime})
+    if (const auto* value = message->data->properties.find(tag)) values.push_back({tag, copy(call.arena, *value)});
+  response.PropertyValues = call.arena.copy(std::span<const TaggedValue>(values));
+  co_return ecNone;
+}
+
+Task<ErrorCode> abort_submit(RopCall& call, const wire::RopAbortSubmit::Request& request, wire::RopAbortSubmit::Response&) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  const auto folder = RopCall::counter(request.FolderId), id = RopCall::counter(request.MessageId);
+  auto stopped = co_await call.mailbox.abort_submit(folder, id);
+  if (!stopped) co_return to_error_code(stopped.error());
+  if (!*stopped) co_return ecNotInQueue;
+  auto row = co_await call.mailbox.message(id);
+  if (!row) co_return to_error_code(row.error());
+  auto extras = row->extras.clone();
+  extras.remove(PidTagMessageFlags);
+  auto marked = co_await call.mailbox.save_extras(folder, id, std::move(extras), 0, 0);
+  co_return marked ? ecNone : to_error_code(marked.error());
+}
+
+// A client that spools itself: the server sends at once, so there is nothing to hand over.
+Task<ErrorCode> set_spooler(RopCall& call, const wire::RopSetSpooler::Request&, wire::RopSetSpooler::Response&) {
+  co_return call.object<LogonObject>() ? ecNone : call.why;
+}
+Task<ErrorCode> spooler_lock_message(RopCall& call, const wire::RopSpoolerLockMessage::Request& request,
+                                     wire::RopSpoolerLockMessage::Response&) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  auto row = co_await call.mailbox.message(RopCall::counter(request.MessageId));
+  co_return row || request.LockState == wire::RopSpoolerLockMessage::Finished ? ecNone : to_error_code(row.error());
+}
+Task<ErrorCode> transport_new_mail(RopCall& call, const wire::RopTransportNewMail::Request& request, wire::RopTransportNewMail::Response&) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  co_return call.mailbox.tree()->find(RopCall::counter(request.FolderId)) ? ecNone : ecNotFound;
+}
+
+Task<ErrorCode> options_data(RopCall& call, const wire::RopOptionsData::Request&, wire::RopOptionsData::Response& response) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  response.Reserved = 1;
+  co_return ecNone;
+}
+
+}  // namespace
+
+HandlerList transport_handlers() {
+  static constexpr HandlerEntry list[] = {
+      on<wire::RopSubmitMessage, submit_message>(),
+      on<wire::RopTransportSend, transport_send>(),
+      on<wire::RopAbortSubmit, abort_submit>(),
+      on<wire::RopSetSpooler, set_spooler>(),
+      on<wire::RopSpoolerLockMessage, spooler_lock_message>(),
+      on<wire::RopTransportNewMail, transport_new_mail>(),
+      on<wire::RopOptionsData, options_data>(),
+  };
+  return list;
+}
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,169 @@
+// Writing over a backend that fails on demand: what a client is told, and what is there after an interruption.
+#include "mailbox/test_support.h"
+
+namespace mapigate::mailbox::testing {
+namespace {
+
+using namespace mapi;
+using enum state::FolderRole;
+
+class WritingTest : public EngineTest {
+ protected:
+  void open() {
+    client = connect();
+    ASSERT_EQ(client->logon().value(), ecNone);
+    ASSERT_EQ(client->open_folder(inbox), ecNone);
+    ASSERT_TRUE(client->contents());
+  }
+  // As handle 3.
+  ErrorCode create(const std::string& subject, bool associated = false) {
+    Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), associated}, 0};
+    if (const auto code = client->execute(make).value(); code != ecNone) return code;
+    return set(PidTagSubject, Value::string(client->arena, subject));
+  }
+  ErrorCode set(PropertyTag tag, Value value) {
+    const TaggedValue values[] = {{tag, value}};
+    Ask<wire::RopSetProperties> ask{{values}, 3};
+    const auto answer = client->execute(ask);
+    if (answer.value() != ecNone) return answer.value();
+    const auto problems = answer.get<wire::RopSetProperties>().PropertyProblems;
+    return problems.empty() ? ecNone : problems[0].ErrorCode;
+  }
+  Replies save(std::uint8_t flags = 0x02) { return client->execute(Ask<wire::RopSaveChangesMessage>{{3, flags}, 3}); }
+  std::size_t stored() {
+    std::lock_guard lock(backend.mutex);
+    return backend.folders["INBOX"].messages.size();
+  }
+  std::vector<std::string> subjects() {
+    settle(*client, inbox);
+    client->open_folder(inbox);
+    if (!client->contents()) return {"?"};
+    client->columns({PidTagSubject});
+    std::vector<std::string> out;
+    for (const auto& row : client->rows()) out.push_back(row[0]);
+    return out;
+  }
+  std::unique_ptr<Client> client;
+};
+
+TEST_F(WritingTest, ASavedMessageIsInTheBackendFirst) {
+  open();
+  ASSERT_EQ(create("new"), ecNone);
+  EXPECT_EQ(client->properties({PidTagSubject, PidTagMessageFlags}, 3), (std::vector<std::string>{"new", "9"}));
+  backend.set_down("append");
+  EXPECT_EQ(save().value(), ecNetwork);
+  EXPECT_EQ(stored(), 0u);
+  backend.set_down("append", false);
+  const auto saved = save();
+  ASSERT_EQ(saved.value(), ecNone);
+  EXPECT_EQ(stored(), 1u);
+  EXPECT_EQ(client->message_ids(inbox), std::vector{saved.get<wire::RopSaveChangesMessage>().MessageId});
+  EXPECT_EQ(subjects(), std::vector<std::string>{"new"});
+}
+
+TEST_F(WritingTest, ALostAnswerIsFoundAgain) {
+  open();
+  ASSERT_EQ(create("once"), ecNone);
+  ASSERT_EQ(set(PidTagComment, Value::string(client->arena, "beside")), ecNone);
+  backend.set_down("append answer");
+  EXPECT_EQ(save().value(), ecNetwork);
+  EXPECT_EQ(stored(), 1u);
+  backend.set_down("append answer", false);
+  // The client tries again: what was stored then is replaced, not doubled.
+  const auto saved = save();
+  ASSERT_EQ(saved.value(), ecNone);
+  const auto id = saved.get<wire::RopSaveChangesMessage>().MessageId;
+  EXPECT_EQ(stored(), 1u);
+  EXPECT_EQ(subjects(), std::vector<std::string>{"once"});
+  // The same for an edit, over a restart and without another try.
+  ASSERT_EQ(set(PidTagSubject, Value::string(client->arena, "twice")), ecNone);
+  backend.set_down("append answer");
+  EXPECT_EQ(save().value(), ecNetwork);
+  EXPECT_EQ(stored(), 2u);
+  backend.set_down("append answer", false);
+  client.reset();
+  make_engine();
+  open();
+  EXPECT_EQ(subjects(), std::vector<std::string>{"twice"});
+  EXPECT_EQ(stored(), 1u);
+  EXPECT_EQ(client->message_ids(inbox), std::vector{id});
+  client->columns({PidTagComment});
+  client->open_message(inbox);
+  EXPECT_EQ(client->properties({PidTagComment}, 3), std::vector<std::string>{"beside"});
+}
+
+TEST_F(WritingTest, WhatStandsBesideAMessageNeedsNoRewrite) {
+  backend.add("INBOX", "old");
+  open();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  ASSERT_EQ(set(PidTagComment, Value::string(client->arena, "note")), ecNone);
+  ASSERT_EQ(set(PidTagFlagStatus, Value::integer32(1)), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  EXPECT_EQ(backend.count("append"), 0);
+  client.reset();
+  make_engine();
+  open();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagComment, PidTagFlagStatus, PidTagSubject}, 3), (std::vector<std::string>{"note", "1", "old"}));
+  client->columns({PidTagComment, PidTagFlagStatus});
+  client->message_ids(inbox);
+  client->columns({PidTagComment, PidTagFlagStatus});
+  Ask<wire::RopSeekRow> seek;
+  seek.handle = 2;
+  client->execute(seek);
+  EXPECT_EQ(client->rows(), (std::vector<std::vector<std::string>>{{"note", "1"}}));
+}
+
+TEST_F(WritingTest, EditingKeepsIdAndOtherParts) {
+  backend.add("INBOX", "old", 0, "Body text.\r\n");
+  open();
+  const auto before = client->message_ids(inbox);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, Value::string(client->arena, "RE: new")), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  EXPECT_EQ(stored(), 1u);
+  EXPECT_EQ(client->message_ids(inbox), before);
+  EXPECT_EQ(client->properties({PidTagSubject, PidTagSubjectPrefix, PidTagNormalizedSubject, PidTagSenderName}, 3),
+            (std::vector<std::string>{"RE: new", "RE: ", "new", "Bob Builder"}));
+  EXPECT_EQ(client->read_stream(PidTagBody.with(PropertyType::PtypString8), 3), "Body text.\r\n");
+  EXPECT_EQ(subjects(), std::vector<std::string>{"RE: new"});
+}
+
+TEST_F(WritingTest, HiddenMessagesNeedNoBackend) {
+  open();
+  backend.set_down("append");
+  ASSERT_EQ(create("view", true), ecNone);
+  const auto saved = save();
+  ASSERT_EQ(saved.value(), ecNone);
+  const auto id = saved.get<wire::RopSaveChangesMessage>().MessageId.value;
+  EXPECT_EQ(stored(), 0u);
+  client.reset();
+  make_engine();
+  open();
+  EXPECT_EQ(*client->contents(), 0u);
+  EXPECT_EQ(*client->contents(wire::RopGetContentsTable::Associated), 1u);
+  client->columns({PidTagSubject, PidTagMid, PidTagAssociated});
+  EXPECT_EQ(client->rows(),
+            (std::vector<std::vector<std::string>>{{"view", std::to_string(id), "1"}}));
+}
+
+TEST_F(WritingTest, StreamsWriteWhatIsTooLargeForAReply) {
+  open();
+  ASSERT_EQ(create("streams"), ecNone);
+  std::string text;
+  for (int i = 0; i < 20'000; ++i) text += static_cast<char>('a' + i % 26);
+  Ask<wire::RopOpenStream> open_stream{{4, PidTagBody.with(PropertyType::PtypString8), wire::RopOpenStream::Create}, 3};
+  ASSERT_EQ(client->execute(open_stream).value(), ecNone);
+  for (std::size_t at = 0; at < text.size(); at += 7000) {
+    const auto piece = text.substr(at, 7000);
+    Ask<wire::RopWriteStream> write{{as_view(piece)}, 4};
+    EXPECT_EQ(client->execute(write).get<wire::RopWriteStream>().WrittenSize, piece.size());
+  }
+  client->execute(Ask<wire::RopRelease>{{}, 4});  // commits
+  ASSERT_EQ(save().value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->read_stream(PidTagBody.with(PropertyType::PtypString8), 3), text + "\r\n");
+}
+
+}  // namespace
+}  // namespace mapigate::mailbox::testing

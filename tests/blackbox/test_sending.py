@@ -1,0 +1,180 @@
+"""Messages that leave by a real Postfix and arrive in a real Dovecot."""
+import contextlib
+import struct
+import time
+
+import pytest
+
+from conftest import ALICE, BOB, PASSWORD
+from harness import postfix, rops
+from harness.dovecot import Dovecot
+from harness.mapigate import Mapigate
+from harness.mapihttp import Session
+from harness.processes import free_port, wait_until
+from harness.properties import tag_of
+from test_writing import Imap
+
+pytestmark = pytest.mark.skipif(not postfix.available(), reason="Postfix needs root and the package postfix")
+
+SUBJECT = tag_of("PidTagSubject")
+
+
+@pytest.fixture(scope="module")
+def mail_server(certificates):
+    lmtp_port = free_port()
+    with Dovecot(certificates, users=(ALICE, BOB), extra=postfix.mail_services(lmtp_port)) as dovecot:
+        yield dovecot, lmtp_port
+
+
+@pytest.fixture(scope="module")
+def smtp(certificates, mail_server):
+    dovecot, lmtp_port = mail_server
+    with postfix.Postfix(certificates, dovecot, lmtp_port, (ALICE, BOB)) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def sender(certificates, mail_server, smtp):
+    with Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, name="sender") as server:
+        yield server
+        server.check_log()
+
+
+def server_id(folder_id):
+    return struct.pack("<BQQI", 1, folder_id, 0, 0)
+
+
+def submit(session, subject, to=(BOB,), **more):
+    message = session.new_message(session.outbox, {
+        "PidTagSubject": subject, "PidTagBody": "Text ü\r\n.\r\nend\r\n", "PidTagSentMailSvrEID": server_id(session.sent_items),
+        **more}, [(number, 1, address, address) for number, address in enumerate(to)])
+    saved = session.save(message)
+    session.call(rops.submit_message(), message)
+    return saved
+
+
+def arrived(imap, folder, subject):
+    with contextlib.suppress(AssertionError):
+        return imap.subjects(folder).count(subject)
+    return 0
+
+
+def test_from_one_to_the_other(sender, mail_server, open_session):
+    session = open_session(sender)
+    submit(session, "Grüße an Bob")
+    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    wait_until(lambda: arrived(bob, "INBOX", "Grüße an Bob") == 1, "the message arrives", 30)
+    uid = bob.uids("INBOX")[-1]
+    seen, _ = bob.fetch("INBOX", uid)
+    assert seen["From"].addresses[0].addr_spec == ALICE
+    assert seen.get_content().replace("\r\n", "\n") == "Text ü\n.\nend\n"
+    wait_until(lambda: arrived(alice, "Sent", "Grüße an Bob") == 1, "the copy is in Sent", 30)
+    copy, flags = alice.fetch("Sent", alice.uids("Sent")[-1])
+    assert r"\Seen" in flags and r"\Draft" not in flags
+    assert copy["Message-ID"] == seen["Message-ID"]
+    table = session.contents_table(session.open_folder(session.outbox))
+    wait_until(lambda: session.rows(session.contents_table(session.open_folder(session.outbox)), [SUBJECT]) == [],
+               "the outbox is empty", 10)
+    assert table
+    # Bob sees it by MAPI, too.
+    other = open_session(sender, BOB)
+    wait_until(lambda: "Grüße an Bob" in [row[SUBJECT] for row in other.rows(
+        other.contents_table(other.open_folder(other.inbox)), [SUBJECT])], "MAPI shows it to bob", 20)
+
+
+def test_a_refused_recipient_comes_back_as_a_report(sender, mail_server, open_session):
+    session = open_session(sender)
+    submit(session, "to nobody", to=("nobody@example.test", BOB))
+    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    wait_until(lambda: arrived(bob, "INBOX", "to nobody") == 1, "the other recipient gets it", 30)
+    wait_until(lambda: arrived(alice, "INBOX", "Undeliverable: to nobody") == 1, "the report comes", 30)
+    report, _ = alice.fetch("INBOX", alice.uids("INBOX")[-1])
+    assert report.get_content_type() == "multipart/report"
+    assert "nobody@example.test" in report.get_body(("plain",)).get_content()
+    wait_until(lambda: any(row[tag_of("PidTagMessageClass")] == "REPORT.IPM.Note.NDR" for row in session.rows(
+        session.contents_table(session.open_folder(session.inbox)), ["PidTagMessageClass"])), "MAPI shows the report", 20)
+
+
+def test_without_recipients_nothing_is_sent(sender, open_session):
+    session = open_session(sender)
+    message = session.new_message(session.outbox, {"PidTagSubject": "x"})
+    assert session.try_call(rops.submit_message(), message).error == 0x467  # ecInvalidRecips
+
+
+def test_deferred_and_taken_back(sender, mail_server, open_session):
+    import datetime
+    session = open_session(sender)
+    later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
+    saved = submit(session, "later", PidTagDeferredSendTime=later)
+    time.sleep(2)
+    assert arrived(Imap(mail_server[0], BOB), "INBOX", "later") == 0
+    flags = session.properties(session.open_message(session.outbox, saved), ["PidTagMessageFlags"])[tag_of("PidTagMessageFlags")]
+    assert flags & 4  # mfSubmitted
+    session.call(rops.abort_submit(session.outbox, saved))
+    assert session.try_call(rops.abort_submit(session.outbox, saved)).error == 0x80040601  # ecNotInQueue
+    flags = session.properties(session.open_message(session.outbox, saved), ["PidTagMessageFlags"])[tag_of("PidTagMessageFlags")]
+    assert not flags & 4
+
+
+def test_outage_and_kill_lose_and_double_nothing(certificates, mail_server, smtp):
+    """Submitted while SMTP is down, killed, started again: each message arrives once."""
+    gateway = Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, name="outage")
+    gateway.start()
+    smtp.stop()
+    session = Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD)
+    subjects = [f"outage {number}" for number in range(5)]
+    for subject in subjects:
+        submit(session, subject)
+    gateway.kill()
+    smtp.start()
+    gateway.start()
+    session = Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD)
+    session.rows(session.contents_table(session.open_folder(session.inbox)), [SUBJECT])
+    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    wait_until(lambda: all(arrived(bob, "INBOX", subject) >= 1 for subject in subjects), "all arrive", 90)
+    wait_until(lambda: all(arrived(alice, "Sent", subject) >= 1 for subject in subjects), "all are in Sent", 30)
+    time.sleep(3)
+    assert [arrived(bob, "INBOX", subject) for subject in subjects] == [1] * 5
+    assert [arrived(alice, "Sent", subject) for subject in subjects] == [1] * 5
+    session.client.close()
+    gateway.stop()
+
+
+def test_client_commands(sender, mail_server, tmp_path):
+    file = tmp_path / "plan.txt"
+    file.write_bytes(b"plan")
+    sender.client("send", "--to", BOB, "--subject", "by client", "--text", "hello", "--attach", file)
+    bob = Imap(mail_server[0], BOB)
+    wait_until(lambda: arrived(bob, "INBOX", "by client") == 1, "the client's message arrives", 30)
+    import json
+    sender.client("mkdir", "Akten ü", user=BOB)
+    entries = [entry for entry in json.loads(sender.client("--json", "ls", "Inbox", user=BOB).stdout) if entry["subject"] == "by client"]
+    assert len(entries) == 1
+    sender.client("flag", "flagged", entries[0]["id"], user=BOB)
+    sender.client("flag", "read", entries[0]["id"], user=BOB)
+    sender.client("mv", entries[0]["id"], "--to", "Akten ü", user=BOB)
+    seen, flags = bob.only("Akten ü")
+    assert flags == {r"\Seen", r"\Flagged"}
+    assert [part.get_filename() for part in seen.iter_attachments()] == ["plan.txt"]
+    moved = json.loads(sender.client("--json", "ls", "Akten ü", user=BOB).stdout)
+    sender.client("rm", moved[0]["id"], user=BOB)
+    assert bob.uids("Akten ü") == []
+
+
+def test_new_mail_is_told_at_once(sender, mail_server, open_session):
+    """IDLE: sooner than the interval at which folders are asked would allow (2 s in tests)."""
+    session = open_session(sender, BOB)
+    session.rows(session.contents_table(session.open_folder(session.inbox)), [SUBJECT])
+    session.call(rops.register_notification(0x02, session.inbox))  # NewMail
+    client = session.client
+    with contextlib.closing(client.open_connection()) as connection:
+        import threading
+        result = []
+        thread = threading.Thread(target=lambda: result.append(client.notification_wait(connection)))
+        thread.start()
+        time.sleep(1)
+        started = time.monotonic()
+        mail_server[0].seed(BOB, "INBOX", [b"From: x@example.test\r\nSubject: news\r\n\r\n.\r\n"])
+        thread.join(timeout=60)
+        assert result and result[0][0] == 1
+        assert time.monotonic() - started < 30
