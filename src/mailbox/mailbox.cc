@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/cursor.h"
+#include "convert/mime_writer.h"
 #include "mapi/legacy_dn.h"
 
 namespace mapigate::mailbox {
@@ -214,11 +215,26 @@ Task<Result<Content>> Mailbox::content(state::Message message) {
   const auto* row = tree_->find(state::folder_of(message.folder));
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
-  auto from = provider(folder.provider);
-  if (!from) co_return from.error();
-  auto keep = providers_[folder.provider];
-  auto fetch = keep->content(folder, message.remote_key);
-  auto source = co_await io::with_deadline(context_.options.backend_wait, std::move(fetch));
+  Result<convert::ByteSource> source = error(Errc::not_found, "the message is gone");
+  if (is_local(folder) || state::is_associated(message.folder)) {
+    // For whoever wants it as mail.
+    auto data = co_await stored_data(id);
+    if (!data) co_return data.error();
+    auto held = *data;
+    convert::MimeWriteOptions options;
+    options.from.address = store_->user;
+    auto write = [held, &options]() -> Result<convert::ByteSource> {
+      if (!held) return error(Errc::not_found, "the message is gone");
+      return convert::write_mime(*held, options);
+    };
+    source = co_await io::run_blocking(context_.runtime, write);
+  } else {
+    auto from = provider(folder.provider);
+    if (!from) co_return from.error();
+    auto keep = providers_[folder.provider];
+    auto fetch = keep->content(folder, message.remote_key);
+    source = co_await io::with_deadline(context_.options.backend_wait, std::move(fetch));
+  }
   if (!source) co_return std::move(source.error()).within("content of a message");
   auto bytes = *source;
   convert::MimeOptions mime;
