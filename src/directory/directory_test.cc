@@ -1,0 +1,559 @@
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "base/text.h"
+#include "directory/nspi.h"
+#include "directory/templates.h"
+#include "mapi/legacy_dn.h"
+#include "mapi/properties.h"
+
+namespace mapigate::directory {
+namespace {
+
+using mapi::PropertyTag, mapi::PropertyType, mapi::Restriction, mapi::RestrictType, mapi::Value;
+namespace nspi = wire::nspi;
+constexpr std::uint32_t english = 0x409, swedish = 0x41D;
+
+Entry person(const std::string& name, const std::string& address) {
+  Entry entry;
+  entry.key = entry.address = address;
+  entry.display_name = name;
+  return entry;
+}
+
+std::vector<Entry> people() {
+  std::vector<Entry> out;
+  out.push_back(person("Alice Adams", "alice@example.test"));
+  out.back().aliases = {"a.adams@example.test"};
+  out.back().texts = {{mapi::PidTagTitle, "Chef"}, {mapi::PidTagDepartmentName, "Küche"}, {mapi::PidTagOfficeLocation, "Z 1"}};
+  out.back().manager = "bob@example.test";
+  out.back().container = {"Sales", "North"};
+  out.back().former_dns = {"/o=Old/ou=First/cn=Recipients/cn=aadams"};
+  out.push_back(person("Bob Brown", "bob@example.test"));
+  out.back().account = "bb";
+  out.back().container = {"Sales"};
+  out.push_back(person("Bob Breuer", "breuer@example.test"));
+  out.push_back(person("Ärlig Åberg", "arlig@example.test"));
+  out.push_back(person("Zoë Zimmer", "zoe@example.test"));
+  out.push_back(person("Secret Agent", "agent@example.test"));
+  out.back().hidden = true;
+  out.push_back(person("Big Room", "room@example.test"));
+  out.back().kind = EntryKind::room;
+  out.back().capacity = 12;
+  out.push_back(person("Staff", "staff@example.test"));
+  out.back().kind = EntryKind::group;
+  out.back().members = {"zoe@example.test", "a.adams@example.test", "agent@example.test", "nobody@example.test"};
+  out.back().owners = {"bob@example.test"};
+  return out;
+}
+
+class DirectoryTest : public testing::Test {
+ protected:
+  DirectoryTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "mapigate-directory-XXXXXX").string();
+    if (mkdtemp(name.data())) folder = name;
+    ids = *IdTable::open((folder / "ids").string());
+    snapshot = *Snapshot::build(people(), *ids);
+    server.name = "mail.example.test";
+    server.mapi_url = "https://mail.example.test/mapi/";
+    server.guid.bytes[0] = 7;
+    stat.CodePage = 1252;
+    stat.SortLocale = stat.TemplateLocale = english;
+  }
+  ~DirectoryTest() override {
+    ids.reset();
+    std::filesystem::remove_all(folder);
+  }
+
+  template <class Request>
+  auto ask(const Request& request) {
+    return Nspi(*snapshot, server, "alice@example.test", arena).answer(request);
+  }
+  MinimalEntryID id(std::string_view address) const { return snapshot->object(*snapshot->find_address(address)).id; }
+  std::vector<std::string> names(const Indexes& objects) const {
+    std::vector<std::string> out;
+    for (const auto i : objects) out.push_back(snapshot->object(i).entry.display_name);
+    return out;
+  }
+  std::vector<std::string> names(nspi::MinimalIdList list) const {
+    std::vector<std::string> out;
+    for (const auto one : list) out.push_back(snapshot->object(*snapshot->find(one)).entry.display_name);
+    return out;
+  }
+  std::vector<std::string> first_cells(const nspi::ColumnsAndRows& rows) const {
+    std::vector<std::string> out;
+    for (const auto& row : rows.RowData) out.push_back(mapi::text_of(row.values[0]));
+    return out;
+  }
+  nspi::GetMatches::Response match(const Restriction& filter, std::uint32_t most = 100) {
+    nspi::GetMatches::Request request;
+    request.State = stat;
+    request.Filter = &filter;
+    request.RowCount = most;
+    return ask(request);
+  }
+
+  std::filesystem::path folder;
+  std::unique_ptr<IdTable> ids;
+  std::shared_ptr<const Snapshot> snapshot;
+  Server server;
+  nspi::STAT stat;
+  Arena arena;
+};
+
+Restriction compare(PropertyTag tag, Value value, mapi::RelationalOperator op = mapi::RelationalOperator::Equal) {
+  Restriction out;
+  out.type = RestrictType::PropertyRestriction;
+  out.relop = op;
+  out.tag = tag;
+  out.value = {tag, value};
+  return out;
+}
+
+using Names = std::vector<std::string>;
+
+TEST_F(DirectoryTest, IdsStayForEverAndAreNotGivenOutAgain) {
+  const auto alice = id("alice@example.test"), zoe = id("zoe@example.test");
+  EXPECT_GE(alice, MinimalEntryID::first_object);
+  auto later = people();
+  later.erase(later.begin());                                        // Alice goes
+  later.insert(later.begin(), person("New One", "new@example.test"));  // and somebody comes
+  ids.reset();
+  ids = *IdTable::open((folder / "ids").string());
+  snapshot = *Snapshot::build(later, *ids);
+  EXPECT_EQ(id("zoe@example.test"), zoe);
+  EXPECT_FALSE(snapshot->find(alice));
+  EXPECT_GT(id("new@example.test"), zoe);
+  snapshot = *Snapshot::build(people(), *ids);
+  EXPECT_EQ(id("alice@example.test"), alice);
+}
+
+TEST_F(DirectoryTest, SortsByTheLocaleOfTheClient) {
+  const auto& gal = snapshot->containers().front();
+  EXPECT_EQ(names(*snapshot->table(gal, SortType::SortTypeDisplayName, english)),
+            (Names{"Alice Adams", "Ärlig Åberg", "Big Room", "Bob Breuer", "Bob Brown", "Staff", "Zoë Zimmer"}));
+  EXPECT_EQ(names(*snapshot->table(gal, SortType::SortTypeDisplayName, swedish)).back(), "Ärlig Åberg");  // Ä follows Z there
+}
+
+TEST_F(DirectoryTest, SortsByPhoneticName) {
+  auto entries = people();
+  entries[0].texts.emplace_back(mapi::PidTagAddressBookPhoneticDisplayName, "zzz");
+  snapshot = *Snapshot::build(entries, *ids);
+  EXPECT_EQ(names(*snapshot->table(snapshot->containers().front(), SortType::SortTypePhoneticDisplayName, english)).back(), "Alice Adams");
+}
+
+TEST_F(DirectoryTest, ContainersFollowKindsAndPaths) {
+  Names containers;
+  for (const auto& c : snapshot->containers()) containers.push_back(std::to_string(c.depth) + c.name);
+  EXPECT_EQ(containers, (Names{"0Global Address List", "0All Users", "0All Groups", "0All Rooms", "0Sales", "1North"}));
+  const auto& sales = snapshot->containers()[4];
+  EXPECT_TRUE(sales.has_children);
+  EXPECT_EQ(names(*snapshot->table(sales, SortType::SortTypeDisplayName, english)), Names{"Bob Brown"});
+  EXPECT_EQ(snapshot->containers()[5].parent, 4u);
+}
+
+TEST_F(DirectoryTest, ResolvesNames) {
+  const auto found = [&](std::string_view text) { return names(snapshot->resolve(text)); };
+  EXPECT_EQ(found("alice@example.test"), Names{"Alice Adams"});
+  EXPECT_EQ(found("SMTP:A.Adams@Example.Test"), Names{"Alice Adams"});
+  EXPECT_EQ(found("ali"), Names{"Alice Adams"});
+  EXPECT_EQ(found("adams, alice"), Names{"Alice Adams"});
+  EXPECT_EQ(found("bob"), (Names{"Bob Brown", "Bob Breuer"}));
+  EXPECT_EQ(found("bob bro"), Names{"Bob Brown"});
+  EXPECT_EQ(found("=Bob"), Names{});
+  EXPECT_EQ(found("BB"), Names{"Bob Brown"});  // the account in full
+  EXPECT_EQ(found("arlig"), Names{"Ärlig Åberg"});
+  EXPECT_EQ(found(mapi::user_dn("zoe@example.test")), Names{"Zoë Zimmer"});
+  EXPECT_EQ(found("/O=OLD/ou=First/cn=Recipients/cn=AADAMS"), Names{"Alice Adams"});
+  EXPECT_EQ(found(""), Names{});
+  EXPECT_EQ(found("  "), Names{});
+  EXPECT_EQ(found("lice"), Names{});
+  EXPECT_EQ(found("secret"), Names{});                          // hidden: by the address only
+  EXPECT_EQ(found("agent@example.test"), Names{"Secret Agent"});
+}
+
+TEST_F(DirectoryTest, ResolveNamesTellsEachOutcomeAndTheRowsOfThoseResolved) {  // row N2
+  nspi::ResolveNames::Request request;
+  request.State = stat;
+  const nspi::UnicodeString texts[] = {{to_utf16(arena, "bob")}, {to_utf16(arena, "ärl")}, {to_utf16(arena, "nemo")}, {}};
+  request.Names = std::span<const nspi::UnicodeString>(texts);
+  const PropertyTag columns[] = {mapi::PidTagDisplayName, mapi::PidTagEntryId};
+  request.PropertyTags = nspi::LargePropertyTagArray{columns};
+  const auto reply = ask(request);
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  ASSERT_EQ(reply.MinimalIds->size(), 4u);
+  EXPECT_EQ((*reply.MinimalIds)[0], MinimalEntryID::MID_AMBIGUOUS);
+  EXPECT_EQ((*reply.MinimalIds)[1], MinimalEntryID::MID_RESOLVED);
+  EXPECT_EQ((*reply.MinimalIds)[2], MinimalEntryID::MID_UNRESOLVED);
+  EXPECT_EQ((*reply.MinimalIds)[3], MinimalEntryID::MID_UNRESOLVED);
+  EXPECT_EQ(first_cells(*reply.ColumnsAndRows), Names{"Ärlig Åberg"});
+  // Row N3: a permanent id.
+  const auto entry_id = *reply.ColumnsAndRows->RowData[0].values[1].get<View>();
+  const auto permanent = wire::decode<nspi::PermanentEntryID>("id", entry_id, arena, wire::CountWidth::narrow);
+  ASSERT_TRUE(permanent.has_value());
+  EXPECT_EQ(permanent->DistinguishedName, mapi::user_dn("arlig@example.test"));
+}
+
+TEST_F(DirectoryTest, UpdateStatMovesAbsolutelyAndByFractions) {
+  nspi::UpdateStat::Request request;
+  request.DeltaRequested = 1;
+  const auto go = [&](MinimalEntryID from, std::int32_t delta, std::uint32_t numerator = 0, std::uint32_t denominator = 0) {
+    auto s = stat;
+    s.CurrentRec = from;
+    s.Delta = delta;
+    s.NumPos = numerator;
+    s.TotalRecs = denominator;
+    request.State = s;
+    return ask(request);
+  };
+  auto reply = go(MinimalEntryID::MID_BEGINNING_OF_TABLE, 2);
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  EXPECT_EQ(reply.State->CurrentRec, id("room@example.test"));
+  EXPECT_EQ(reply.State->NumPos, 2u);
+  EXPECT_EQ(reply.State->TotalRecs, 7u);
+  EXPECT_EQ(reply.State->Delta, 0);
+  EXPECT_EQ(*reply.Delta, 2);
+  reply = go(MinimalEntryID::MID_END_OF_TABLE, -1);
+  EXPECT_EQ(reply.State->CurrentRec, id("zoe@example.test"));
+  reply = go(id("zoe@example.test"), 5);  // beyond the end
+  EXPECT_EQ(reply.State->CurrentRec, MinimalEntryID::MID_END_OF_TABLE);
+  EXPECT_EQ(*reply.Delta, 1);
+  reply = go(id("bob@example.test"), -100);
+  EXPECT_EQ(reply.State->CurrentRec, id("alice@example.test"));
+  EXPECT_EQ(*reply.Delta, -4);
+  reply = go(MinimalEntryID::MID_CURRENT, 0, 1, 2);  // the middle of seven
+  EXPECT_EQ(reply.State->NumPos, 3u);
+  EXPECT_EQ(go(id("agent@example.test"), 0).ErrorCode, mapi::ecNotFound);  // not in the table
+  stat.ContainerID = 0x7777;
+  EXPECT_EQ(go(MinimalEntryID::MID_BEGINNING_OF_TABLE, 0).ErrorCode, mapi::ecInvalidBookmark);
+  stat.ContainerID = 0;
+  stat.CodePage = nspi::CP_WINUNICODE;
+  EXPECT_NE(go(MinimalEntryID::MID_BEGINNING_OF_TABLE, 0).ErrorCode, mapi::ecNone);
+}
+
+TEST_F(DirectoryTest, QueryRowsGoesOnWhereItEnded) {
+  nspi::QueryRows::Request request;
+  request.State = stat;
+  request.RowCount = 4;
+  const PropertyTag columns[] = {mapi::PidTagDisplayName};
+  request.Columns = nspi::LargePropertyTagArray{columns};
+  auto reply = ask(request);
+  EXPECT_EQ(first_cells(*reply.ColumnsAndRows), (Names{"Alice Adams", "Ärlig Åberg", "Big Room", "Bob Breuer"}));
+  EXPECT_EQ(reply.State->CurrentRec, id("bob@example.test"));
+  request.State = *reply.State;
+  reply = ask(request);
+  EXPECT_EQ(first_cells(*reply.ColumnsAndRows), (Names{"Bob Brown", "Staff", "Zoë Zimmer"}));  // row N1: no more than there are
+  EXPECT_EQ(reply.State->CurrentRec, MinimalEntryID::MID_END_OF_TABLE);
+  EXPECT_EQ(reply.State->NumPos, 7u);
+  request.State = *reply.State;
+  reply = ask(request);
+  EXPECT_EQ(reply.ErrorCode, mapi::ecNone);
+  EXPECT_TRUE(reply.ColumnsAndRows->RowData.empty());
+  request.RowCount = 0;
+  EXPECT_EQ(ask(request).ErrorCode, mapi::ecInvalidParam);
+}
+
+TEST_F(DirectoryTest, QueryRowsOfAnExplicitTableKeepsItsOrder) {
+  nspi::QueryRows::Request request;
+  request.State = stat;
+  request.RowCount = 10;
+  const MinimalEntryID table[] = {id("zoe@example.test"), MinimalEntryID{0x7000}, id("agent@example.test")};
+  request.ExplicitTable = table;
+  const auto reply = ask(request);
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  const auto& rows = *reply.ColumnsAndRows;
+  ASSERT_EQ(rows.RowData.size(), 3u);
+  // [MS-OXNSPI] 3.1.4.1.8: the columns when the client names none.
+  ASSERT_EQ(rows.Columns.PropertyTags.size(), 7u);
+  EXPECT_EQ(rows.Columns.PropertyTags[0], mapi::PidTagAddressBookContainerId);
+  EXPECT_EQ(rows.Columns.PropertyTags[3], mapi::PidTagDisplayName.with(PropertyType::PtypString8));
+  EXPECT_EQ(rows.RowData[0].values[3].get<mapi::String8>()->text, "Zo\xEB Zimmer");
+  EXPECT_EQ(rows.RowData[1].Flag, 1);
+  for (const auto& cell : rows.RowData[1].values) EXPECT_EQ(cell.type, PropertyType::PtypErrorCode);
+  EXPECT_EQ(rows.RowData[2].values[3].get<mapi::String8>()->text, "Secret Agent");
+}
+
+TEST_F(DirectoryTest, SeekEntriesFindsTheFirstThatIsNotBefore) {
+  nspi::SeekEntries::Request request;
+  request.State = stat;
+  request.Target = mapi::TaggedValue{mapi::PidTagDisplayName, Value::string(arena, "bo")};
+  const PropertyTag columns[] = {mapi::PidTagDisplayName, mapi::PidTagEntryId};
+  request.Columns = nspi::LargePropertyTagArray{columns};
+  auto reply = ask(request);
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  EXPECT_EQ(reply.State->CurrentRec, id("breuer@example.test"));
+  EXPECT_EQ(reply.State->NumPos, 3u);
+  EXPECT_EQ(reply.State->TotalRecs, 7u);
+  EXPECT_EQ(first_cells(*reply.ColumnsAndRows).front(), "Bob Breuer");
+  EXPECT_EQ((*reply.ColumnsAndRows->RowData[0].values[1].get<View>())[0], 0x87);  // fEphID
+  const MinimalEntryID table[] = {id("alice@example.test"), id("staff@example.test")};
+  request.ExplicitTable = nspi::MinimalIdList(table);
+  reply = ask(request);
+  EXPECT_EQ(reply.State->NumPos, 1u);
+  EXPECT_EQ(reply.State->TotalRecs, 2u);
+  EXPECT_EQ(first_cells(*reply.ColumnsAndRows), Names{"Staff"});
+  request.Target = mapi::TaggedValue{mapi::PidTagDisplayName, Value::string(arena, "zz")};
+  EXPECT_EQ(ask(request).ErrorCode, mapi::ecNotFound);
+  request.Target = mapi::TaggedValue{mapi::PidTagTitle, Value::string(arena, "a")};
+  EXPECT_EQ(ask(request).ErrorCode, mapi::ecError);
+}
+
+TEST_F(DirectoryTest, GetMatchesEvaluatesRestrictions) {
+  auto reply = match(compare(mapi::PidTagAnr, Value::string(arena, "bob")));
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  EXPECT_EQ(names(*reply.MinimalIds), (Names{"Bob Breuer", "Bob Brown"}));
+  EXPECT_FALSE(reply.ColumnsAndRows);
+  const Restriction both[] = {compare(mapi::PidTagAnr, Value::string(arena, "bob")),
+                              compare(mapi::PidTagSmtpAddress, Value::string(arena, "BOB@example.test"))};
+  Restriction combined;
+  combined.type = RestrictType::AndRestriction;
+  combined.children = both;
+  EXPECT_EQ(names(*match(combined).MinimalIds), Names{"Bob Brown"});
+  Restriction title;
+  title.type = RestrictType::ExistRestriction;
+  title.tag = mapi::PidTagTitle;
+  EXPECT_EQ(names(*match(title).MinimalIds), Names{"Alice Adams"});
+  Restriction others;
+  others.type = RestrictType::NotRestriction;
+  others.children = {&title, 1};
+  EXPECT_EQ(match(others).MinimalIds->size(), 6u);
+  EXPECT_EQ(match(others, 5).ErrorCode, mapi::ecTableTooBig);
+  const auto rooms = compare(mapi::PidTagDisplayTypeEx, Value::integer32(0x40000007));
+  EXPECT_EQ(names(*match(rooms).MinimalIds), Names{"Big Room"});
+}
+
+TEST_F(DirectoryTest, GetMatchesRefusesWhatCostsTooMuch) {
+  std::vector<Restriction> many(600, compare(mapi::PidTagTitle, Value::string(arena, "x")));
+  Restriction wide;
+  wide.type = RestrictType::OrRestriction;
+  wide.children = many;
+  EXPECT_EQ(match(wide).ErrorCode, mapi::ecTooComplex);
+  EXPECT_EQ(match(compare(mapi::PidTagTitle, Value::string(arena, "x"), mapi::RelationalOperator::RegularExpression)).ErrorCode,
+            mapi::ecTooComplex);
+}
+
+TEST_F(DirectoryTest, GetMatchesFollowsLinks) {  // row N2
+  nspi::GetMatches::Request request;
+  request.RowCount = 100;
+  const auto follow = [&](std::string_view from, PropertyTag property) {
+    auto s = stat;
+    s.CurrentRec = id(from);
+    s.ContainerID = property.value;
+    s.SortType = SortType::SortTypeDisplayName_RO;
+    request.State = s;
+    return ask(request);
+  };
+  const auto reply = follow("staff@example.test", mapi::PidTagAddressBookMember);
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  EXPECT_EQ(names(*reply.MinimalIds), (Names{"Alice Adams", "Zoë Zimmer"}));  // not the hidden one
+  EXPECT_EQ(reply.State->ContainerID, static_cast<std::uint32_t>(id("staff@example.test")));
+  EXPECT_EQ(names(*follow("bob@example.test", mapi::PidTagAddressBookReports).MinimalIds), Names{"Alice Adams"});
+  EXPECT_EQ(names(*follow("alice@example.test", mapi::PidTagAddressBookManager).MinimalIds), Names{"Bob Brown"});
+  EXPECT_EQ(names(*follow("zoe@example.test", mapi::PidTagAddressBookIsMemberOfDistributionList).MinimalIds), Names{"Staff"});
+  EXPECT_EQ(names(*follow("staff@example.test", mapi::PidTagAddressBookOwner).MinimalIds), Names{"Bob Brown"});
+  EXPECT_TRUE(follow("bob@example.test", mapi::PidTagAddressBookManager).MinimalIds->empty());
+  EXPECT_EQ(follow("bob@example.test", mapi::PidTagTitle).ErrorCode, mapi::ecNotSupported);
+  stat.CurrentRec = MinimalEntryID{0x7000};
+  request.State = stat;
+  EXPECT_EQ(ask(request).ErrorCode, mapi::ecError);
+}
+
+TEST_F(DirectoryTest, ResortRestrictionDropsUnknownIds) {
+  nspi::ResortRestriction::Request request;
+  auto s = stat;
+  s.CurrentRec = id("zoe@example.test");
+  request.State = s;
+  const MinimalEntryID table[] = {id("zoe@example.test"), MinimalEntryID{0x7000}, id("alice@example.test")};
+  request.MinimalIds = nspi::MinimalIdList(table);
+  const auto reply = ask(request);
+  EXPECT_EQ(names(*reply.MinimalIds), (Names{"Alice Adams", "Zoë Zimmer"}));
+  EXPECT_EQ(reply.State->NumPos, 1u);
+  EXPECT_EQ(reply.State->TotalRecs, 2u);
+}
+
+TEST_F(DirectoryTest, CompareMIdsTellsTheOrder) {
+  nspi::CompareMIds::Request request;
+  request.State = stat;
+  request.MinimalId1 = id("alice@example.test");
+  request.MinimalId2 = id("zoe@example.test");
+  EXPECT_LT(ask(request).Result, 0);
+  std::swap(request.MinimalId1, request.MinimalId2);
+  EXPECT_GT(ask(request).Result, 0);
+  request.MinimalId1 = request.MinimalId2;
+  EXPECT_EQ(ask(request).Result, 0);
+  request.MinimalId1 = id("agent@example.test");
+  EXPECT_EQ(ask(request).ErrorCode, mapi::ecError);
+}
+
+TEST_F(DirectoryTest, DnsBecomeIds) {
+  nspi::DNToMId::Request request;
+  const auto dn = mapi::user_dn("alice@example.test");
+  const nspi::DnString dns[] = {{"/o=nowhere"}, {dn}, {"/o=old/ou=first/cn=recipients/cn=aadams"}};
+  request.Names = std::span<const nspi::DnString>(dns);
+  const auto reply = ask(request);
+  ASSERT_EQ(reply.MinimalIds->size(), 3u);
+  EXPECT_EQ((*reply.MinimalIds)[0], MinimalEntryID{});
+  EXPECT_EQ((*reply.MinimalIds)[1], id("alice@example.test"));
+  EXPECT_EQ((*reply.MinimalIds)[2], id("alice@example.test"));
+}
+
+TEST_F(DirectoryTest, GetPropsConvertsStringsAndFlagsWhatIsMissing) {
+  nspi::GetProps::Request request;
+  auto s = stat;
+  s.CurrentRec = id("alice@example.test");
+  request.State = s;
+  const PropertyTag tags[] = {mapi::PidTagDepartmentName.with(PropertyType::PtypString8), mapi::PidTagDepartmentName,
+                              mapi::PidTagMobileTelephoneNumber, mapi::PidTagAddressBookProxyAddresses, mapi::PidTagEntryId};
+  request.PropertyTags = nspi::LargePropertyTagArray{tags};
+  request.Flags = nspi::fEphID;
+  auto reply = ask(request);
+  EXPECT_EQ(reply.ErrorCode, mapi::ecWarnWithErrors);
+  const auto& values = reply.PropertyValues->PropertyValues;
+  ASSERT_EQ(values.size(), 5u);
+  EXPECT_EQ(values[0].value.get<mapi::String8>()->text, "K\xFC" "che");
+  EXPECT_EQ(mapi::text_of(values[1].value), "Küche");
+  EXPECT_EQ(values[2].tag, mapi::PidTagMobileTelephoneNumber.with(PropertyType::PtypErrorCode));
+  EXPECT_EQ(values[2].value.get<mapi::ErrorValue>()->code, static_cast<std::uint32_t>(mapi::ecNotFound));
+  const auto proxies = *values[3].value.get<std::span<const Utf16>>();
+  ASSERT_EQ(proxies.size(), 3u);
+  EXPECT_EQ(to_utf8(proxies[0]), "SMTP:alice@example.test");
+  EXPECT_EQ(to_utf8(proxies[1]), "smtp:a.adams@example.test");
+  const auto entry_id = wire::decode<nspi::EphemeralEntryID>("id", *values[4].value.get<View>(), arena, wire::CountWidth::narrow);
+  ASSERT_TRUE(entry_id.has_value());
+  EXPECT_EQ(entry_id->MId, s.CurrentRec);
+  EXPECT_EQ(entry_id->ProviderUID, server.guid);
+  s.CodePage = nspi::CP_WINUNICODE;
+  request.State = s;
+  EXPECT_EQ(ask(request).ErrorCode, mapi::ecNotSupported);
+}
+
+TEST_F(DirectoryTest, GetPropListNamesWhatGetPropsGives) {
+  nspi::GetPropList::Request list;
+  list.MinimalId = id("staff@example.test");
+  list.CodePage = 1252;
+  const auto all = ask(list);
+  const auto has = [](const auto& tags, PropertyTag tag) { return std::find(tags.begin(), tags.end(), tag) != tags.end(); };
+  EXPECT_TRUE(has(all.PropertyTags->PropertyTags, mapi::PidTagAddressBookMember));
+  EXPECT_TRUE(has(all.PropertyTags->PropertyTags, mapi::PidTagDisplayName.with(PropertyType::PtypString8)));
+  list.Flags = nspi::fSkipObjects;
+  const auto skipped = ask(list);
+  EXPECT_FALSE(has(skipped.PropertyTags->PropertyTags, mapi::PidTagAddressBookMember));
+  // [MS-OXNSPI] 3.1.4.2 "Required Properties".
+  for (const auto tag : {mapi::PidTagObjectType, mapi::PidTagInitialDetailsPane, mapi::PidTagAddressBookDisplayNamePrintable,
+                         mapi::PidTagAddressBookContainerId, mapi::PidTagEntryId, mapi::PidTagInstanceKey, mapi::PidTagSearchKey,
+                         mapi::PidTagRecordKey, mapi::PidTagAddressType, mapi::PidTagEmailAddress, mapi::PidTagDisplayType,
+                         mapi::PidTagTemplateid, mapi::PidTagTransmittableDisplayName, mapi::PidTagDisplayName,
+                         mapi::PidTagMappingSignature, mapi::PidTagAddressBookObjectDistinguishedName, mapi::PidTagContainerFlags}) {
+    const auto same = std::any_of(skipped.PropertyTags->PropertyTags.begin(), skipped.PropertyTags->PropertyTags.end(),
+                                  [&](auto t) { return t.id() == tag.id(); });
+    EXPECT_TRUE(same) << std::hex << tag.value;
+  }
+  nspi::GetProps::Request get;
+  stat.CurrentRec = list.MinimalId;
+  get.State = stat;
+  get.Flags = nspi::fSkipObjects;
+  const auto got = ask(get);
+  EXPECT_EQ(got.ErrorCode, mapi::ecNone);
+  EXPECT_EQ(got.PropertyValues->PropertyValues.size(), skipped.PropertyTags->PropertyTags.size());
+}
+
+TEST_F(DirectoryTest, TheHierarchyHasTheColumnsOfTheSpecification) {
+  nspi::GetSpecialTable::Request request;
+  request.State = stat;
+  request.Flags = nspi::NspiUnicodeStrings;
+  const auto reply = ask(request);
+  ASSERT_EQ(reply.Rows->size(), snapshot->containers().size());
+  const auto& gal = (*reply.Rows)[0].PropertyValues;
+  ASSERT_EQ(gal.size(), 6u);
+  EXPECT_EQ(gal[0].tag, mapi::PidTagEntryId);
+  EXPECT_EQ(gal[3].tag, mapi::PidTagAddressBookContainerId);
+  EXPECT_EQ(mapi::number_of(gal[3].value), 0);
+  EXPECT_EQ(mapi::text_of(gal[4].value), "Global Address List");
+  const auto entry_id = wire::decode<nspi::PermanentEntryID>("id", *gal[0].value.get<View>(), arena, wire::CountWidth::narrow);
+  ASSERT_TRUE(entry_id.has_value());
+  EXPECT_EQ(entry_id->DistinguishedName, "/");
+  EXPECT_EQ(entry_id->DisplayTypeString, DisplayType::DT_CONTAINER);
+  const auto& north = (*reply.Rows)[5].PropertyValues;
+  ASSERT_EQ(north.size(), 7u);
+  EXPECT_EQ(north[6].tag, mapi::PidTagAddressBookParentEntryId);
+  EXPECT_TRUE(equal(*north[6].value.get<View>(), *(*reply.Rows)[4].PropertyValues[0].value.get<View>()));
+  request.Version = *reply.Version;
+  EXPECT_TRUE(ask(request).Rows->empty());
+  request.Version = 0u;
+  request.Flags = 0;
+  EXPECT_EQ((*ask(request).Rows)[0].PropertyValues[4].tag, mapi::PidTagDisplayName.with(PropertyType::PtypString8));
+  request.Flags = nspi::NspiAddressCreationTemplates;
+  EXPECT_TRUE(ask(request).Rows->empty());
+}
+
+TEST_F(DirectoryTest, ChangesAreRefusedInTheSpecificationsWords) {
+  nspi::ModProps::Request change;
+  auto s = stat;
+  s.CurrentRec = id("alice@example.test");
+  change.State = s;
+  EXPECT_EQ(ask(change).ErrorCode, mapi::ecInvalidParam);
+  change.PropertiesToRemove = nspi::LargePropertyTagArray{};
+  EXPECT_EQ(ask(change).ErrorCode, mapi::ecAccessDenied);
+  s.CurrentRec = id("staff@example.test");
+  change.State = s;
+  EXPECT_EQ(ask(change).ErrorCode, mapi::ecInvalidObject);
+  nspi::ModLinkAtt::Request link;
+  link.PropertyTag = mapi::PidTagAddressBookMember;
+  link.MinimalId = id("staff@example.test");
+  EXPECT_EQ(ask(link).ErrorCode, mapi::ecAccessDenied);
+  link.MinimalId = MinimalEntryID{0x7000};
+  EXPECT_EQ(ask(link).ErrorCode, mapi::ecInvalidParam);
+  link.PropertyTag = mapi::PidTagTitle;
+  EXPECT_EQ(ask(link).ErrorCode, mapi::ecNotFound);
+}
+
+TEST_F(DirectoryTest, TemplatesAreRowsAndTheirStrings) {
+  nspi::GetTemplateInfo::Request request;
+  request.Flags = nspi::TI_TEMPLATE;
+  request.CodePage = 1252;
+  request.LocaleId = english;
+  const auto reply = ask(request);
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  ASSERT_EQ(reply.Row->PropertyValues.size(), 1u);
+  const auto data = *reply.Row->PropertyValues[0].value.get<View>();
+  Cursor cursor(data);
+  EXPECT_EQ(cursor.scalar<std::uint32_t>(), 1u);
+  const auto rows = cursor.scalar<std::uint32_t>();
+  for (std::uint32_t row = 0; row < rows; ++row) {
+    cursor.skip(32);
+    const auto at = cursor.scalar<std::uint32_t>();
+    ASSERT_LT(at, data.size());
+    EXPECT_NE(std::memchr(data.data() + at, 0, data.size() - at), nullptr);
+  }
+  EXPECT_EQ(cursor.offset(), 8 + 36 * rows);
+  request.CodePage = nspi::CP_WINUNICODE;
+  EXPECT_EQ(ask(request).ErrorCode, nspi::InvalidCodepage);
+  request.CodePage = 1252;
+  request.DisplayType = 0x200;
+  EXPECT_EQ(ask(request).ErrorCode, nspi::InvalidLocale);
+}
+
+TEST_F(DirectoryTest, BodiesInBodiesOut) {
+  const auto run = [&](chain::Operation operation, std::string_view hex) {
+    Bytes body;
+    EXPECT_TRUE(from_hex(hex, body));
+    return answer(operation, body, *snapshot, server, "alice@example.test", arena);
+  };
+  const auto bound = run(chain::Operation::Bind, "00000000 00 00000000");
+  ASSERT_TRUE(bound.has_value());
+  EXPECT_EQ(to_hex(*bound), "0000000000000000" "07000000000000000000000000000000" "00000000");
+  EXPECT_EQ(run(chain::Operation::Bind, "00000000").error().code, Errc::malformed);
+  EXPECT_EQ(run(chain::Operation::Execute, "").error().code, Errc::unsupported);
+  // One terminator, and the two of a conformance test.
+  for (const auto* body : {"00000000 2f000000 00000000", "00000000 2f0000000000 00000000"}) {
+    const auto url = run(chain::Operation::GetMailboxUrl, body);
+    ASSERT_TRUE(url.has_value());
+    const auto reply = wire::decode<nspi::UrlResponse>("url", *url, arena, wire::CountWidth::address_book);
+    EXPECT_EQ(to_utf8(reply->ServerUrl), "https://mail.example.test/mapi/emsmdb/?MailboxId=alice@example.test");
+  }
+}
+
+}  // namespace
+}  // namespace mapigate::directory

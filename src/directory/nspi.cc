@@ -1,0 +1,243 @@
+// Sessions, single objects, and the way from body to body. Tables are in nspi_tables.cc.
+#include "directory/nspi.h"
+
+#include <algorithm>
+
+#include "base/text.h"
+#include "directory/templates.h"
+#include "mapi/legacy_dn.h"
+#include "mapi/properties.h"
+#include "wire/nspi/all_bodies.h"
+
+namespace mapigate::directory {
+
+using mapi::PropertyTag;
+using mapi::PropertyType;
+using mapi::Value;
+namespace nspi = wire::nspi;
+
+namespace {
+
+// More columns than an address book has properties are nobody's honest question.
+constexpr std::size_t max_columns = 1024;
+
+bool is_text(PropertyType type) { return type == PropertyType::PtypString || type == PropertyType::PtypMultipleString; }
+PropertyTag as_string8(PropertyTag tag) {
+  if (tag.type() == PropertyType::PtypString) return tag.with(PropertyType::PtypString8);
+  if (tag.type() == PropertyType::PtypMultipleString) return tag.with(PropertyType::PtypMultipleString8);
+  return tag;
+}
+
+template <class Response>
+Response failed(mapi::ErrorCode code) {
+  Response out;
+  out.ErrorCode = code;
+  return out;
+}
+
+}  // namespace
+
+const nspi::STAT& Nspi::stat_of(const nspi::Optional<STAT>& state) {
+  static const STAT none = [] {
+    STAT stat;
+    stat.CodePage = 1252;
+    stat.SortLocale = stat.TemplateLocale = nspi::NSPI_DEFAULT_LOCALE;
+    return stat;
+  }();
+  return state ? *state : none;
+}
+
+nspi::Bind::Response Nspi::answer(const nspi::Bind::Request& request) {
+  if (const auto code_page = stat_of(request.State).CodePage; !is_known_code_page(code_page))
+    return failed<nspi::Bind::Response>(nspi::InvalidCodepage);
+  nspi::Bind::Response out;
+  out.ServerGuid = server_.guid;
+  return out;
+}
+
+nspi::Unbind::Response Nspi::answer(const nspi::Unbind::Request&) { return failed<nspi::Unbind::Response>(nspi::UnbindSuccess); }
+
+nspi::UrlResponse Nspi::answer(const nspi::GetMailboxUrl::Request& request) {
+  if (request.ServerDn.empty()) return failed<nspi::UrlResponse>(mapi::ecInvalidParam);
+  nspi::UrlResponse out;
+  out.ServerUrl = to_utf16(arena_, server_.mapi_url + "emsmdb/?MailboxId=" + percent_encode(user_));
+  return out;
+}
+
+nspi::UrlResponse Nspi::answer(const nspi::GetAddressBookUrl::Request& request) {
+  if (request.UserDn.empty()) return failed<nspi::UrlResponse>(mapi::ecInvalidParam);
+  nspi::UrlResponse out;
+  out.ServerUrl = to_utf16(arena_, server_.mapi_url + "nspi/?MailboxId=" + percent_encode(user_));
+  return out;
+}
+
+nspi::CompareMIds::Response Nspi::answer(const nspi::CompareMIds::Request& request) {
+  using Response = nspi::CompareMIds::Response;
+  const auto& stat = stat_of(request.State);
+  if (stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  const auto* container = snapshot_.find_container(MinimalEntryID{stat.ContainerID});
+  if (!container) return failed<Response>(mapi::ecInvalidBookmark);
+  const auto table = snapshot_.table(*container, stat.SortType, stat.SortLocale);
+  const auto place = [&](MinimalEntryID id) -> std::ptrdiff_t {
+    const auto size = static_cast<std::ptrdiff_t>(table->size());
+    if (id == MinimalEntryID::MID_BEGINNING_OF_TABLE) return size == 0 ? -1 : 0;
+    if (id == MinimalEntryID::MID_END_OF_TABLE) return size;
+    const auto index = snapshot_.find(id);
+    const auto at = index ? std::find(table->begin(), table->end(), *index) : table->end();
+    return at == table->end() ? -1 : at - table->begin();
+  };
+  const auto first = place(request.MinimalId1), second = place(request.MinimalId2);
+  if (first < 0 || second < 0) return failed<Response>(mapi::ecError);
+  Response out;
+  out.Result = first < second ? -1 : first > second ? 1 : 0;
+  return out;
+}
+
+nspi::DNToMId::Response Nspi::answer(const nspi::DNToMId::Request& request) {
+  Ids ids;
+  for (const auto& [name] : *request.Names) {
+    const auto index = snapshot_.find_dn(name);
+    const auto* container = index ? nullptr : snapshot_.find_container_dn(name);
+    ids.push_back(index ? snapshot_.object(*index).id : container ? container->id : MinimalEntryID{});
+  }
+  nspi::DNToMId::Response out;
+  out.MinimalIds = nspi::MinimalIdList(keep(ids));
+  return out;
+}
+
+std::vector<PropertyTag> Nspi::properties_of(MinimalEntryID id, bool with_tables) const {
+  std::vector<PropertyTag> out;
+  if (const auto index = snapshot_.find(id)) {
+    out = ObjectSource(snapshot_, *index, server_, false).list();
+    if (with_tables)
+      for (const auto tag : object_tables(snapshot_.object(*index))) out.push_back(tag);
+  } else if (const auto* container = snapshot_.find_container(id); container && id != MinimalEntryID{}) {
+    out = ContainerSource(snapshot_, *container).list();
+  }
+  for (auto& tag : out) tag = as_string8(tag);
+  return out;
+}
+
+nspi::GetPropList::Response Nspi::answer(const nspi::GetPropList::Request& request) {
+  if (request.CodePage == nspi::CP_WINUNICODE) return failed<nspi::GetPropList::Response>(mapi::ecNotSupported);
+  const auto tags = properties_of(request.MinimalId, (request.Flags & nspi::fSkipObjects) == 0);
+  if (tags.empty()) return failed<nspi::GetPropList::Response>(mapi::ecNotFound);
+  nspi::GetPropList::Response out;
+  out.PropertyTags = nspi::LargePropertyTagArray{arena_.copy(std::span<const PropertyTag>(tags))};
+  return out;
+}
+
+nspi::GetProps::Response Nspi::answer(const nspi::GetProps::Request& request) {
+  using Response = nspi::GetProps::Response;
+  const auto& stat = stat_of(request.State);
+  const auto& asked = request.PropertyTags->PropertyTags;
+  if (stat.CodePage == nspi::CP_WINUNICODE &&
+      std::any_of(asked.begin(), asked.end(), [](auto tag) { return mapi::element_type(tag.type()) == PropertyType::PtypString8; }))
+    return failed<Response>(mapi::ecNotSupported);
+  if (asked.size() > max_columns) return failed<Response>(mapi::ecTableTooBig);
+  std::vector<PropertyTag> tags(asked.begin(), asked.end());
+  if (!request.PropertyTags) {
+    tags = properties_of(stat.CurrentRec, (request.Flags & nspi::fSkipObjects) == 0);
+    // A table has no value that could be sent; who wants it asks GetMatches.
+    std::erase_if(tags, [](auto tag) { return tag.type() == PropertyType::PtypObject; });
+  }
+  nspi::TagList columns(nspi::LargePropertyTagArray{tags});
+  const MinimalEntryID ids[] = {stat.CurrentRec};
+  const auto row = rows(ids, columns, stat.CodePage, (request.Flags & nspi::fEphID) != 0).RowData[0];
+  auto values = arena_.make_span<mapi::TaggedValue>(tags.size());
+  // Exchange from 2010 on warns about an unknown container where the document asks for an error; clients
+  // send the ContainerID that GetMatches has changed.
+  bool warn = snapshot_.find_container(MinimalEntryID{stat.ContainerID}) == nullptr;
+  for (std::size_t i = 0; i < tags.size(); ++i) {
+    auto value = row.values[i];
+    if (value.type == PropertyType::PtypUnspecified) value = Value::error(mapi::ecNotFound);
+    warn = warn || value.type == PropertyType::PtypErrorCode;
+    values[i] = {tags[i].with(value.type), value};
+  }
+  Response out;
+  out.ErrorCode = warn ? mapi::ecWarnWithErrors : mapi::ecNone;
+  out.CodePage = stat.CodePage;
+  out.PropertyValues = nspi::AddressBookPropertyValueList{values};
+  return out;
+}
+
+nspi::GetTemplateInfo::Response Nspi::answer(const nspi::GetTemplateInfo::Request& request) {
+  using Response = nspi::GetTemplateInfo::Response;
+  if (request.CodePage == nspi::CP_WINUNICODE || !is_known_code_page(request.CodePage)) return failed<Response>(nspi::InvalidCodepage);
+  // Templates have no DNs of their own here: a client that names one got it elsewhere.
+  if (request.TemplateDn && !request.TemplateDn->empty() && !snapshot_.find_dn(*request.TemplateDn))
+    return failed<Response>(nspi::InvalidLocale);
+  const auto type = static_cast<DisplayType>(request.DisplayType);
+  const auto data = details_template(type, request.CodePage);
+  if (data.empty()) return failed<Response>(nspi::InvalidLocale);
+  std::vector<mapi::TaggedValue> values;
+  // The properties of the row have the flags as ids. There are no scripts and no help files.
+  if (request.Flags & nspi::TI_TEMPLATE)
+    values.push_back({PropertyTag(nspi::TI_TEMPLATE, PropertyType::PtypBinary), Value::binary(arena_.copy(View(data)))});
+  Response out;
+  out.CodePage = request.CodePage;
+  out.Row = nspi::AddressBookPropertyValueList{arena_.copy(std::span<const mapi::TaggedValue>(values))};
+  return out;
+}
+
+nspi::PlainResponse Nspi::answer(const nspi::ModLinkAtt::Request& request) {
+  const auto index = snapshot_.find(request.MinimalId);
+  if (!linked_objects(Object(), request.PropertyTag)) return failed<nspi::PlainResponse>(mapi::ecNotFound);
+  return failed<nspi::PlainResponse>(index ? mapi::ecAccessDenied : mapi::ecInvalidParam);
+}
+
+nspi::PlainResponse Nspi::answer(const nspi::ModProps::Request& request) {
+  const auto& stat = stat_of(request.State);
+  if (stat.CodePage == nspi::CP_WINUNICODE) return failed<nspi::PlainResponse>(mapi::ecNotSupported);
+  const auto index = snapshot_.find(stat.CurrentRec);
+  if (!request.PropertiesToRemove || !index) return failed<nspi::PlainResponse>(mapi::ecInvalidParam);
+  if (snapshot_.object(*index).display_type != DisplayType::DT_MAILUSER) return failed<nspi::PlainResponse>(mapi::ecInvalidObject);
+  return failed<nspi::PlainResponse>(mapi::ecAccessDenied);
+}
+
+nspi::QueryColumns::Response Nspi::answer(const nspi::QueryColumns::Request& request) {
+  auto tags = known_properties();
+  if ((request.MapiFlags & nspi::NspiUnicodeProptypes) == 0)
+    for (auto& tag : tags) tag = is_text(tag.type()) ? as_string8(tag) : tag;
+  nspi::QueryColumns::Response out;
+  out.Columns = nspi::LargePropertyTagArray{arena_.copy(std::span<const PropertyTag>(tags))};
+  return out;
+}
+
+namespace {
+
+// Conformance tests end the DN of the two URL requests with a second zero code unit, which servers take.
+template <class Request>
+Result<Request> decode_request(View body, Arena& arena) {
+  auto decoded = wire::decode<Request>("request", body, arena, wire::CountWidth::address_book);
+  if constexpr (std::is_same_v<Request, nspi::GetMailboxUrl::Request> || std::is_same_v<Request, nspi::GetAddressBookUrl::Request>) {
+    static constexpr std::uint8_t zeros[8] = {};
+    if (!decoded && body.size() >= 12 && equal(body.last(8), zeros))
+      return wire::decode<Request>("request", body.first(body.size() - 2), arena, wire::CountWidth::address_book);
+  }
+  return decoded;
+}
+
+}  // namespace
+
+Result<Bytes> answer(chain::Operation operation, View body, const Snapshot& snapshot, const Server& server, std::string_view user,
+                     Arena& arena) {
+  const auto name = chain::to_string(operation);
+  Result<Bytes> out = error(Errc::unsupported, "{} is no request of the address book", name);
+  nspi::any_request_type([&]<class T>() {
+    if (T::request_type != name) return false;
+    const auto request = decode_request<typename T::Request>(body, arena);
+    if (!request) {
+      out = request.error();
+      return true;
+    }
+    const auto response = Nspi(snapshot, server, user, arena).answer(*request);
+    Bytes bytes;
+    const auto encoded = wire::encode("response", response, bytes, wire::CountWidth::address_book);
+    out = encoded ? Result<Bytes>(std::move(bytes)) : Result<Bytes>(encoded.error());
+    return true;
+  });
+  return out;
+}
+
+}  // namespace mapigate::directory

@@ -1,0 +1,330 @@
+// Tables: positions, rows, searches and names ([MS-OXNSPI] 3.1.4.4 to 3.1.4.7).
+#include <algorithm>
+
+#include "base/text.h"
+#include "directory/nspi.h"
+#include "mailbox/restriction_match.h"
+#include "mapi/properties.h"
+
+namespace mapigate::directory {
+
+using mapi::PropertyTag;
+using mapi::PropertyType;
+using mapi::Restriction;
+using mapi::RestrictType;
+namespace nspi = wire::nspi;
+
+namespace {
+
+// Row N1: never more rows than asked for. Below that, as many as a reply can reasonably hold.
+constexpr std::size_t max_rows = 5000, max_cells = 200'000;
+constexpr std::uint32_t rows_of_seek = 50;
+// What a search may cost: comparisons of a restriction's nodes with objects.
+constexpr std::size_t max_nodes = 512, max_comparisons = 20'000'000;
+
+constexpr PropertyTag default_columns[] = {
+    mapi::PidTagAddressBookContainerId,
+    mapi::PidTagObjectType,
+    mapi::PidTagDisplayType,
+    mapi::PidTagDisplayName.with(PropertyType::PtypString8),
+    mapi::PidTagPrimaryTelephoneNumber.with(PropertyType::PtypString8),
+    mapi::PidTagDepartmentName.with(PropertyType::PtypString8),
+    mapi::PidTagOfficeLocation.with(PropertyType::PtypString8),
+};
+
+template <class Response>
+Response failed(mapi::ErrorCode code) {
+  Response out;
+  out.ErrorCode = code;
+  return out;
+}
+
+std::size_t count_nodes(const Restriction& restriction) {
+  std::size_t count = 1;
+  for (const auto& child : restriction.children) count += count_nodes(child);
+  return count;
+}
+
+// The names that the restriction's nodes with PidTagAnr ask for.
+void collect_anr(const Restriction& node, unsigned code_page, std::vector<std::string>& out) {
+  const bool compares = node.type == RestrictType::PropertyRestriction || node.type == RestrictType::ContentRestriction;
+  if (compares && node.tag.id() == mapi::PidTagAnr.id()) out.push_back(mapi::text_of(node.value.value, code_page));
+  for (const auto& child : node.children) collect_anr(child, code_page, out);
+}
+
+}  // namespace
+
+nspi::ColumnsAndRows Nspi::rows(std::span<const MinimalEntryID> ids, const nspi::TagList& asked, std::uint32_t code_page,
+                                bool ephemeral) {
+  const auto columns = asked ? asked->PropertyTags : std::span<const PropertyTag>(default_columns);
+  mailbox::CellOptions options;
+  options.code_page = code_page;
+  options.unicode = code_page == nspi::CP_WINUNICODE;
+  const mapi::PropertyBag nothing;
+  auto out = arena_.make_span<wire::PropertyRow>(ids.size());
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    const auto* container = snapshot_.find_container(ids[i]);
+    if (const auto index = snapshot_.find(ids[i]))
+      out[i] = mailbox::make_row(ObjectSource(snapshot_, *index, server_, ephemeral), columns, arena_, options);
+    else if (container && ids[i] != MinimalEntryID{})
+      out[i] = mailbox::make_row(ContainerSource(snapshot_, *container), columns, arena_, options);
+    else
+      out[i] = mailbox::make_row(mailbox::BagSource(nothing), columns, arena_, options);
+  }
+  return {{arena_.copy(columns)}, out};
+}
+
+Result<std::int32_t> Nspi::move(STAT& stat, mapi::ErrorCode& code, std::shared_ptr<const Indexes>* table) const {
+  const auto refuse = [&](mapi::ErrorCode why) {
+    code = why;
+    return error(Errc::not_found, "no such place in the address book");
+  };
+  const auto* container = snapshot_.find_container(MinimalEntryID{stat.ContainerID});
+  if (!container) return refuse(mapi::ecInvalidBookmark);
+  const auto rows = snapshot_.table(*container, stat.SortType, stat.SortLocale);
+  const auto total = static_cast<std::int64_t>(rows->size());
+  std::int64_t start = 0;
+  if (stat.CurrentRec == MinimalEntryID::MID_CURRENT) {
+    // Fractional: the place that the client's numbers stand for, whatever the table's size was then.
+    if (stat.TotalRecs != 0) start = std::min<std::int64_t>(total, total * stat.NumPos / stat.TotalRecs);
+    else start = std::min<std::int64_t>(total, stat.NumPos);
+  } else if (stat.CurrentRec == MinimalEntryID::MID_END_OF_TABLE) {
+    start = total;
+  } else if (stat.CurrentRec != MinimalEntryID::MID_BEGINNING_OF_TABLE) {
+    const auto index = snapshot_.find(stat.CurrentRec);
+    const auto at = index ? std::find(rows->begin(), rows->end(), *index) : rows->end();
+    if (at == rows->end()) return refuse(mapi::ecNotFound);
+    start = at - rows->begin();
+  }
+  const auto place = std::clamp<std::int64_t>(start + stat.Delta, 0, total);
+  stat.CurrentRec = place == total ? MinimalEntryID::MID_END_OF_TABLE : snapshot_.object((*rows)[static_cast<std::size_t>(place)]).id;
+  stat.NumPos = static_cast<std::uint32_t>(place);
+  stat.TotalRecs = static_cast<std::uint32_t>(total);
+  stat.Delta = 0;
+  if (table) *table = rows;
+  return static_cast<std::int32_t>(place - start);
+}
+
+nspi::UpdateStat::Response Nspi::answer(const nspi::UpdateStat::Request& request) {
+  using Response = nspi::UpdateStat::Response;
+  auto stat = stat_of(request.State);
+  if (stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  auto code = mapi::ecNone;
+  const auto moved = move(stat, code);
+  if (!moved) return failed<Response>(code);
+  Response out;
+  out.State = stat;
+  if (request.DeltaRequested) out.Delta = *moved;
+  return out;
+}
+
+nspi::RowsResponse Nspi::answer(const nspi::QueryRows::Request& request) {
+  using Response = nspi::RowsResponse;
+  auto stat = stat_of(request.State);
+  const bool is_explicit = !request.ExplicitTable.empty();
+  if (stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  if (request.RowCount == 0) return failed<Response>(mapi::ecInvalidParam);
+  const auto columns = request.Columns ? request.Columns->PropertyTags.size() : std::size(default_columns);
+  const auto most = std::min({std::size_t{request.RowCount}, max_rows, std::max<std::size_t>(1, max_cells / std::max<std::size_t>(1, columns))});
+  Ids ids;
+  if (is_explicit) {
+    ids.assign(request.ExplicitTable.begin(), request.ExplicitTable.end());
+    ids.resize(std::min(ids.size(), most));
+  } else {
+    auto code = mapi::ecNone;
+    std::shared_ptr<const Indexes> table;
+    if (!move(stat, code, &table)) return failed<Response>(code);
+    const auto start = static_cast<std::size_t>(stat.NumPos);
+    for (auto at = start; at < table->size() && ids.size() < most; ++at) ids.push_back(snapshot_.object((*table)[at]).id);
+    stat.Delta = static_cast<std::int32_t>(ids.size());
+    if (!move(stat, code)) return failed<Response>(code);
+  }
+  Response out;
+  out.State = stat;
+  out.ColumnsAndRows = rows(ids, request.Columns, stat.CodePage, (request.Flags & nspi::fEphID) != 0);
+  return out;
+}
+
+nspi::RowsResponse Nspi::answer(const nspi::SeekEntries::Request& request) {
+  using Response = nspi::RowsResponse;
+  auto stat = stat_of(request.State);
+  if (stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  if (request.Reserved != 0) return failed<Response>(mapi::ecInvalidParam);
+  const auto* container = snapshot_.find_container(MinimalEntryID{stat.ContainerID});
+  if (!container) return failed<Response>(mapi::ecInvalidBookmark);
+  if (stat.SortType != SortType::SortTypeDisplayName || !request.Target || request.Target->tag.id() != mapi::PidTagDisplayName.id() ||
+      mapi::element_type(request.Target->value.type) != request.Target->value.type)
+    return failed<Response>(mapi::ecError);
+  const auto target = mapi::text_of(request.Target->value, stat.CodePage);
+  const auto collation = snapshot_.collation(stat.SortLocale);
+  const auto is_before = [&](Index row, const std::string& wanted) {
+    return collation->compare(snapshot_.object(row).entry.display_name, wanted) < 0;
+  };
+  Indexes given;
+  std::shared_ptr<const Indexes> table;
+  if (request.ExplicitTable) {
+    for (const auto id : *request.ExplicitTable) {
+      const auto index = snapshot_.find(id);
+      if (!index) return failed<Response>(mapi::ecInvalidBookmark);
+      given.push_back(*index);
+    }
+  } else {
+    table = snapshot_.table(*container, stat.SortType, stat.SortLocale);
+  }
+  const auto& list = table ? *table : given;
+  const auto found = std::lower_bound(list.begin(), list.end(), target, is_before);
+  if (found == list.end()) return failed<Response>(mapi::ecNotFound);
+  stat.CurrentRec = snapshot_.object(*found).id;
+  stat.NumPos = static_cast<std::uint32_t>(found - list.begin());
+  stat.TotalRecs = static_cast<std::uint32_t>(list.size());  // row N1
+  Response out;
+  out.State = stat;
+  if (!request.Columns) return out;
+  const auto most = table ? std::size_t{rows_of_seek} : max_rows;
+  Ids ids;
+  for (auto at = found; at != list.end() && ids.size() < most; ++at) ids.push_back(snapshot_.object(*at).id);
+  out.ColumnsAndRows = rows(ids, request.Columns, stat.CodePage, true);
+  return out;
+}
+
+Indexes Nspi::visible(Indexes objects) const {
+  std::erase_if(objects, [&](Index i) { return snapshot_.object(i).entry.hidden && snapshot_.object(i).entry.address != user_; });
+  return objects;
+}
+
+mapi::ErrorCode Nspi::filter(const Container& container, const STAT& stat, const Restriction& restriction, Indexes& out) {
+  const auto nodes = count_nodes(restriction);
+  const auto table = snapshot_.table(container, stat.SortType, stat.SortLocale);
+  if (nodes > max_nodes || nodes * table->size() > max_comparisons) return mapi::ecTooComplex;
+  if (const auto code = mailbox::check(restriction, true, false); code != mapi::ecNone) return code;
+  std::vector<std::string> names;
+  collect_anr(restriction, stat.CodePage, names);
+  if (names.size() > 16) return mapi::ecTooComplex;
+  std::vector<AnrQuery> queries;
+  for (auto& name : names) {
+    AnrQuery query{std::move(name), std::vector<bool>(snapshot_.objects().size())};
+    for (const auto index : snapshot_.resolve(query.text)) query.matches[index] = true;
+    queries.push_back(std::move(query));
+  }
+  mailbox::Matcher matcher(&restriction, nullptr, stat.CodePage);
+  for (const auto index : *table)
+    if (matcher.matches(ObjectSource(snapshot_, index, server_, false, &queries))) out.push_back(index);
+  return mapi::ecNone;
+}
+
+nspi::GetMatches::Response Nspi::answer(const nspi::GetMatches::Request& request) {
+  using Response = nspi::GetMatches::Response;
+  auto stat = stat_of(request.State);
+  const bool by_name = stat.SortType == SortType::SortTypeDisplayName || stat.SortType == SortType::SortTypePhoneticDisplayName;
+  if (stat.CodePage == nspi::CP_WINUNICODE || (request.Filter && !by_name)) return failed<Response>(mapi::ecNotSupported);
+  if (request.Reserved != 0) return failed<Response>(mapi::ecInvalidParam);
+  Indexes matches;
+  if (request.Filter) {
+    const auto* container = snapshot_.find_container(MinimalEntryID{stat.ContainerID});
+    if (!container) return failed<Response>(mapi::ecInvalidBookmark);
+    if (const auto code = filter(*container, stat, **request.Filter, matches); code != mapi::ecNone) return failed<Response>(code);
+  } else {
+    // Here CurrentRec names an object, and ContainerID the property that leads from it to others (row N2).
+    const auto index = snapshot_.find(stat.CurrentRec);
+    if (!index) return failed<Response>(mapi::ecError);
+    if (stat.SortType == SortType::SortTypeDisplayName_W) return failed<Response>(mapi::ecAccessDenied);
+    if (request.PropertyName) return failed<Response>(mapi::ecNotSupported);
+    const auto linked = linked_objects(snapshot_.object(*index), PropertyTag(stat.ContainerID));
+    if (!linked) return failed<Response>(mapi::ecNotSupported);
+    matches = visible(*linked);
+    snapshot_.sort(matches, SortType::SortTypeDisplayName, stat.SortLocale);
+  }
+  if (matches.size() > request.RowCount || matches.size() > max_rows) return failed<Response>(mapi::ecTableTooBig);
+  Ids ids;
+  for (const auto index : matches) ids.push_back(snapshot_.object(index).id);
+  stat.ContainerID = static_cast<std::uint32_t>(stat.CurrentRec);
+  Response out;
+  out.State = stat;
+  out.MinimalIds = nspi::MinimalIdList(keep(ids));
+  if (request.Columns) out.ColumnsAndRows = rows(ids, request.Columns, stat.CodePage, true);
+  return out;
+}
+
+nspi::ResortRestriction::Response Nspi::answer(const nspi::ResortRestriction::Request& request) {
+  using Response = nspi::ResortRestriction::Response;
+  auto stat = stat_of(request.State);
+  const bool by_name = stat.SortType == SortType::SortTypeDisplayName || stat.SortType == SortType::SortTypePhoneticDisplayName;
+  if (stat.CodePage == nspi::CP_WINUNICODE || !by_name) return failed<Response>(mapi::ecNotSupported);
+  Indexes objects;
+  for (const auto id : *request.MinimalIds)
+    if (const auto index = snapshot_.find(id)) objects.push_back(*index);
+  snapshot_.sort(objects, stat.SortType, stat.SortLocale);
+  Ids ids;
+  for (const auto index : objects) ids.push_back(snapshot_.object(index).id);
+  const auto current = std::find(ids.begin(), ids.end(), stat.CurrentRec);
+  stat.TotalRecs = static_cast<std::uint32_t>(ids.size());
+  stat.NumPos = current == ids.end() ? 0 : static_cast<std::uint32_t>(current - ids.begin());
+  if (current == ids.end()) stat.CurrentRec = MinimalEntryID::MID_BEGINNING_OF_TABLE;
+  Response out;
+  out.State = stat;
+  out.MinimalIds = nspi::MinimalIdList(keep(ids));
+  return out;
+}
+
+Indexes Nspi::resolve(std::string_view name, const Container& container) const {
+  auto found = snapshot_.resolve(name);
+  if (container.id == MinimalEntryID{}) return found;  // who is in no list may still be written to
+  std::erase_if(found, [&](Index i) { return std::find(container.objects.begin(), container.objects.end(), i) == container.objects.end(); });
+  return found;
+}
+
+nspi::ResolveNames::Response Nspi::answer(const nspi::ResolveNames::Request& request) {
+  using Response = nspi::ResolveNames::Response;
+  const auto& stat = stat_of(request.State);
+  if (stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  if (request.Reserved != 0) return failed<Response>(mapi::ecInvalidParam);
+  const auto* container = snapshot_.find_container(MinimalEntryID{stat.ContainerID});
+  if (!container) return failed<Response>(mapi::ecInvalidBookmark);
+  Ids outcomes, resolved;
+  for (const auto& [name] : *request.Names) {
+    const auto found = resolve(to_utf8(name), *container);
+    outcomes.push_back(found.empty()       ? MinimalEntryID::MID_UNRESOLVED
+                       : found.size() == 1 ? MinimalEntryID::MID_RESOLVED
+                                           : MinimalEntryID::MID_AMBIGUOUS);
+    if (found.size() == 1) resolved.push_back(snapshot_.object(found[0]).id);
+  }
+  Response out;
+  out.CodePage = stat.CodePage;
+  out.MinimalIds = nspi::MinimalIdList(keep(outcomes));
+  out.ColumnsAndRows = rows(resolved, request.PropertyTags, stat.CodePage, false);  // row N3
+  return out;
+}
+
+nspi::GetSpecialTable::Response Nspi::answer(const nspi::GetSpecialTable::Request& request) {
+  using Response = nspi::GetSpecialTable::Response;
+  const auto& stat = stat_of(request.State);
+  const bool templates = (request.Flags & nspi::NspiAddressCreationTemplates) != 0;
+  const bool unicode = !templates && (request.Flags & nspi::NspiUnicodeStrings) != 0;
+  if (!templates && !unicode && stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  Response out;
+  out.CodePage = unicode ? nspi::CP_WINUNICODE : stat.CodePage;
+  out.Rows = std::span<const nspi::AddressBookPropertyValueList>();
+  if (templates) return out;  // one-off addresses are made by the client
+  out.Version = snapshot_.hierarchy_version();
+  if (request.Version && *request.Version == snapshot_.hierarchy_version()) return out;
+  mailbox::CellOptions options;
+  options.code_page = stat.CodePage;
+  options.unicode = unicode;
+  const auto& containers = snapshot_.containers();
+  auto rows = arena_.make_span<nspi::AddressBookPropertyValueList>(containers.size());
+  for (std::size_t i = 0; i < containers.size(); ++i) {
+    const ContainerSource source(snapshot_, containers[i]);
+    const auto tags = source.list();
+    auto values = arena_.make_span<mapi::TaggedValue>(tags.size());
+    for (std::size_t column = 0; column < tags.size(); ++column) {
+      auto tag = tags[column];
+      if (tag.type() == PropertyType::PtypString && !unicode) tag = tag.with(PropertyType::PtypString8);
+      values[column] = {tag, mailbox::cell(source, tag, arena_, options)};
+    }
+    rows[i].PropertyValues = values;
+  }
+  out.Rows = std::span<const nspi::AddressBookPropertyValueList>(rows);
+  return out;
+}
+
+}  // namespace mapigate::directory

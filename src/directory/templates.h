@@ -1,0 +1,11 @@
+// The dialogs in which clients show the details of an object ([MS-OXOABKT] 2.2.2.1 "Template Format").
+#pragma once
+
+#include "directory/snapshot.h"
+
+namespace mapigate::directory {
+
+// A TRowSet for objects of this type, its strings in the code page; empty when there is none.
+Bytes details_template(DisplayType type, std::uint32_t code_page);
+
+}  // namespace mapigate::directory
