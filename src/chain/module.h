@@ -166,6 +166,7 @@ struct Environment {
   // Another component of the config by its instance name; null if there is none. Works
   // only after all are made: call it on first use, not in the constructor.
   std::function<Component*(std::string_view name)> find;
+  std::string external_url = {};  // of this gateway as clients reach it, without path: "https://mail.example.test:8443"
 };
 
 // What a module library exports.
@@ -181,7 +182,7 @@ struct ModuleDescriptor {
 
 // Changes with every change to what modules can see; together with mapigate's version, the
 // compiler and Boost it decides whether a module may be loaded.
-#define MAPIGATE_MODULE_API "1"
+#define MAPIGATE_MODULE_API "2"
 #define MAPIGATE_STRINGIFY_(x) #x
 #define MAPIGATE_STRINGIFY(x) MAPIGATE_STRINGIFY_(x)
 #define MAPIGATE_MODULE_ABI                                                                       \
