@@ -4,12 +4,13 @@
 
 #include "base/text.h"
 #include "chain/module.h"
+#include "directory/nspi.h"
+#include "directory/source.h"
 #include "mailbox/engine.h"
 #include "mailbox/submitter.h"
 #include "mapi/legacy_dn.h"
 #include "wire/mapihttp/bodies.h"
 #include "wire/mapihttp/headers.h"
-#include "wire/nspi/table_bodies.h"
 #include "wire/rpc/aux.h"
 #include "wire/rpc/header_ext.h"
 
@@ -20,13 +21,14 @@ using chain::Call;
 using chain::Operation;
 using chain::Verdict;
 namespace http = wire::mapihttp;
-namespace nspi = wire::nspi;
 namespace rpc = wire::rpc;
 
 namespace {
 
 // Row L1: how often and how patiently a client comes back.
 constexpr std::uint32_t poll_milliseconds = 60'000, retry_count = 6, retry_milliseconds = 10'000;
+// Above so many entries the address book is searched on a worker.
+constexpr std::size_t large_directory = 2000;
 constexpr std::uint32_t client_control_expiry = 7 * 24 * 3600 * 1000u;
 
 using enum Setting::Type;
@@ -34,6 +36,8 @@ const Setting settings[] = {
     {"providers", list, nullptr, "Names of the modules that bring folders and messages, e.g. one of type imap. The first "
                                  "that can checks passwords.", "0.1"},
     {"submitter", text, "", "Name of the module that sends messages, e.g. one of type smtp; empty: nothing can be sent.", "0.1"},
+    {"directory", text, "", "Name of the module that brings the address book, e.g. one of type directory or ldap. Without one "
+                            "users find nobody but themselves.", "0.1"},
     {"moved_users", list, "", "Users whose mailbox is elsewhere, as ADDRESS=DN of their server: they are told so.", "0.1"},
     {"refresh_interval", duration, "30s", "Folders in use are asked for changes when they were not asked for this long.", "0.1", 1000, 3'600'000},
     {"first_index_wait", duration, "60s", "How long opening a folder waits while it is read for the first time. Then the "
@@ -86,6 +90,83 @@ chain::Reply encoded(Operation operation, const Body& body, wire::CountWidth wid
   return reply;
 }
 
+// The operations of the address book over the directory that the settings name.
+class AddressBook {
+ public:
+  AddressBook(const chain::Environment& environment, std::string source)
+      : environment_(environment), source_name_(std::move(source)) {
+    server_.name = environment.server_name;
+    server_.mapi_url = environment.external_url + "/mapi/";
+    // Any value that stays the same and that other servers do not have.
+    std::uint64_t hash[2] = {14695981039346656037u, 1099511628211u};
+    for (const char c : environment.server_name) {
+      hash[0] = (hash[0] ^ static_cast<unsigned char>(c)) * 1099511628211u;
+      hash[1] = (hash[1] + hash[0]) * 6364136223846793005u;
+    }
+    std::memcpy(server_.guid.bytes.data(), hash, 16);
+  }
+
+  io::Task<> answer(Call& call) {
+    const auto body = call.body();
+    const auto snapshot = snapshot_for(call.session().identity().user);
+    if (!snapshot || !body) {
+      call.set_reply(chain::error_reply(call.operation(), mapi::ecError));
+      co_return;
+    }
+    const auto work = [this, &call, &body, &snapshot] {
+      return directory::answer(call.operation(), *body, *snapshot, server_, call.session().identity().user, call.arena());
+    };
+    std::optional<Result<Bytes>> reply;
+    if (snapshot->objects().size() > large_directory) {
+      auto found = co_await io::run_blocking(environment_.runtime, work);
+      reply.emplace(std::move(found));
+    } else {
+      reply.emplace(work());
+    }
+    if (*reply) call.set_reply({0, std::move(**reply)});
+    else if (reply->error().code == Errc::malformed)
+      call.set_reply({static_cast<std::uint32_t>(http::ResponseCode::InvalidRequestBody), {}});
+    else call.set_reply(chain::error_reply(call.operation(), mapi::ecError));
+  }
+
+  std::string name_of(const std::string& user) {
+    const auto snapshot = snapshot_for(user);
+    const auto found = snapshot ? snapshot->find_address(user) : std::nullopt;
+    return found ? snapshot->object(*found).entry.display_name : user;
+  }
+
+ private:
+  std::shared_ptr<const directory::Snapshot> snapshot_for(const std::string& user) {
+    if (!source_name_.empty()) {
+      auto* source = dynamic_cast<directory::Source*>(environment_.find(source_name_));
+      if (source) return source->snapshot();
+      log::error("{}: \"{}\" brings no address book", environment_.name, source_name_);
+      return nullptr;
+    }
+    const std::lock_guard lock(mutex_);
+    if (const auto known = alone_.find(user); known != alone_.end()) return known->second;
+    if (!ids_) {
+      auto opened = directory::IdTable::open(environment_.state_dir + "/" + environment_.name + ".addressbook");
+      if (!opened) return log::error("{}: {}", environment_.name, opened.error().message), nullptr;
+      ids_ = std::move(*opened);
+    }
+    directory::Entry self;
+    self.key = self.address = self.display_name = user;
+    auto made = directory::Snapshot::build({self}, *ids_);
+    if (!made) return log::error("{}: {}", environment_.name, made.error().message), nullptr;
+    if (alone_.size() >= 10'000) alone_.clear();
+    return alone_.emplace(user, *made).first->second;
+  }
+
+  const chain::Environment& environment_;
+  const std::string source_name_;
+  directory::Server server_;
+  // Without a directory: one for each user, of the user.
+  std::mutex mutex_;
+  std::unique_ptr<directory::IdTable> ids_;
+  std::map<std::string, std::shared_ptr<const directory::Snapshot>> alone_;
+};
+
 class MailboxModule final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator {
  public:
   MailboxModule(const chain::Environment& environment, const Settings& s)
@@ -96,13 +177,13 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
     if (!store) throw std::runtime_error(store.error().message);
     engine_ = std::make_unique<Engine>(environment.runtime, std::move(options), std::move(*store), [this] { return factories(); },
                                        [this] { return submitter(); });
+    address_book_ = std::make_unique<AddressBook>(environment_, s.text("directory"));
   }
 
   chain::Interests interests() const override {
     chain::Interests wanted;
     wanted.calls = {Operation::Connect, Operation::Execute, Operation::Disconnect, Operation::NotificationWait};
-    // The address book answers for itself once there is one; until then a profile can at least be opened.
-    for (int i = static_cast<int>(Operation::Bind); i <= static_cast<int>(Operation::UpdateStat); ++i)
+    for (int i = static_cast<int>(Operation::Bind); i <= static_cast<int>(Operation::GetAddressBookUrl); ++i)
       wanted.calls.push_back(static_cast<Operation>(i));
     return wanted;
   }
@@ -116,15 +197,7 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
         forget(call.session());
         call.set_reply(encoded(call.operation(), http::Disconnect::Response{}, wire::CountWidth::narrow));
         break;
-      case Operation::Bind: bind(call); break;
-      case Operation::Unbind: {
-        nspi::Unbind::Response body;
-        body.ErrorCode = nspi::UnbindSuccess;
-        call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
-        break;
-      }
-      case Operation::GetSpecialTable: special_table(call); break;
-      default: call.set_reply(chain::error_reply(call.operation(), mapi::ecNotSupported));
+      default: co_await address_book_->answer(call);
     }
     co_return Verdict::norelay;
   }
@@ -142,7 +215,7 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
   }
 
   io::Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
-    co_return chain::MailboxInfo{identity.user, identity.user, mapi::user_dn(identity.user)};
+    co_return chain::MailboxInfo{address_book_->name_of(identity.user), identity.user, mapi::user_dn(identity.user)};
   }
 
  private:
@@ -197,7 +270,7 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
     response.RetryDelay = retry_milliseconds;
     const auto prefix = mapi::user_dn("");
     response.DnPrefix = prefix;
-    response.DisplayName = to_utf16(call.arena(), user);
+    response.DisplayName = to_utf16(call.arena(), address_book_->name_of(user));
     Bytes blocks, auxiliary;
     const auto aux = rpc::server_aux_blocks(0, rpc::ENABLE_COMPRESSION | rpc::ENABLE_HTTP_TUNNELING, client_control_expiry,
                                             rpc::ENDPOINT_CAPABILITIES_SINGLE_ENDPOINT);
@@ -247,32 +320,11 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
     call.set_reply(encoded(call.operation(), response, wire::CountWidth::narrow));
   }
 
-  void bind(Call& call) {
-    nspi::Bind::Response body;
-    // Any value that stays the same: clients compare it to know the server again.
-    const std::string& name = environment_.server_name;
-    std::uint64_t hash[2] = {14695981039346656037u, 1099511628211u};
-    for (const char c : name) {
-      hash[0] = (hash[0] ^ static_cast<unsigned char>(c)) * 1099511628211u;
-      hash[1] = (hash[1] + hash[0]) * 6364136223846793005u;
-    }
-    std::memcpy(body.ServerGuid.bytes.data(), hash, 16);
-    call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
-  }
-
-  // An address book hierarchy without containers.
-  void special_table(Call& call) {
-    nspi::GetSpecialTable::Response body;
-    body.CodePage = 1200;
-    body.Version = 1u;
-    body.Rows = std::span<const nspi::AddressBookPropertyValueList>();
-    call.set_reply(encoded(call.operation(), body, wire::CountWidth::address_book));
-  }
-
   const chain::Environment environment_;
   std::vector<std::string> names_;
   std::string submitter_;
   std::unique_ptr<Engine> engine_;
+  std::unique_ptr<AddressBook> address_book_;
 };
 
 std::unique_ptr<chain::Component> create(const chain::Environment& environment, const Settings& s) {

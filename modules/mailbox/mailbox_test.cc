@@ -17,6 +17,7 @@ namespace mapigate::chain::testing {
 namespace {
 
 namespace http = wire::mapihttp;
+namespace nspi = wire::nspi;
 using state::FolderRole;
 
 // One folder with one message, and a password.
@@ -173,19 +174,30 @@ TEST_F(MailboxModuleTest, ExecuteThatIsNoneFails) {
             static_cast<std::uint32_t>(wire::mapihttp::ResponseCode::InvalidRequestBody));
 }
 
-TEST_F(MailboxModuleTest, TheAddressBookOpensAndIsEmpty) {
+TEST_F(MailboxModuleTest, WithoutADirectoryUsersFindThemselves) {
   start();
   const auto bound = run(Operation::Bind, {0, 0, 0, 0, 0, 0, 0, 0, 0});
   ASSERT_TRUE(bound.has_value());
-  const auto bind = wire::decode<wire::nspi::Bind::Response>("Bind", bound->body, arena, wire::CountWidth::address_book);
+  const auto bind = wire::decode<nspi::Bind::Response>("Bind", bound->body, arena, wire::CountWidth::address_book);
   ASSERT_TRUE(bind.has_value()) << bind.error().message;
   EXPECT_EQ(bind->ErrorCode, mapi::ecNone);
   EXPECT_NE(bind->ServerGuid, mapi::Guid());
-  const auto special = run(Operation::GetSpecialTable, {});
-  const auto table = wire::decode<wire::nspi::GetSpecialTable::Response>("GetSpecialTable", special->body, arena, wire::CountWidth::address_book);
-  ASSERT_TRUE(table.has_value()) << table.error().message;
-  EXPECT_TRUE(table->Rows->empty());
-  EXPECT_EQ(run(Operation::ResolveNames, {})->body, error_reply(Operation::ResolveNames, mapi::ecNotSupported).body);
+  nspi::ResolveNames::Request request;
+  const nspi::UnicodeString names[] = {{to_utf16(arena, session->identity().user)}, {to_utf16(arena, "bob")}};
+  request.Names = std::span<const nspi::UnicodeString>(names);
+  Bytes body;
+  ASSERT_TRUE(wire::encode("request", request, body, wire::CountWidth::address_book));
+  const auto resolved = run(Operation::ResolveNames, body);
+  const auto reply = wire::decode<nspi::ResolveNames::Response>("reply", resolved->body, arena, wire::CountWidth::address_book);
+  ASSERT_TRUE(reply.has_value()) << reply.error().message;
+  ASSERT_EQ(reply->MinimalIds->size(), 2u);
+  EXPECT_EQ((*reply->MinimalIds)[0], nspi::MinimalEntryID::MID_RESOLVED);
+  EXPECT_EQ((*reply->MinimalIds)[1], nspi::MinimalEntryID::MID_UNRESOLVED);
+}
+
+TEST_F(MailboxModuleTest, AddressBookRequestsThatAreNoneAreTheTransportsToRefuse) {
+  start();
+  EXPECT_EQ(run(Operation::ResolveNames, {})->response_code, static_cast<std::uint32_t>(http::ResponseCode::InvalidRequestBody));
 }
 
 TEST_F(MailboxModuleTest, PasswordsAreCheckedByTheFirstProvider) {

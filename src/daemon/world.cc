@@ -4,6 +4,13 @@
 
 namespace mapigate::daemon {
 
+namespace {
+std::string external_url(const Settings& https) {
+  const auto port = https.number("external_port");
+  return "https://" + https.text("external_host") + (port == 443 ? "" : ":" + std::to_string(port));
+}
+}  // namespace
+
 std::unique_ptr<chain::Loader> make_loader(const std::string& module_dir) {
   auto loader = std::make_unique<chain::Loader>(std::vector<std::string>{module_dir});
   loader->add_built_in(chain::lua_module());
@@ -53,6 +60,7 @@ Status World::make_components(const Config& config) {
           const auto found = components_.find(name);
           return found == components_.end() ? nullptr : found->second.component.get();
         },
+        .external_url = external_url(config.section("https")),
     };
     try {
       auto component = planned.type->descriptor->create(environment, planned.settings);
