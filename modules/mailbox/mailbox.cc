@@ -110,7 +110,8 @@ class AddressBook {
     const auto body = call.body();
     const auto snapshot = snapshot_for(call.session().identity().user);
     if (!snapshot || !body) {
-      call.set_reply(chain::error_reply(call.operation(), mapi::ecError));
+      // A directory that was never read is no empty one.
+      call.set_reply({static_cast<std::uint32_t>(http::ResponseCode::UnknownFailure), {}, chain::Reply::Trouble::unavailable});
       co_return;
     }
     const auto work = [this, &call, &body, &snapshot] {

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 #include <fstream>
@@ -11,6 +12,7 @@
 #include "convert/charset.h"
 #include "convert/html_text.h"
 #include "convert/rtf.h"
+#include "daemon/address_book_print.h"
 #include "daemon/client_print.h"
 #include "daemon/client_progress.h"
 #include "daemon/output.h"
@@ -75,6 +77,10 @@ class ClientRun {
     if (!mailbox) co_return mailbox.error();
     if (options_.command == Command::autodiscover)
       co_return print(options_.json ? mailbox_json(*mailbox) : mailbox_text(*mailbox));
+    if (options_.command == Command::gal || options_.command == Command::resolve) {
+      auto done = co_await address_book(std::move(*mailbox));
+      co_return done;
+    }
     client_ = std::make_unique<MailboxClient>(http_, std::move(*mailbox), authorization_, trace());
     progress_.begin("logging on", ProgressLine::Unit::things);
     auto done = co_await client_->log_on();
@@ -99,6 +105,42 @@ class ClientRun {
       case Command::flag: return change_messages();
       default: return show();
     }
+  }
+
+  Task<Status> address_book(upstream::DiscoveredMailbox mailbox) {
+    upstream::AddressBookClient book(http_, mailbox, authorization_);
+    progress_.begin("opening the address book", ProgressLine::Unit::things);
+    auto done = co_await book.bind();
+    if (!done) co_return std::move(done.error()).within("bind");
+    if (options_.command == Command::resolve) done = co_await resolve(&book);
+    else done = co_await entries(&book);
+    auto gone = co_await book.unbind();
+    if (done && !gone) co_return std::move(gone.error()).within("unbind");
+    co_return done;
+  }
+
+  Task<Status> resolve(upstream::AddressBookClient* book) {
+    auto found = co_await book->resolve(options_.names);
+    if (!found) co_return found.error();
+    co_return print(options_.json ? resolved_json(*found) : resolved_text(*found));
+  }
+
+  Task<Status> entries(upstream::AddressBookClient* book) {
+    std::uint32_t container = 0;
+    if (options_.containers || !options_.container.empty()) {
+      auto known = co_await book->containers();
+      if (!known) co_return known.error();
+      if (options_.containers) co_return print(options_.json ? containers_json(*known) : containers_text(*known));
+      const auto named = std::find_if(known->begin(), known->end(),
+                                      [&](const auto& one) { return fold(one.name) == fold(options_.container); });
+      if (named == known->end())
+        co_return error(Errc::not_found, "the address book has no container \"{}\"; --containers lists them", options_.container);
+      container = named->id;
+    }
+    progress_.begin("reading the address book", ProgressLine::Unit::things);
+    auto found = co_await book->entries(container, options_.limit, progress());
+    if (!found) co_return found.error();
+    co_return print(options_.json ? entries_json(*found) : entries_text(*found));
   }
 
   Task<Status> folders() {

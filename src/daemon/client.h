@@ -14,7 +14,7 @@
 namespace mapigate::daemon {
 
 struct ClientOptions {
-  enum class Command : std::uint8_t { folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover };
+  enum class Command : std::uint8_t { folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover, gal, resolve };
   Command command = Command::folders;
 
   std::string user;           // e-mail address
@@ -42,6 +42,9 @@ struct ClientOptions {
   std::string target;         // mv: folder
   bool copy = false;
   std::string mark;           // flag: read, unread, flagged, unflagged
+  std::string container;      // of the address book, by name; empty: everybody
+  bool containers = false;    // list those instead
+  std::vector<std::string> names;  // to resolve
 };
 
 int client_command(const ClientOptions& options);

@@ -46,7 +46,7 @@ CLI::App* client_part(CLI::App* client, const char* name, const char* help, Comm
 }
 
 void add_client_command(CLI::App& app, ClientOptions& to) {
-  auto* client = app.add_subcommand("client", "Read and write a mailbox over MAPI/HTTP, as Outlook does");
+  auto* client = app.add_subcommand("client", "Read and write a mailbox, or read the address book, over MAPI/HTTP, as Outlook does");
   client->require_subcommand(1);
   client->add_option("--user", to.user, "E-mail address to log on with")->required()->type_name("ADDRESS");
   client->add_option("--password-file", to.password_file, "File whose first line is the password; else $MAPIGATE_PASSWORD, else the terminal is asked")->type_name("FILE");
@@ -97,6 +97,12 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   auto* flag = client_part(client, "flag", "Mark messages", Command::flag, to);
   flag->add_option("mark", to.mark, "How")->required()->check(CLI::IsMember({"read", "unread", "flagged", "unflagged"}))->type_name("MARK");
   flag->add_option("messages", to.messages, "As ls prints them")->required()->type_name("MESSAGE");
+  auto* gal = client_part(client, "gal", "The address book: everybody, or one container of it", Command::gal, to);
+  gal->add_option("--container", to.container, "Only this one, by name")->type_name("NAME");
+  gal->add_flag("--containers", to.containers, "List the containers instead");
+  gal->add_option("--limit", to.limit, "At most so many")->type_name("N");
+  auto* resolve = client_part(client, "resolve", "Who the address book takes names for, as Outlook asks it", Command::resolve, to);
+  resolve->add_option("names", to.names, "Parts of names, addresses, accounts")->required()->type_name("NAME");
   client_part(client, "autodiscover", "Where Autodiscover says the mailbox is", Command::autodiscover, to);
   client->footer(
       "Examples:\n"
@@ -105,6 +111,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
       "  mapigate client --user alice@example.org show 1-2a/1-3f --headers\n"
       "  mapigate client --user alice@example.org attachments 1-2a/1-3f --save attachments\n"
       "  mapigate client --user alice@example.org send --to bob@example.org --subject Hello --text 'See you.' --attach plan.pdf\n"
+      "  mapigate client --user alice@example.org resolve bob staff@example.org\n"
       "  mapigate client --user alice@example.org --json search Inbox invoice | jq -r '.[].subject'");
 }
 

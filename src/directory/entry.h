@@ -13,8 +13,8 @@ namespace mapigate::directory {
 
 enum class EntryKind : std::uint8_t { person, group, room, equipment, contact };
 
-// All text is UTF-8. Entries are named in members, owners and manager by key, by address, or by what
-// the source listed in `known_as`.
+// All text is UTF-8. Entries are named in members, owners and manager by key, address, account,
+// or what the source calls them itself (`known_as`).
 struct Entry {
   // Never changes and never goes to another: a UUID, or, where the source has none, the address.
   std::string key;

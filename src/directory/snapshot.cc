@@ -68,6 +68,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(std::vector<Entry> entri
       by_name.emplace(lower_ascii(alias), i);
       made->by_address_.emplace(lower_ascii(trim(alias)), i);
     }
+    if (const auto& account = made->objects_[i].entry.account; !account.empty()) by_name.emplace(lower_ascii(account), i);
     for (const auto& dn : made->objects_[i].entry.former_dns) made->by_dn_.emplace(lower_ascii(dn), i);
   }
   made->link(by_name);

@@ -8,7 +8,7 @@ namespace mapigate::directory {
 
 class Source : public chain::Component {
  public:
-  // The directory as it is now; never null, empty until the source has read something. From any thread.
+  // The directory as it is now; null until the source has read one. From any thread.
   virtual std::shared_ptr<const Snapshot> snapshot() = 0;
 };
 

@@ -83,6 +83,10 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
   if (path == "/mapi/emsmdb") place = Place::emsmdb;
   else if (path == "/mapi/nspi") place = Place::nspi;
   else if (path == "/autodiscover/autodiscover.xml") place = Place::autodiscover;
+  if (path == "/autodiscover/autodiscover.json" || path.starts_with("/autodiscover/autodiscover.json/")) {
+    co_await handle_autodiscover_json(*this, exchange);
+    co_return;
+  }
   if (place == Place::none) {
     co_await answer_text(exchange, 404, {}, "Nothing is here.\n");
     co_return;

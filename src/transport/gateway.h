@@ -84,5 +84,7 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, chain:
 // /autodiscover/autodiscover.xml, the POX form ([MS-OXDSCLI]).
 io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange,
                                std::shared_ptr<const chain::Identity> identity);
+// /autodiscover/autodiscover.json, which only says where the other is.
+io::Task<> handle_autodiscover_json(Gateway& gateway, io::HttpExchange& exchange);
 
 }  // namespace mapigate::transport

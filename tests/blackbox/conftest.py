@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from harness import mailgen
+from harness import mailgen, people
 from harness.certificates import Certificates
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate
@@ -51,9 +51,17 @@ def dovecot(certificates, mailbox):
         yield server
 
 
+USERS = [("alice", "Alice Adams"), ("bob", "Bob Brown"), ("carol", "Carol Clark"), ("dave", "Dave Dunn")]
+
+
 @pytest.fixture(scope="session")
-def gateway(certificates, dovecot):
-    with Mapigate.gateway(certificates, dovecot.tls_port, name="gateway") as server:
+def people_file():
+    return people.write(private_dir("people") / "people.toml", "example.test", USERS)
+
+
+@pytest.fixture(scope="session")
+def gateway(certificates, dovecot, people_file):
+    with Mapigate.gateway(certificates, dovecot.tls_port, people=people_file, name="gateway") as server:
         yield server
 
 

@@ -1,11 +1,23 @@
 """Autodiscover as Outlook asks, rows A2 to A4."""
 import contextlib
+import http.client
+import json
 import socket
+import ssl
 
 import pytest
 
 from conftest import ALICE, BOB, PASSWORD
 from harness.mapihttp import AUTODISCOVER_REQUEST, Connection, autodiscover, strip_namespaces
+
+
+def get_json(server, certificates, target):
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    connection = http.client.HTTPSConnection("127.0.0.1", server.https_port, context=context, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", target)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
 
 
 def ask(server, certificates, user=ALICE, password=PASSWORD, **keywords):
@@ -36,6 +48,22 @@ def test_row_a3_only_what_is_served_is_announced(endpoint, certificates):
             with contextlib.closing(Connection(port, certificates.ca)) as connection:
                 reply = connection.post("/" + element.text.split("/", 3)[3], b"", {"Content-Type": "text/xml"})
             assert reply.status != 404, element.text
+
+
+@pytest.mark.parametrize("target", ["/autodiscover/autodiscover.json?Email=nobody%40example.test&Protocol=AutodiscoverV1",
+                                    "/Autodiscover/Autodiscover.json/v1.0/alice@example.test?Protocol=autodiscoverv1"])
+def test_json_leads_to_the_xml_and_tells_nobody_who_is_here(endpoint, certificates, target):
+    status, answer = get_json(endpoint, certificates, target)
+    assert status == 200
+    assert answer == {"Protocol": "AutodiscoverV1",
+                      "Url": f"https://localhost:{endpoint.https_port}/autodiscover/autodiscover.xml"}
+
+
+@pytest.mark.parametrize("query, code", [("Email=a@b&Protocol=Ews", "ProtocolNotSupported"),
+                                         ("Protocol=AutodiscoverV1", "InvalidRequest"), ("Email=%zz&Protocol=%", "InvalidRequest")])
+def test_json_refuses_what_is_not_served(endpoint, certificates, query, code):
+    status, answer = get_json(endpoint, certificates, "/autodiscover/autodiscover.json?" + query)
+    assert status == 400 and answer["ErrorCode"] == code
 
 
 def test_row_a2_broken_xml(endpoint, certificates):

@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import mailgen, postfix  # noqa: E402
+from harness import mailgen, people, postfix  # noqa: E402
 from harness.certificates import Certificates  # noqa: E402
 from harness.dovecot import Dovecot  # noqa: E402
 from harness.mapigate import Mapigate  # noqa: E402
@@ -135,7 +135,9 @@ def up():
         print("  no Postfix: that needs root and its package. Nothing can be sent.")
     seed(dovecot, state, started)
     print("mapigate: the gateway, and a relay before it")
-    gateway = Mapigate.gateway(certificates, chosen["IMAPS_PORT"], smtp_port=chosen.get("SMTP_PORT"), folder=FOLDER / "gateway", program=PROGRAM,
+    book = people.write(FOLDER / "people.toml", DOMAIN, [("alice", "Alice Adams"), ("bob", "Bob Brown")])
+    gateway = Mapigate.gateway(certificates, chosen["IMAPS_PORT"], smtp_port=chosen.get("SMTP_PORT"), people=book,
+                               folder=FOLDER / "gateway", program=PROGRAM,
                                https_port=chosen["HTTPS_PORT"], metrics_port=chosen["METRICS_PORT"], name="gateway",
                                detached=True)
     gateway.start()

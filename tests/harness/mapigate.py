@@ -61,8 +61,9 @@ def config_text(*, state_dir, modules_built, https_port, metrics_port, certifica
     return text
 
 
-def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None):
-    """Modules of a gateway: the mailbox engine over IMAP, sending over SMTP if there is a port for it."""
+def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None, people=None):
+    """Modules of a gateway: the mailbox engine over IMAP, sending over SMTP if there is a port for it;
+    `people` is the file of its address book."""
     modules = {"mail": {"type": "mailbox", "providers": ["imap"], "refresh_interval": "2s"},
                "imap": {"type": "imap", "host": "127.0.0.1", "port": imap_port, "tls": tls,
                         "ca_file": certificates.ca}}
@@ -70,6 +71,9 @@ def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None):
         modules["mail"]["submitter"] = "smtp"
         modules["smtp"] = {"type": "smtp", "host": "127.0.0.1", "port": smtp_port, "tls": "starttls",
                            "ca_file": certificates.ca}
+    if people:
+        modules["mail"]["directory"] = "people"
+        modules["people"] = {"type": "directory", "file": people, "check_interval": "500ms"}
     return modules
 
 
@@ -102,8 +106,8 @@ class Mapigate:
         self.write_config()
 
     @classmethod
-    def gateway(cls, certificates, imap_port, tls="implicit", smtp_port=None, **keywords):
-        return cls(certificates, mailbox_modules(imap_port, certificates, tls, smtp_port), ["mail"], **keywords)
+    def gateway(cls, certificates, imap_port, tls="implicit", smtp_port=None, people=None, **keywords):
+        return cls(certificates, mailbox_modules(imap_port, certificates, tls, smtp_port, people), ["mail"], **keywords)
 
     @classmethod
     def relay(cls, certificates, upstream_port, **keywords):

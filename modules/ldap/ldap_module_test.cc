@@ -1,0 +1,235 @@
+// Against a real slapd.
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "chain/loader.h"
+#include "directory/source.h"
+#include "io/runtime.h"
+#include "mapi/properties.h"
+#include "mapping.h"
+#include "saved.h"
+#include "test_slapd.h"
+
+namespace mapigate::ldap {
+namespace {
+
+using directory::EntryKind;
+using mapigate::testing::Slapd;
+
+#define NEEDS_SLAPD() \
+  if (!Slapd::installed()) GTEST_SKIP() << "no /usr/sbin/slapd and ldapmodify here: packages slapd, ldap-utils"
+
+std::string person(const std::string& uid, const std::string& cn, const std::string& more = {}) {
+  return "dn: uid=" + uid + ",ou=people,dc=example,dc=test\nobjectClass: inetOrgPerson\nuid: " + uid + "\ncn: " + cn + "\nsn: " +
+         cn.substr(cn.find(' ') + 1) + "\nmail: " + uid + "@example.test\n" + more + "userPassword: pass-" + uid + "\n\n";
+}
+
+std::string tree() {
+  std::string out =
+      "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n\n"
+      "dn: ou=people,dc=example,dc=test\nobjectClass: organizationalUnit\nou: people\n\n";
+  out += person("alice", "Alice Adams", "mail: a.adams@example.test\ntitle: Chef\nmanager: uid=bob,ou=people,dc=example,dc=test\n");
+  out += person("bob", "Bob Brown", "displayName:: QsO2YiBCcm93bg==\n");  // Böb Brown
+  for (int i = 0; i < 120; ++i) out += person("p" + std::to_string(i), "Person Number" + std::to_string(i));
+  out +=
+      "dn: cn=Staff,ou=people,dc=example,dc=test\nobjectClass: groupOfNames\ncn: Staff\n"
+      "member: uid=alice,ou=people,dc=example,dc=test\nmember: uid=bob,ou=people,dc=example,dc=test\n"
+      "owner: uid=bob,ou=people,dc=example,dc=test\n\n"
+      "dn: cn=Hall,ou=people,dc=example,dc=test\nobjectClass: room\ncn: Hall\nroomNumber: 7\n\n";
+  return out;
+}
+
+class LdapModuleTest : public ::testing::Test {
+ protected:
+  LdapModuleTest() {
+    std::string name = (std::filesystem::temp_directory_path() / "mapigate-ldap-state-XXXXXX").string();
+    if (mkdtemp(name.data())) state = name;
+  }
+  ~LdapModuleTest() override {
+    stop();
+    std::filesystem::remove_all(state);
+  }
+  void start(const std::string& url) {
+    const char* modules = std::getenv("MAPIGATE_MODULES");
+    ASSERT_NE(modules, nullptr) << "run by meson test";
+    static chain::Loader loader({modules});
+    const auto type = loader.find("ldap");
+    ASSERT_TRUE(type.has_value()) << type.error().message;
+    const auto settings = Settings::check("[modules.ldap]", (*type)->settings,
+                                          {{"url", url},
+                                           {"base", std::string(Slapd::base)},
+                                           {"bind_dn", std::string("uid=bob,ou=people,dc=example,dc=test")},
+                                           {"password", std::string("pass-bob")},
+                                           {"timeout", std::string("2s")},
+                                           {"page_size", std::int64_t{40}},
+                                           {"refresh_interval", std::string("200ms")}});
+    ASSERT_TRUE(settings.has_value()) << settings.error().message;
+    runtime = std::make_unique<io::Runtime>();
+    runtime->start();
+    component = (*type)->descriptor->create({*runtime, metrics, "ldap", state.string(), "mail.example.test", {}}, *settings);
+    source = dynamic_cast<directory::Source*>(component.get());
+  }
+  void stop() {
+    if (!runtime) return;
+    runtime->stop();
+    runtime->join();
+    component.reset();
+    runtime.reset();
+  }
+  template <class Condition>
+  bool until(Condition condition) {
+    for (int i = 0; i < 200; ++i, std::this_thread::sleep_for(std::chrono::milliseconds(50)))
+      if (const auto snapshot = source->snapshot(); snapshot && condition(*snapshot)) return true;
+    return false;
+  }
+  Status authenticate(const std::string& user, const std::string& password) {
+    auto& checker = dynamic_cast<chain::Authenticator&>(*component);
+    std::optional<Status> outcome;
+    std::atomic<bool> done = false;
+    io::spawn(runtime->executor(), check(&checker, {user, Secret(password)}, &outcome, &done));
+    while (!done) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    return *outcome;
+  }
+  static io::Task<> check(chain::Authenticator* checker, chain::Identity identity, std::optional<Status>* out, std::atomic<bool>* done) {
+    auto outcome = co_await checker->authenticate(std::move(identity));
+    out->emplace(std::move(outcome));
+    *done = true;
+  }
+
+  std::filesystem::path state;
+  Metrics metrics;
+  std::unique_ptr<io::Runtime> runtime;
+  std::unique_ptr<chain::Component> component;
+  directory::Source* source = nullptr;
+};
+
+TEST_F(LdapModuleTest, ReadsEverybodyPageByPage) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree());
+  start(slapd.url());
+  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));  // more than the server's size limit
+  const auto snapshot = source->snapshot();
+  const auto& alice = snapshot->object(*snapshot->find_address("a.adams@example.test"));
+  EXPECT_EQ(alice.entry.display_name, "Alice Adams");
+  EXPECT_EQ(alice.entry.address, "alice@example.test");
+  EXPECT_EQ(alice.text(mapi::PidTagTitle), "Chef");
+  EXPECT_EQ(alice.entry.key.size(), 36u);  // an entryUUID
+  ASSERT_TRUE(alice.manager);
+  EXPECT_EQ(snapshot->object(*alice.manager).entry.display_name, "Böb Brown");
+  const auto staff = snapshot->resolve("staff");
+  ASSERT_EQ(staff.size(), 1u);
+  EXPECT_EQ(snapshot->object(staff[0]).entry.kind, EntryKind::group);
+  EXPECT_EQ(snapshot->object(staff[0]).members.size(), 2u);
+  EXPECT_EQ(snapshot->object(staff[0]).owners.size(), 1u);
+  EXPECT_EQ(snapshot->object(snapshot->resolve("hall").at(0)).entry.kind, EntryKind::room);
+}
+
+TEST_F(LdapModuleTest, TakesOverChangesAndKeepsIds) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree());
+  start(slapd.url());
+  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  const auto before = source->snapshot();
+  const auto id = before->object(*before->find_address("alice@example.test")).id;
+  slapd.modify("dn: uid=alice,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: mail\nmail: new@example.test\n\n"
+               "dn: uid=p7,ou=people,dc=example,dc=test\nchangetype: delete\n");
+  ASSERT_TRUE(until([](const auto& s) { return s.find_address("new@example.test") && !s.find_address("p7@example.test"); }));
+  const auto after = source->snapshot();
+  EXPECT_EQ(after->object(*after->find_address("new@example.test")).id, id);  // the same entry under another address
+  EXPECT_EQ(after->objects().size(), 123u);
+  std::this_thread::sleep_for(std::chrono::milliseconds(600));
+  EXPECT_EQ(source->snapshot(), after);  // nothing new: nothing is read
+}
+
+TEST_F(LdapModuleTest, ServesWhatItHasWhenTheServerIsAwayEvenAfterARestart) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree());
+  start(slapd.url());
+  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  slapd.stop();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_EQ(source->snapshot()->objects().size(), 124u);
+  const auto id = source->snapshot()->object(*source->snapshot()->find_address("alice@example.test")).id;
+  stop();
+  start(slapd.url());
+  ASSERT_NE(source->snapshot(), nullptr);  // at once
+  EXPECT_EQ(source->snapshot()->object(*source->snapshot()->find_address("alice@example.test")).id, id);
+  slapd.start();
+  slapd.modify("dn: uid=p1,ou=people,dc=example,dc=test\nchangetype: delete\n");
+  EXPECT_TRUE(until([](const auto& s) { return s.objects().size() == 123; }));
+}
+
+TEST_F(LdapModuleTest, WithoutServerAndSavedDirectoryThereIsNone) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree());
+  slapd.stop();
+  start(slapd.url());
+  std::this_thread::sleep_for(std::chrono::milliseconds(400));
+  EXPECT_EQ(source->snapshot(), nullptr);
+  slapd.start();
+  EXPECT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+}
+
+TEST_F(LdapModuleTest, ChecksPasswordsByBinding) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree());
+  start(slapd.url());
+  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  EXPECT_TRUE(authenticate("alice@example.test", "pass-alice"));
+  EXPECT_EQ(authenticate("alice@example.test", "pass-bob").error().code, Errc::denied);
+  EXPECT_EQ(authenticate("alice@example.test", "").error().code, Errc::denied);  // would be an anonymous bind
+  EXPECT_EQ(authenticate("nobody@example.test", "x").error().code, Errc::denied);
+  slapd.stop();
+  EXPECT_EQ(authenticate("alice@example.test", "pass-alice").error().code, Errc::unavailable);
+}
+
+TEST(Mapping, PresetsAndOverrides) {
+  const auto posix = Mapping::create("posix", {"title=employeeType", "manager="}, {"posixGroup=group"}, "example.test");
+  ASSERT_TRUE(posix.has_value()) << posix.error().message;
+  Record record{"uid=a,dc=x", {{"objectclass", {"posixAccount"}}, {"uid", {"a"}}, {"gecos", {"Anna"}}, {"cn", {"x"}},
+                               {"employeetype", {"Boss"}}, {"manager", {"uid=b"}}, {"usercertificate;binary", {std::string("\x30\x00", 2)}}}};
+  const auto entry = posix->entry(record);
+  EXPECT_EQ(entry.display_name, "Anna");
+  EXPECT_EQ(entry.address, "a@example.test");
+  EXPECT_EQ(entry.key, "uid=a,dc=x");  // no entryUUID
+  EXPECT_EQ(entry.manager, "");
+  ASSERT_EQ(entry.texts.size(), 1u);
+  EXPECT_EQ(entry.texts[0].second, "Boss");
+  ASSERT_EQ(entry.certificates.size(), 1u);
+  EXPECT_EQ(entry.certificates[0].size(), 2u);
+  EXPECT_NE(Mapping::create("samba", {"titel=x"}, {}, "").error().message.find("title"), std::string::npos);
+  EXPECT_FALSE(Mapping::create("samba", {}, {"room=palace"}, ""));
+}
+
+TEST(Saved, ComesBackAsItWasOrNotAtAll) {
+  const auto file = (std::filesystem::temp_directory_path() / ("mapigate-saved-" + std::to_string(getpid()))).string();
+  directory::Entry entry;
+  entry.key = "k";
+  entry.kind = EntryKind::room;
+  entry.display_name = "Ä";
+  entry.texts = {{mapi::PidTagTitle, "t"}};
+  entry.members = {"a", "b"};
+  entry.certificates = {{1, 2}};
+  entry.hidden = true;
+  ASSERT_TRUE(save(file, {entry, directory::Entry()}));
+  const auto read = load(file);
+  ASSERT_TRUE(read.has_value()) << read.error().message;
+  ASSERT_EQ(read->size(), 2u);
+  EXPECT_EQ((*read)[0].kind, EntryKind::room);
+  EXPECT_EQ((*read)[0].texts, entry.texts);
+  EXPECT_EQ((*read)[0].members, entry.members);
+  EXPECT_EQ((*read)[0].certificates, entry.certificates);
+  EXPECT_TRUE((*read)[0].hidden);
+  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
+  EXPECT_EQ(load(file).error().code, Errc::malformed);
+  std::filesystem::remove(file);
+  EXPECT_EQ(load(file).error().code, Errc::not_found);
+}
+
+}  // namespace
+}  // namespace mapigate::ldap

@@ -1,0 +1,68 @@
+// The JSON form of Autodiscover, in which newer clients ask before anything else where a protocol is
+// served: /autodiscover/autodiscover.json?Email=…&Protocol=…, or /autodiscover/autodiscover.json/v1.0/ADDRESS?Protocol=….
+// It needs no password and says the same for every address, so it tells nobody who has a mailbox here.
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "transport/gateway.h"
+
+namespace mapigate::transport {
+
+namespace {
+
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    Bytes byte;
+    if (text[i] == '%' && i + 2 < text.size() && from_hex(text.substr(i + 1, 2), byte) && byte.size() == 1) {
+      out.push_back(static_cast<char>(byte[0]));
+      i += 2;
+    } else {
+      out.push_back(text[i] == '+' ? ' ' : text[i]);
+    }
+  }
+  return out;
+}
+
+// The value of a parameter whose name is compared without case; empty when it is absent.
+std::string parameter(std::string_view query, std::string_view name) {
+  for (std::size_t start = 0; start <= query.size();) {
+    const auto end = std::min(query.find('&', start), query.size());
+    const auto part = query.substr(start, end - start);
+    const auto sign = std::min(part.find('='), part.size());
+    if (equal_ignoring_ascii_case(part.substr(0, sign), name)) return percent_decode(part.substr(std::min(sign + 1, part.size())));
+    start = end + 1;
+  }
+  return {};
+}
+
+}  // namespace
+
+io::Task<> handle_autodiscover_json(Gateway& gateway, io::HttpExchange& exchange) {
+  const auto protocol = parameter(exchange.query(), "Protocol");
+  auto address = parameter(exchange.query(), "Email");
+  if (address.empty()) {
+    const auto path = std::string(exchange.path());
+    if (const auto slash = path.rfind('/'); slash != std::string::npos) address = percent_decode(path.substr(slash + 1));
+  }
+  const auto& options = gateway.options();
+  nlohmann::ordered_json answer;
+  unsigned status = 200;
+  if (address.find('@') == std::string::npos) {
+    status = 400;
+    answer = {{"ErrorCode", "InvalidRequest"}, {"ErrorMessage", "Email is missing or no address."}};
+  } else if (!equal_ignoring_ascii_case(protocol, "AutodiscoverV1")) {
+    status = 400;
+    answer = {{"ErrorCode", "ProtocolNotSupported"}, {"ErrorMessage", "Only AutodiscoverV1 is served here."}};
+  } else {
+    answer = {{"Protocol", "AutodiscoverV1"},
+              {"Url", "https://" + options.server_name + (options.external_port == 443 ? "" : ":" + std::to_string(options.external_port)) +
+                          "/autodiscover/autodiscover.xml"}};
+  }
+  const io::HttpHeaders headers{{"Content-Type", "application/json; charset=utf-8"}, {"Cache-Control", "private"}};
+  const auto text = answer.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  const auto sent = co_await exchange.respond(status, headers, text);
+  (void)sent;  // the client has gone; nothing is lost
+}
+
+}  // namespace mapigate::transport
