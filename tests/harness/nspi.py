@@ -68,6 +68,10 @@ def _has(reader):
     return reader.u8() != 0
 
 
+def _u32s(reader):
+    return [reader.u32() for _ in range(reader.u32())]
+
+
 def _cell(reader, kind):
     if kind in (STRING8, UNICODE, BINARY) or kind & MULTIPLE:
         if not _has(reader):
@@ -82,7 +86,7 @@ def _cell(reader, kind):
     if kind == BINARY:
         return reader.bytes(reader.u32())
     if kind == INT32:
-        return reader.unpack("i")[0]
+        return reader.unpack("i")
     if kind == BOOLEAN:
         return reader.u8() != 0
     if kind == ERROR:
@@ -113,7 +117,7 @@ def _row(reader, columns):
 
 
 def _columns_and_rows(reader):
-    columns = reader.unpack(f"{reader.u32()}I")
+    columns = _u32s(reader)
     return [_row(reader, columns) for _ in range(reader.u32())]
 
 
@@ -164,7 +168,7 @@ class Session:
     def update_stat(self, stat, delta=True):
         reader, _ = self.call("UpdateStat", struct.pack("<I", 0) + state(stat) + bytes([delta]))
         moved = self._stat(reader)
-        by = reader.unpack("i")[0] if _has(reader) else None
+        by = reader.unpack("i") if _has(reader) else None
         self.finish(reader)
         return moved, by
 
@@ -190,30 +194,30 @@ class Session:
                               + (b"\0" if restriction is None else b"\xff" + restriction) + b"\0"
                               + struct.pack("<I", count) + tags(columns))
         moved = self._stat(reader)
-        found = reader.unpack(f"{reader.u32()}I") if _has(reader) else ()
+        found = _u32s(reader) if _has(reader) else []
         rows = _columns_and_rows(reader) if _has(reader) else None
         self.finish(reader)
-        return moved, list(found), rows
+        return moved, found, rows
 
     def resort_restriction(self, stat, table):
         reader, _ = self.call("ResortRestriction", struct.pack("<I", 0) + state(stat) + ids(table))
         moved = self._stat(reader)
-        found = reader.unpack(f"{reader.u32()}I") if _has(reader) else ()
+        found = _u32s(reader) if _has(reader) else []
         self.finish(reader)
-        return moved, list(found)
+        return moved, found
 
     def dn_to_mid(self, dns):
         reader, _ = self.call("DNToMId", struct.pack("<I", 0) + b"\xff" + struct.pack("<I", len(dns))
                               + b"".join(dn.encode("ascii") + b"\0" for dn in dns))
-        found = reader.unpack(f"{reader.u32()}I") if _has(reader) else ()
+        found = _u32s(reader) if _has(reader) else []
         self.finish(reader)
-        return list(found)
+        return found
 
     def get_prop_list(self, mid, flags=0, code_page=1252):
         reader, _ = self.call("GetPropList", struct.pack("<III", flags, mid, code_page))
-        found = reader.unpack(f"{reader.u32()}I") if _has(reader) else ()
+        found = _u32s(reader) if _has(reader) else []
         self.finish(reader)
-        return list(found)
+        return found
 
     def get_props(self, stat, columns=None, flags=0):
         reader, code = self.call("GetProps", struct.pack("<I", flags) + state(stat) + tags(columns), (OK, ERRORS_RETURNED))
@@ -224,7 +228,7 @@ class Session:
 
     def compare_mids(self, stat, first, second):
         reader, _ = self.call("CompareMIds", struct.pack("<I", 0) + state(stat) + struct.pack("<II", first, second))
-        result = reader.unpack("i")[0]
+        result = reader.unpack("i")
         self.finish(reader)
         return result
 
@@ -246,18 +250,18 @@ class Session:
 
     def query_columns(self, flags=0x80000000):
         reader, _ = self.call("QueryColumns", struct.pack("<II", 0, flags))
-        found = reader.unpack(f"{reader.u32()}I") if _has(reader) else ()
+        found = _u32s(reader) if _has(reader) else []
         self.finish(reader)
-        return list(found)
+        return found
 
     def resolve_names(self, names, columns=None, stat=None):
         reader, _ = self.call("ResolveNames", struct.pack("<I", 0) + state(stat or Stat()) + tags(columns) + b"\xff"
                               + struct.pack("<I", len(names)) + b"".join(n.encode("utf-16-le") + b"\0\0" for n in names))
         reader.u32()
-        outcomes = reader.unpack(f"{reader.u32()}I") if _has(reader) else ()
+        outcomes = _u32s(reader) if _has(reader) else []
         rows = _columns_and_rows(reader) if _has(reader) else None
         self.finish(reader)
-        return list(outcomes), rows
+        return outcomes, rows
 
     def mod_props(self, stat, remove):
         reader, _ = self.call("ModProps", struct.pack("<I", 0) + state(stat) + tags(remove) + b"\0")
