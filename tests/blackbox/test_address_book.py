@@ -1,4 +1,5 @@
 """Every request type of the address book endpoint at the daemon itself, and through a relay."""
+import json
 import struct
 
 import pytest
@@ -193,3 +194,18 @@ def test_a_changed_file_is_taken_over(make_gateway, certificates, dovecot, tmp_p
         file.write_text(people.toml("example.test", USERS + [("zed", "Zed Zimmer")]), encoding="utf-8")
         wait_until(lambda: book.resolve_names(["zed"])[0] == [nspi.RESOLVED], "the new entry is found", 20)
         assert mid(book, ALICE) == before
+
+
+def test_the_client_lists_and_resolves(endpoint):
+    entries = json.loads(endpoint.client("--json", "gal").stdout)
+    assert len(entries) == LISTED
+    assert {"Alice Adams", "Team Sales", "Großer Saal"} <= {entry["name"] for entry in entries}
+    assert len(json.loads(endpoint.client("--json", "gal", "--limit", "60").stdout)) == 60
+    rooms = json.loads(endpoint.client("--json", "gal", "--container", "all rooms").stdout)
+    assert [room["address"] for room in rooms] == ["saal@example.test", "amsterdam@example.test", "berlin@example.test"]
+    assert "  North\n" in endpoint.client("gal", "--containers").stdout
+    found = json.loads(endpoint.client("--json", "resolve", "bob brown", "fischer", "nobody").stdout)
+    assert [one["outcome"] for one in found] == ["resolved", "ambiguous", "unresolved"]
+    assert found[0]["entries"][0]["address"] == "bob@example.test"
+    assert len(found[1]["entries"]) == len(people.FIRST) and found[2]["entries"] == []
+    assert "bob brown: resolved\n  Bob Brown <bob@example.test>\n" in endpoint.client("resolve", "bob brown").stdout

@@ -17,7 +17,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import mailgen  # noqa: E402
+from harness import mailgen, people  # noqa: E402
 from harness.dovecot import modified_utf7  # noqa: E402
 from harness.processes import TOP  # noqa: E402
 
@@ -165,6 +165,18 @@ def look_for(tour, port, folder, text, expected):
     tour.finding(set(wanted) <= set(found), f"{folder}: searching {text!r} finds {len(found)}, {len(wanted)} by subject")
 
 
+def look_up_names(tour, port, domain):
+    users = [("alice", "Alice Adams"), ("bob", "Bob Brown")]
+    everybody = people.people(domain, users)
+    listed = {entry["address"] for entry in tour.client(port, "gal") or []}
+    tour.finding({person.address for person in everybody} <= listed,
+                 f"the address book lists the {len(everybody)} people of its file and {len(listed) - len(everybody)} others")
+    found = tour.client(port, "resolve", everybody[1].name, "jager", "nobody at all") or []
+    tour.finding([one["outcome"] for one in found] == ["resolved", "ambiguous", "unresolved"],
+                 f'names resolve: "{everybody[1].name}" is one, "jager" {len(found[1]["entries"]) if found else 0}, '
+                 '"nobody at all" none')
+
+
 def look_at_large(tour, port, ids, expected):
     large = next(message for message in expected if message.number % 1500 == 750)
     identifier = ids.get(normal(large.subject))
@@ -230,6 +242,7 @@ def main():
         ids_nested = look_at_subjects(tour, port, "Projekte/Übung & Co", nested)
         look_at_messages(tour, imap, port, "Projekte/Übung & Co", nested, ids_nested, 6)
         look_for(tour, port, "INBOX", "Quarterly", inbox)
+        look_up_names(tour, port, values["DOMAIN"])
         if ids:
             look_at_large(tour, port, ids, inbox)
         send_and_receive(tour, port)
