@@ -236,8 +236,9 @@ Address person(const PropertyBag& bag, const PersonTags& tags) {
 }
 
 Address recipient_address(const PropertyBag& recipient) {
-  auto out = person(recipient, {PidTagRecipientDisplayName, PidTagAddressType, PidTagEmailAddress, PidTagEntryId, PidTagSmtpAddress});
-  if (out.name.empty()) out.name = recipient.string(PidTagDisplayName);
+  const bool own_name = !recipient.string(PidTagRecipientDisplayName).empty();
+  auto out = person(recipient, {own_name ? PidTagRecipientDisplayName : PidTagDisplayName, PidTagAddressType,
+                                PidTagEmailAddress, PidTagEntryId, PidTagSmtpAddress});
   if (out.address.empty())
     if (auto one_off = parse_one_off_entry_id(recipient.binary(PidTagRecipientEntryId))) out.address = one_off->EmailAddress;
   if (out.name == out.address) out.name.clear();
