@@ -68,7 +68,8 @@ std::vector<RemoteFolder> in_tree_order(std::vector<RemoteFolder> remote) {
   }
   std::vector<std::size_t> order(remote.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return depth[a] < depth[b]; });
+  // Not stable_sort: libstdc++'s uses a function that clang calls deprecated.
+  std::sort(order.begin(), order.end(), [&](auto a, auto b) { return std::pair(depth[a], a) < std::pair(depth[b], b); });
   std::vector<RemoteFolder> sorted;
   for (const auto i : order) sorted.push_back(std::move(remote[i]));
   return sorted;
@@ -123,7 +124,10 @@ std::vector<const Folder*> FolderTree::children(GlobalCounter id) const {
   std::vector<const Folder*> out;
   for (const auto& folder : folders_)
     if (folder.parent == id && folder.id != id) out.push_back(&folder);
-  std::stable_sort(out.begin(), out.end(), [](auto* a, auto* b) { return collate(a->name, b->name) < 0; });
+  std::sort(out.begin(), out.end(), [](auto* a, auto* b) {
+    const auto order = collate(a->name, b->name);
+    return order != 0 ? order < 0 : a->id < b->id;
+  });
   return out;
 }
 std::vector<std::pair<const Folder*, unsigned>> FolderTree::descendants(GlobalCounter id) const {

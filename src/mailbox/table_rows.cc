@@ -38,7 +38,12 @@ Task<Result<bool>> MemoryRows::load(Mailbox& mailbox, std::shared_ptr<const List
   auto rows = co_await all(mailbox);
   if (!rows) co_return rows.error();
   Matcher matcher(order->restriction, subobjects());
-  std::vector<std::pair<std::vector<std::string>, std::uint64_t>> kept;
+  struct Kept {
+    std::vector<std::string> keys;
+    std::uint64_t identity;
+    std::size_t position;  // rows with the same keys stay in their order
+  };
+  std::vector<Kept> kept;
   for (const auto& row : *rows) {
     if (!matcher.matches(*row.source)) continue;
     std::vector<std::string> keys;
@@ -47,18 +52,18 @@ Task<Result<bool>> MemoryRows::load(Mailbox& mailbox, std::shared_ptr<const List
       const auto value = row.source->get(one.tag, arena);
       keys.push_back(value ? sort_key(*value) : std::string());
     }
-    kept.emplace_back(std::move(keys), row.identity);
+    kept.push_back({std::move(keys), row.identity, kept.size()});
   }
   const auto& sort = order->sort;
-  std::stable_sort(kept.begin(), kept.end(), [&sort](const auto& a, const auto& b) {
+  std::sort(kept.begin(), kept.end(), [&sort](const Kept& a, const Kept& b) {
     for (std::size_t i = 0; i < sort.size(); ++i) {
-      if (a.first[i] == b.first[i]) continue;
-      return (a.first[i] < b.first[i]) == (sort[i].Order != mapi::SortOrder::Descending);
+      if (a.keys[i] == b.keys[i]) continue;
+      return (a.keys[i] < b.keys[i]) == (sort[i].Order != mapi::SortOrder::Descending);
     }
-    return false;
+    return a.position < b.position;
   });
   order_.clear();
-  for (const auto& row : kept) order_.push_back(row.second);
+  for (const auto& row : kept) order_.push_back(row.identity);
   order_.shrink_to_fit();
   version_ = current;
   made_for_ = std::move(order);
