@@ -14,7 +14,7 @@ Gateway::Gateway(io::Runtime& runtime, Metrics& metrics, GatewayOptions options,
       options_(std::move(options)),
       route_(std::move(route)),
       authentication_(options_.auth, metrics),
-      sessions_(runtime, options_.sessions, metrics),
+      sessions_(options_.sessions, metrics),
       requests_(metrics.counter("mapigate_http_requests_total", "HTTP requests")) {}
 
 io::Executor Gateway::executor_of(std::string_view user) {

@@ -19,9 +19,8 @@ std::string random_token() {
   return to_hex(raw);
 }
 
-SessionTable::SessionTable(io::Runtime& runtime, SessionLimits limits, Metrics& metrics)
-    : runtime_(runtime),
-      limits_(limits),
+SessionTable::SessionTable(SessionLimits limits, Metrics& metrics)
+    : limits_(limits),
       count_(metrics.gauge("mapigate_sessions", "Session contexts in being")),
       expired_(metrics.counter("mapigate_sessions_expired_total", "Session contexts that ended by being idle")) {}
 

@@ -46,7 +46,7 @@ struct SessionContext {
 // Thread-safe.
 class SessionTable {
  public:
-  SessionTable(io::Runtime& runtime, SessionLimits limits, Metrics& metrics);
+  SessionTable(SessionLimits limits, Metrics& metrics);
 
   const SessionLimits& limits() const { return limits_; }
   std::uint64_t next_id() { return ++last_id_; }
@@ -64,7 +64,6 @@ class SessionTable {
 
  private:
   using List = std::list<std::shared_ptr<SessionContext>>;
-  io::Runtime& runtime_;
   const SessionLimits limits_;
   std::atomic<std::uint64_t> last_id_{0};
   mutable std::mutex mutex_;
