@@ -199,7 +199,7 @@ Task<bool> drop_session(std::unique_ptr<Session>* session) {
 }  // namespace
 
 Client::Client(io::Runtime& runtime, Engine& engine, std::string name, unsigned code_page)
-    : user(std::move(name)), runtime_(runtime), executor_(runtime.executor(0)) {
+    : user(std::move(name)), executor_(runtime.executor(0)) {
   auto identity = std::make_shared<const chain::Identity>(chain::Identity{user, Secret("secret")});
   run(make_session(&engine, identity, executor_, {code_page, 0x0409}, &session));
 }

@@ -129,7 +129,6 @@ class Client : public wire::ColumnSource {
  private:
   template <class T>
   T run(Task<T> task);
-  io::Runtime& runtime_;
   std::map<std::uint32_t, std::vector<PropertyTag>> columns_;
   io::Executor executor_;
   std::deque<Bytes> kept_;
