@@ -36,7 +36,7 @@ TestAccount::TestAccount(RawSection settings, std::string user, std::string pass
   if (!checked) throw std::runtime_error(checked.error().message);
   chain::Environment environment{*runtime_, metrics_, "imap", folder_, "localhost", nullptr};
   module_ = descriptor->create(environment, *checked);
-  store_ = std::move(state::open_sqlite_store(folder_ + "/state").value());
+  store_ = state::open_sqlite_store(folder_ + "/state").value();
   state_ = std::move(store_->open(user).value());
   auto identity = std::make_shared<chain::Identity>(chain::Identity{user, Secret(password)});
   provider_ = dynamic_cast<mailbox::ProviderFactory&>(*module_).open(identity, executor_);
