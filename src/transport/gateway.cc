@@ -44,7 +44,9 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::authenticate(io::HttpE
   const std::shared_ptr<const chain::Identity> nobody;
   auto given = parse_basic(exchange.header("Authorization"));
   const auto user = given ? canonical_user(given->user) : std::string();
-  if (user.empty()) {
+  // No password is nobody's: LDAP and IMAP servers take it for an anonymous logon, and past this point it
+  // means that the transport itself knows the user.
+  if (user.empty() || given->password.empty()) {
     io::HttpHeaders headers{{"WWW-Authenticate", challenge()}};
     co_await answer_text(exchange, 401, std::move(headers), "Log on with your e-mail address and password.\n");
     co_return nobody;
