@@ -110,7 +110,7 @@ TEST(ParseBasic, TakesWhatIsBasicAndNothingElse) {
   EXPECT_EQ(good->user, "alice@example.test");
   EXPECT_EQ(good->password.reveal(), "secret:x");
   EXPECT_TRUE(parse_basic("basic YTpi").has_value()) << "the scheme has no case";
-  EXPECT_TRUE(parse_basic("Basic YTo=").has_value()) << "an empty password is the backend's to refuse";
+  EXPECT_TRUE(parse_basic("Basic YTo=").has_value()) << "an empty password is well formed; the gateway refuses it";
   for (const auto* bad : {"", "Basic", "Basic ", "Bearer YTpi", "Basic !!!", "Basic YWI=", "Basic OmI=", "Basic YQpiOmM="})
     EXPECT_FALSE(parse_basic(bad).has_value()) << bad;
 }

@@ -75,6 +75,9 @@ def test_backend_down_at_first_use(backend, certificates, make_gateway):
         # Not 401: a client would throw away a good password.
         assert reply.status in (200, 500, 502, 503, 504)
         assert reply.status != 200 or reply.code != 0
+    with contextlib.closing(Client(gateway.https_port, certificates.ca, ALICE, "")) as client:
+        # No backend is asked about an empty password.
+        assert client.raw("Connect", client.connect_body("/o=x/cn=Recipients/cn=alice")).status == 401
     backend.start()
     wait_for_whole_inbox(gateway, certificates)
 
