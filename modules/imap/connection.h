@@ -7,6 +7,7 @@
 
 #include "base/secret.h"
 #include "data.h"
+#include "io/server_settings.h"
 #include "io/stream.h"
 #include "io/tls.h"
 
@@ -14,14 +15,7 @@ namespace mapigate::imap {
 
 using io::Task;
 
-struct Server {
-  enum class Tls : std::uint8_t { implicit, starttls, none };
-  std::string host;
-  std::uint16_t port = 993;
-  Tls tls = Tls::implicit;
-  std::shared_ptr<io::TlsClientContext> tls_context;  // unless Tls::none
-  Duration connect_limit = std::chrono::seconds(10);
-  Duration command_limit = std::chrono::seconds(60);
+struct Server : io::ServerAddress {
   Limits limits;
 };
 

@@ -104,14 +104,6 @@ TEST(FolderTree, ShellsWithoutContentAreLeftOut) {
   EXPECT_EQ(arrange("").size(), 1u) << "the inbox always exists";
 }
 
-TEST(UserNames, FollowTheForm) {
-  EXPECT_EQ(user_name("%u", "a@b.c"), "a@b.c");
-  EXPECT_EQ(user_name("%n", "a@b.c"), "a");
-  EXPECT_EQ(user_name("%d\\%n", "a@b.c"), "b.c\\a");
-  EXPECT_EQ(user_name("%n+100%%", "a"), "a+100%");
-  EXPECT_EQ(user_name("%d%", "a"), "%");
-}
-
 TEST(Cursors, ComeBackAsTheyWere) {
   const Cursor cursor{4'000'000'000, 77, 917'162'500'000, 12};
   const auto again = Cursor::parse(cursor.to_string());

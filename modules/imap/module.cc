@@ -20,27 +20,11 @@ const Setting settings[] = {
      .help = "Its port; 0: 993 with tls = implicit, else 143.",
      .minimum = 0,
      .maximum = 65535},
-    {.name = "tls",
-     .type = Setting::Type::choice,
-     .default_value = "implicit",
-     .help = "How the connection is secured. none is only for servers on this machine.",
-     .choices = {"implicit", "starttls", "none"}},
-    {.name = "allow_plain_text",
-     .type = Setting::Type::boolean,
-     .default_value = "false",
-     .help = "Send passwords without TLS to a server that is not on this machine, too."},
-    {.name = "verify",
-     .type = Setting::Type::boolean,
-     .default_value = "true",
-     .help = "Check the server's certificate. Without it anyone in between can read along."},
-    {.name = "ca_file",
-     .type = Setting::Type::path,
-     .default_value = "",
-     .help = "PEM file with the authorities to trust; empty: those of the system."},
-    {.name = "user_name",
-     .type = Setting::Type::text,
-     .default_value = "%u",
-     .help = "Login name: %u is the user's address, %n the part before its @, %d the part behind it."},
+    io::server_rows::tls("implicit"),
+    io::server_rows::allow_plain_text(),
+    io::server_rows::verify(),
+    io::server_rows::ca_file(),
+    io::server_rows::user_name(),
     {.name = "master_user",
      .type = Setting::Type::text,
      .default_value = "",
@@ -50,18 +34,8 @@ const Setting settings[] = {
      .default_value = "",
      .help = "The master user's password.",
      .secret = true},
-    {.name = "connect_timeout",
-     .type = Setting::Type::duration,
-     .default_value = "10s",
-     .help = "The longest wait for the connection, and for the TLS handshake.",
-     .minimum = 100,
-     .maximum = 600'000},
-    {.name = "command_timeout",
-     .type = Setting::Type::duration,
-     .default_value = "60s",
-     .help = "The longest wait for the server's next answer.",
-     .minimum = 100,
-     .maximum = 3'600'000},
+    io::server_rows::connect_timeout(),
+    io::server_rows::command_timeout(),
     {.name = "connections",
      .type = Setting::Type::number,
      .default_value = "2",
@@ -110,37 +84,9 @@ const Setting settings[] = {
      .maximum = 86'400'000},
 };
 
-bool on_this_machine(const std::string& host) {
-  return host == "localhost" || host == "::1" || host.starts_with("127.");
-}
-
 Options read_options(const Settings& settings) {
   auto server = std::make_shared<Server>();
-  server->host = settings.text("host");
-  const auto& tls = settings.text("tls");
-  server->tls = tls == "implicit"   ? Server::Tls::implicit
-                : tls == "starttls" ? Server::Tls::starttls
-                                    : Server::Tls::none;
-  const auto port = settings.number("port");
-  server->port = static_cast<std::uint16_t>(port != 0                              ? port
-                                            : server->tls == Server::Tls::implicit ? 993
-                                                                                   : 143);
-  if (server->tls == Server::Tls::none) {
-    if (!on_this_machine(server->host) && !settings.boolean("allow_plain_text"))
-      throw std::runtime_error("tls = \"none\" would send passwords over the network to " + server->host +
-                               "; use \"starttls\" or \"implicit\", or say allow_plain_text = true");
-  } else {
-    io::TlsClientOptions options;
-    options.ca_file = settings.text("ca_file");
-    options.verify = !settings.boolean("verify") ? io::TlsClientOptions::Verify::off
-                     : options.ca_file.empty()   ? io::TlsClientOptions::Verify::system
-                                                 : io::TlsClientOptions::Verify::ca_file;
-    auto context = io::TlsClientContext::create(options);
-    if (!context) throw std::runtime_error(context.error().message);
-    server->tls_context = *context;
-  }
-  server->connect_limit = settings.duration("connect_timeout");
-  server->command_limit = settings.duration("command_timeout");
+  static_cast<io::ServerAddress&>(*server) = io::read_server_address(settings, 993, 143, true);
   server->limits.literal = static_cast<std::uint64_t>(settings.number("max_message_size"));
   server->limits.spool_memory = static_cast<std::size_t>(settings.number("spool_threshold"));
   server->limits.spool_directory = settings.text("spool_folder");
@@ -165,7 +111,7 @@ class ImapModule : public mailbox::ProviderFactory, public chain::Authenticator 
 
   std::unique_ptr<mailbox::Provider> open(std::shared_ptr<const chain::Identity> identity,
                                           io::Executor executor) override {
-    Credentials credentials{user_name(options_.user_form, identity->user), identity->password};
+    Credentials credentials{io::login_name(options_.user_form, identity->user), identity->password};
     // The transport knows who it is, and has no password to show for it.
     if (identity->password.empty() && !master_user_.empty()) {
       credentials.master = master_user_;
@@ -177,7 +123,7 @@ class ImapModule : public mailbox::ProviderFactory, public chain::Authenticator 
   io::Task<Status> authenticate(chain::Identity identity) override {
     // Many servers take an empty password for an anonymous login; none of our users has one.
     if (identity.password.empty()) co_return error(Errc::denied, "no password");
-    Credentials credentials{user_name(options_.user_form, identity.user), identity.password};
+    Credentials credentials{io::login_name(options_.user_form, identity.user), identity.password};
     auto connection = co_await Connection::open(options_.server, credentials);
     if (!connection) {
       if (connection.error().code == Errc::denied || connection.error().retryable())

@@ -24,31 +24,6 @@ Task<Status> enter(Connection* connection, state::Folder folder) {
   co_return Status();
 }
 
-std::string user_name(std::string_view form, std::string_view address) {
-  const auto at = address.rfind('@');
-  std::string out;
-  for (std::size_t i = 0; i < form.size(); ++i) {
-    if (form[i] != '%' || i + 1 == form.size()) {
-      out += form[i];
-      continue;
-    }
-    switch (form[++i]) {
-      case 'u':
-        out += address;
-        break;
-      case 'n':
-        out += address.substr(0, at);
-        break;
-      case 'd':
-        out += at == std::string_view::npos ? std::string_view() : address.substr(at + 1);
-        break;
-      default:
-        out += form[i];
-    }
-  }
-  return out;
-}
-
 ImapProvider::ImapProvider(Options options, io::Runtime& runtime, Credentials credentials,
                            io::Executor executor) {
   auto pool =

@@ -21,9 +21,6 @@ struct Options {
   Duration flag_interval = std::chrono::minutes(2);  // between looks at all flags, without CONDSTORE
 };
 
-// "%u" the whole address, "%n" what stands before its @, "%d" behind it, "%%" a percent sign.
-std::string user_name(std::string_view form, std::string_view address);
-
 // What a folder's cursor holds. Written by a complete refresh.
 struct Cursor {
   std::uint32_t uidvalidity = 0;

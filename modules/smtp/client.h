@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/secret.h"
+#include "io/server_settings.h"
 #include "io/stream.h"
 #include "io/tls.h"
 #include "mailbox/submitter.h"
@@ -11,16 +12,9 @@ namespace mapigate::smtp {
 
 using io::Task;
 
-struct Server {
-  enum class Tls : std::uint8_t { implicit, starttls, none };
-  std::string host;
-  std::uint16_t port = 587;
-  Tls tls = Tls::starttls;
-  std::shared_ptr<io::TlsClientContext> tls_context;  // unless Tls::none
+struct Server : io::ServerAddress {
   std::string hello;                                  // our name
   bool authenticate = true;
-  Duration connect_limit = std::chrono::seconds(10);
-  Duration command_limit = std::chrono::seconds(60);
   Duration data_limit = std::chrono::minutes(10);  // RFC 5321 4.5.3.2.6
 };
 
