@@ -17,7 +17,7 @@
 #include "io/runtime.h"
 #include "io/tls.h"
 #include "transport/gateway.h"
-#include "transport/rpc.h"
+#include "transport/rpc/rpc.h"
 
 namespace mapigate::daemon {
 

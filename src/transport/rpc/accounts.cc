@@ -1,4 +1,4 @@
-#include "transport/rpc_accounts.h"
+#include "transport/rpc/accounts.h"
 
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "base/log.h"
-#include "transport/rpc.h"
+#include "transport/rpc/rpc.h"
 #include "transport/sessions.h"
 #include "wire/ndr/ndr.h"
 

@@ -1,4 +1,4 @@
-#include "transport/rpc_nspi_values.h"
+#include "transport/rpc/nspi_values.h"
 
 #include <gtest/gtest.h>
 

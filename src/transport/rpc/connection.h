@@ -1,8 +1,8 @@
 // A connection of the RPC server, as Samba's core sees it.
 #pragma once
 
-#include "transport/rpc_core.h"
-#include "transport/rpc_samba.h"
+#include "transport/rpc/core.h"
+#include "transport/rpc/samba.h"
 
 namespace mapigate::transport {
 
@@ -22,7 +22,7 @@ class RpcConnection {
   Clock::time_point since = Clock::now();
   Clock::time_point last_call = since;
   bool ending = false;
-  // While a reply at the level CONNECT is made; see unsigned_reply() in rpc_server.cc.
+  // While a reply at the level CONNECT is made; see unsigned_reply() in server.cc.
   dcesrv_auth* unsigned_auth = nullptr;
   gensec_security* set_aside = nullptr;
 

@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "transport/gateway.h"
-#include "transport/rpc_core.h"
+#include "transport/rpc/core.h"
 #include "wire/mapihttp/bodies.h"
 #include "wire/ndr/asyncemsmdb_ndr.h"
 #include "wire/ndr/emsmdb_ndr.h"

@@ -1,4 +1,4 @@
-#include "transport/rpc_auth.h"
+#include "transport/rpc/auth.h"
 
 #include <openssl/crypto.h>
 #include <openssl/rand.h>
@@ -8,7 +8,7 @@
 
 #include "base/log.h"
 #include "transport/gateway.h"
-#include "transport/rpc_connection.h"
+#include "transport/rpc/connection.h"
 
 namespace mapigate::transport {
 

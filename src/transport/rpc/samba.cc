@@ -1,4 +1,4 @@
-#include "transport/rpc_samba.h"
+#include "transport/rpc/samba.h"
 
 #include <dlfcn.h>
 #include <samba/version.h>
@@ -46,7 +46,7 @@ bool sizes_fit() {
 
 Result<PrivateFunctions> load_private_functions() {
   static_assert(SAMBA_VERSION_MAJOR == 4 && SAMBA_VERSION_MINOR == 17,
-                "compare the structures of rpc_samba.h with this version of Samba before allowing it");
+                "compare the structures of samba.h with this version of Samba before allowing it");
   const auto tag = find_tag();
   if (tag.empty() || !sizes_fit())
     return error(Errc::unsupported, "Samba's libraries are not of version {}.{}, which DCE/RPC was built for: build mapigate anew, or leave [rpc] out",

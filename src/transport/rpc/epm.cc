@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "transport/gateway.h"
-#include "transport/rpc_core.h"
+#include "transport/rpc/core.h"
 #include "wire/ndr/epm_ndr.h"
 #include "wire/ndr/rfr_ndr.h"
 #include "wire/ndr/tower.h"

@@ -14,8 +14,8 @@
 
 #include "base/log.h"
 #include "transport/gateway.h"
-#include "transport/rpc_auth.h"
-#include "transport/rpc_connection.h"
+#include "transport/rpc/auth.h"
+#include "transport/rpc/connection.h"
 #include "wire/ndr/asyncemsmdb_ndr.h"
 #include "wire/ndr/emsmdb_ndr.h"
 #include "wire/ndr/epm_ndr.h"

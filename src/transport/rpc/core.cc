@@ -1,4 +1,4 @@
-#include "transport/rpc_core.h"
+#include "transport/rpc/core.h"
 
 #include <openssl/rand.h>
 #include <sys/eventfd.h>

@@ -1,8 +1,8 @@
 // NSPI over DCE/RPC ([MS-OXNSPI] 3.1.4): its parameters become the bodies of MAPI/HTTP and back.
 #include "base/log.h"
 #include "transport/gateway.h"
-#include "transport/rpc_core.h"
-#include "transport/rpc_nspi_values.h"
+#include "transport/rpc/core.h"
+#include "transport/rpc/nspi_values.h"
 
 namespace mapigate::transport::rpc {
 

@@ -1,8 +1,8 @@
 // Who a connection is: gensec's server side with our accounts behind it.
 #pragma once
 
-#include "transport/rpc_accounts.h"
-#include "transport/rpc_samba.h"
+#include "transport/rpc/accounts.h"
+#include "transport/rpc/samba.h"
 
 namespace mapigate::transport {
 
