@@ -1,5 +1,5 @@
 // Samba's headers, and what of Samba is installed without one. For the sources of
-// the RPC server's thread only (rpc_*.cc): talloc and Samba's libraries are used in
+// the RPC server's thread only (this folder): talloc and Samba's libraries are used in
 // that thread and nowhere else, because talloc's stack of contexts belongs to the process.
 #pragma once
 
