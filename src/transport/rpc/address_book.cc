@@ -2,7 +2,7 @@
 #include "base/log.h"
 #include "transport/gateway.h"
 #include "transport/rpc/core.h"
-#include "transport/rpc/nspi_values.h"
+#include "wire/ndr/nspi_values.h"
 
 namespace mapigate::transport::rpc {
 
@@ -10,6 +10,8 @@ namespace {
 
 namespace nspi = ndr::nspi;
 namespace body = wire::nspi;
+using ndr::from_ndr;
+using ndr::to_ndr;
 using chain::Operation;
 using wire::CountWidth;
 

@@ -1,30 +1,29 @@
-#include "transport/rpc/nspi_values.h"
+#include "wire/ndr/nspi_values.h"
 
 #include <gtest/gtest.h>
 
 #include "mapi/errors.h"
 
-namespace mapigate::transport::rpc {
+namespace mapigate::wire::ndr {
 namespace {
 
-namespace ndr = wire::ndr::nspi;
 using mapi::PropertyType;
 
 // Through NDR's bytes and back.
 std::vector<mapi::TaggedValue> over_the_wire(Arena& arena, std::span<const mapi::TaggedValue> values) {
-  ndr::NspiGetProps::Out out;
+  nspi::NspiGetProps::Out out;
   out.ppRows = to_ndr(arena, values);
   Bytes stub;
-  EXPECT_TRUE(wire::ndr::encode("NspiGetProps", out, stub).has_value());
+  EXPECT_TRUE(encode("NspiGetProps", out, stub).has_value());
   const auto kept = arena.copy(View(stub));
-  ndr::NspiGetProps::Out back;
-  EXPECT_TRUE(wire::ndr::decode("NspiGetProps", kept, false, arena, back).has_value());
+  nspi::NspiGetProps::Out back;
+  EXPECT_TRUE(decode("NspiGetProps", kept, false, arena, back).has_value());
   std::vector<mapi::TaggedValue> read;
   for (const auto& one : back.ppRows->lpProps) read.push_back(from_ndr(arena, one));
   return read;
 }
 
-TEST(RpcNspiValues, all_types) {
+TEST(NdrNspiValues, all_types) {
   Arena arena;
   const std::int16_t shorts[] = {1, -2};
   const std::int32_t longs[] = {3, -4, 5};
@@ -73,7 +72,7 @@ TEST(RpcNspiValues, all_types) {
 }
 
 // Row N4: these have no place in NDR.
-TEST(RpcNspiValues, what_must_not_be_sent) {
+TEST(NdrNspiValues, what_must_not_be_sent) {
   Arena arena;
   const mapi::TaggedValue values[] = {{mapi::PropertyTag(0x8001, PropertyType::PtypFloating64), {PropertyType::PtypFloating64, 1.5}},
                                       {mapi::PropertyTag(0x8002, PropertyType::PtypInteger64), mapi::Value::integer64(5)}};
@@ -83,19 +82,19 @@ TEST(RpcNspiValues, what_must_not_be_sent) {
   }
 }
 
-TEST(RpcNspiValues, restriction) {
+TEST(NdrNspiValues, restriction) {
   Arena arena;
-  ndr::PropertyValue_r name;
+  nspi::PropertyValue_r name;
   name.ulPropTag = 0x3001001e;
-  name.Value.arm.emplace<ndr::PROP_VAL_UNION::lpszA_arm>("ann");
-  ndr::Restriction_r parts[2];
+  name.Value.arm.emplace<nspi::PROP_VAL_UNION::lpszA_arm>("ann");
+  nspi::Restriction_r parts[2];
   parts[0].rt = 3;
-  parts[0].res.arm.emplace<ndr::RestrictionUnion_r::resContent_arm>(ndr::ContentRestriction_r{0x00010002, 0x3001001e, &name});
+  parts[0].res.arm.emplace<nspi::RestrictionUnion_r::resContent_arm>(nspi::ContentRestriction_r{0x00010002, 0x3001001e, &name});
   parts[1].rt = 8;
-  parts[1].res.arm.emplace<ndr::RestrictionUnion_r::resExist_arm>(ndr::ExistRestriction_r{0, 0x39fe001f, 0});
-  ndr::Restriction_r all;
+  parts[1].res.arm.emplace<nspi::RestrictionUnion_r::resExist_arm>(nspi::ExistRestriction_r{0, 0x39fe001f, 0});
+  nspi::Restriction_r all;
   all.rt = 0;
-  all.res.arm.emplace<ndr::RestrictionUnion_r::resAnd_arm>(ndr::AndRestriction_r{2, std::span(parts)});
+  all.res.arm.emplace<nspi::RestrictionUnion_r::resAnd_arm>(nspi::AndRestriction_r{2, std::span(parts)});
   const auto read = from_ndr(arena, all);
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(read->type, mapi::RestrictType::AndRestriction);
@@ -104,9 +103,48 @@ TEST(RpcNspiValues, restriction) {
   EXPECT_EQ(read->children[0].FuzzyLevelHigh, mapi::FL_IGNORECASE);
   EXPECT_EQ(mapi::text_of(read->children[0].value.value), "ann");
   EXPECT_EQ(read->children[1].tag.value, 0x39fe001fu);
-  parts[0].res.arm.emplace<ndr::RestrictionUnion_r::resContent_arm>();
+  // And back.
+  const auto again = to_ndr(arena, *read);
+  ASSERT_TRUE(again.has_value());
+  const auto once_more = from_ndr(arena, **again);
+  ASSERT_TRUE(once_more.has_value());
+  EXPECT_EQ(once_more->children.size(), 2u);
+  EXPECT_EQ(once_more->children[0].FuzzyLevelLow, mapi::FL_PREFIX);
+  EXPECT_EQ(mapi::text_of(once_more->children[0].value.value), "ann");
+  EXPECT_EQ(once_more->children[1].tag.value, 0x39fe001fu);
+  mapi::Restriction count;
+  count.type = mapi::RestrictType::CountRestriction;
+  EXPECT_FALSE(to_ndr(arena, count).has_value());
+  parts[0].res.arm.emplace<nspi::RestrictionUnion_r::resContent_arm>();
   EXPECT_FALSE(from_ndr(arena, all).has_value());
 }
 
+// A cell without value is an error of its own type in NDR, and a flag in the rows of MAPI/HTTP.
+TEST(NdrNspiValues, rows) {
+  Arena arena;
+  const mapi::PropertyTag name(0x3001, PropertyType::PtypString), title(0x3a17, PropertyType::PtypString);
+  const auto cell = [&](mapi::PropertyTag tag, const char* text) {
+    return text == nullptr ? to_ndr(arena, tag, mapi::Value::error(mapi::ecNotFound)) : to_ndr(arena, tag, mapi::Value::string(arena, text));
+  };
+  const nspi::PropertyValue_r first[] = {cell(name, "Ann"), cell(title, "Chief")}, second[] = {cell(name, "Ben"), cell(title, nullptr)};
+  const nspi::PropertyRow_r rows[] = {{0, 2, std::span(first)}, {0, 2, std::span(second)}};
+  const nspi::PropertyRowSet_r set{2, std::span(rows)};
+  const mapi::PropertyTag asked[] = {name, title};
+  const auto read = from_ndr(arena, set, asked);
+  ASSERT_EQ(read.RowData.size(), 2u);
+  EXPECT_EQ(read.RowData[0].Flag, 0);
+  EXPECT_EQ(read.RowData[1].Flag, 1);
+  EXPECT_EQ(mapi::text_of(read.RowData[0].values[1]), "Chief");
+  EXPECT_EQ(read.RowData[1].values[1].type, PropertyType::PtypErrorCode);
+  const auto back = to_ndr(arena, read);
+  ASSERT_EQ(back->cRows, 2u);
+  EXPECT_EQ(back->aRow[1].lpProps[1].ulPropTag, 0x3a17000au);
+  EXPECT_EQ(back->aRow[0].lpProps[0].ulPropTag, name.value);
+  // Nobody asked for columns: they are those of the rows.
+  const auto own = from_ndr(arena, set, {});
+  ASSERT_EQ(own.Columns.PropertyTags.size(), 2u);
+  EXPECT_EQ(own.Columns.PropertyTags[0], name);
+}
+
 }  // namespace
-}  // namespace mapigate::transport::rpc
+}  // namespace mapigate::wire::ndr
