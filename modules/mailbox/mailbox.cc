@@ -136,7 +136,6 @@ class AddressBook {
     return found ? snapshot->object(*found).entry.display_name : user;
   }
 
- private:
   std::shared_ptr<const directory::Snapshot> snapshot_for(const std::string& user) {
     if (!source_name_.empty()) {
       auto* source = dynamic_cast<directory::Source*>(environment_.find(source_name_));
@@ -159,6 +158,7 @@ class AddressBook {
     return alone_.emplace(user, *made).first->second;
   }
 
+ private:
   const chain::Environment& environment_;
   const std::string source_name_;
   directory::Server server_;
@@ -168,7 +168,10 @@ class AddressBook {
   std::map<std::string, std::shared_ptr<const directory::Snapshot>> alone_;
 };
 
-class MailboxModule final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator {
+class MailboxModule final : public chain::Module,
+                            public chain::Authenticator,
+                            public chain::MailboxLocator,
+                            public directory::AddressBooks {
  public:
   MailboxModule(const chain::Environment& environment, const Settings& s)
       : environment_(environment), names_(s.list("providers")), submitter_(s.text("submitter")) {
@@ -218,6 +221,8 @@ class MailboxModule final : public chain::Module, public chain::Authenticator, p
   io::Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
     co_return chain::MailboxInfo{address_book_->name_of(identity.user), identity.user, mapi::user_dn(identity.user)};
   }
+
+  std::shared_ptr<const directory::Snapshot> address_book(const std::string& user) override { return address_book_->snapshot_for(user); }
 
  private:
   using SessionSlot = std::shared_ptr<Session>;

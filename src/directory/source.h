@@ -12,6 +12,15 @@ class Source : public chain::Component {
   virtual std::shared_ptr<const Snapshot> snapshot() = 0;
 };
 
+// Implemented by the modules of a chain that answer the address book. What else reads the directory (Autodiscover,
+// the offline address book, web services) asks here, and so sees what the user's clients see.
+class AddressBooks {
+ public:
+  virtual ~AddressBooks() = default;
+  // Null until a directory has been read. From any thread.
+  virtual std::shared_ptr<const Snapshot> address_book(const std::string& user) = 0;
+};
+
 // The newest snapshot, for a source that makes them on one thread and hands them out on all.
 class Current {
  public:

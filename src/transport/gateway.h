@@ -9,9 +9,11 @@
 
 #include "chain/chain.h"
 #include "chain/module.h"
+#include "directory/source.h"
 #include "io/http_server.h"
 #include "io/runtime.h"
 #include "transport/auth.h"
+#include "transport/autodiscover.h"
 #include "transport/sessions.h"
 
 namespace mapigate::transport {
@@ -21,6 +23,7 @@ struct Route {
   std::shared_ptr<chain::Chain> chain;
   chain::Authenticator* authenticator = nullptr;  // null: nobody gets in
   chain::MailboxLocator* locator = nullptr;       // null: every user has a mailbox named after the address
+  directory::AddressBooks* address_books = nullptr;  // null: the chain has none that can be looked into
 };
 
 struct GatewayOptions {
@@ -32,6 +35,8 @@ struct GatewayOptions {
   Duration execute_limit = std::chrono::minutes(5);     // after that an Execute is given up
   Duration wait_limit = std::chrono::minutes(6);        // the same for NotificationWait, above what engines take
   std::size_t request_body_limit = 1 << 20;  // MAPI/HTTP bodies; 268,288 bytes is what Outlook sends at most
+  Services services;
+  AutodiscoverOptions autodiscover;
   AuthLimits auth;
   SessionLimits sessions;
 };
@@ -80,11 +85,5 @@ class Gateway {
 // The endpoints /mapi/emsmdb and /mapi/nspi ([MS-OXCMAPIHTTP]).
 io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, chain::Interface interface,
                             std::shared_ptr<const chain::Identity> identity);
-
-// /autodiscover/autodiscover.xml, the POX form ([MS-OXDSCLI]).
-io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange,
-                               std::shared_ptr<const chain::Identity> identity);
-// /autodiscover/autodiscover.json, which only says where the other is.
-io::Task<> handle_autodiscover_json(Gateway& gateway, io::HttpExchange& exchange);
 
 }  // namespace mapigate::transport

@@ -55,6 +55,21 @@ Result<DiscoveredMailbox> parse_autodiscover(View document_bytes) {
     return error(Errc::unsupported, "autodiscover redirects to {}{}", account.child("RedirectAddr").text().get(),
                  account.child("RedirectUrl").text().get());
   for (const auto& protocol : account.children("Protocol")) {
+    const auto* type = protocol.attribute("Type").empty() ? protocol.child("Type").text().get() : protocol.attribute("Type").value();
+    out.protocols.emplace_back(type);
+    const auto keep = [&](const char* name, std::string& to) {
+      if (to.empty()) to = protocol.child(name).text().get();
+    };
+    keep("EwsUrl", out.ews_url);
+    keep("OABUrl", out.oab_url);
+    keep("Server", out.server);
+    keep("ServerDN", out.server_dn);
+    keep("MdbDN", out.mdb_dn);
+  }
+  for (const auto& one : account.children("AlternativeMailbox"))
+    out.shared.push_back({one.child("DisplayName").text().get(), one.child("SmtpAddress").text().get(),
+                          one.child("LegacyDN").text().get(), one.child("Type").text().get()});
+  for (const auto& protocol : account.children("Protocol")) {
     if (std::string_view(protocol.attribute("Type").value()) != "mapiHttp") continue;
     const auto url = [&](const char* name) -> Result<io::Url> {
       const auto place = protocol.child(name);

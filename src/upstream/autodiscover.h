@@ -19,6 +19,13 @@ struct DiscoveredMailbox {
   io::Url mail_store;     // MAPI/HTTP endpoints
   io::Url address_book;
   std::string source;     // the URL that answered
+  std::string ews_url, oab_url;  // empty where the server announces none
+  std::string server, server_dn, mdb_dn;
+  std::vector<std::string> protocols;  // their types, in the order of the answer
+  struct Shared {
+    std::string display_name, address, legacy_dn, type;
+  };
+  std::vector<Shared> shared;  // AlternativeMailbox
 };
 
 // The URLs that are asked, in order: `server` alone when it is given ("https://host:port"), else
