@@ -8,10 +8,12 @@
 #include "directory/source.h"
 #include "mailbox/engine.h"
 #include "mailbox/submitter.h"
+#include "mailbox/user_services.h"
 #include "mapi/legacy_dn.h"
 #include "wire/mapihttp/bodies.h"
 #include "wire/mapihttp/headers.h"
 #include "wire/rpc/aux.h"
+#include "wire/rop/message_rops.h"
 #include "wire/rpc/header_ext.h"
 
 namespace mapigate::mailbox {
@@ -38,6 +40,8 @@ const Setting settings[] = {
     {"submitter", text, "", "Name of the module that sends messages, e.g. one of type smtp; empty: nothing can be sent.", "0.1"},
     {"directory", text, "", "Name of the module that brings the address book, e.g. one of type directory or ldap. Without one "
                             "users find nobody but themselves.", "0.1"},
+    {"out_of_office", text, "", "Name of the module that keeps automatic replies, e.g. one of type sieve; empty: there are none.", "0.1"},
+    {"free_busy", text, "", "Name of the module that knows when people are busy, e.g. one of type freebusy; empty: nobody knows.", "0.1"},
     {"moved_users", list, "", "Users whose mailbox is elsewhere, as ADDRESS=DN of their server: they are told so.", "0.1"},
     {"refresh_interval", duration, "30s", "Folders in use are asked for changes when they were not asked for this long.", "0.1", 1000, 3'600'000},
     {"first_index_wait", duration, "60s", "How long opening a folder waits while it is read for the first time. Then the "
@@ -136,6 +140,22 @@ class AddressBook {
     return found ? snapshot->object(*found).entry.display_name : user;
   }
 
+  // Clients name recipients by any distinguished name under which the address book has them: that of another server, of
+  // an address that has changed. The engine knows those that tell an address, so they get theirs.
+  void name_by_address(const wire::RopRequestBuffer& buffer, const std::string& user, Arena& arena) {
+    std::shared_ptr<const directory::Snapshot> book;
+    for (const auto& rop : buffer.rops) {
+      if (rop.id != wire::RopId::RopModifyRecipients) continue;
+      auto* request = rop.as<wire::RopModifyRecipients>();
+      if (!request) continue;
+      if (!book) book = snapshot_for(user);
+      if (!book) return;
+      const auto rows = arena.copy(request->RecipientRows);
+      for (auto& row : rows) name_by_address(row.RecipientRow, *book, arena);
+      request->RecipientRows = rows;
+    }
+  }
+
   std::shared_ptr<const directory::Snapshot> snapshot_for(const std::string& user) {
     if (!source_name_.empty()) {
       auto* source = dynamic_cast<directory::Source*>(environment_.find(source_name_));
@@ -159,6 +179,19 @@ class AddressBook {
   }
 
  private:
+  static void name_by_address(wire::RecipientRow& row, const directory::Snapshot& book, Arena& arena) {
+    using Row = wire::RecipientRow;
+    std::string dn;
+    if (row.type() == Row::X500DN) dn = row.X500Dn;
+    else if (row.type() == Row::NoType && row.has(Row::O) && equal_ignoring_ascii_case(row.AddressType, "EX"))
+      dn = wire::to_utf8(row.EmailAddress, 1252);
+    const auto found = dn.empty() ? std::nullopt : book.find_dn(dn);
+    if (!found || book.object(*found).entry.address.empty()) return;
+    row.RecipientFlags = static_cast<std::uint16_t>((row.RecipientFlags & ~(Row::TypeMask | Row::O)) | Row::X500DN);
+    row.AddressPrefixUsed = 0;
+    row.X500Dn = arena.copy(std::string_view(book.object(*found).dn));
+  }
+
   const chain::Environment& environment_;
   const std::string source_name_;
   directory::Server server_;
@@ -171,10 +204,13 @@ class AddressBook {
 class MailboxModule final : public chain::Module,
                             public chain::Authenticator,
                             public chain::MailboxLocator,
-                            public directory::AddressBooks {
+                            public directory::AddressBooks,
+                            public UserServices {
  public:
   MailboxModule(const chain::Environment& environment, const Settings& s)
-      : environment_(environment), names_(s.list("providers")), submitter_(s.text("submitter")) {
+      : environment_(environment), names_(s.list("providers")), submitter_(s.text("submitter")),
+        out_of_office_(s.text("out_of_office")),
+        free_busy_(s.text("free_busy")) {
     if (names_.empty()) throw std::runtime_error("providers: at least one has to be named");
     auto options = read_options(environment, s);
     auto store = state::open_sqlite_store(environment.state_dir);
@@ -224,6 +260,9 @@ class MailboxModule final : public chain::Module,
 
   std::shared_ptr<const directory::Snapshot> address_book(const std::string& user) override { return address_book_->snapshot_for(user); }
 
+  OutOfOfficeFactory* out_of_office() override { return component<OutOfOfficeFactory>(out_of_office_, "keeps no automatic replies"); }
+  FreeBusySource* free_busy() override { return component<FreeBusySource>(free_busy_, "brings no free/busy information"); }
+
  private:
   using SessionSlot = std::shared_ptr<Session>;
 
@@ -239,6 +278,14 @@ class MailboxModule final : public chain::Module,
 
   SubmitterFactory* submitter() const {
     return submitter_.empty() ? nullptr : dynamic_cast<SubmitterFactory*>(environment_.find(submitter_));
+  }
+
+  template <class T>
+  T* component(const std::string& name, const char* otherwise) const {
+    if (name.empty()) return nullptr;
+    auto* found = dynamic_cast<T*>(environment_.find(name));
+    if (!found) log::error("{}: \"{}\" {}", environment_.name, name, otherwise);
+    return found;
   }
 
   void forget(chain::Session& session) {
@@ -296,6 +343,7 @@ class MailboxModule final : public chain::Module,
       co_return;
     }
     const auto* execute = *request;
+    address_book_->name_by_address(execute->requests, call.session().identity().user, call.arena());
     auto result = co_await session->execute(execute->requests, execute->Flags, std::min<std::size_t>(execute->MaxRopOut, rpc::max_rop_out),
                                             call.arena());
     if (result.code != mapi::ecNone) {
@@ -328,7 +376,7 @@ class MailboxModule final : public chain::Module,
 
   const chain::Environment environment_;
   std::vector<std::string> names_;
-  std::string submitter_;
+  std::string submitter_, out_of_office_, free_busy_;
   std::unique_ptr<Engine> engine_;
   std::unique_ptr<AddressBook> address_book_;
 };

@@ -48,6 +48,7 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.default_domain = config.section("server").text("default_domain");
   out.pending_period = sessions.duration("pending_period");
   out.execute_limit = sessions.duration("execute_limit");
+  out.services.ews = true;
   out.request_body_limit = static_cast<std::size_t>(https.number("max_body"));
   out.sessions.expiration = sessions.duration("expiration");
   out.sessions.grace = sessions.duration("grace");

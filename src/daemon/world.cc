@@ -89,6 +89,7 @@ Result<std::shared_ptr<const World::Routing>> World::make_routing(const Config& 
       if (auto* authenticator = dynamic_cast<chain::Authenticator*>(module)) route.authenticator = authenticator;
       if (auto* locator = dynamic_cast<chain::MailboxLocator*>(module)) route.locator = locator;
       if (auto* books = dynamic_cast<directory::AddressBooks*>(module)) route.address_books = books;
+      if (auto* services = dynamic_cast<mailbox::UserServices*>(module)) route.services = services;
     }
     if (links.empty()) return error(Errc::malformed, "{}: the chain has no modules", where);
     if (const auto& chosen = settings.text("authenticator"); !chosen.empty()) {

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "transport/ews/ews.h"
 
 namespace mapigate::transport {
 
@@ -81,10 +82,11 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
   requests_.add();
   auto path = lower_ascii(exchange.path());
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  enum class Place { none, emsmdb, nspi, autodiscover } place = Place::none;
+  enum class Place { none, emsmdb, nspi, autodiscover, ews } place = Place::none;
   if (path == "/mapi/emsmdb") place = Place::emsmdb;
   else if (path == "/mapi/nspi") place = Place::nspi;
   else if (path == "/autodiscover/autodiscover.xml") place = Place::autodiscover;
+  else if (path.starts_with("/ews/")) place = Place::ews;
   if (path == "/autodiscover/autodiscover.json" || path.starts_with("/autodiscover/autodiscover.json/")) {
     co_await handle_autodiscover_json(*this, exchange);
     co_return;
@@ -103,6 +105,7 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
       break;
     case Place::nspi: co_await handle_mapi_http(*this, exchange, chain::Interface::nspi, identity); break;
     case Place::autodiscover: co_await handle_autodiscover(*this, exchange, identity); break;
+    case Place::ews: co_await handle_ews(*this, exchange, identity); break;
     case Place::none: break;
   }
 }

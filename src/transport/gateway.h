@@ -12,6 +12,7 @@
 #include "directory/source.h"
 #include "io/http_server.h"
 #include "io/runtime.h"
+#include "mailbox/user_services.h"
 #include "transport/auth.h"
 #include "transport/autodiscover.h"
 #include "transport/sessions.h"
@@ -24,6 +25,7 @@ struct Route {
   chain::Authenticator* authenticator = nullptr;  // null: nobody gets in
   chain::MailboxLocator* locator = nullptr;       // null: every user has a mailbox named after the address
   directory::AddressBooks* address_books = nullptr;  // null: the chain has none that can be looked into
+  mailbox::UserServices* services = nullptr;      // null: no automatic replies, no free/busy information
 };
 
 struct GatewayOptions {

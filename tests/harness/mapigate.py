@@ -61,9 +61,9 @@ def config_text(*, state_dir, modules_built, https_port, metrics_port, certifica
     return text
 
 
-def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None, people=None):
+def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None, people=None, sieve=None, freebusy=None):
     """Modules of a gateway: the mailbox engine over IMAP, sending over SMTP if there is a port for it;
-    `people` is the file of its address book."""
+    `people` is the file of its address book; `sieve` and `freebusy` are settings of these modules."""
     modules = {"mail": {"type": "mailbox", "providers": ["imap"], "refresh_interval": "2s"},
                "imap": {"type": "imap", "host": "127.0.0.1", "port": imap_port, "tls": tls,
                         "ca_file": certificates.ca}}
@@ -74,6 +74,12 @@ def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None, peo
     if people:
         modules["mail"]["directory"] = "people"
         modules["people"] = {"type": "directory", "file": people, "check_interval": "500ms"}
+    if sieve:
+        modules["mail"]["out_of_office"] = "sieve"
+        modules["sieve"] = {"type": "sieve", "host": "127.0.0.1", "ca_file": certificates.ca, **sieve}
+    if freebusy:
+        modules["mail"]["free_busy"] = "freebusy"
+        modules["freebusy"] = {"type": "freebusy", **freebusy}
     return modules
 
 
@@ -106,8 +112,9 @@ class Mapigate:
         self.write_config()
 
     @classmethod
-    def gateway(cls, certificates, imap_port, tls="implicit", smtp_port=None, people=None, **keywords):
-        return cls(certificates, mailbox_modules(imap_port, certificates, tls, smtp_port, people), ["mail"], **keywords)
+    def gateway(cls, certificates, imap_port, tls="implicit", smtp_port=None, people=None, sieve=None, freebusy=None, **keywords):
+        modules = mailbox_modules(imap_port, certificates, tls, smtp_port, people, sieve, freebusy)
+        return cls(certificates, modules, ["mail"], **keywords)
 
     @classmethod
     def relay(cls, certificates, upstream_port, **keywords):

@@ -63,9 +63,10 @@ def stop_in(folder):
 
 
 class Postfix:
-    """start() and stop() it; `port` is for submission (STARTTLS, login with the mailbox's password)."""
+    """start() and stop() it; `port` is for submission (STARTTLS, login with the mailbox's password), `local_port`
+    takes mail of this machine without one."""
 
-    def __init__(self, certificates, dovecot, lmtp_port, users, domain="example.test", folder=None, port=None):
+    def __init__(self, certificates, dovecot, lmtp_port, users, domain="example.test", folder=None, port=None, local_port=None):
         self.folder = pathlib.Path(folder) if folder else private_dir("postfix")
         self.port = port or free_port()
         self.running = False
@@ -86,6 +87,8 @@ class Postfix:
             lines.append(" ".join(fields))
         lines.append(f"127.0.0.1:{self.port} inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes "
                      "-o smtpd_client_restrictions=permit_sasl_authenticated,reject")
+        if local_port:
+            lines.append(f"127.0.0.1:{local_port} inet n - n - - smtpd -o smtpd_client_restrictions=permit_mynetworks,reject")
         (etc / "master.cf").write_text("\n".join(lines) + "\n")
 
     def _postfix(self, command, check=True):

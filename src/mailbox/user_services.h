@@ -1,0 +1,17 @@
+// What the modules of a chain offer its users beside mailbox and address book.
+#pragma once
+
+#include "mailbox/free_busy.h"
+#include "mailbox/out_of_office.h"
+
+namespace mapigate::mailbox {
+
+// Implemented by a module of the chain beside its other interfaces (modules/mailbox). From any thread.
+class UserServices {
+ public:
+  virtual ~UserServices() = default;
+  virtual OutOfOfficeFactory* out_of_office() = 0;  // null: nobody keeps automatic replies
+  virtual FreeBusySource* free_busy() = 0;          // null: nobody knows when people are busy
+};
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,214 @@
+// GetUserAvailability ([MS-OXWAVLS] 3.1.4.1) and GetServerTimeZones ([MS-OXWSGTZ]).
+#include "wire/ews/availability.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "base/text.h"
+#include "transport/ews/operation.h"
+
+namespace mapigate::transport::ews {
+
+namespace {
+
+using namespace wire::ews;
+
+constexpr std::size_t asked_at_once = 8;
+constexpr std::size_t most_members = 20;  // of a group whose members are asked one by one
+
+struct Wanted {
+  std::vector<std::string> addresses;  // one, or the members of a group
+  bool group = false;
+  std::string code, message;           // why not
+};
+
+std::string_view domain_of(std::string_view address) { return address.substr(std::min(address.rfind('@'), address.size() - 1) + 1); }
+
+Wanted whom(const Call& call, const directory::Snapshot* book, const std::string& address) {
+  Wanted out;
+  const auto nobody = [&] {
+    out.code = "ErrorMailRecipientNotFound";
+    out.message = "Nobody here has the address " + address + ".";
+    return out;
+  };
+  if (address.find('@') == std::string::npos) return nobody();
+  const auto found = book ? book->find_address(address) : std::nullopt;
+  if (!found) {
+    // Whoever is not in the address book may still have a calendar here.
+    if (domain_of(address) != domain_of(call.user())) return nobody();
+    out.addresses.push_back(address);
+    return out;
+  }
+  const auto& entry = book->object(*found).entry;
+  if (entry.kind == directory::EntryKind::contact) return nobody();
+  if (entry.kind != directory::EntryKind::group) {
+    out.addresses.push_back(entry.address);
+    return out;
+  }
+  out.group = true;
+  for (const auto member : people_of(*book, *found)) {
+    const auto& one = book->object(member).entry;
+    if (one.kind != directory::EntryKind::contact && !one.address.empty()) out.addresses.push_back(one.address);
+  }
+  if (out.addresses.size() > most_members) {
+    out.addresses.clear();
+    out.code = "ErrorFreeBusyDLLimitReached";
+    out.message = fmt::format("The group has more than {} members.", most_members);
+  }
+  return out;
+}
+
+// What came of one mailbox of the request.
+struct Answered {
+  Wanted wanted;
+  std::vector<CalendarEvent> events;
+  std::optional<WorkingHours> hours;
+  bool detailed = false;
+};
+
+std::string_view trouble_code(const Error& error) {
+  switch (error.code) {
+    case Errc::denied: return "ErrorNoFreeBusyAccess";
+    case Errc::not_found: return "ErrorMailRecipientNotFound";
+    default: return "ErrorFreeBusyGenerationFailed";
+  }
+}
+
+io::Task<> ask(mailbox::FreeBusySource* source, std::shared_ptr<const chain::Identity> asker, const AvailabilityRequest* request,
+               Answered* out) {
+  for (const auto& address : out->wanted.addresses) {
+    auto known = co_await source->free_busy(asker, address, request->StartTime, request->EndTime);
+    if (!known) {
+      // Of a group, whoever is known counts.
+      if (out->wanted.group) continue;
+      log::info("free/busy of {} for {}: {}", address, asker->user, known.error().message);
+      out->wanted.code = trouble_code(known.error());
+      out->wanted.message = "The calendar of " + address + " cannot be read.";
+      co_return;
+    }
+    out->detailed = known->detailed && !out->wanted.group;
+    if (!out->wanted.group) out->hours = std::move(known->hours);
+    out->events.insert(out->events.end(), std::make_move_iterator(known->events.begin()), std::make_move_iterator(known->events.end()));
+  }
+}
+
+FreeBusyView view_of(const AvailabilityRequest& request, Answered answered) {
+  FreeBusyView out;
+  out.Type = request.RequestedView;
+  if (answered.wanted.group) out.Type = FreeBusyViewType::MergedOnly;
+  else if (is_detailed(out.Type) && !answered.detailed)
+    out.Type = out.Type == FreeBusyViewType::DetailedMerged ? FreeBusyViewType::FreeBusyMerged : FreeBusyViewType::FreeBusy;
+  out.MergedFreeBusy = merged_free_busy(answered.events, request.StartTime, request.EndTime, request.MergedFreeBusyIntervalInMinutes);
+  out.Events = std::move(answered.events);
+  out.Hours = std::move(answered.hours);
+  if (!out.Hours) {
+    // Nobody said: the usual ones, in the zone of who asks.
+    out.Hours = WorkingHours{request.TimeZone, {1, 2, 3, 4, 5}, 8 * 60, 17 * 60};
+  }
+  return out;
+}
+
+io::Task<Status> get_availability(Call* call) {
+  std::optional<SerializableTimeZone> zone;
+  if (const auto id = call->request.time_zone_id(); !id.empty()) {
+    auto named = time_zone_named(id, to_unix(now()));
+    if (named) zone = *named;
+  }
+  AvailabilityRequest request;
+  auto problem = read_availability(call->content(), zone, request);
+  auto response = call->body.append_child("m:GetUserAvailabilityResponse");
+  std::vector<Answered> answers(request.Mailboxes.size());
+  auto* source = call->free_busy();
+  if (!problem) {
+    const auto book = call->address_book();
+    for (std::size_t i = 0; i < answers.size(); ++i) answers[i].wanted = whom(*call, book.get(), request.Mailboxes[i].Address);
+    if (source != nullptr) {
+      const std::function<io::Task<>(std::size_t)> one = [&](std::size_t i) { return ask(source, call->identity, &request, &answers[i]); };
+      co_await for_each(answers.size(), asked_at_once, one);
+    }
+  } else if (answers.empty()) {
+    answers.resize(1);
+  }
+  if (problem || request.wants_free_busy) {
+    auto list = response.append_child("m:FreeBusyResponseArray");
+    for (auto& answered : answers) {
+      auto node = list.append_child("m:FreeBusyResponse");
+      auto message = node.append_child("m:ResponseMessage");
+      auto& wanted = answered.wanted;
+      if (problem) write_response_message(message, problem->code, problem->message);
+      else if (!wanted.code.empty()) write_response_message(message, wanted.code, wanted.message);
+      else if (source == nullptr) write_response_message(message, "ErrorFreeBusyGenerationFailed", "This server knows no calendars.");
+      else write_response_message(message, "NoError");
+      if (problem || !wanted.code.empty() || source == nullptr) {
+        add(node.append_child("m:FreeBusyView"), "t:FreeBusyViewType", "None");
+        continue;
+      }
+      write_free_busy_view(node.append_child("m:FreeBusyView"), view_of(request, std::move(answered)), request.TimeZone);
+    }
+  }
+  if (!problem && request.wants_suggestions) {
+    // Outlook finds free times itself; an empty list is a good answer.
+    auto suggestions = response.append_child("m:SuggestionsResponse");
+    write_response_message(suggestions.append_child("m:ResponseMessage"), "NoError");
+    suggestions.append_child("m:SuggestionDayResultArray");
+  }
+  co_return Status();
+}
+
+std::string minutes(int value) { return fmt::format("{}PT{}M", value < 0 ? "-" : "", std::abs(value)); }
+
+void write_transition(pugi::xml_node group, const std::string& to, const SerializableTimeZoneTime& when) {
+  auto node = group.append_child("t:RecurringDayTransition");
+  add(node, "t:To", to).append_attribute("Kind") = "Period";
+  add(node, "t:TimeOffset", fmt::format("PT{}S", when.Time));
+  add(node, "t:Month", when.Month);
+  add(node, "t:DayOfWeek", day_name(when.DayOfWeek));
+  add(node, "t:Occurrence", when.DayOrder >= 5 ? -1 : when.DayOrder);
+}
+
+io::Task<Status> get_time_zones(Call* call) {
+  auto message = call->body.append_child("m:GetServerTimeZonesResponse").append_child("m:ResponseMessages").append_child("m:GetServerTimeZonesResponseMessage");
+  write_response_message(message, "NoError");
+  auto list = message.append_child("m:TimeZoneDefinitions");
+  const bool full = boolean(call->content().attribute("ReturnFullTimeZoneData").value()).value_or(true);
+  std::vector<std::string> ids;
+  for (const auto& node : child(call->content(), "Ids").children())
+    if (local_name(node) == "Id" && ids.size() < 200) ids.emplace_back(trim(node.text().get()));
+  if (!child(call->content(), "Ids")) ids.emplace_back("UTC");
+  for (const auto& id : ids) {
+    const auto zone = time_zone_named(id, to_unix(now()));
+    if (!zone) continue;
+    auto definition = list.append_child("t:TimeZoneDefinition");
+    definition.append_attribute("Id") = clean(id).c_str();
+    definition.append_attribute("Name") = clean(id).c_str();
+    if (!full) continue;
+    const auto standard = "trule:mapigate/" + id + "/Standard", daylight = "trule:mapigate/" + id + "/Daylight";
+    auto periods = definition.append_child("t:Periods");
+    const auto period = [&](const std::string& name, const char* kind, int bias) {
+      auto node = periods.append_child("t:Period");
+      node.append_attribute("Bias") = minutes(bias).c_str();
+      node.append_attribute("Name") = kind;
+      node.append_attribute("Id") = clean(name).c_str();
+    };
+    period(standard, "Standard", zone->Bias + zone->StandardTime.Bias);
+    if (zone->has_daylight()) period(daylight, "Daylight", zone->Bias + zone->DaylightTime.Bias);
+    auto group = definition.append_child("t:TransitionsGroups").append_child("t:TransitionsGroup");
+    group.append_attribute("Id") = "0";
+    if (zone->has_daylight()) {
+      write_transition(group, daylight, zone->DaylightTime);
+      write_transition(group, standard, zone->StandardTime);
+    } else {
+      add(group.append_child("t:Transition"), "t:To", standard).append_attribute("Kind") = "Period";
+    }
+    add(definition.append_child("t:Transitions").append_child("t:Transition"), "t:To", "0").append_attribute("Kind") = "Group";
+  }
+  co_return Status();
+}
+
+constexpr Operation operations[] = {{"GetUserAvailabilityRequest", get_availability}, {"GetServerTimeZones", get_time_zones}};
+
+}  // namespace
+
+std::span<const Operation> availability_operations() { return operations; }
+
+}  // namespace mapigate::transport::ews

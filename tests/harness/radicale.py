@@ -1,0 +1,67 @@
+"""A real Radicale in a private folder: calendars."""
+import base64
+import contextlib
+import pathlib
+import shutil
+import urllib.error
+import urllib.request
+
+from .processes import Daemon, free_port, is_listening, private_dir
+
+
+def available():
+    return shutil.which("radicale") is not None
+
+
+class Radicale:
+    """start() and stop() it. `users` may log on with `password`; `rights` is Radicale's: owner_only, or authenticated, with
+    which everybody reads everything."""
+
+    def __init__(self, users=("alice@example.test", "bob@example.test"), password="secret", rights="owner_only", folder=None,
+                 port=None, detached=False):
+        self.folder = pathlib.Path(folder) if folder else private_dir("radicale")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.port = port or free_port()
+        self.password = password
+        self.detached = detached
+        self.daemon = None
+        (self.folder / "users").write_text("".join(f"{user}:{password}\n" for user in users))
+        (self.folder / "config").write_text(
+            f"[server]\nhosts = 127.0.0.1:{self.port}\n[auth]\ntype = htpasswd\nhtpasswd_filename = {self.folder}/users\n"
+            f"htpasswd_encryption = plain\ndelay = 0\n[rights]\ntype = {rights}\n[storage]\n"
+            f"filesystem_folder = {self.folder}/collections\n[web]\ntype = none\n")
+
+    def start(self):
+        self.daemon = Daemon(["radicale", "--config", self.folder / "config"], self.folder, "radicale", detached=self.detached)
+        self.daemon.wait_ready(lambda: is_listening(self.port), f"Radicale listens on port {self.port}")
+        return self
+
+    def stop(self):
+        if self.daemon:
+            daemon, self.daemon = self.daemon, None
+            daemon.stop()
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def request(self, method, path, user, body=b"", **headers):
+        secret = base64.b64encode(f"{user}:{self.password}".encode()).decode()
+        request = urllib.request.Request(self.url() + path, method=method, data=body or None,
+                                         headers={"Authorization": f"Basic {secret}", **headers})
+        with urllib.request.urlopen(request, timeout=20) as reply:
+            return reply.read()
+
+    def calendar(self, user, name, *events):
+        """Makes a calendar with these events: iCalendar lines of a VEVENT without its UID."""
+        with contextlib.suppress(urllib.error.HTTPError):
+            self.request("MKCALENDAR", f"/{user}/{name}/", user)
+        for number, lines in enumerate(events):
+            text = "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "BEGIN:VEVENT", f"UID:{name}-{number}",
+                                "DTSTAMP:20240101T000000Z", *lines, "END:VEVENT", "END:VCALENDAR", ""])
+            self.request("PUT", f"/{user}/{name}/{number}.ics", user, text.encode(), **{"Content-Type": "text/calendar"})
