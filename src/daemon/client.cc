@@ -77,6 +77,11 @@ class ClientRun {
     if (!mailbox) co_return mailbox.error();
     if (options_.command == Command::autodiscover)
       co_return print(options_.json ? mailbox_json(*mailbox) : mailbox_text(*mailbox));
+    if (options_.command == Command::oof || options_.command == Command::freebusy) {
+      auto text = co_await web_command(http_, std::move(*mailbox), authorization_, &options_);
+      if (!text) co_return text.error();
+      co_return print(*text);
+    }
     if (options_.command == Command::gal || options_.command == Command::resolve) {
       auto done = co_await address_book(std::move(*mailbox));
       co_return done;

@@ -9,12 +9,13 @@
 
 #include "base/result.h"
 #include "base/secret.h"
+#include "daemon/client_web.h"
 #include "mapi/ids.h"
 
 namespace mapigate::daemon {
 
 struct ClientOptions {
-  enum class Command : std::uint8_t { folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover, gal, resolve };
+  enum class Command : std::uint8_t { folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover, gal, resolve, oof, freebusy };
   Command command = Command::folders;
 
   std::string user;           // e-mail address
@@ -45,6 +46,7 @@ struct ClientOptions {
   std::string container;      // of the address book, by name; empty: everybody
   bool containers = false;    // list those instead
   std::vector<std::string> names;  // to resolve
+  WebOptions web;
 };
 
 int client_command(const ClientOptions& options);

@@ -103,6 +103,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   gal->add_option("--limit", to.limit, "At most so many")->type_name("N");
   auto* resolve = client_part(client, "resolve", "Who the address book takes names for, as Outlook asks it", Command::resolve, to);
   resolve->add_option("names", to.names, "Parts of names, addresses, accounts")->required()->type_name("NAME");
+  add_web_commands(client, to);
   client_part(client, "autodiscover", "Where Autodiscover says the mailbox is", Command::autodiscover, to);
   client->footer(
       "Examples:\n"
@@ -111,6 +112,8 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
       "  mapigate client --user alice@example.org show 1-2a/1-3f --headers\n"
       "  mapigate client --user alice@example.org attachments 1-2a/1-3f --save attachments\n"
       "  mapigate client --user alice@example.org send --to bob@example.org --subject Hello --text 'See you.' --attach plan.pdf\n"
+      "  mapigate client --user alice@example.org oof set --state enabled --internal 'Back on Monday.'\n"
+      "  mapigate client --user alice@example.org freebusy bob@example.org 2024-03-04 2024-03-09\n"
       "  mapigate client --user alice@example.org resolve bob staff@example.org\n"
       "  mapigate client --user alice@example.org --json search Inbox invoice | jq -r '.[].subject'");
 }
