@@ -1,22 +1,25 @@
 """Messages that leave by a real Postfix and arrive in a real Dovecot."""
 import contextlib
+import json
 import struct
 import time
 
 import pytest
 
 from conftest import ALICE, BOB, PASSWORD
-from harness import postfix, rops
+from harness import people, postfix, rops
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate
 from harness.mapihttp import Session
-from harness.processes import free_port, wait_until
+from harness.processes import free_port, private_dir, wait_until
 from harness.properties import tag_of
 from test_writing import Imap
 
 pytestmark = pytest.mark.skipif(not postfix.available(), reason="Postfix needs root and the package postfix")
 
 SUBJECT = tag_of("PidTagSubject")
+# What another Exchange called bob, and what Outlook still has in its list of nicknames.
+OLD_BOB = "/o=Old Org/ou=First Administrative Group/cn=Recipients/cn=bbrown"
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +38,9 @@ def smtp(certificates, mail_server):
 
 @pytest.fixture(scope="module")
 def sender(certificates, mail_server, smtp):
-    with Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, name="sender") as server:
+    book = people.write(private_dir("people") / "people.toml", "example.test", [("alice", "Alice Adams"), ("bob", "Bob Brown")])
+    book.write_text(book.read_text().replace(f'address = "{BOB}"', f'address = "{BOB}"\nformer_dns = ["{OLD_BOB}"]'))
+    with Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, people=book, name="sender") as server:
         yield server
         server.check_log()
 
@@ -80,6 +85,36 @@ def test_from_one_to_the_other(sender, mail_server, open_session):
     other = open_session(sender, BOB)
     wait_until(lambda: "Grüße an Bob" in [row[SUBJECT] for row in other.rows(
         other.contents_table(other.open_folder(other.inbox)), [SUBJECT])], "MAPI shows it to bob", 20)
+
+
+@pytest.mark.parametrize("name", [OLD_BOB, OLD_BOB.upper(), f"/o=mapigate/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn={BOB}"])
+def test_recipients_of_the_address_book_get_it_by_their_address(sender, mail_server, open_session, name):
+    subject = f"by name {hash(name)}"
+    submit(open_session(sender), subject, to=(name,))
+    bob = Imap(mail_server[0], BOB)
+    wait_until(lambda: arrived(bob, "INBOX", subject) == 1, "the message arrives", 30)
+    seen, _ = bob.fetch("INBOX", bob.uids("INBOX")[-1])
+    assert seen["To"].addresses[0].addr_spec == BOB
+
+
+def test_a_name_that_nobody_has_is_refused(sender, open_session):
+    session = open_session(sender)
+    message = session.new_message(session.outbox, {"PidTagSubject": "x"}, [(0, 1, "Nobody", "/o=Old Org/cn=nobody")])
+    assert session.try_call(rops.submit_message(), message).error == 0x467  # ecInvalidRecips
+
+
+def test_senders_lead_to_the_address_book(sender, mail_server, open_session):
+    """The sender of what arrived is who the address book has under this address."""
+    submit(open_session(sender), "who wrote this")
+    wait_until(lambda: arrived(Imap(mail_server[0], BOB), "INBOX", "who wrote this") == 1, "the message arrives", 30)
+
+    def identifier_of():
+        listed = json.loads(sender.client("--json", "ls", "Inbox", user=BOB).stdout)
+        return next((one["id"] for one in listed if one["subject"] == "who wrote this"), None)
+    identifier = wait_until(identifier_of, "the gateway lists it", 30, 0.5)
+    shown = json.loads(sender.client("--json", "show", identifier, user=BOB).stdout)
+    found = json.loads(sender.client("--json", "resolve", shown["from"]["address"], user=BOB).stdout)
+    assert (found[0]["outcome"], found[0]["entries"][0]["name"]) == ("resolved", "Alice Adams")
 
 
 def test_a_refused_recipient_comes_back_as_a_report(sender, mail_server, open_session):

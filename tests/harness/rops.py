@@ -379,16 +379,20 @@ def delete_properties(columns):
 
 
 def modify_recipients(recipients):
-    """recipients: (row id, type, display name, SMTP address), or (row id,) to delete that one."""
+    """recipients: (row id, type, display name, SMTP address or distinguished name), or (row id,) to delete that one."""
     body = struct.pack("<HH", 0, len(recipients))
     for recipient in recipients:
         if len(recipient) == 1:
             body += struct.pack("<IBH", recipient[0], 1, 0)
             continue
         row_id, kind, name, address = recipient
-        # Unicode, display name, e-mail address, transmittable name is the same; SMTP
-        row = struct.pack("<H", 0x0200 | 0x0010 | 0x0008 | 0x0040 | 0x3)
-        row += address.encode("utf-16-le") + b"\0\0" + name.encode("utf-16-le") + b"\0\0"
+        # Unicode, display name, transmittable name is the same
+        flags = 0x0200 | 0x0010 | 0x0040
+        if address.startswith("/"):  # X500DN: prefix, display type, name
+            row = struct.pack("<HBB", flags | 0x1, 0, 0) + address.encode() + b"\0"
+        else:  # SMTP, with e-mail address
+            row = struct.pack("<H", flags | 0x0008 | 0x3) + address.encode("utf-16-le") + b"\0\0"
+        row += name.encode("utf-16-le") + b"\0\0"
         row += struct.pack("<H", 0) + b"\0"
         body += struct.pack("<IBH", row_id, kind, len(row)) + row
     return Rop(0x0E, "i", body)
