@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import mailgen, people, postfix  # noqa: E402
+from harness import mailgen, managesieve, people, postfix, radicale  # noqa: E402
 from harness.certificates import Certificates  # noqa: E402
 from harness.dovecot import Dovecot  # noqa: E402
 from harness.mapigate import Mapigate  # noqa: E402
@@ -66,7 +66,7 @@ def backend_folder(state):
 
 def ports(state):
     """The ports of the last time if they are free, else new ones."""
-    names = ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT", "SMTP_PORT", "HTTPS_PORT", "METRICS_PORT", "RELAY_HTTPS_PORT", "RELAY_METRICS_PORT")
+    names = ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT", "SMTP_PORT", "SIEVE_PORT", "CALENDAR_PORT", "HTTPS_PORT", "METRICS_PORT", "RELAY_HTTPS_PORT", "RELAY_METRICS_PORT")
     old = state.get("ports", {})
     return {name: old[name] if name in old and not is_listening(old[name]) else free_port() for name in names}
 
@@ -119,8 +119,13 @@ def up():
 
     print(f"Dovecot in {folder}")
     sends = postfix.available()
+    extra = postfix.mail_services(chosen["LMTP_PORT"]) if sends else ""
+    if managesieve.available():
+        extra += managesieve.services(chosen["SIEVE_PORT"], "imap lmtp sieve" if sends else "imap sieve")
+    else:
+        chosen.pop("SIEVE_PORT")
     dovecot = Dovecot(certificates, [USER1, USER2], PASSWORD, folder, chosen["IMAP_PORT"], chosen["IMAPS_PORT"],
-                      detached=True, extra=postfix.mail_services(chosen["LMTP_PORT"]) if sends else "")
+                      detached=True, extra=extra)
     dovecot.start()
     remember("dovecot", dovecot.daemon)
     if sends:
@@ -133,10 +138,21 @@ def up():
     else:
         chosen.pop("SMTP_PORT")
         print("  no Postfix: that needs root and its package. Nothing can be sent.")
+    if radicale.available():
+        calendars = radicale.Radicale([USER1, USER2], PASSWORD, "authenticated", FOLDER / "radicale", chosen["CALENDAR_PORT"], detached=True)
+        calendars.start()
+        remember("radicale", calendars.daemon)
+        calendars.calendar(USER2, "work", ["DTSTART;TZID=Europe/Berlin:20240102T090000", "DTEND;TZID=Europe/Berlin:20240102T100000",
+                                           "RRULE:FREQ=WEEKLY;BYDAY=TU", "SUMMARY:Jour fixe"])
+        print("Radicale, with a calendar of USER2")
+    else:
+        chosen.pop("CALENDAR_PORT")
     seed(dovecot, state, started)
     print("mapigate: the gateway, and a relay before it")
     book = people.write(FOLDER / "people.toml", DOMAIN, [("alice", "Alice Adams"), ("bob", "Bob Brown")])
     gateway = Mapigate.gateway(certificates, chosen["IMAPS_PORT"], smtp_port=chosen.get("SMTP_PORT"), people=book,
+                               sieve={"port": chosen["SIEVE_PORT"]} if "SIEVE_PORT" in chosen else None,
+                               freebusy={"url": f"http://127.0.0.1:{chosen['CALENDAR_PORT']}/%u/"} if "CALENDAR_PORT" in chosen else None,
                                folder=FOLDER / "gateway", program=PROGRAM,
                                https_port=chosen["HTTPS_PORT"], metrics_port=chosen["METRICS_PORT"], name="gateway",
                                detached=True)

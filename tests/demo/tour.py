@@ -225,6 +225,22 @@ def send_and_receive(tour, port):
         tour.finding(tour.client(port, "ls", folder, user="USER2") == [], "and deleted")
 
 
+def be_away(tour, port):
+    """Automatic replies and free/busy, as Outlook asks for them: by the web services."""
+    if "SIEVE_PORT" not in tour.values or "CALENDAR_PORT" not in tour.values:
+        print("  - out of office and free/busy: skipped, there is no ManageSieve or no Radicale here")
+        return
+    wanted = {"state": "scheduled", "audience": "all", "start": "2030-07-01T00:00:00Z", "end": "2030-07-15T00:00:00Z",
+              "internal": "Bin im Urlaub – bis bald.", "external": "I am on holiday."}
+    tour.client(port, "oof", "set", "--state", "scheduled", "--audience", "all", "--from", "2030-07-01", "--until", "2030-07-15",
+                "--internal", wanted["internal"], "--external", wanted["external"])
+    tour.finding(tour.client(port, "oof") == wanted, "out-of-office replies are set (a Sieve script) and read back")
+    tour.client(port, "oof", "set", "--state", "disabled")
+    tour.finding((tour.client(port, "oof") or {}).get("state") == "disabled", "and switched off")
+    seen = tour.client(port, "freebusy", tour.values["USER2"], "2024-04-02", "2024-04-03", "--interval", "60") or {}
+    tour.finding(seen.get("merged") == "0000000" + "2" + "0" * 16, "USER2 is busy where the calendar (CalDAV) says so, and free elsewhere")
+
+
 def main():
     path = TOP / "build" / "demo" / "env"
     if not path.exists():
@@ -246,6 +262,8 @@ def main():
         if ids:
             look_at_large(tour, port, ids, inbox)
         send_and_receive(tour, port)
+        if port == "HTTPS_PORT":
+            be_away(tour, port)
     print(f"{tour.good} findings agree, {tour.bad} do not: "
           + ("the mailbox is the same by MAPI and by IMAP" if not tour.bad else "see the crosses above"))
     return 1 if tour.bad or not tour.good else 0
