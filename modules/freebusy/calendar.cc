@@ -2,6 +2,7 @@
 
 #include <libical/ical.h>
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -69,7 +70,21 @@ class Reader {
     return {};
   }
 
+  // What a VFREEBUSY says nothing about is not free.
+  Status uncovered(std::int64_t start, std::int64_t end) {
+    CalendarEvent unknown;
+    unknown.StartTime = start;
+    unknown.EndTime = end;
+    unknown.Type = BusyType::NoData;
+    return add(std::move(unknown));
+  }
+
   Status free_busy(icalcomponent* component) {
+    const auto from = icalcomponent_get_dtstart(component), to = icalcomponent_get_dtend(component);
+    if (!icaltime_is_null_time(from) && !icaltime_is_null_time(to)) {
+      if (auto done = uncovered(how_.start, std::min(seconds(from), how_.end)); !done) return done;
+      if (auto done = uncovered(std::max(seconds(to), how_.start), how_.end); !done) return done;
+    }
     for (auto* property = first(component, ICAL_FREEBUSY_PROPERTY); property != nullptr; property = next(component, ICAL_FREEBUSY_PROPERTY)) {
       auto* parameter = icalproperty_get_first_parameter(property, ICAL_FBTYPE_PARAMETER);
       const auto kind = parameter != nullptr ? icalparameter_get_fbtype(parameter) : ICAL_FBTYPE_BUSY;

@@ -44,6 +44,17 @@ TEST(Calendar, ReadsFreeBusy) {
                      "03-29T09:00/03-29T10:00 OOF"}));
 }
 
+TEST(Calendar, WhatIsNotCoveredIsUnknown) {
+  const auto published = [](const char* start, const char* end) {
+    return busy("BEGIN:VFREEBUSY\r\nUID:1\r\nDTSTART:" + std::string(start) + "\r\nDTEND:" + end +
+                "\r\nFREEBUSY:20240402T090000Z/20240402T100000Z\r\nEND:VFREEBUSY\r\n");
+  };
+  EXPECT_EQ(published("20240325T000000Z", "20240408T000000Z"), Strings{"04-02T09:00/04-02T10:00 Busy"});
+  EXPECT_EQ(published("20240401T000000Z", "20240403T000000Z"),
+            (Strings{"03-25T00:00/04-01T00:00 NoData", "04-02T09:00/04-02T10:00 Busy", "04-03T00:00/04-08T00:00 NoData"}));
+  EXPECT_EQ(published("20250101T000000Z", "20250201T000000Z")[0], "03-25T00:00/04-08T00:00 NoData");
+}
+
 TEST(Calendar, ReadsEvents) {
   EXPECT_EQ(busy(event("DTSTART:20240326T090000Z\r\nDTEND:20240326T100000Z\r\n")), Strings{"03-26T09:00/03-26T10:00 Busy"});
   EXPECT_EQ(busy(event("DTSTART:20240326T090000Z\r\nDURATION:PT15M\r\nSTATUS:TENTATIVE\r\n")), Strings{"03-26T09:00/03-26T09:15 Tentative"});

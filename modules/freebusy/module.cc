@@ -237,7 +237,10 @@ class FreeBusyModule final : public mailbox::FreeBusySource {
     auto calendars = calendars_in(listing->body, question.url.authority());
     if (!calendars) co_return calendars.error();
     std::vector<std::string> out;
+    // All of them together may take as long as a few answers.
+    const auto until = Clock::now() + 4 * options_.timeout;
     for (const auto& path : *calendars) {
+      if (Clock::now() > until) co_return error(Errc::timeout, "the calendar server is too slow");
       auto url = question.url;
       url.target = path;
       auto done = co_await read_one(question, std::move(url), &out);

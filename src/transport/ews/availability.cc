@@ -15,6 +15,7 @@ using namespace wire::ews;
 
 constexpr std::size_t asked_at_once = 8;
 constexpr std::size_t most_members = 20;  // of a group whose members are asked one by one
+constexpr auto patience = std::chrono::seconds(60);  // after which nobody else is asked
 
 struct Wanted {
   std::vector<std::string> addresses;  // one, or the members of a group
@@ -75,8 +76,13 @@ std::string_view trouble_code(const Error& error) {
 }
 
 io::Task<> ask(mailbox::FreeBusySource* source, std::shared_ptr<const chain::Identity> asker, const AvailabilityRequest* request,
-               Answered* out) {
+               Clock::time_point until, Answered* out) {
   for (const auto& address : out->wanted.addresses) {
+    if (Clock::now() > until) {
+      out->wanted.code = "ErrorFreeBusyGenerationFailed";
+      out->wanted.message = "The calendars take too long.";
+      co_return;
+    }
     auto known = co_await source->free_busy(asker, address, request->StartTime, request->EndTime);
     if (!known) {
       // Of a group, whoever is known counts.
@@ -123,7 +129,8 @@ io::Task<Status> get_availability(Call* call) {
     const auto book = call->address_book();
     for (std::size_t i = 0; i < answers.size(); ++i) answers[i].wanted = whom(*call, book.get(), request.Mailboxes[i].Address);
     if (source != nullptr) {
-      const std::function<io::Task<>(std::size_t)> one = [&](std::size_t i) { return ask(source, call->identity, &request, &answers[i]); };
+      const auto until = Clock::now() + patience;
+      const std::function<io::Task<>(std::size_t)> one = [&](std::size_t i) { return ask(source, call->identity, &request, until, &answers[i]); };
       co_await for_each(answers.size(), asked_at_once, one);
     }
   } else if (answers.empty()) {

@@ -102,8 +102,6 @@ io::Task<> for_each(std::size_t count, std::size_t width, std::function<io::Task
 
 namespace {
 
-constexpr auto longest_call = std::chrono::minutes(2);
-
 const Operation* find_operation(std::string_view request) {
   for (const auto part : {availability_operations(), directory_operations(), out_of_office_operations(), service_operations()})
     for (const auto& one : part)

@@ -23,10 +23,11 @@ std::optional<Enum> find_name(const std::array<std::string_view, n>& names, std:
 
 int weight(BusyType type) {
   switch (type) {
-    case BusyType::OOF: return 4;
-    case BusyType::Busy: return 3;
-    case BusyType::Tentative: return 2;
-    case BusyType::WorkingElsewhere: return 1;
+    case BusyType::OOF: return 5;
+    case BusyType::Busy: return 4;
+    case BusyType::Tentative: return 3;
+    case BusyType::WorkingElsewhere: return 2;
+    case BusyType::NoData: return 1;
     default: return 0;
   }
 }

@@ -16,7 +16,7 @@ namespace mapigate::wire::ews {
 enum class BusyType : std::uint8_t { Free, Tentative, Busy, OOF, WorkingElsewhere, NoData };
 std::string_view to_string(BusyType type);
 std::optional<BusyType> busy_type(std::string_view text);
-// Which of two counts where both hold: OOF, Busy, Tentative, WorkingElsewhere, Free.
+// Which of two counts where both hold: OOF, Busy, Tentative, WorkingElsewhere, NoData, Free.
 BusyType busier(BusyType a, BusyType b);
 
 struct CalendarEventDetails {

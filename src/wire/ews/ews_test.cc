@@ -201,6 +201,8 @@ TEST(Availability, MergesTheBusiest) {
   EXPECT_EQ(merged_free_busy(events, 0, 14400, 30), "12200301");
   EXPECT_EQ(merged_free_busy(events, 0, 14400, 60), "2231");
   EXPECT_EQ(merged_free_busy({}, 0, 3601, 60), "00");
+  const std::vector<CalendarEvent> unknown{{0, 7200, BusyType::NoData, {}}, {3600, 5400, BusyType::WorkingElsewhere, {}}};
+  EXPECT_EQ(merged_free_busy(unknown, 0, 10800, 60), "540");
 }
 
 TEST(Availability, ViewsComeBack) {
