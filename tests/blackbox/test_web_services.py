@@ -402,3 +402,26 @@ def test_a_gateway_without_these_backends_says_so(certificates, site):
         answer = other.soap(f"<m:SetUserOofSettingsRequest><t:Mailbox><t:Address>{ALICE}</t:Address></t:Mailbox><t:UserOofSettings><t:OofState>Enabled"
                             "</t:OofState><t:ExternalAudience>All</t:ExternalAudience></t:UserOofSettings></m:SetUserOofSettingsRequest>")
         assert answer.findtext(f".//{M}ResponseCode") == "ErrorInvalidOperation" and time.monotonic() - started < 10
+
+
+def test_a_sieve_server_that_is_away_is_an_error_not_a_return_to_the_office(certificates, site):
+    with Mapigate.gateway(certificates, site.dovecot.tls_port, sieve={"port": free_port()}, name="away") as away:
+        other = Site.__new__(Site)
+        other.certificates, other.gateway = certificates, away
+        answer = other.soap(f"<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>{ALICE}</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>")
+        assert answer.findtext(f".//{M}ResponseCode") == "ErrorMailboxStoreUnavailable" and answer.find(f"{T}OofSettings") is None
+        done = away.client("oof", check=False)
+        assert done.returncode == 1 and "ErrorMailboxStoreUnavailable" in done.stderr
+
+
+def test_a_script_of_somebody_else_under_our_name_is_left_alone(site):
+    with site.manage(CAROL) as sieve:
+        before = sieve.get("mapigate")
+        sieve.put("mapigate", "keep;\r\n")
+        try:
+            answer = site.soap(f"<m:SetUserOofSettingsRequest><t:Mailbox><t:Address>{CAROL}</t:Address></t:Mailbox><t:UserOofSettings><t:OofState>Enabled"
+                               "</t:OofState><t:ExternalAudience>All</t:ExternalAudience></t:UserOofSettings></m:SetUserOofSettingsRequest>", CAROL)
+            assert answer.findtext(f".//{M}ResponseCode") == "ErrorInvalidUserOofSettings"
+            assert sieve.get("mapigate") == "keep;\r\n" and sieve.active() is None
+        finally:
+            sieve.put("mapigate", before)
