@@ -63,8 +63,8 @@ Result<std::string> expand_url(std::string_view form, std::string_view address, 
       case 'u': out += percent_encode(address); break;
       case 'n': out += percent_encode(name); break;
       case 'd': out += percent_encode(domain); break;
-      case 's': out += utc_stamp(start); break;
-      case 'e': out += utc_stamp(end); break;
+      case 's': out += wire::ews::format_utc(start); break;
+      case 'e': out += wire::ews::format_utc(end); break;
       case '%': out += '%'; break;
       default: out += '%', out += form[i];
     }

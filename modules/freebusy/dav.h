@@ -10,7 +10,7 @@
 
 namespace mapigate::freebusy {
 
-// Whose place in a URL %u, %n and %d are, and %s and %e the times, as 20240229T120000Z. Errc::not_found: the address has no
+// Whose place in a URL %u, %n and %d are, and %s and %e the times, as 2024-02-29T12:00:00Z. Errc::not_found: the address has no
 // place in a path.
 Result<std::string> expand_url(std::string_view form, std::string_view address, std::int64_t start, std::int64_t end);
 std::string utc_stamp(std::int64_t seconds);

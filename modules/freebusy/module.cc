@@ -23,7 +23,7 @@ namespace {
 using enum Setting::Type;
 const Setting settings[] = {
     {"url", text, nullptr, "Where a person's calendars are: %u is the address, %n the part before its @, %d the part behind it. With source = "
-                           "\"url\" also %s and %e, start and end.", "0.1"},
+                           "\"url\" also %s and %e, start and end (2024-02-29T12:00:00Z).", "0.1"},
     {"source", choice, "caldav", "caldav: all calendars at the URL are asked; url: it gives a VFREEBUSY or a calendar.", "0.1", 0, 0,
      {"caldav", "url"}},
     {"credentials", choice, "pass-through", "Who reads: the user who asks, or the fixed one below for everybody.", "0.1", 0, 0,
