@@ -38,7 +38,14 @@ Errc meaning_of(std::string_view code, Errc otherwise) {
 }
 
 Error Completion::error(std::string_view command) const {
-  return mapigate::error(meaning_of(code, Errc::unavailable), "the IMAP server answers {} with {} {}{}{}",
+  auto meaning = meaning_of(code, Errc::unavailable);
+  if (code.empty() && status == "NO") {
+    // Cyrus says these in words alone.
+    const auto words = lower_ascii(text);
+    if (words.find("quota") != words.npos) meaning = Errc::limit;
+    if (words.find("permission denied") != words.npos) meaning = Errc::denied;
+  }
+  return mapigate::error(meaning, "the IMAP server answers {} with {} {}{}{}",
                          command, status, code, code.empty() ? "" : ": ", text);
 }
 
@@ -400,15 +407,22 @@ Task<Status> Connection::unselect() {
   co_return done;
 }
 
-Task<Result<bool>> Connection::idle(Duration limit) {
+Task<Status> Connection::begin_idle() {
   auto tag = co_await send("IDLE");
   if (!tag) co_return tag.error();
+  idle_tag_ = *tag;
+  co_return Status();
+}
+
+Task<Status> Connection::idle(Duration limit, OnResponse on) {
   const auto end = Clock::now() + limit;
-  bool news = false, begun = false, over = false;
-  while (!over) {
-    const auto left = end - Clock::now();
-    if (begun && in_.empty()) {
+  bool told = false;
+  for (;;) {
+    if (in_.empty() && told && stream_->is_quiet()) break;
+    if (in_.empty()) {
+      const auto left = end - Clock::now();
       if (left <= Duration::zero()) break;
+      Bytes().swap(buffer_);  // many stand by, few are told something
       auto ready = co_await stream_->wait_readable(left);
       if (!ready && ready.error().code == Errc::timeout) break;
       if (!ready) co_return lost(ready.error());
@@ -416,17 +430,23 @@ Task<Result<bool>> Connection::idle(Duration limit) {
     auto read = co_await read_response();
     if (!read) co_return read.error();
     note_status(response_);
-    begun |= response_.kind == Response::Kind::continuation;
     if (response_.kind == Response::Kind::tagged) co_return lost(error(Errc::unavailable, "IDLE ended: {}", response_.text));
-    over = response_.name == "EXISTS" || response_.name == "EXPUNGE" || response_.name == "VANISHED" || response_.name == "FETCH";
-    news |= over;
+    if (response_.kind == Response::Kind::continuation) continue;
+    if (response_.name == "BYE") co_return lost(error(Errc::unavailable, "IDLE ended"));
+    auto taken = on(response_);
+    if (!taken) co_return lost(taken.error());
+    told |= !response_.is_status();
   }
+  co_return Status();
+}
+
+Task<Status> Connection::end_idle(OnResponse on) {
   std::string done = "DONE\r\n";
   auto written = co_await write(done);
   if (!written) co_return written.error();
-  auto finished = co_await finish(*tag, {});
+  auto finished = co_await finish(idle_tag_, std::move(on));
   if (!finished) co_return finished.error();
-  co_return news;
+  co_return Status();
 }
 
 Task<> Connection::logout() {

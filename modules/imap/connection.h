@@ -81,8 +81,11 @@ class Connection {
   const std::string& selected() const { return selected_.mailbox; }
   const Selected& selection() const { return selected_; }
 
-  // RFC 2177: until the server has something to say about the selected mailbox (true) or `limit` is over.
-  Task<Result<bool>> idle(Duration limit);
+  // RFC 2177. Between the first and the last only idle() may be called: `on` sees what the server says, as it comes; it
+  // returns after something was said, or when `limit` is over.
+  Task<Status> begin_idle();
+  Task<Status> idle(Duration limit, OnResponse on);
+  Task<Status> end_idle(OnResponse on);
 
   Task<> logout();
   void close();
@@ -114,6 +117,7 @@ class Connection {
   std::string bye_;
   std::uint64_t tags_ = 0;
   unsigned under_way_ = 0;
+  std::string idle_tag_;
   Selected selected_;
 };
 

@@ -105,6 +105,24 @@ std::uint32_t flags_of(const Value& list) {
   return flags;
 }
 
+std::string keywords_of(const Value& list) {
+  constexpr std::size_t most = 100;
+  std::vector<std::string_view> words;
+  for (const auto& value : list.list) {
+    if (!value.is_string() || value.text.empty() || value.text[0] == '\\' || value.text.find(' ') != value.text.npos) continue;
+    if (std::any_of(flag_table.begin(), flag_table.end(), [&](const auto& row) { return is(value, row.name); })) continue;
+    if (words.size() < most) words.push_back(value.text);
+  }
+  std::sort(words.begin(), words.end());
+  words.erase(std::unique(words.begin(), words.end()), words.end());
+  std::string out;
+  for (const auto word : words) {
+    if (!out.empty()) out += ' ';
+    out += word;
+  }
+  return out;
+}
+
 std::string flag_names(std::uint32_t flags, bool keywords_allowed) {
   std::string out;
   for (const auto& row : flag_table) {
@@ -239,7 +257,9 @@ bool read_fetch_items(std::span<const Value> items, FetchData& out) {
     if (is(name, "UID")) {
       out.uid = small_number(value).value_or(0);
     } else if (is(name, "FLAGS")) {
-      if (value.is_list()) out.flags = flags_of(value);
+      if (!value.is_list()) continue;
+      out.flags = flags_of(value);
+      out.keywords = keywords_of(value);
     } else if (is(name, "INTERNALDATE")) {
       out.internal_date = parse_internal_date(value.text);
     } else if (is(name, "RFC822.SIZE")) {

@@ -20,6 +20,8 @@ std::string format_internal_date(FileTime time);  // in UTC
 
 // MessageFlag bits of a list of flags and keywords; unknown ones are passed over.
 std::uint32_t flags_of(const Value& list);
+// The other keywords, sorted, a blank between two; each once. Names of flags are left out.
+std::string keywords_of(const Value& list);
 // The names for STORE. `keywords_allowed`: the mailbox takes keywords.
 std::string flag_names(std::uint32_t flags, bool keywords_allowed);
 
@@ -42,6 +44,7 @@ BodySummary summarize_body(const Value& body_structure);
 struct FetchData {
   std::uint32_t uid = 0;
   std::optional<std::uint32_t> flags;
+  std::string keywords;  // with flags
   std::optional<FileTime> internal_date;
   std::optional<std::uint64_t> size;
   std::optional<std::uint64_t> modseq;

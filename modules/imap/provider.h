@@ -67,7 +67,10 @@ class ImapProvider : public mailbox::Provider {
   Task<Result<std::vector<mailbox::CopiedMessage>>> copy(state::Folder from, std::vector<std::uint64_t> remote_keys,
                                                          state::Folder to, bool move) override;
   Task<Result<std::vector<std::uint64_t>>> find(state::Folder folder, std::string message_id) override;
-  Task<Result<bool>> watch(state::Folder folder, Duration limit) override;
+  Task<Status> set_keywords(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::vector<std::string> add,
+                            std::vector<std::string> remove) override;
+  // watch.cc
+  Task<Result<std::shared_ptr<mailbox::Watch>>> watch(state::Folder folder) override;
   // folder_writing.cc
   Task<Result<mailbox::RemoteFolder>> create_folder(std::string parent, std::string name) override;
   Task<Status> delete_folder(std::string remote_id) override;

@@ -37,6 +37,7 @@ constexpr std::size_t part_size = 2000;  // changes handed on at once
 struct Fetched {
   std::uint32_t uid = 0;
   std::uint32_t flags = 0;
+  std::string keywords;
   FileTime received;
   std::uint64_t size = 0;
   Bytes header;
@@ -60,6 +61,7 @@ std::vector<state::Message> convert_all(const std::vector<Fetched>& batch) {
     state::Message message;
     message.remote_key = one.uid;
     message.flags = one.flags;
+    message.keywords = one.keywords;
     message.received = one.received;
     message.size = one.size;
     convert::HeaderOptions options;
@@ -230,7 +232,11 @@ class Refresh {
         std::lower_bound(known_.begin(), known_.end(), fetch->uid,
                          [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
     if (found == known_.end() || found->remote_key != fetch->uid) return known_.size();
-    if (found->flags != *fetch->flags) delta.flags.push_back({found->id, *fetch->flags});
+    const bool words = found->keywords != state::keyword_hash(fetch->keywords);
+    if (found->flags != *fetch->flags || words) {
+      delta.flags.push_back({found->id, *fetch->flags});
+      if (words) delta.flags.back().keywords = fetch->keywords;
+    }
     return static_cast<std::size_t>(found - known_.begin());
   }
 
@@ -356,6 +362,7 @@ class Refresh {
       Fetched one;
       one.uid = fetch->uid;
       one.flags = fetch->flags.value_or(0);
+      one.keywords = fetch->keywords;
       one.received = fetch->internal_date.value_or(FileTime());
       one.size = fetch->size.value_or(0);
       one.header = to_bytes(fetch->body->bytes());
@@ -423,7 +430,7 @@ Task<Status> Refresh::match_anew(Connection& connection) {
     if (!rows) co_return rows.error();
     for (const auto& row : *rows)
       old.emplace(content_key(row.properties.string(mapi::PidTagInternetMessageId), row.size, row.received),
-                  MessageKey{row.id, row.remote_key, row.flags});
+                  MessageKey{row.id, row.remote_key, row.flags, state::keyword_hash(row.keywords)});
   }
   FolderDelta delta;
   std::vector<MessageKey> kept;
@@ -440,7 +447,7 @@ Task<Status> Refresh::match_anew(Connection& connection) {
     const auto flags = fetch->flags.value_or(key.flags);
     delta.rekeyed.push_back({key.id, fetch->uid});
     if (flags != key.flags) delta.flags.push_back({key.id, flags});
-    kept.push_back({key.id, fetch->uid, flags});
+    kept.push_back({key.id, fetch->uid, flags, key.keywords});
     return {};
   };
   if (!old.empty() && now_.exists > 0) {

@@ -1,4 +1,4 @@
-// Storing, copying, moving and removing messages, and waiting for news (RFC 3501, 4315, 6851, 2177).
+// Storing, copying, moving and removing messages, and their keywords (RFC 3501, 4315, 6851).
 #include <algorithm>
 
 #include "mailbox_name.h"
@@ -189,29 +189,38 @@ Task<Result<std::vector<std::uint64_t>>> ImapProvider::find(state::Folder folder
   }
 }
 
-Task<Result<bool>> ImapProvider::watch(state::Folder folder, Duration limit) {
+Task<Status> ImapProvider::set_keywords(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::vector<std::string> add,
+                                        std::vector<std::string> remove) {
   auto account = account_;
-  // A connection of its own: the pool's are for work.
-  auto opened = co_await Connection::open(account->options.server, account->pool->credentials());
-  if (!opened) co_return opened.error();
-  auto connection = std::move(*opened);
-  if (!connection->has("IDLE")) {
-    co_await connection->logout();
-    co_return error(Errc::unsupported, "the IMAP server has no IDLE");
+  const auto uids = ascending(remote_keys);
+  if (uids.empty()) co_return Status();
+  std::vector<std::string> changes;
+  for (const auto* words : {&add, &remove}) {
+    if (words->empty()) continue;
+    std::string list;
+    for (const auto& word : *words) list += list.empty() ? word : " " + word;
+    changes.push_back(fmt::format("{}FLAGS.SILENT ({})", words == &add ? '+' : '-', list));
   }
-  auto selected = co_await connection->select(folder.remote_id);
-  if (!selected) co_return selected.error();
-  const auto old = Cursor::parse(folder.cursor);
-  bool news = old.uidvalidity != 0 &&
-              (selected->uidnext != old.uidnext || selected->exists != old.exists ||
-               (selected->highestmodseq != 0 && selected->highestmodseq != old.highestmodseq));
-  if (!news) {
-    auto idle = co_await connection->idle(limit);
-    if (!idle) co_return idle.error();
-    news = *idle;
+  for (;;) {
+    auto lease = co_await account->pool->acquire(folder.remote_id);
+    if (!lease) co_return lease.error();
+    auto& connection = **lease;
+    auto entered = co_await enter(&connection, folder);
+    if (!entered && lease->stale()) continue;
+    if (!entered) co_return entered;
+    if (connection.selection().read_only)
+      co_return error(Errc::denied, "mailbox {} is read-only for this user", folder.remote_id);
+    if (!add.empty() && !connection.selection().keywords)
+      co_return error(Errc::unsupported, "mailbox {} takes no keywords", folder.remote_id);
+    for (const auto& change : changes) {
+      auto done = co_await connection.run(fmt::format("UID STORE {} {}", make_uid_set(uids), change), {});
+      if (!done && lease->stale()) continue;
+      if (!done) co_return done.error();
+      // There are limits to their number and length, which nothing announces.
+      if (!done->ok) co_return error(meaning_of(done->code, Errc::limit), "the IMAP server refuses keywords: {}", done->text);
+    }
+    co_return Status();
   }
-  co_await connection->logout();
-  co_return news;
 }
 
 }  // namespace mapigate::imap

@@ -48,6 +48,8 @@ const Setting settings[] = {
                                           "client is told to try again; reading goes on.", "0.1", 0, 600'000},
     {"backend_wait", duration, "60s", "How long the folder list and the content of a message may take.", "0.1", 1000, 600'000},
     {"idle_close", duration, "10min", "Mailboxes that nobody used for this long give back their memory and their connections.", "0.1", 1000, 86'400'000},
+    {"deleted_retention", duration, "14d", "Deleted messages can be recovered for this long; 0s: they are gone at once.", "0.1", 0, std::int64_t{3650} * 86'400'000},
+    {"recoverable_folder", text, "Recoverable Items", "The folder of the backend in which they wait. Outlook does not show it.", "0.1"},
     {"max_objects", number, "4096", "Most objects (handles) that one session may hold.", "0.1", 64, 1'000'000},
     {"max_tables", number, "500", "Most of them that may be tables.", "0.1", 16, 100'000},
     {"max_open_messages", number, "500", "Most of them that may be messages, attachments and streams.", "0.1", 16, 100'000},
@@ -67,6 +69,8 @@ EngineOptions read_options(const chain::Environment& environment, const Settings
   options.first_index_wait = s.duration("first_index_wait");
   options.backend_wait = s.duration("backend_wait");
   options.idle_close = s.duration("idle_close");
+  options.deleted_retention = s.duration("deleted_retention");
+  options.recoverable_folder = s.text("recoverable_folder");
   options.max_objects = static_cast<std::size_t>(s.number("max_objects"));
   options.max_tables = static_cast<std::size_t>(s.number("max_tables"));
   options.max_messages = static_cast<std::size_t>(s.number("max_open_messages"));
@@ -218,6 +222,7 @@ class MailboxModule final : public chain::Module,
     engine_ = std::make_unique<Engine>(environment.runtime, std::move(options), std::move(*store), [this] { return factories(); },
                                        [this] { return submitter(); });
     address_book_ = std::make_unique<AddressBook>(environment_, s.text("directory"));
+    if (engine_->has_waiting()) io::spawn(environment.runtime.executor(), resume(alive_, this));
   }
 
   chain::Interests interests() const override {
@@ -262,6 +267,17 @@ class MailboxModule final : public chain::Module,
 
   OutOfOfficeFactory* out_of_office() override { return component<OutOfOfficeFactory>(out_of_office_, "keeps no automatic replies"); }
   FreeBusySource* free_busy() override { return component<FreeBusySource>(free_busy_, "brings no free/busy information"); }
+
+  // Once the other modules are there.
+  static io::Task<> resume(std::weak_ptr<int> alive, MailboxModule* self) {
+    co_await io::sleep_for(std::chrono::milliseconds(500));
+    if (alive.expired()) co_return;
+    // The executor that the user's sessions will have: Gateway::executor_of.
+    auto* runtime = &self->environment_.runtime;
+    self->engine_->resume([runtime](const std::string& user) {
+      return runtime->executor(static_cast<unsigned>(std::hash<std::string_view>{}(user)));
+    });
+  }
 
  private:
   using SessionSlot = std::shared_ptr<Session>;
@@ -378,6 +394,7 @@ class MailboxModule final : public chain::Module,
   std::vector<std::string> names_;
   std::string submitter_, out_of_office_, free_busy_;
   std::unique_ptr<Engine> engine_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::unique_ptr<AddressBook> address_book_;
 };
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "io/runtime.h"
 
 namespace mapigate::smtp {
 
@@ -14,6 +15,7 @@ using Outcomes = std::vector<RecipientOutcome>;
 
 constexpr std::size_t longest_line = 4096;
 constexpr std::size_t piece = 64 * 1024;
+constexpr auto idle_limit = std::chrono::seconds(10);
 
 bool ascii(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; });
@@ -34,6 +36,8 @@ std::string xtext(std::string_view text) {
   }
   return out;
 }
+
+}  // namespace
 
 class Connection {
  public:
@@ -99,17 +103,28 @@ class Connection {
     }
     const bool any = std::any_of(out.begin(), out.end(), [](const auto& one) { return one.kind == RecipientOutcome::Kind::accepted; });
     if (!any) {
-      co_await quit();
+      auto reset = co_await command("RSET");
+      if (!reset || !reset->ok()) close();
       co_return out;
     }
+    begun_data_ = true;
     auto said = co_await data(message);
     if (!said) co_return said.error();
     if (!said->ok())
       for (auto& one : out)
         if (one.kind == RecipientOutcome::Kind::accepted)
           one = {said->later() ? RecipientOutcome::Kind::later : RecipientOutcome::Kind::refused, one.address, said->status(), said->text()};
-    co_await quit();
+    begun_data_ = false;
+    if (said->code == 421) close();
     co_return out;
+  }
+  bool usable() const { return stream_->is_quiet() && reader_->buffered() == 0; }
+  bool begun_data() const { return begun_data_; }  // whatever failed: the server may have the message
+  void close() { stream_->close(); }
+  Task<> quit() {
+    auto said = co_await command("QUIT");
+    (void)said;
+    stream_->close();
   }
 
  private:
@@ -210,11 +225,13 @@ class Connection {
     const auto mechanisms = " " + parameters("AUTH") + " ";
     const auto& user = credentials.user;
     const auto& password = credentials.password.reveal();
+    const auto& master = credentials.master;
     Result<Reply> said = error(Errc::unavailable, "SMTP server {} offers no login that we know on this connection", server_->host);
     if (mechanisms.find(" PLAIN ") != mechanisms.npos) {
-      const auto secret = to_base64(as_view(std::string(1, '\0') + user + std::string(1, '\0') + password));
+      // As whom, who, and the password of the latter (RFC 4616).
+      const auto secret = to_base64(as_view((master.empty() ? master : user) + '\0' + (master.empty() ? user : master) + '\0' + password));
       said = co_await command("AUTH PLAIN " + secret);
-    } else if (mechanisms.find(" LOGIN ") != mechanisms.npos) {
+    } else if (mechanisms.find(" LOGIN ") != mechanisms.npos && master.empty()) {
       said = co_await command("AUTH LOGIN");
       if (said && said->code == 334) said = co_await command(to_base64(as_view(user)));
       if (said && said->code == 334) said = co_await command(to_base64(as_view(password)));
@@ -248,39 +265,77 @@ class Connection {
     co_return done;
   }
 
-  Task<> quit() {
-    auto said = co_await command("QUIT");
-    (void)said;
-    stream_->close();
-  }
-
   std::shared_ptr<const Server> server_;
   std::unique_ptr<io::Stream> stream_;
   std::unique_ptr<io::BufferedReader> reader_;
   std::vector<std::string> extensions_;  // keyword in upper case, then its parameters
+  bool begun_data_ = false;
 };
 
-}  // namespace
+Sender::Sender(std::shared_ptr<const Server> server, Credentials credentials, io::Executor executor)
+    : server_(std::move(server)), credentials_(std::move(credentials)), executor_(std::move(executor)) {}
+Sender::~Sender() = default;
 
-Task<Result<Outcomes>> send(std::shared_ptr<const Server> server, Credentials credentials, Envelope envelope, convert::ByteSource message) {
+Task<Result<std::unique_ptr<Connection>>> Sender::open() {
+  io::ConnectOptions options;
+  if (server_->tls == Server::Tls::implicit) options.tls = server_->tls_context;
+  options.connect_limit = server_->connect_limit;
+  options.handshake_limit = server_->connect_limit;
+  auto stream = co_await io::connect(server_->host, server_->port, options);
+  if (!stream) {
+    auto code = stream.error().retryable() ? stream.error().code : Errc::unavailable;
+    co_return error(code, "SMTP server {}:{}: {}", server_->host, server_->port, stream.error().message);
+  }
+  auto connection = std::make_unique<Connection>(server_, std::move(*stream));
+  auto opened = co_await connection->open(credentials_);
+  if (!opened) co_return opened.error();
+  co_return std::move(connection);
+}
+
+Task<Result<Outcomes>> Sender::send(Envelope envelope, convert::ByteSource message) {
+  auto self = shared_from_this();
   for (const auto& address : envelope.to)
     if (!harmless(address) || address.empty()) co_return error(Errc::malformed, "\"{}\" is no address", address);
   if (!harmless(envelope.from)) co_return error(Errc::malformed, "\"{}\" is no address", envelope.from);
   if (envelope.to.empty()) co_return Outcomes();
-  io::ConnectOptions options;
-  if (server->tls == Server::Tls::implicit) options.tls = server->tls_context;
-  options.connect_limit = server->connect_limit;
-  options.handshake_limit = server->connect_limit;
-  auto stream = co_await io::connect(server->host, server->port, options);
-  if (!stream) {
-    auto code = stream.error().retryable() ? stream.error().code : Errc::unavailable;
-    co_return error(code, "SMTP server {}:{}: {}", server->host, server->port, stream.error().message);
+  if (server_->authenticate && credentials_.password.empty()) co_return error(Errc::denied, "no password for SMTP server {}", server_->host);
+  if (idle_ && idle_->usable()) {
+    auto connection = std::move(idle_);
+    auto out = co_await connection->send(envelope, message);
+    if (out) keep(std::move(connection));
+    // It may have gone while it lay idle. Once the message is on its way, only the caller may decide to try again.
+    if (out || connection->begun_data() || out.error().code == Errc::malformed) co_return out;
   }
-  auto connection = std::make_unique<Connection>(server, std::move(*stream));
-  auto opened = co_await connection->open(credentials);
+  idle_.reset();
+  auto opened = co_await open();
   if (!opened) co_return opened.error();
+  auto connection = std::move(*opened);
   auto out = co_await connection->send(std::move(envelope), message);
+  if (out || out.error().code == Errc::malformed) keep(std::move(connection));
   co_return out;
+}
+
+void Sender::keep(std::unique_ptr<Connection> connection) {
+  if (!connection->usable()) return;
+  idle_ = std::move(connection);
+  since_ = Clock::now();
+  if (closing_) return;
+  closing_ = true;
+  io::spawn(executor_, close_when_idle(weak_from_this()));
+}
+
+Task<> Sender::close_when_idle(std::weak_ptr<Sender> weak) {
+  for (;;) {
+    co_await io::sleep_for(idle_limit / 2);
+    auto self = weak.lock();
+    if (!self) co_return;
+    if (self->idle_ && Clock::now() - self->since_ < idle_limit) continue;
+    auto old = std::move(self->idle_);
+    self->closing_ = false;
+    self.reset();
+    if (old) co_await old->quit();
+    co_return;
+  }
 }
 
 }  // namespace mapigate::smtp

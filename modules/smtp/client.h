@@ -21,11 +21,32 @@ struct Server : io::ServerAddress {
 struct Credentials {
   std::string user;
   Secret password;
+  std::string master{};  // whose password it is, when that is not the user
 };
 
-// One message over one connection. Errc::denied: the login is refused; malformed: the message cannot be sent to this
-// server at all; the rest may pass.
-Task<Result<std::vector<mailbox::RecipientOutcome>>> send(std::shared_ptr<const Server> server, Credentials credentials,
-                                                          mailbox::Envelope envelope, convert::ByteSource message);
+class Connection;
+
+// One user's way out. A connection stays for a moment after a message: they often come several at a time. Lives on one
+// executor.
+class Sender : public std::enable_shared_from_this<Sender> {
+ public:
+  Sender(std::shared_ptr<const Server> server, Credentials credentials, io::Executor executor);
+  ~Sender();
+
+  // Errc::denied: the login is refused; malformed: the message cannot be sent to this server at all; the rest may pass.
+  Task<Result<std::vector<mailbox::RecipientOutcome>>> send(mailbox::Envelope envelope, convert::ByteSource message);
+
+ private:
+  Task<Result<std::unique_ptr<Connection>>> open();
+  void keep(std::unique_ptr<Connection> connection);
+  static Task<> close_when_idle(std::weak_ptr<Sender> weak);
+
+  std::shared_ptr<const Server> server_;
+  Credentials credentials_;
+  io::Executor executor_;
+  std::unique_ptr<Connection> idle_;
+  Clock::time_point since_{};
+  bool closing_ = false;
+};
 
 }  // namespace mapigate::smtp

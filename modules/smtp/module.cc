@@ -24,6 +24,15 @@ const Setting settings[] = {
      .default_value = "true",
      .help = "Log in with the user's own name and password."},
     io::server_rows::user_name(),
+    {.name = "master_user",
+     .type = Setting::Type::text,
+     .default_value = "",
+     .help = "Who logs in for users without a password at hand (NTLM, or after a restart), by AUTH PLAIN with their name as authorization identity."},
+    {.name = "master_password",
+     .type = Setting::Type::text,
+     .default_value = "",
+     .help = "The master user's password.",
+     .secret = true},
     {.name = "hello",
      .type = Setting::Type::text,
      .default_value = "",
@@ -51,28 +60,35 @@ std::shared_ptr<const Server> read_server(const chain::Environment& environment,
 
 class SmtpSubmitter final : public mailbox::Submitter {
  public:
-  SmtpSubmitter(std::shared_ptr<const Server> server, Credentials credentials)
-      : server_(std::move(server)), credentials_(std::move(credentials)) {}
+  explicit SmtpSubmitter(std::shared_ptr<Sender> sender) : sender_(std::move(sender)) {}
   Task<Result<std::vector<mailbox::RecipientOutcome>>> submit(mailbox::Envelope envelope, convert::ByteSource message) override {
-    return send(server_, credentials_, std::move(envelope), std::move(message));
+    return sender_->send(std::move(envelope), std::move(message));
   }
 
  private:
-  std::shared_ptr<const Server> server_;
-  Credentials credentials_;
+  std::shared_ptr<Sender> sender_;
 };
 
 class SmtpModule final : public mailbox::SubmitterFactory {
  public:
   SmtpModule(const chain::Environment& environment, const Settings& s)
-      : server_(read_server(environment, s)), user_form_(s.text("user_name")) {}
-  std::shared_ptr<mailbox::Submitter> open(std::shared_ptr<const chain::Identity> identity, io::Executor) override {
-    return std::make_shared<SmtpSubmitter>(server_, Credentials{io::login_name(user_form_, identity->user), identity->password});
+      : server_(read_server(environment, s)),
+        user_form_(s.text("user_name")),
+        master_user_(s.text("master_user")),
+        master_password_(s.text("master_password")) {}
+  std::shared_ptr<mailbox::Submitter> open(std::shared_ptr<const chain::Identity> identity, io::Executor executor) override {
+    Credentials credentials{io::login_name(user_form_, identity->user), identity->password};
+    if (identity->password.empty() && !master_user_.empty()) {
+      credentials.master = master_user_;
+      credentials.password = master_password_;
+    }
+    return std::make_shared<SmtpSubmitter>(std::make_shared<Sender>(server_, std::move(credentials), std::move(executor)));
   }
 
  private:
   std::shared_ptr<const Server> server_;
-  std::string user_form_;
+  std::string user_form_, master_user_;
+  Secret master_password_;
 };
 
 std::unique_ptr<chain::Component> create(const chain::Environment& environment, const Settings& s) {

@@ -1,6 +1,11 @@
 #include "mailbox/engine.h"
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "base/log.h"
+#include "mailbox/outbox.h"
 
 namespace mapigate::mailbox {
 
@@ -29,6 +34,33 @@ Task<> Engine::watch_idle(std::weak_ptr<Mailbox> mailbox, Duration idle) {
     auto alive = mailbox.lock();
     if (!alive) co_return;
     alive->close_if_idle(idle);
+  }
+}
+
+namespace {
+Task<> open_once(std::shared_ptr<Mailbox> mailbox) {
+  auto using_it = mailbox->use();
+  auto opened = co_await mailbox->open();
+  if (!opened) log::info("outbox of a mailbox that nobody is logged on to: {}", opened.error().message);
+}
+}  // namespace
+
+bool Engine::has_waiting() const {
+  std::error_code none;
+  return std::filesystem::directory_iterator(std::filesystem::path(context_->options.state_dir) / outbox_folder, none) !=
+         std::filesystem::directory_iterator();
+}
+
+void Engine::resume(const std::function<io::Executor(const std::string& user)>& executor_of) {
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(context_->options.state_dir) / outbox_folder, none)) {
+    std::string user;
+    std::ifstream file(entry.path());
+    if (!std::getline(file, user) || user.empty()) continue;
+    auto identity = std::make_shared<chain::Identity>();
+    identity->user = user;
+    const auto executor = executor_of(user);
+    io::spawn(executor, open_once(mailbox_of(std::move(identity), executor)));
   }
 }
 

@@ -24,6 +24,10 @@ class Engine {
   const EngineOptions& options() const { return context_->options; }
   std::size_t mailboxes() const;  // that sessions hold
 
+  // Goes on with what was submitted before a restart, as far as that goes without the users' passwords. Blocks a little.
+  bool has_waiting() const;  // of such
+  void resume(const std::function<io::Executor(const std::string& user)>& executor_of);
+
  private:
   std::shared_ptr<Mailbox> mailbox_of(std::shared_ptr<const chain::Identity> identity, io::Executor executor);
   static Task<> watch_idle(std::weak_ptr<Mailbox> mailbox, Duration idle);

@@ -1,4 +1,6 @@
 // Folder ROPs and the tables opened on folders ([MS-OXCFOLD] 3.2.5, [MS-OXCPERM], [MS-OXORULE]).
+#include "mailbox/receipts.h"
+#include "mailbox/recoverable.h"
 #include "mailbox/rop_call.h"
 
 namespace mapigate::mailbox {
@@ -8,8 +10,9 @@ namespace {
 Task<ErrorCode> open_folder(RopCall& call, const wire::RopOpenFolder::Request& request, wire::RopOpenFolder::Response&) {
   if (!call.find()) co_return mapi::ecNullObject;
   const auto id = RopCall::counter(request.FolderId);
-  // Row F6: what is not to be seen is not there. Nothing is soft-deleted here either.
-  if (!call.mailbox.tree()->find(id) || (request.OpenModeFlags & wire::RopOpenFolder::OpenSoftDeleted)) co_return mapi::ecNotFound;
+  // Row F6: what is not to be seen is not there. Folders are never soft-deleted, so OpenSoftDeleted asks for nothing more.
+  const auto* folder = call.mailbox.tree()->find(id);
+  if (!folder || keeps_deleted(folder->role)) co_return mapi::ecNotFound;
   call.mailbox.refresh_folder_soon(id);
   co_return call.put(request.OutputHandleIndex, std::make_shared<FolderObject>(id));
 }
@@ -45,8 +48,10 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
     co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
   }
   if (request.TableFlags & Rop::SoftDeletes) {
-    table->folder = 0;
-    table->rows = std::make_unique<FixedRows>(std::vector<mapi::PropertyBag>(), message_columns());
+    table->notify = false;
+    if (request.TableFlags & Rop::Associated) table->rows = std::make_unique<FixedRows>(std::vector<mapi::PropertyBag>(), message_columns());
+    else table->rows = std::make_unique<SoftDeletedRows>(folder->id);
+    call.mailbox.refresh_folder_soon(special_id(FolderRole::recoverable));
     co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
   }
   // Row S7: the count is exact, so a folder never seen is indexed first. With DeferredErrors the client
@@ -99,18 +104,19 @@ Task<ErrorCode> get_search_criteria(RopCall& call, const wire::RopGetSearchCrite
 
 // -- read flags ([MS-OXCMSG] 2.2.3.10)
 
-enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10 };
+enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20 };
 
 Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Request& request, wire::RopSetReadFlags::Response& response) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
-  if (request.ReadFlags & rfGenerateReceiptOnly) co_return mapi::ecNone;
-  const bool clear = (request.ReadFlags & rfClearReadFlag) != 0;  // row P17: 0x0A is the default, mark read
+  const auto flags = request.ReadFlags == 0x0A ? std::uint8_t{0} : request.ReadFlags;  // row P17: that is the default
+  const bool clear = (flags & rfClearReadFlag) != 0;
+  const bool only_receipts = (flags & (rfGenerateReceiptOnly | rfClearNotifyRead)) != 0;
   const std::uint32_t seen = state::flag_seen;
   std::vector<GlobalCounter> ids;
   for (const auto id : request.MessageIds)
     if (const auto counter = RopCall::counter(id)) ids.push_back(counter);
-  if (request.MessageIds.empty()) {
+  if (request.MessageIds.empty() && !only_receipts) {
     // All of the folder.
     auto indexed = co_await call.mailbox.wait_indexed(folder->id, call.mailbox.context().options.first_index_wait);
     if (!indexed) co_return mapi::to_error_code(indexed.error());
@@ -124,6 +130,11 @@ Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Reque
   for (std::size_t at = 0; at < ids.size(); at += 1000) {
     std::vector<GlobalCounter> part(ids.begin() + static_cast<std::ptrdiff_t>(at),
                                     ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + 1000)));
+    if (!clear) {
+      auto asked = part;
+      co_await settle_receipts(&call.mailbox, folder->id, std::move(asked), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));
+    }
+    if (only_receipts) continue;
     auto done = co_await call.mailbox.set_flags(folder->id, std::move(part), clear ? 0 : seen, clear ? seen : 0);
     if (!done) {
       response.PartialCompletion = at > 0;

@@ -40,6 +40,8 @@ constexpr SpecialFolder specials[] = {
     {server_failures, sync_issues, "Server Failures", "IPF.Note", true, true},
     {reminders, root, "Reminders", "Outlook.Reminder", true, true},
     {free_busy_data, root, "Freebusy Data", "", true, true},
+    {recoverable, root, "Recoverable Items", "IPF.Note", true, false},
+    {recoverable_local, root, "Recoverable Items of the Gateway", "IPF.Note", true, false},
 };
 
 bool same(const Folder& a, const Folder& b) {
@@ -89,7 +91,8 @@ bool can_be_remote(FolderRole role) {
     case contacts:
     case journal:
     case notes:
-    case tasks: return true;
+    case tasks:
+    case recoverable: return true;
     default: return false;
   }
 }
@@ -123,7 +126,7 @@ const Folder* FolderTree::by_remote(std::string_view provider, std::string_view 
 std::vector<const Folder*> FolderTree::children(GlobalCounter id) const {
   std::vector<const Folder*> out;
   for (const auto& folder : folders_)
-    if (folder.parent == id && folder.id != id) out.push_back(&folder);
+    if (folder.parent == id && folder.id != id && !keeps_deleted(folder.role)) out.push_back(&folder);
   std::sort(out.begin(), out.end(), [](auto* a, auto* b) {
     const auto order = collate(a->name, b->name);
     return order != 0 ? order < 0 : a->id < b->id;
@@ -150,7 +153,7 @@ std::vector<std::pair<const Folder*, unsigned>> FolderTree::descendants(GlobalCo
 }
 bool FolderTree::has_visible_children(GlobalCounter id) const {
   return std::any_of(folders_.begin(), folders_.end(),
-                     [&](const auto& folder) { return folder.parent == id && folder.id != id; });
+                     [&](const auto& folder) { return folder.parent == id && folder.id != id && !keeps_deleted(folder.role); });
 }
 bool FolderTree::hidden(const Folder& folder) const {
   const auto* special = special_folder(folder.role);
@@ -226,7 +229,9 @@ TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vect
   }
 
   std::vector<std::pair<unsigned, GlobalCounter>> gone;
-  for (const auto& [folder, depth] : tree.descendants(special_id(root))) {
+  auto all = tree.descendants(special_id(root));
+  if (const auto* kept = tree.by_role(recoverable)) all.emplace_back(kept, 1);
+  for (const auto& [folder, depth] : all) {
     if (folder->provider != provider || present.contains(folder->remote_id)) continue;
     if (std::any_of(changes.put.begin(), changes.put.end(), [&](const auto& put) { return put.id == folder->id; })) continue;
     if (special_folder(folder->role) && folder->id == special_id(folder->role)) {

@@ -26,6 +26,8 @@ struct SpecialFolder {
 };
 std::span<const SpecialFolder> special_folders();
 const SpecialFolder* special_folder(FolderRole role);
+// Clients do not see these.
+constexpr bool keeps_deleted(FolderRole role) { return role == FolderRole::recoverable || role == FolderRole::recoverable_local; }
 constexpr GlobalCounter special_id(FolderRole role) { return static_cast<GlobalCounter>(role); }
 
 // An immutable picture of the folders; a change makes a new one.

@@ -1,6 +1,7 @@
 // Logon and store ROPs ([MS-OXCSTOR] 3.2.5).
 #include <algorithm>
 #include <ctime>
+#include <sstream>
 
 #include "mailbox/rop_call.h"
 #include "mapi/legacy_dn.h"
@@ -67,11 +68,49 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
 
 // Row F1. The longest prefix wins; classes compare without case.
 struct ReceiveFolder {
-  const char* message_class;
-  FolderRole role;
+  std::string message_class;
+  GlobalCounter folder;
+  FileTime changed{};
 };
-constexpr ReceiveFolder receive_folders[] = {
-    {"", FolderRole::inbox}, {"IPM", FolderRole::inbox}, {"REPORT.IPM", FolderRole::inbox}, {"IPC", FolderRole::root}};
+constexpr char receive_key[] = "engine.receive_folders";  // a line "folder time class" for each that was set
+constexpr std::size_t most_receive_folders = 1000;
+
+std::vector<ReceiveFolder> parse_receive_folders(const std::string& text) {
+  std::vector<ReceiveFolder> out;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream in(line);
+    ReceiveFolder one;
+    if (in >> one.folder >> one.changed.ticks && in.get() == ' ') std::getline(in, one.message_class);
+    if (one.folder != 0) out.push_back(std::move(one));
+  }
+  return out;
+}
+
+Task<Result<std::vector<ReceiveFolder>>> set_receive_folders(Mailbox* mailbox) {
+  auto read = [](state::MailboxState& s) { return s.value(receive_key); };
+  auto text = co_await mailbox->with_state(read);
+  if (!text) co_return text.error();
+  co_return parse_receive_folders(text->value_or(std::string()));
+}
+
+// Those that were set, over those that every mailbox has. One whose folder is gone does not count.
+Task<Result<std::vector<ReceiveFolder>>> receive_folders(Mailbox* mailbox) {
+  const auto* inbox = mailbox->tree()->by_role(FolderRole::inbox);
+  const auto created = inbox ? inbox->created : FileTime();
+  auto set = co_await set_receive_folders(mailbox);
+  if (!set) co_return set;
+  std::vector<ReceiveFolder> all{{"", special_id(FolderRole::inbox), created},
+                                 {"IPM", special_id(FolderRole::inbox), created},
+                                 {"REPORT.IPM", special_id(FolderRole::inbox), created},
+                                 {"IPC", special_id(FolderRole::root), created}};
+  for (auto& one : *set) {
+    if (!mailbox->tree()->find(one.folder)) continue;
+    std::erase_if(all, [&](const auto& other) { return equal_ignoring_ascii_case(other.message_class, one.message_class); });
+    all.push_back(std::move(one));
+  }
+  co_return all;
+}
 
 bool valid_class(std::string_view name) {
   if (name.size() > 254 || name.starts_with('.') || name.ends_with('.') || name.find("..") != std::string_view::npos) return false;
@@ -83,32 +122,57 @@ Task<ErrorCode> get_receive_folder(RopCall& call, const wire::RopGetReceiveFolde
   if (!call.object<LogonObject>()) co_return call.why;
   if (!valid_class(request.MessageClass)) co_return mapi::ecInvalidParam;
   const auto asked = lower_ascii(request.MessageClass);
-  const auto* best = &receive_folders[0];
-  for (const auto& entry : receive_folders) {
+  auto all = co_await receive_folders(&call.mailbox);
+  if (!all) co_return mapi::to_error_code(all.error());
+  const ReceiveFolder* best = nullptr;
+  for (const auto& entry : *all) {
     const auto name = lower_ascii(entry.message_class);
     const bool matches = asked == name || name.empty() || (asked.starts_with(name) && asked[name.size()] == '.');
-    if (matches && std::string_view(entry.message_class).size() >= std::string_view(best->message_class).size()) best = &entry;
+    if (matches && (!best || entry.message_class.size() >= best->message_class.size())) best = &entry;
   }
-  response.FolderId = call.id(special_id(best->role));
-  response.ExplicitMessageClass = best->message_class;
+  if (!best) co_return mapi::ecNotFound;
+  response.FolderId = call.id(best->folder);
+  response.ExplicitMessageClass = call.arena.copy(std::string_view(best->message_class));
   co_return mapi::ecNone;
 }
 
 Task<ErrorCode> get_receive_folder_table(RopCall& call, const wire::RopGetReceiveFolderTable::Request&,
                                          wire::RopGetReceiveFolderTable::Response& response) {
   if (!call.object<LogonObject>()) co_return call.why;
-  constexpr auto count = std::size(receive_folders);
-  auto rows = call.arena.make_span<wire::PropertyRow>(count);
-  const auto* inbox = call.mailbox.tree()->by_role(FolderRole::inbox);
-  for (std::size_t i = 0; i < count; ++i) {
+  auto all = co_await receive_folders(&call.mailbox);
+  if (!all) co_return mapi::to_error_code(all.error());
+  auto rows = call.arena.make_span<wire::PropertyRow>(all->size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& one = (*all)[i];
     auto values = call.arena.make_span<mapi::Value>(3);
-    values[0] = mapi::Value::integer64(static_cast<std::int64_t>(call.id(special_id(receive_folders[i].role)).value));
-    values[1] = mapi::Value::string8(receive_folders[i].message_class);
-    values[2] = mapi::Value::time(inbox ? inbox->created : FileTime());
+    values[0] = mapi::Value::integer64(static_cast<std::int64_t>(call.id(one.folder).value));
+    values[1] = mapi::Value::string8(call.arena.copy(std::string_view(one.message_class)));
+    values[2] = mapi::Value::time(one.changed);
     rows[i] = {0, values};
   }
   response.Rows = rows;
   co_return mapi::ecNone;
+}
+
+// [MS-OXCSTOR] 2.2.1.3 and 3.2.5.3.
+Task<ErrorCode> set_receive_folder(RopCall& call, const wire::RopSetReceiveFolder::Request& request, wire::RopSetReceiveFolder::Response&) {
+  if (!call.object<LogonObject>()) co_return call.why;
+  if (!valid_class(request.MessageClass)) co_return mapi::ecInvalidParam;
+  const std::string name(request.MessageClass);
+  const auto folder = RopCall::counter(request.FolderId);
+  const bool remove = request.FolderId.value == 0;
+  if (equal_ignoring_ascii_case(name, "IPM") || equal_ignoring_ascii_case(name, "REPORT.IPM")) co_return mapi::ecAccessDenied;
+  if (remove ? name.empty() : !call.mailbox.tree()->find(folder)) co_return mapi::ecError;
+  auto set = co_await set_receive_folders(&call.mailbox);
+  if (!set) co_return mapi::to_error_code(set.error());
+  std::erase_if(*set, [&](const auto& one) { return equal_ignoring_ascii_case(one.message_class, name); });
+  if (set->size() >= most_receive_folders) co_return mapi::ecMemory;
+  if (!remove) set->push_back({name, folder, now()});
+  std::string text;
+  for (const auto& one : *set) text += fmt::format("{} {} {}\n", one.folder, one.changed.ticks, one.message_class);
+  auto write = [&text](state::MailboxState& s) { return s.set_value(receive_key, text); };
+  auto written = co_await call.mailbox.with_state(write);
+  co_return written ? mapi::ecNone : mapi::to_error_code(written.error());
 }
 
 Task<ErrorCode> get_store_state(RopCall& call, const wire::RopGetStoreState::Request&, wire::RopGetStoreState::Response& response) {
@@ -206,6 +270,7 @@ HandlerList logon_handlers() {
       on<wire::RopLogon, logon>(),
       on<wire::RopGetReceiveFolder, get_receive_folder>(),
       on<wire::RopGetReceiveFolderTable, get_receive_folder_table>(),
+      on<wire::RopSetReceiveFolder, set_receive_folder>(),
       on<wire::RopGetStoreState, get_store_state>(),
       on<wire::RopGetOwningServers, get_owning_servers>(),
       on<wire::RopPublicFolderIsGhosted, public_folder_is_ghosted>(),

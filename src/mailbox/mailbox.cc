@@ -20,12 +20,15 @@ Mailbox::Mailbox(std::shared_ptr<MailboxContext> context, std::shared_ptr<const 
       executor_(std::move(executor)),
       store_(std::make_shared<StoreIdentity>()),
       tree_(std::make_shared<FolderTree>()) {}
-Mailbox::~Mailbox() = default;
+Mailbox::~Mailbox() { end_watch(); }
 
 void Mailbox::use_identity(std::shared_ptr<const chain::Identity> identity) {
   if (identity->password == login_->password) return;
   login_ = std::move(identity);
   submitter_.reset();
+  outbox_wake_.set();
+  end_watch();
+  no_watch_before_ = {};
   providers_.clear();
 }
 
@@ -42,6 +45,7 @@ bool Mailbox::close_if_idle(Duration idle) {
   if (!state_) return true;
   if (*users_ > 0 || state_lock_.locked() || write_lock_.locked() || open_lock_.locked() || Clock::now() - last_use_ < idle) return false;
   state_.reset();
+  end_watch();
   providers_.clear();
   lists_.clear();
   lists_.shrink_to_fit();
@@ -51,6 +55,7 @@ bool Mailbox::close_if_idle(Duration idle) {
   listing_ = {};
   foreign_replicas_.clear();
   folder_extras_.clear();
+  category_tag_.reset();
   rekeyed_.clear();
   journal_open_ = true;
   tree_ = std::make_shared<FolderTree>();
@@ -115,16 +120,20 @@ Task<Status> Mailbox::load_tree() {
   auto read = [](state::MailboxState& s) { return s.folders(); };
   auto folders = co_await with_state(read);
   if (!folders) co_return std::move(folders.error()).within("folders");
-  // Until a folder is indexed its counts are those the backend told.
-  for (auto& folder : *folders) {
+  tree_ = std::make_shared<FolderTree>(with_announced(std::move(*folders)));
+  tree_version_ = ++next_version_;
+  co_return Status{};
+}
+
+// Until a folder is indexed its counts are those the backend told.
+std::vector<Folder> Mailbox::with_announced(std::vector<Folder> folders) const {
+  for (auto& folder : folders) {
     const auto told = announced_.find({folder.provider, folder.remote_id});
     if (folder.indexed || told == announced_.end()) continue;
     folder.total = told->second.first;
     folder.unread = told->second.second;
   }
-  tree_ = std::make_shared<FolderTree>(std::move(*folders));
-  tree_version_ = ++next_version_;
-  co_return Status{};
+  return folders;
 }
 
 Task<Status> Mailbox::make_special_folders() {

@@ -138,13 +138,22 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
                             std::shared_ptr<convert::MessageData> data);
   // What stands beside a message, with its flags.
   Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, mapi::PropertyBag extras, std::uint32_t set, std::uint32_t clear);
-  // For good. Messages that are gone, or in other folders, are passed over.
-  Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids);
+  // For good, or to where they can be recovered from. Messages that are gone, or in other folders, are passed over; of those
+  // that were deleted from this folder, hard deletion is the end.
+  Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids, bool hard = true);
+  // Messages deleted from `from` are found, too: moving them out is how they are recovered.
   Task<Status> move_messages(GlobalCounter from, std::vector<GlobalCounter> ids, GlobalCounter to, bool copy);
   // Stores a finished Internet message, e.g. a report, under the index of `folder`.
   Task<Result<GlobalCounter>> deliver(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
   // Keys of the named properties in a bag.
   Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> names_in(const mapi::PropertyBag& bag);
+
+  // -- deleted messages (recoverable.cc)
+
+  // Those that were deleted from this folder and can be recovered, as rows of it.
+  Task<Result<std::vector<state::Message>>> recoverable_messages(GlobalCounter folder);
+  std::uint64_t recoverable_version() const;
+  bool deleted_from(const state::Message& message, GlobalCounter folder) const;
 
   // -- folders (mailbox_folders.cc)
 
@@ -177,7 +186,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   void listen(Listener* listener) { listeners_.push_back(listener); }
   void unlisten(Listener* listener) { std::erase(listeners_, listener); }
-  // Refreshes what listeners watch and is older than the interval.
+  // Stands by for news of the backend (mailbox_watch.cc); what that does not see is refreshed when listeners watch it and
+  // it is older than the interval.
   void refresh_watched();
 
   // -- replica GUIDs of other stores (row L6)
@@ -190,6 +200,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
  private:
   struct FolderActivity {
     bool running = false;
+    bool again = false, sure = false;  // news came meanwhile; there are some, so nobody has to ask
     Clock::time_point tried{};  // when a refresh last ended, well or not: a backend that is down is not hurried
     io::Event finished;
     Status last{};
@@ -222,8 +233,27 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> store_appended(Folder folder, GlobalCounter id, std::uint64_t key, std::uint32_t flags, FileTime received,
                               convert::ByteSource mime, mapi::PropertyBag extras, std::uint64_t journal);
   Task<Status> save_locally(GlobalCounter folder, GlobalCounter id, std::uint32_t flags, std::shared_ptr<convert::MessageData> data);
+  // Deleted messages move to the first, those of the state store to the second (recoverable.cc).
+  Task<Result<Folder>> recoverable_of(Folder folder);
+  Task<Status> keep_deleted(Folder folder, std::vector<state::Message> rows);
+  Task<Status> purge_old();
+  Task<Status> remove_rows(Folder folder, const std::vector<state::Message>& rows);
+  void mark_deleted(mapi::PropertyBag& properties, GlobalCounter from) const;
   Task<Status> move_within(Folder from, Folder to, std::vector<state::Message> rows, bool copy);
   Task<Status> move_across(GlobalCounter from, Folder to, std::vector<state::Message> rows, bool copy);
+  // Categories of messages are keywords of backends (categories.cc).
+  Task<Result<mapi::PropertyTag>> category_tag();
+  Task<Status> take_keywords(state::FolderDelta* delta);
+  Task<Result<std::optional<state::FlagChange>>> put_keywords(GlobalCounter folder, GlobalCounter id, const mapi::PropertyBag* extras);
+  Task<Status> renew_keywords(Folder folder, GlobalCounter id, std::string before);
+  // News of the backend (mailbox_watch.cc).
+  void watch_soon();
+  static Task<> run_watch(std::weak_ptr<Mailbox> weak, std::uint64_t life);
+  Task<Result<std::shared_ptr<Watch>>> open_watch();
+  void take_news(const News& news);
+  void news_of(GlobalCounter folder);
+  bool sees(GlobalCounter folder) const;
+  void end_watch();
   void start_outbox();
   Task<> run_outbox(std::shared_ptr<Mailbox> self);
   Task<Result<std::int64_t>> send_due();
@@ -238,6 +268,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> finish_move(state::JournalEntry entry);
   Task<Status> load_replids();
   void start_folder_refresh(GlobalCounter folder, FolderActivity& activity);
+  void list_again();
+  std::vector<Folder> with_announced(std::vector<Folder> folders) const;
   void changed(GlobalCounter folder);
   void tell(const MailboxEvent& event);
   void tell_deltas(const Folder& folder, bool was_indexed, const state::FolderDelta& delta,
@@ -270,6 +302,12 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   bool journal_open_ = true;                             // there may be something to finish
   std::map<GlobalCounter, std::shared_ptr<const mapi::PropertyBag>> folder_extras_;
   FolderActivity listing_;
+  std::shared_ptr<Watch> watch_;                         // null while there is none
+  std::uint64_t watch_life_ = 0;                         // of the task that keeps it; an older one ends
+  bool watching_ = false;
+  Clock::time_point no_watch_before_{};
+  Clock::time_point tidied_{};
+  std::optional<mapi::PropertyTag> category_tag_;
   std::map<GlobalCounter, FolderActivity> activity_;
   std::deque<CachedList> lists_;  // most recently used first
   std::deque<std::pair<GlobalCounter, Content>> contents_;

@@ -59,12 +59,23 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
     if (tree_writes_ == before) held = std::move(*lock);
   }
   if (!held) co_return error(Errc::unavailable, "the folders of \"{}\" change all the time", name);
+  const auto before_counts = announced_;
+  for (auto& one : *remote)
+    if (one.parent_remote_id.empty() && one.name == context_.options.recoverable_folder) one.role = FolderRole::recoverable;
   for (const auto& one : *remote)
     if (one.total) announced_[{name, one.remote_id}] = {*one.total, one.unread.value_or(0)};
   auto changes = merge(*tree_, name, std::move(*remote));
   if (changes.empty()) {
     auto loaded = co_await load_tree();
     if (!loaded) co_return loaded;
+    const auto keep_tree = tree_;
+    for (const auto& folder : keep_tree->all()) {
+      const auto now_told = announced_.find({folder.provider, folder.remote_id});
+      const auto was = before_counts.find({folder.provider, folder.remote_id});
+      if (folder.indexed || now_told == announced_.end() || was == before_counts.end() || was->second == now_told->second) continue;
+      tell({MailboxEvent::Kind::folder_changed, folder.id});
+      tell({MailboxEvent::Kind::hierarchy_changed, folder.id});
+    }
   } else {
     auto stored = co_await store_changes(name, std::move(changes));
     if (!stored) co_return stored;
@@ -88,7 +99,10 @@ void Mailbox::read_announced(const std::string& provider, const std::string& lin
 
 Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
   auto* all = &changes;
-  auto write = [all, &provider](state::MailboxState& s) -> Status {
+  std::vector<MailboxEvent> events;
+  const auto tree = tree_;
+  auto write = [all, &provider, &events, tree](state::MailboxState& s) -> Status {
+    using Kind = MailboxEvent::Kind;
     std::map<std::string, GlobalCounter> made;
     for (const auto id : all->emptied) {
       auto keys = s.message_keys(id);
@@ -105,10 +119,15 @@ Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
       auto stored = s.put_folder(folder);
       if (!stored) return stored.error();
       made[stored->remote_id] = stored->id;
+      const auto* was = tree->find(stored->id);
+      if (!was) events.push_back({Kind::folder_created, stored->id, 0, 0, stored->parent});
+      else if (was->parent != stored->parent) events.push_back({Kind::folder_moved, stored->id, 0, 0, was->parent, stored->id});
+      else events.push_back({Kind::folder_changed, stored->id});
     }
     for (const auto id : all->removed) {
       auto removed = s.remove_folder(id);
       if (!removed) log::warning("mailbox: folder {:x} of {} stays: {}", id, provider, removed.error().message);
+      else if (const auto* was = tree->find(id)) events.push_back({Kind::folder_removed, id, 0, 0, was->parent});
     }
     return {};
   };
@@ -118,6 +137,7 @@ Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
   if (!loaded) co_return loaded;
   for (const auto id : changes.removed) activity_.erase(id);
   for (const auto id : changes.emptied) changed(id);
+  for (const auto& event : events) tell(event);
   tell({MailboxEvent::Kind::hierarchy_changed});
   co_return Status{};
 }
@@ -127,6 +147,12 @@ void Mailbox::refresh_folders_soon() {
   listing_.running = true;
   listing_.finished.reset();
   io::spawn(executor_, run_list_refresh(shared_from_this()));
+}
+
+void Mailbox::list_again() {
+  if (listing_.running) listing_.again = true;
+  listing_.tried = {};
+  refresh_folders_soon();
 }
 
 Task<Status> Mailbox::refresh_folders() {
@@ -156,6 +182,11 @@ Task<> Mailbox::run_list_refresh(std::shared_ptr<Mailbox> self) {
   if (!outcome) log::info("mailbox: {}", outcome.error().message);
   listing_.running = false;
   listing_.finished.set();
+  if (state_ && std::exchange(listing_.again, false)) list_again();
+  if (state_ && outcome) {
+    auto purged = co_await purge_old();
+    if (!purged) log::info("mailbox: deleted messages: {}", purged.error().message);
+  }
   (void)self;
 }
 
@@ -169,6 +200,7 @@ std::uint64_t Mailbox::version(GlobalCounter folder) const {
 void Mailbox::changed(GlobalCounter folder) { activity_[folder].version = ++next_version_; }
 
 void Mailbox::tell(const MailboxEvent& event) {
+  if (const auto* folder = tree_->find(event.folder); folder && keeps_deleted(folder->role)) return;
   const auto listeners = listeners_;
   for (auto* listener : listeners) listener->on_event(event);
 }
@@ -232,6 +264,7 @@ Task<> Mailbox::run_folder_refresh(std::shared_ptr<Mailbox> self, GlobalCounter 
   if (!outcome) log::info("mailbox: folder {:x}: {}", folder, outcome.error().message);
   activity.running = false;
   activity.finished.set();
+  if (state_ && std::exchange(activity.again, false)) news_of(folder);
   (void)self;
 }
 
@@ -248,7 +281,8 @@ Task<Status> Mailbox::index_folder(GlobalCounter id) {
     auto finished = co_await finish_journal();
     if (!finished) co_return finished;
   }
-  if (folder.indexed) {
+  const bool sure = std::exchange(activity_[id].sure, false);
+  if (folder.indexed && !sure) {
     auto question = keep->changed(folder);
     auto answer = co_await io::with_deadline(context_.options.backend_wait, std::move(question));
     if (!answer) co_return answer.error();
@@ -281,6 +315,8 @@ Task<Status> Mailbox::apply_refresh(GlobalCounter id, state::FolderDelta delta, 
   };
   std::erase_if(delta.removed, newer);
   std::erase_if(delta.flags, [&](const auto& change) { return newer(change.id); });
+  auto taken = co_await take_keywords(&delta);
+  if (!taken) co_return taken;
   co_return co_await apply_locked(id, std::move(delta));
 }
 
@@ -296,7 +332,9 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
   state::FolderDelta told;
   told.flags = delta.flags;
   told.removed = delta.removed;
-  for (const auto& change : delta.extras) told.rekeyed.push_back({change.id, 0});
+  for (const auto& change : delta.extras)
+    if (std::none_of(told.flags.begin(), told.flags.end(), [&](const auto& f) { return f.id == change.id; }))
+      told.rekeyed.push_back({change.id, 0});
   for (const auto& message : delta.added) {
     state::Message light;
     light.flags = message.flags;
@@ -351,16 +389,6 @@ void Mailbox::tell_deltas(const Folder& folder, bool was_indexed, const state::F
   }
   tell({Kind::contents_changed, id});
   tell({Kind::folder_changed, id});
-}
-
-void Mailbox::refresh_watched() {
-  std::vector<GlobalCounter> folders;
-  for (const auto* listener : listeners_)
-    for (const auto folder : listener->watched()) folders.push_back(folder);
-  std::sort(folders.begin(), folders.end());
-  folders.erase(std::unique(folders.begin(), folders.end()), folders.end());
-  for (const auto folder : folders) refresh_folder_soon(folder);
-  refresh_folders_soon();
 }
 
 }  // namespace mapigate::mailbox

@@ -220,7 +220,14 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
       co_return std::move(removed.error()).within("the message before it was edited");
     }
   }
-  co_return co_await store_appended(folder, id, uid, flags, received, mime, std::move(extras), *entry);
+  std::string keywords;
+  if (old_key != 0) {
+    auto before = co_await message(id);
+    if (before) keywords = std::move(before->keywords);
+  }
+  auto stored = co_await store_appended(folder, id, uid, flags, received, mime, std::move(extras), *entry);
+  if (!stored) co_return stored;
+  co_return co_await renew_keywords(folder, id, std::move(keywords));
 }
 
 Task<Status> Mailbox::store_appended(Folder folder, GlobalCounter id, std::uint64_t key, std::uint32_t flags, FileTime received,
@@ -281,13 +288,16 @@ Task<Status> Mailbox::save_extras(GlobalCounter folder_id, GlobalCounter id, Pro
     if (!flagged) co_return flagged;
   }
   state::FolderDelta delta;
+  auto keywords = co_await put_keywords(folder_id, id, &extras);
+  if (!keywords) co_return keywords.error();
+  if (*keywords) delta.flags.push_back(std::move(**keywords));
   delta.extras.push_back({id, std::move(extras)});
   co_return co_await apply(folder_id, std::move(delta));
 }
 
 // -- removing and moving
 
-Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<GlobalCounter> ids) {
+Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<GlobalCounter> ids, bool hard) {
   const auto* found = tree_->find(folder_id);
   if (!found) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *found;
@@ -296,38 +306,57 @@ Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<Globa
   auto read = [&ids](state::MailboxState& s) { return s.messages(ids); };
   auto rows = co_await with_state(read);
   if (!rows) co_return rows.error();
-  std::vector<std::uint64_t> keys;
-  state::FolderDelta here, hidden;
-  for (const auto& row : *rows) {
-    if (state::folder_of(row.folder) != folder_id) continue;
-    if (state::is_associated(row.folder)) {
+  std::vector<state::Message> here;
+  std::map<GlobalCounter, std::vector<state::Message>> deleted;
+  state::FolderDelta hidden;
+  for (auto& row : *rows) {
+    const auto in = state::folder_of(row.folder);
+    if (in != folder_id) {
+      if (hard && deleted_from(row, folder_id)) deleted[in].push_back(std::move(row));
+    } else if (state::is_associated(row.folder)) {
       hidden.removed.push_back(row.id);
-      continue;
+    } else {
+      here.push_back(std::move(row));
     }
-    here.removed.push_back(row.id);
-    keys.push_back(row.remote_key);
   }
-  if (!keys.empty() && !is_local(folder)) {
+  if (!hidden.removed.empty()) {
+    auto gone = co_await apply_locked(state::associated_of(folder_id), std::move(hidden));
+    if (!gone) co_return gone;
+  }
+  for (const auto& [in, old] : deleted) {
+    const auto* row = tree_->find(in);
+    if (!row) continue;
+    auto purged = co_await remove_rows(*row, old);
+    if (!purged) co_return purged;
+  }
+  if (here.empty()) co_return Status{};
+  const bool keep = !hard && context_.options.deleted_retention > Duration::zero() && !keeps_deleted(folder.role);
+  if (keep) co_return co_await keep_deleted(folder, std::move(here));
+  co_return co_await remove_rows(folder, here);
+}
+
+Task<Status> Mailbox::remove_rows(Folder folder, const std::vector<state::Message>& rows) {
+  std::vector<std::uint64_t> keys;
+  state::FolderDelta gone;
+  for (const auto& row : rows) {
+    keys.push_back(row.remote_key);
+    gone.removed.push_back(row.id);
+  }
+  if (keys.empty()) co_return Status{};
+  if (!is_local(folder)) {
     auto from = co_await provider_of(folder);
     if (!from) co_return from.error();
     auto keep = *from;
     auto removed = co_await keep->remove(folder, keys);
     if (!removed) co_return std::move(removed.error()).within("deleting");
   }
-  if (!hidden.removed.empty()) {
-    auto gone = co_await apply_locked(state::associated_of(folder_id), std::move(hidden));
-    if (!gone) co_return gone;
-  }
-  if (here.removed.empty()) co_return Status{};
-  co_return co_await apply_locked(folder_id, std::move(here));
+  co_return co_await apply_locked(folder.id, std::move(gone));
 }
 
 Task<Status> Mailbox::move_messages(GlobalCounter from_id, std::vector<GlobalCounter> ids, GlobalCounter to_id, bool copy) {
   const auto* from_row = tree_->find(from_id);
   const auto* to_row = tree_->find(to_id);
   if (!from_row || !to_row) co_return error(Errc::not_found, "the folder is gone");
-  // Row P13.
-  if (from_id == to_id && !copy) co_return Status{};
   Folder from = *from_row, to = *to_row;
   if (!to.selectable) co_return error(Errc::denied, "folder {} takes no messages", to.name);
   auto lock = co_await write_lock();
@@ -336,10 +365,26 @@ Task<Status> Mailbox::move_messages(GlobalCounter from_id, std::vector<GlobalCou
   auto rows = co_await with_state(read);
   if (!rows) co_return rows.error();
   std::vector<state::Message> remote, others;
+  std::map<GlobalCounter, std::vector<state::Message>> recovered;
   for (auto& row : *rows) {
-    if (state::folder_of(row.folder) != from_id) continue;
+    const auto in = state::folder_of(row.folder);
+    if (in != from_id) {
+      if (deleted_from(row, from_id)) recovered[in].push_back(std::move(row));
+      continue;
+    }
+    // Row P13.
+    if (from_id == to_id && !copy) continue;
     const bool within = !state::is_associated(row.folder) && !from.provider.empty() && from.provider == to.provider;
     (within ? remote : others).push_back(std::move(row));
+  }
+  for (auto& [in, list] : recovered) {
+    const auto* kept = tree_->find(in);
+    if (!kept) continue;
+    const Folder source = *kept;
+    Status done;
+    if (!source.provider.empty() && source.provider == to.provider) done = co_await move_within(source, to, std::move(list), copy);
+    else done = co_await move_across(source.id, to, std::move(list), copy);
+    if (!done) co_return done;
   }
   if (!remote.empty()) {
     auto done = co_await move_within(from, to, std::move(remote), copy);
@@ -357,6 +402,8 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
   auto first = [&rows](state::MailboxState& s) { return s.reserve_ids(static_cast<std::uint32_t>(rows.size())); };
   auto reserved = co_await with_state(first);
   if (!reserved) co_return reserved.error();
+  if (keeps_deleted(from.role) || keeps_deleted(to.role))
+    for (auto& row : rows) mark_deleted(row.extras, keeps_deleted(to.role) ? from.id : 0);
   std::vector<std::uint64_t> keys;
   std::map<std::uint64_t, std::size_t> by_key;
   Bytes payload;
@@ -403,6 +450,8 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     }
     if (key == 0) continue;  // the next look at the folder finds it
     MailboxEvent event{kind, to.id, new_id, row.flags, from.id, old_id};
+    if (keeps_deleted(to.role)) event = {MailboxEvent::Kind::message_removed, from.id, old_id};
+    if (keeps_deleted(from.role)) event = {MailboxEvent::Kind::message_created, to.id, new_id, row.flags};
     events.push_back(event);
     row.id = new_id;
     row.remote_key = key;
@@ -444,6 +493,9 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       message = std::make_shared<convert::MessageData>(std::move(*made));
       message->properties.set_all(row.extras);
     }
+    const auto* from_row = tree_->find(from);
+    const bool recovered = from_row && keeps_deleted(from_row->role);
+    if (recovered || keeps_deleted(to.role)) mark_deleted(message->properties, keeps_deleted(to.role) ? from : 0);
     auto id = co_await reserve_id();
     if (!id) co_return id.error();
     const auto flags = row.flags;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mailbox/message_edit.h"
+#include "mailbox/receipts.h"
 #include "mailbox/rop_call.h"
 
 namespace mapigate::mailbox {
@@ -10,14 +11,14 @@ namespace {
 
 Task<ErrorCode> open_message(RopCall& call, const wire::RopOpenMessage::Request& request, wire::RopOpenMessage::Response& response) {
   if (!call.find()) co_return mapi::ecNullObject;
-  if (request.OpenModeFlags & wire::RopOpenMessage::OpenSoftDeleted) co_return mapi::ecNotFound;
   const auto folder = RopCall::counter(request.FolderId), id = RopCall::counter(request.MessageId);
   if (!call.mailbox.tree()->find(folder) || id == 0) co_return mapi::ecNotFound;
   auto row = co_await call.mailbox.message(id);
   if (!row) co_return mapi::to_error_code(row.error());
-  if (state::folder_of(row->folder) != folder) co_return mapi::ecNotFound;
+  const bool deleted = (request.OpenModeFlags & wire::RopOpenMessage::OpenSoftDeleted) != 0 && call.mailbox.deleted_from(*row, folder);
+  if (state::folder_of(row->folder) != folder && !deleted) co_return mapi::ecNotFound;
   auto message = std::make_shared<MessageObject>();
-  message->folder = folder;
+  message->folder = state::folder_of(row->folder);
   message->id = id;
   message->associated = state::is_associated(row->folder);
   message->opened_key = row->remote_key;
@@ -54,7 +55,7 @@ Task<ErrorCode> reload_cached_information(RopCall& call, const wire::RopReloadCa
   co_return co_await summarize_message(call, message, response);
 }
 
-enum : std::uint8_t { rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10 };
+enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20 };
 
 Task<ErrorCode> set_message_read_flag(RopCall& call, const wire::RopSetMessageReadFlag::Request& request,
                                       wire::RopSetMessageReadFlag::Response& response) {
@@ -62,7 +63,13 @@ Task<ErrorCode> set_message_read_flag(RopCall& call, const wire::RopSetMessageRe
   if (!message) co_return call.why;
   if (message->parent || !message->saved) co_return mapi::ecNotSupported;
   response.ReadStatusChanged = false;  // told of public folders only
-  if (request.ReadFlags & rfGenerateReceiptOnly) co_return mapi::ecNone;
+  // Row P17: 0x0A is the default.
+  const auto flags = request.ReadFlags == 0x0A ? std::uint8_t{0} : request.ReadFlags;
+  if (!(flags & rfClearReadFlag)) {
+    std::vector<GlobalCounter> one{message->id};
+    co_await settle_receipts(&call.mailbox, message->folder, std::move(one), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));
+  }
+  if (flags & (rfGenerateReceiptOnly | rfClearNotifyRead)) co_return mapi::ecNone;
   const bool clear = (request.ReadFlags & rfClearReadFlag) != 0;
   const std::uint32_t seen = state::flag_seen;
   std::vector<GlobalCounter> ids{message->id};
@@ -129,18 +136,18 @@ std::vector<GlobalCounter> counters(std::span<const mapi::Id> ids) {
   return out;
 }
 
-Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids) {
+Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, bool hard) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
-  auto done = co_await call.mailbox.delete_messages(folder->id, counters(ids));
+  auto done = co_await call.mailbox.delete_messages(folder->id, counters(ids), hard);
   co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
 }
 Task<ErrorCode> delete_messages(RopCall& call, const wire::RopDeleteMessages::Request& request, wire::RopDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds);
+  co_return co_await delete_in_folder(call, request.MessageIds, false);
 }
 Task<ErrorCode> hard_delete_messages(RopCall& call, const wire::RopHardDeleteMessages::Request& request,
                                      wire::RopHardDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds);
+  co_return co_await delete_in_folder(call, request.MessageIds, true);
 }
 
 Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessages::Request& request,

@@ -22,6 +22,8 @@ Task<ErrorCode> register_notification(RopCall& call, const wire::RopRegisterNoti
   co_return call.put(request.OutputHandleIndex, subscription);
 }
 
+constexpr mapi::PropertyTag counts[] = {mapi::PidTagContentCount, mapi::PidTagContentUnreadCount};
+
 bool concerns(const SubscriptionObject& subscription, const MailboxEvent& event) {
   if (subscription.whole_store) return true;
   if (subscription.message != 0 && subscription.message != event.message) return false;
@@ -86,6 +88,8 @@ void Session::on_event(const MailboxEvent& event) {
     case Kind::folder_changed:
       type = note::ObjectModified;
       data.NotificationFlags = type | NotificationData::T | NotificationData::U;
+      data.Tags = counts;
+      data.TagCount = static_cast<std::uint16_t>(std::size(counts));
       data.TotalMessageCount = folder ? folder->total : 0;
       data.UnreadMessageCount = folder ? folder->unread : 0;
       break;

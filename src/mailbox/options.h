@@ -33,6 +33,9 @@ struct EngineOptions {
   Duration backend_wait = std::chrono::seconds(60);       // for the folder list and for content
   Duration idle_close = std::chrono::minutes(10);
   Duration notification_wait = std::chrono::seconds(285); // row M4: below 300 s
+  // Deleted messages are kept so long (zero: not at all), in this folder of the backend, which clients of MAPI do not see.
+  Duration deleted_retention = std::chrono::hours(24 * 14);
+  std::string recoverable_folder = "Recoverable Items";
   bool chain_rows = true;               // packed RopQueryRows where the client asks for it
   bool chain_streams = false;           // packed RopReadStream: row S6
 };

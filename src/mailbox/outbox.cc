@@ -3,6 +3,8 @@
 // messages go, and the source is removed. Each step is noted before the next, so that a kill repeats at most the step it
 // interrupted; copies and reports are looked for by their Message-ID before they are stored again.
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "base/cursor.h"
@@ -11,6 +13,7 @@
 #include "convert/mime_writer.h"
 #include "mailbox/mailbox.h"
 #include "mailbox/message_edit.h"
+#include "mailbox/outbox.h"
 #include "mailbox/submitter.h"
 #include "wire/property_bag_codec.h"
 
@@ -68,6 +71,20 @@ Entry from_head(const state::JournalEntry& stored) {
   return e;
 }
 
+// A file by which the next start finds the mailboxes that have something to send, without opening all. Blocks.
+void mark_waiting(const std::string& state_dir, const std::string& user, bool waiting) {
+  if (state_dir.empty()) return;
+  std::error_code ignored;
+  const auto path = std::filesystem::path(state_dir) / outbox_folder / percent_encode(user);
+  if (!waiting) {
+    std::filesystem::remove(path, ignored);
+    return;
+  }
+  if (std::filesystem::exists(path, ignored)) return;
+  std::filesystem::create_directories(path.parent_path(), ignored);
+  std::ofstream(path) << user << '\n';
+}
+
 std::int64_t seconds_now() { return to_unix(now()); }
 
 // Without the Bcc field, which is nobody else's business.
@@ -100,7 +117,8 @@ Task<Status> Mailbox::submit(Submission submission) {
   Entry entry;
   entry.created = seconds_now();
   entry.due = submission.not_before.ticks != 0 ? to_unix(submission.not_before) : 0;
-  entry.from = store_->user;
+  // A receipt, which has no message of ours behind it, goes out as reports do: nobody is told when it fails.
+  entry.from = submission.message == 0 ? std::string() : store_->user;
   entry.to = submission.recipients;
   entry.folder = submission.folder;
   entry.message = submission.message;
@@ -114,7 +132,12 @@ Task<Status> Mailbox::submit(Submission submission) {
   out.bytes(extras);
   out.bytes(submission.mime.view());
   const auto head = to_head(entry);
-  auto add = [&head, &payload](state::MailboxState& s) { return s.add_journal(outbox_kind, head, payload); };
+  const auto& state_dir = context_.options.state_dir;
+  const auto user = store_->user;
+  auto add = [&head, &payload, &state_dir, &user](state::MailboxState& s) {
+    mark_waiting(state_dir, user, true);
+    return s.add_journal(outbox_kind, head, payload);
+  };
   auto added = co_await with_state(add);
   if (!added) co_return std::move(added.error()).within("outbox");
   start_outbox();
@@ -152,7 +175,19 @@ Task<> Mailbox::run_outbox(std::shared_ptr<Mailbox> self) {
     outbox_wake_.reset();
     auto next = co_await send_due();
     if (!next) log::warning("outbox of {}: {}", store_->user, next.error().message);
-    if (next && *next == 0) break;
+    if (next && *next == 0) {
+      const auto& state_dir = context_.options.state_dir;
+      const auto user = store_->user;
+      auto unmark = [&state_dir, &user](state::MailboxState& s) -> Result<bool> {
+        auto left = s.journal(outbox_kind);
+        if (!left) return left.error();
+        if (left->empty()) mark_waiting(state_dir, user, false);
+        return left->empty();
+      };
+      auto done = co_await with_state(unmark);
+      if (!done || *done) break;
+      continue;
+    }
     const auto pause = next ? std::clamp<std::int64_t>(*next - seconds_now(), 1, longest_pause) : 30;
     auto wake = outbox_wake_;
     co_await wake.wait_for(std::chrono::seconds(pause));
@@ -190,6 +225,7 @@ Task<Result<std::int64_t>> Mailbox::send_due() {
 // When to come again; 0: it is done.
 Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes payload) {
   auto entry = from_head(stored);
+  const bool filed_before = entry.sent;  // perhaps: an earlier attempt got as far as that
   Cursor in(payload);
   auto extras = wire::parse_property_bag(in.bytes(in.scalar<std::uint32_t>()));
   const auto mime = convert::ByteSource::from_bytes(to_bytes(in.rest()));
@@ -210,6 +246,8 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
     envelope.wants_delivery_report = entry.report;
     const auto leaving = convert::ByteSource::from_string(without_bcc(mime.view()));
     auto outcome = co_await keep->submit(envelope, leaving);
+    // Whoever is needed for that has not logged on since the start.
+    if (!outcome && outcome.error().code == Errc::denied && login_->password.empty()) co_return seconds_now() + longest_pause;
     ++entry.attempts;
     std::vector<std::string> left;
     const bool too_old = seconds_now() - entry.created > give_up_after;
@@ -237,9 +275,16 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
     if (!noted) co_return noted.error();
     if (!entry.sent) co_return entry.due;
   }
-  auto filed = co_await file_sent(entry.folder, entry.message, entry.copy_to, mime, std::move(*extras));
+  auto copy_to = entry.copy_to;
+  if (!filed_before && copy_to != 0 && tree_->find(copy_to)) {
+    // Nobody has to look whether it is there already.
+    auto kept = co_await deliver(copy_to, mime, state::flag_seen, extras->clone());
+    if (!kept) co_return std::move(kept.error()).within("copy of a sent message");
+    copy_to = 0;
+  }
+  auto filed = co_await file_sent(entry.folder, entry.message, copy_to, mime, std::move(*extras));
   if (!filed) co_return filed.error();
-  if (!entry.failed.empty()) {
+  if (!entry.failed.empty() && !entry.from.empty()) {
     convert::NonDelivery report;
     report.to = {{}, entry.from};
     report.host = domain_of(store_->user);

@@ -17,4 +17,7 @@ Task<ErrorCode> set_on_container(RopCall& call, std::shared_ptr<Object> object, 
 Task<ErrorCode> delete_on_container(RopCall& call, std::shared_ptr<Object> object, std::span<const mapi::PropertyTag> tags,
                                     std::vector<wire::PropertyProblem>& problems);
 
+// A folder with all below it, as a new child of `to` (folder_changes.cc).
+Task<Result<GlobalCounter>> copy_folder_tree(Mailbox* mailbox, GlobalCounter id, GlobalCounter to, std::string name);
+
 }  // namespace mapigate::mailbox

@@ -17,6 +17,9 @@ Task<Status> Provider::delete_folder(std::string) { co_return read_only(); }
 Task<Result<std::vector<std::pair<std::string, std::string>>>> Provider::move_folder(std::string, std::string, std::string) {
   co_return read_only();
 }
-Task<Result<bool>> Provider::watch(state::Folder, Duration) { co_return read_only(); }
+Task<Status> Provider::set_keywords(state::Folder, std::vector<std::uint64_t>, std::vector<std::string>, std::vector<std::string>) {
+  co_return read_only();
+}
+Task<Result<std::shared_ptr<Watch>>> Provider::watch(state::Folder) { co_return error(Errc::unsupported, "this backend tells no news"); }
 
 }  // namespace mapigate::mailbox

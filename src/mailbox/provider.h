@@ -41,6 +41,27 @@ struct CopiedMessage {
   std::uint64_t from = 0, to = 0;
 };
 
+// What a backend told unasked.
+struct News {
+  struct OfFolder {
+    std::string remote_id;
+    std::optional<std::uint32_t> total{}, unread{};
+  };
+  std::vector<OfFolder> folders;
+  bool folder_list = false;  // folders came, went or were renamed
+  bool empty() const { return folders.empty() && !folder_list; }
+};
+// A standing wait for news: a connection of its own. Lives on the user's executor.
+class Watch {
+ public:
+  virtual ~Watch() = default;
+  virtual bool sees_all() const = 0;  // all folders, not only the one it was opened for
+  // What happened since the last call, as soon as there is something; empty when `limit` passed without. What happens
+  // between two calls is kept for the second.
+  virtual Task<Result<News>> next(Duration limit) = 0;
+  virtual void close() = 0;  // next() ends with an error
+};
+
 // One user's connection to one backend. Lives on the user's executor; calls of
 // different sessions interleave, so it queues for itself what must be in order. Every
 // call ends: Errc::unavailable or timeout when the backend is down, denied when it does
@@ -94,8 +115,13 @@ class Provider {
   virtual Task<Result<std::vector<std::pair<std::string, std::string>>>> move_folder(std::string remote_id,
                                                                                      std::string parent, std::string name);
 
-  // Waits for news of a folder, as long as `limit`: true when there may be some. Errc::unsupported: ask instead.
-  virtual Task<Result<bool>> watch(state::Folder folder, Duration limit);
+  // Keywords to add and to remove; which of them the message has then is the caller's to work out. Errc::unsupported and
+  // limit: the folder takes no (more) keywords.
+  virtual Task<Status> set_keywords(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::vector<std::string> add,
+                                    std::vector<std::string> remove);
+
+  // Stands by for news of `folder`, and of all others where the backend can. Errc::unsupported: ask instead.
+  virtual Task<Result<std::shared_ptr<Watch>>> watch(state::Folder folder);
 };
 
 // What a provider module (modules/imap) implements, usually with chain::Authenticator beside it.

@@ -84,6 +84,7 @@ HandlerList recipient_handlers();
 HandlerList property_writing_handlers();
 HandlerList attachment_handlers();
 HandlerList property_handlers();
+HandlerList copying_handlers();
 HandlerList named_property_handlers();
 HandlerList stream_handlers();
 HandlerList transport_handlers();

@@ -10,6 +10,35 @@ namespace asio = boost::asio;
 
 namespace {
 
+std::string joined(const std::set<std::string>& words) {
+  std::string out;
+  for (const auto& word : words) out += out.empty() ? word : " " + word;
+  return out;
+}
+
+class FakeWatch final : public Watch {
+ public:
+  explicit FakeWatch(FakeBackend& backend) : b_(backend) {}
+  bool sees_all() const override { return true; }
+  Task<Result<News>> next(Duration limit) override {
+    for (const auto end = Clock::now() + limit; Clock::now() < end && !closed_;) {
+      {
+        std::lock_guard lock(b_.mutex);
+        if (b_.down.contains("watch")) co_return error(Errc::unavailable, "the backend is down");
+        if (!b_.news.empty()) co_return std::exchange(b_.news, {});
+      }
+      co_await io::sleep_for(std::chrono::milliseconds(2));
+    }
+    if (closed_) co_return error(Errc::cancelled, "closed");
+    co_return News();
+  }
+  void close() override { closed_ = true; }
+
+ private:
+  FakeBackend& b_;
+  bool closed_ = false;
+};
+
 class FakeProvider final : public Provider {
  public:
   explicit FakeProvider(FakeBackend& backend) : b_(backend) {}
@@ -34,13 +63,17 @@ class FakeProvider final : public Provider {
       for (auto at = found->second.messages.rbegin(); at != found->second.messages.rend(); ++at) {
         const auto& [uid, message] = *at;
         if (const auto before = old.find(uid); before != old.end()) {
-          if (before->second.flags != message.flags) parts.back().flags.push_back({before->second.id, message.flags});
+          const auto words = joined(message.keywords);
+          const bool other = before->second.keywords != state::keyword_hash(words);
+          if (before->second.flags != message.flags || other) parts.back().flags.push_back({before->second.id, message.flags});
+          if (other) parts.back().flags.back().keywords = words;
           continue;
         }
         if (parts.back().added.size() >= b_.part) parts.emplace_back();
         state::Message row;
         row.remote_key = uid;
         row.flags = message.flags;
+        row.keywords = joined(message.keywords);
         row.received = message.received;
         row.size = message.raw.size();
         row.properties = convert::header_properties(as_view(message.raw), {message.received});
@@ -126,6 +159,35 @@ class FakeProvider final : public Provider {
     for (const auto& [uid, message] : b_.folders.at(folder.remote_id).messages)
       if (message.raw.find("Message-ID: " + message_id) != std::string::npos) out.push_back(uid);
     co_return out;
+  }
+
+  Task<Status> set_keywords(Folder folder, std::vector<std::uint64_t> keys, std::vector<std::string> add,
+                            std::vector<std::string> remove) override {
+    if (auto s = asked("set_keywords"); !s) co_return s;
+    std::lock_guard lock(b_.mutex);
+    auto& target = b_.folders.at(folder.remote_id);
+    for (const auto key : keys) {
+      auto& words = target.messages.at(key).keywords;
+      for (const auto& word : remove) words.erase(word);
+      words.insert(add.begin(), add.end());
+    }
+    ++target.change;
+    co_return Status{};
+  }
+  Task<Result<RemoteFolder>> create_folder(std::string parent, std::string name) override {
+    if (auto s = asked("create_folder"); !s) co_return s.error();
+    const auto id = parent.empty() ? name : parent + "/" + name;
+    b_.add_folder(id, FolderRole::none, parent);
+    std::lock_guard lock(b_.mutex);
+    co_return b_.folders.at(id).remote;
+  }
+  Task<Result<std::shared_ptr<Watch>>> watch(Folder) override {
+    {
+      std::lock_guard lock(b_.mutex);
+      if (!b_.tells) co_return error(Errc::unsupported, "nobody tells");
+    }
+    if (auto s = asked("watch"); !s) co_return s.error();
+    co_return std::shared_ptr<Watch>(std::make_shared<FakeWatch>(b_));
   }
 
  private:

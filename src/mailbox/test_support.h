@@ -26,6 +26,7 @@ struct FakeMessage {
   std::string raw;
   std::uint32_t flags = 0;
   FileTime received;
+  std::set<std::string> keywords{};
 };
 struct FakeFolder {
   RemoteFolder remote;
@@ -39,6 +40,8 @@ struct FakeBackend {
   std::map<std::string, int> calls;
   std::size_t part = 50;        // messages in one part of a refresh
   Duration slow{};              // a refresh takes so long
+  bool tells = false;           // news, by itself
+  News news;                    // not told yet
 
   std::string add(const std::string& folder, const std::string& subject, std::uint32_t flags = 0, std::string body = "Hello.\r\n",
                   std::string extra = {});

@@ -34,7 +34,6 @@ GlobalCounter folder_named(const RopCall& call, const PropertyBag& bag) {
 
 void set_sender(PropertyBag& bag, const StoreIdentity& store) {
   const auto set = [&](PropertyTag name, PropertyTag type, PropertyTag address, PropertyTag smtp, PropertyTag entry_id, PropertyTag search) {
-    if (bag.contains(name) && (bag.contains(address) || bag.contains(smtp))) return;
     bag.set_string(name, store.display_name);
     bag.set_string(type, "SMTP");
     bag.set_string(address, store.user);
@@ -42,9 +41,17 @@ void set_sender(PropertyBag& bag, const StoreIdentity& store) {
     bag.set_binary(entry_id, one_off_entry_id(store.display_name, store.user));
     bag.set_binary(search, search_key(store.user));
   };
-  set(PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderSmtpAddress, PidTagSenderEntryId, PidTagSenderSearchKey);
-  set(PidTagSentRepresentingName, PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
-      PidTagSentRepresentingSmtpAddress, PidTagSentRepresentingEntryId, PidTagSentRepresentingSearchKey);
+  const auto said = convert::person(bag, {PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderEntryId,
+                                          PidTagSenderSmtpAddress});
+  if (!equal_ignoring_ascii_case(said.address, store.user))
+    set(PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderSmtpAddress, PidTagSenderEntryId,
+        PidTagSenderSearchKey);
+  // On whose behalf is the writer's to say ([MS-OXOMSG] 2.2.1.49 and following); who sent it is not.
+  const auto given = convert::person(bag, {PidTagSentRepresentingName, PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
+                                           PidTagSentRepresentingEntryId, PidTagSentRepresentingSmtpAddress});
+  if (given.address.find('@') == std::string::npos)
+    set(PidTagSentRepresentingName, PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
+        PidTagSentRepresentingSmtpAddress, PidTagSentRepresentingEntryId, PidTagSentRepresentingSearchKey);
 }
 
 Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {

@@ -31,6 +31,7 @@ enum class FolderRole : std::uint8_t {
   drafts, junk, archive, calendar, contacts, journal, notes, tasks,
   sync_issues, conflicts, local_failures, server_failures,
   reminders, free_busy_data,
+  recoverable, recoverable_local,                        // what was deleted, until it is old: in the backend, and here
 };
 
 // Counters below this one are never given out: the engine may use them for folders with fixed ids.
@@ -76,9 +77,11 @@ struct Message {
   std::uint32_t flags = 0;           // MessageFlag
   FileTime received;                 // INTERNALDATE
   std::uint64_t size = 0;            // RFC 822 size in bytes
+  std::string keywords;              // that the backend has besides the flags: sorted, a blank between two
   mapi::PropertyBag properties;      // subject, sender, times, importance …: the columns that views ask for
   // What extra_properties() says of it. Of an added message they are stored with it unless empty.
   mapi::PropertyBag extras;
+  bool merge_extras = false;         // of an added message: they join those of a message that is there already
 };
 
 // The few numbers of a message that a refresh compares; 24 bytes each.
@@ -86,11 +89,14 @@ struct MessageKey {
   GlobalCounter id;
   std::uint64_t remote_key;
   std::uint32_t flags;
+  std::uint32_t keywords = 0;  // keyword_hash()
 };
+std::uint32_t keyword_hash(std::string_view keywords);  // 0: of none
 
 struct FlagChange {
   GlobalCounter id;
   std::uint32_t flags;
+  std::optional<std::string> keywords{};
 };
 
 // The same message under a new key: its id, its change number and all else stay.

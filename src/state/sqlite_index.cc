@@ -18,7 +18,7 @@ std::string sort_key(const mapi::PropertyBag& properties, mapi::PropertyTag firs
 }
 
 #define SELECT_MESSAGES                                                                              \
-  "SELECT m.id, folder, remote_key, change_number, flags, received, size, m.properties, e.properties " \
+  "SELECT m.id, folder, remote_key, change_number, flags, received, size, m.properties, e.properties, keywords " \
   "FROM messages m LEFT JOIN extra_properties e ON e.object = m.id "
 
 Result<Message> read_message(const Query& row) {
@@ -34,6 +34,7 @@ Result<Message> read_message(const Query& row) {
   if (!properties)
     return std::move(properties).error().within(fmt::format("message {} in the index", message.id));
   message.properties = std::move(*properties);
+  message.keywords = std::string(as_text(row.blob(9)));
   if (row.is_null(8)) return message;
   auto extras = wire::parse_property_bag(row.blob(8));
   if (!extras) return std::move(extras).error().within(fmt::format("properties of message {}", message.id));
@@ -44,6 +45,13 @@ Result<Message> read_message(const Query& row) {
 bool is_unread(std::uint64_t flags) { return (flags & flag_seen) == 0; }
 
 }  // namespace
+
+std::uint32_t keyword_hash(std::string_view keywords) {
+  if (keywords.empty()) return 0;
+  std::uint32_t hash = 2166136261u;  // FNV-1a
+  for (const char c : keywords) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619u;
+  return hash == 0 ? 1 : hash;
+}
 
 // What a delta does to the folder's totals. Unsigned on purpose: removals wrap and add up.
 struct SqliteState::FolderSums {
@@ -63,10 +71,11 @@ struct SqliteState::FolderSums {
 Result<std::vector<MessageKey>> SqliteState::message_keys(GlobalCounter folder) {
   std::vector<MessageKey> out;
   auto select =
-      database_->query("SELECT id, remote_key, flags FROM messages WHERE folder = ? ORDER BY remote_key");
+      database_->query("SELECT id, remote_key, flags, keywords FROM messages WHERE folder = ? ORDER BY remote_key");
   select << folder;
   while (select.row())
-    out.push_back({select.number(0), select.number(1), static_cast<std::uint32_t>(select.number(2))});
+    out.push_back({select.number(0), select.number(1), static_cast<std::uint32_t>(select.number(2)),
+                   keyword_hash(as_text(select.blob(3)))});
   auto status = select.status();
   if (!status) return status.error();
   return out;
@@ -115,15 +124,24 @@ Status SqliteState::change_keys(GlobalCounter folder, const std::vector<KeyChang
 
 Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes,
                                  GlobalCounter& next, FolderSums& sums, AppliedDelta& applied) {
-  auto select = database_->query("SELECT flags FROM messages WHERE id = ? AND folder = ?");
+  auto select = database_->query("SELECT flags, keywords FROM messages WHERE id = ? AND folder = ?");
   auto update = database_->query("UPDATE messages SET flags = ?, change_number = ? WHERE id = ?");
   auto update_read = database_->query("UPDATE messages SET flags = ?, read_number = ? WHERE id = ?");
+  auto update_keywords = database_->query("UPDATE messages SET keywords = ?, change_number = ? WHERE id = ?");
   for (const auto& change : changes) {
     select << change.id << folder;
     const bool found = select.row();
     const auto old = found ? select.number(0) : 0;
+    const bool words = found && change.keywords && *change.keywords != as_text(select.blob(1));
     auto status = select.reset();
     if (!status) return status;
+    if (words) {
+      status = (update_keywords << std::string_view(*change.keywords) << next << change.id).run();
+      if (!status) return status;
+      (void)update_keywords.reset();
+      ++next;
+      if (old == change.flags) applied.changed.push_back(change.id);
+    }
     if (!found || old == change.flags) continue;
     auto& statement = (old ^ change.flags) == flag_seen ? update_read : update;
     status = (statement << static_cast<std::uint64_t>(change.flags) << next << change.id).run();
@@ -146,10 +164,10 @@ Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message
   auto put = database_->query(
       "INSERT INTO messages (id, folder, remote_key, change_number, flags, received, size, subject_key, "
       "sender_key, "
-      "properties) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
+      "properties, keywords) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
       "remote_key = excluded.remote_key, change_number = excluded.change_number, flags = excluded.flags, received = excluded.received, "
       "size = excluded.size, subject_key = excluded.subject_key, sender_key = excluded.sender_key, "
-      "properties = excluded.properties");
+      "properties = excluded.properties, keywords = excluded.keywords");
   for (const auto& message : added) {
     if (message.remote_key > max_remote_key)
       return error(Errc::limit, "remote key {} is too large", message.remote_key);
@@ -173,11 +191,19 @@ Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message
         sort_key(message.properties, mapi::PidTagSentRepresentingName, mapi::PidTagSenderName);
     const auto properties = wire::serialize(message.properties);
     put << id << folder << message.remote_key << next++ << static_cast<std::uint64_t>(message.flags)
-        << message.received.ticks << message.size << as_view(subject) << as_view(sender) << View(properties);
+        << message.received.ticks << message.size << as_view(subject) << as_view(sender) << View(properties)
+        << std::string_view(message.keywords);
     auto status = put.run();
     if (!status) return status;
     (void)put.reset();
-    if (!message.extras.empty()) status = put_extras(message.extras, id);
+    if (!message.extras.empty() && known && message.merge_extras) {
+      auto all = extra_properties(id);
+      if (!all) return all.error();
+      all->set_all(message.extras);
+      status = put_extras(*all, id);
+    } else if (!message.extras.empty()) {
+      status = put_extras(message.extras, id);
+    }
     if (!status) return status;
     sums.add(message.flags, message.size);
     applied.added.push_back(id);
@@ -220,7 +246,7 @@ Status SqliteState::change_contents(const std::vector<ContentChange>& changes) {
 }
 
 Result<AppliedDelta> SqliteState::apply(GlobalCounter folder, FolderDelta delta) {
-  auto counters = take_counters(delta.flags.size() + delta.extras.size() + 2 * delta.added.size());
+  auto counters = take_counters(2 * delta.flags.size() + delta.extras.size() + 2 * delta.added.size());
   if (!counters) return counters.error();
   GlobalCounter next = *counters;
 

@@ -65,6 +65,12 @@ constexpr const char* migrations[] = {
       id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, head BLOB NOT NULL, payload BLOB NOT NULL);
     CREATE INDEX journal_kinds ON journal (kind);
     )sql",
+    // Keywords of backends. The index answers what a refresh compares.
+    R"sql(
+    ALTER TABLE messages ADD COLUMN keywords TEXT NOT NULL DEFAULT '';
+    DROP INDEX messages_keys;
+    CREATE INDEX messages_keys ON messages (folder, remote_key, flags, keywords);
+    )sql",
 };
 
 Status check_size(Database& database) {

@@ -458,6 +458,49 @@ TEST_P(StateSuite, AssociatedMessagesStandBesideTheFolder) {
   EXPECT_TRUE(state_->message_keys(associated_of(folder))->empty());
 }
 
+TEST_P(StateSuite, KeywordsAreKeptAndCompared) {
+  const auto folder = make_folder("Inbox").id;
+  FolderDelta delta;
+  delta.added.push_back(sample_message(1));
+  delta.added.back().keywords = "a b";
+  delta.added.push_back(sample_message(2));
+  const auto added = state_->apply(folder, std::move(delta));
+  ASSERT_TRUE(added);
+  const auto id = added->added[0];
+  EXPECT_EQ((*state_->message(id))->keywords, "a b");
+  auto keys = *state_->message_keys(folder);
+  EXPECT_EQ(keys[0].keywords, keyword_hash("a b"));
+  EXPECT_EQ(keys[1].keywords, 0u);
+  const auto flags = keys[0].flags;
+  const auto before = (*state_->message(id))->change_number;
+  FolderDelta same;
+  same.flags.push_back({id, flags, "a b"});
+  EXPECT_TRUE(state_->apply(folder, std::move(same))->changed.empty());
+  // With and without a change of flags; a change of flags alone says nothing of keywords.
+  for (const auto& [set, words] : {std::pair(flags, "c"), std::pair(flags ^ flag_seen, "d")}) {
+    FolderDelta change;
+    change.flags.push_back({id, set, words});
+    EXPECT_EQ(state_->apply(folder, std::move(change))->changed, std::vector<GlobalCounter>{id});
+    EXPECT_EQ((*state_->message(id))->keywords, words);
+  }
+  FolderDelta plain;
+  plain.flags.push_back({id, flags | flag_flagged});
+  ASSERT_TRUE(state_->apply(folder, std::move(plain)));
+  EXPECT_EQ((*state_->message(id))->keywords, "d");
+  EXPECT_GT((*state_->message(id))->change_number, before);
+  // What joins, and what takes the place of, the properties beside a message that is there already.
+  FolderDelta again;
+  again.added.push_back(sample_message(1));
+  again.added.back().extras.set_string(mapi::PidTagComment, "first");
+  ASSERT_TRUE(state_->apply(folder, std::move(again)));
+  FolderDelta joining;
+  joining.added.push_back(sample_message(1));
+  joining.added.back().extras.set_string(mapi::PidTagSubject, "second");
+  joining.added.back().merge_extras = true;
+  ASSERT_TRUE(state_->apply(folder, std::move(joining)));
+  EXPECT_EQ((*state_->message(id))->extras.string(mapi::PidTagComment), "first");
+}
+
 TEST_P(StateSuite, NamedPropertiesGetLastingIds) {
   const std::vector<PropertyName> names = {{mapi::PSETID_Common, 0x8530, {}},
                                            {mapi::PS_PUBLIC_STRINGS, std::nullopt, "Keywords"},

@@ -1,0 +1,276 @@
+// RopCopyTo and RopCopyProperties ([MS-OXCPRPT] 2.2.10, 2.2.11 and 3.2.5.8): properties and subobjects of a message,
+// attachment or folder into another of its kind. What comes into messages and attachments lasts when they are saved.
+// A client may allow it to go on in the background; it never has to.
+#include <algorithm>
+
+#include "mailbox/message_edit.h"
+#include "mailbox/property_writing.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+using mapi::PropertyTag;
+using Problems = std::vector<wire::PropertyProblem>;
+
+enum CopyFlag : std::uint8_t { flag_move = 0x01, flag_no_overwrite = 0x02 };
+
+// What is to go over.
+struct Selection {
+  bool all_but = false;  // all but `tags`, else only these
+  std::span<const PropertyTag> tags;
+  bool subobjects = false;
+  std::uint8_t flags = 0;
+
+  bool named(PropertyTag tag) const {
+    return std::any_of(tags.begin(), tags.end(), [&](auto one) { return one.id() == tag.id(); });
+  }
+  bool wants(PropertyTag tag) const { return named(tag) != all_but; }
+  bool wants_object(PropertyTag tag) const { return all_but ? subobjects && !named(tag) : named(tag); }
+  // Problems carry the place in what was asked for; of a copy of everything there is none.
+  std::uint16_t place(PropertyTag tag, std::size_t otherwise) const {
+    for (std::size_t i = 0; !all_but && i < tags.size(); ++i)
+      if (tags[i].id() == tag.id()) return static_cast<std::uint16_t>(i);
+    return static_cast<std::uint16_t>(otherwise);
+  }
+};
+
+bool is_object(PropertyTag tag) {
+  return tag.id() == mapi::PidTagMessageRecipients.id() || tag.id() == mapi::PidTagMessageAttachments.id();
+}
+
+// The source as data, without a change to it.
+Task<Result<std::shared_ptr<convert::MessageData>>> data_of(Mailbox* mailbox, std::shared_ptr<MessageObject> message) {
+  if (message->data) co_return message->data;
+  auto copy = std::make_shared<MessageObject>();
+  copy->folder = message->folder;
+  copy->id = message->id;
+  copy->parent = message->parent;
+  copy->code_page = message->code_page;
+  if (message->extras) copy->extras = message->extras->clone();
+  auto made = co_await make_editable(*mailbox, copy);
+  if (!made) co_return made.error();
+  co_return copy->data;
+}
+
+Task<std::optional<mapi::Value>> flag_status(Mailbox* mailbox, std::shared_ptr<MessageObject> message) {
+  if (message->parent || !message->saved) co_return std::nullopt;
+  auto row = co_await mailbox->message(message->id);
+  if (!row) co_return std::nullopt;
+  const auto flags = (row->flags | message->set_flags) & ~message->clear_flags;
+  if ((flags & state::flag_flagged) == 0) co_return std::nullopt;
+  co_return mapi::Value::integer32(2);
+}
+
+Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from, std::shared_ptr<MessageObject> to,
+                             Selection selection, Problems* problems) {
+  auto& mailbox = call.mailbox;
+  auto source = co_await data_of(&mailbox, from);
+  if (!source) co_return mapi::to_error_code(source.error());
+  auto held = *source;
+  auto ready = co_await make_editable(mailbox, to);
+  if (!ready) co_return mapi::to_error_code(ready.error());
+  auto properties = held->properties.clone();
+  auto flagged = co_await flag_status(&mailbox, from);
+  if (flagged) properties.set(mapi::PidTagFlagStatus, *flagged);
+  for (const auto tag : {mapi::PidTagSubjectPrefix, mapi::PidTagNormalizedSubject})
+    if (selection.wants(mapi::PidTagSubject) && properties.contains(mapi::PidTagSubject)) properties.remove(tag);
+  const auto before = to->data->properties.clone();
+  std::size_t at = 0;
+  std::vector<PropertyTag> copied;
+  for (const auto& [tag, value] : properties) {
+    const auto place = selection.place(tag, at++);
+    if (!selection.wants(tag) || is_object(tag)) continue;
+    // Made by the store for every message: no client means these when it asks for all.
+    const bool own = is_computed(tag) || tag.id() == mapi::PidTagMessageFlags.id() || tag.id() == mapi::PidTagMessageStatus.id();
+    if (own) {
+      if (!selection.all_but) problems->push_back({place, tag, mapi::ecComputed});
+      continue;
+    }
+    if ((selection.flags & flag_no_overwrite) && before.contains(tag.with(mapi::PropertyType::PtypUnspecified))) continue;
+    const auto code = co_await set_property(mailbox, to, tag, value, call.session.options().code_page);
+    if (code == mapi::ecNetwork || code == mapi::ecTimeout) co_return code;
+    if (code != mapi::ecNone) problems->push_back({place, tag, code});
+    else copied.push_back(tag);
+  }
+  if (!selection.all_but)
+    for (std::size_t i = 0; i < selection.tags.size(); ++i) {
+      const auto tag = selection.tags[i];
+      if (is_object(tag) || is_computed(tag)) continue;
+      if (!properties.contains(tag.with(mapi::PropertyType::PtypUnspecified)))
+        problems->push_back({static_cast<std::uint16_t>(i), tag, mapi::ecNotFound});
+    }
+  const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
+  if (selection.wants_object(mapi::PidTagMessageRecipients) && (overwrite || to->data->recipients.empty())) {
+    to->data->recipients.clear();
+    for (const auto& one : held->recipients) to->data->recipients.push_back(one.clone());
+    to->content_changed = true;
+  }
+  if (selection.wants_object(mapi::PidTagMessageAttachments) && (overwrite || to->data->attachments.empty())) {
+    to->data->attachments.clear();
+    for (const auto& one : held->attachments) {
+      to->data->attachments.push_back(one.clone());
+      to->data->next_attachment = std::max(to->data->next_attachment, one.number + 1);
+    }
+    to->content_changed = true;
+  }
+  if (selection.flags & flag_move)
+    for (const auto tag : copied) {
+      const auto code = co_await delete_property(mailbox, from, tag);
+      if (code != mapi::ecNone && code != mapi::ecNotFound) co_return code;
+    }
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject> from, std::shared_ptr<AttachmentObject> to,
+                                Selection selection, Problems* problems) {
+  auto& mailbox = call.mailbox;
+  const convert::MessageData::Attachment* source = from->edit.get();
+  std::shared_ptr<convert::MessageData> held;
+  if (!source) {
+    auto data = co_await data_of(&mailbox, from->message);
+    if (!data) co_return mapi::to_error_code(data.error());
+    held = *data;
+    source = held->attachment(static_cast<std::uint32_t>(from->index));
+  }
+  if (!source) co_return mapi::ecNotFound;
+  auto taken = source->clone();
+  auto ready = co_await edit_attachment(mailbox, to);
+  if (!ready) co_return mapi::to_error_code(ready.error());
+  const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
+  std::size_t at = 0;
+  for (const auto& [tag, value] : taken.properties) {
+    const auto place = selection.place(tag, at++);
+    if (!selection.wants(tag)) continue;
+    if (tag.id() == mapi::PidTagAttachNumber.id() || tag.id() == mapi::PidTagAttachSize.id()) {
+      if (!selection.all_but) problems->push_back({place, tag, mapi::ecComputed});
+      continue;
+    }
+    if (overwrite || !to->edit->properties.contains(tag)) to->edit->properties.set(tag, value);
+  }
+  const bool data = selection.wants(mapi::PidTagAttachDataBinary);
+  if (data && taken.data.size() > 0 && (overwrite || to->edit->data.size() == 0)) to->edit->data = taken.data;
+  if (taken.embedded && (selection.all_but ? selection.subobjects && data : data)) to->edit->embedded = taken.embedded;
+  co_return mapi::ecNone;
+}
+
+bool is_below(const FolderTree& tree, GlobalCounter id, GlobalCounter above) {
+  for (unsigned depth = 0; depth < 100 && id != 0; ++depth) {
+    if (id == above) return true;
+    const auto* folder = tree.find(id);
+    if (!folder) return false;
+    id = folder->parent;
+  }
+  return false;
+}
+
+Task<Status> copy_messages(Mailbox* mailbox, GlobalCounter from, GlobalCounter contents, GlobalCounter to) {
+  auto indexed = co_await mailbox->wait_indexed(from, mailbox->context().options.first_index_wait);
+  if (!indexed) co_return indexed;
+  auto read = [contents](state::MailboxState& s) { return s.message_keys(contents); };
+  auto keys = co_await mailbox->with_state(read);
+  if (!keys) co_return keys.error();
+  std::vector<GlobalCounter> ids;
+  for (const auto& key : *keys) ids.push_back(key.id);
+  if (ids.empty()) co_return Status{};
+  co_return co_await mailbox->move_messages(from, std::move(ids), to, true);
+}
+
+Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> from, std::shared_ptr<FolderObject> to,
+                                 Selection selection, Problems* problems) {
+  auto& mailbox = call.mailbox;
+  const auto tree = mailbox.tree();
+  const auto* source = tree->find(from->id);
+  if (!source || !tree->find(to->id)) co_return mapi::ecNotFound;
+  const bool folders = selection.wants_object(mapi::PidTagContainerHierarchy);
+  if (folders && is_below(*tree, to->id, from->id)) co_return mapi::ecFolderCycle;
+  const auto container_class = source->container_class;
+  std::vector<mapi::TaggedValue> values;
+  auto extras = mailbox.folder_extras(from->id);
+  auto present = mailbox.folder_extras(to->id);
+  const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
+  if (extras)
+    for (const auto& [tag, value] : *extras)
+      if (selection.wants(tag) && (overwrite || !present || !present->contains(tag))) values.push_back({tag, mapi::copy(call.arena, value)});
+  if (selection.wants(mapi::PidTagContainerClass) && overwrite && !container_class.empty())
+    values.push_back({mapi::PidTagContainerClass, mapi::Value::string(call.arena, container_class)});
+  if (!selection.all_but && selection.named(mapi::PidTagDisplayName))
+    values.push_back({mapi::PidTagDisplayName, mapi::Value::string(call.arena, source->name)});
+  if (!values.empty()) {
+    Problems found;
+    const auto code = co_await set_on_container(call, to, values, found);
+    if (code != mapi::ecNone) co_return code;
+    for (const auto& problem : found) problems->push_back({selection.place(problem.PropertyTag, problem.Index), problem.PropertyTag, problem.ErrorCode});
+  }
+  if (selection.wants_object(mapi::PidTagContainerContents)) {
+    auto done = co_await copy_messages(&mailbox, from->id, from->id, to->id);
+    if (!done) co_return save_error(done.error());
+  }
+  if (selection.wants_object(mapi::PidTagFolderAssociatedContents)) {
+    auto done = co_await copy_messages(&mailbox, from->id, state::associated_of(from->id), to->id);
+    if (!done) co_return save_error(done.error());
+  }
+  if (!folders) co_return mapi::ecNone;
+  std::vector<GlobalCounter> below;
+  for (const auto* child : mailbox.tree()->children(from->id)) below.push_back(child->id);
+  for (const auto id : below) {
+    const auto* child = mailbox.tree()->find(id);
+    if (!child) continue;
+    const auto name = child->name;
+    auto copied = co_await copy_folder_tree(&mailbox, id, to->id, name);
+    if (!copied) co_return copied.error().code == Errc::conflict ? mapi::ecDuplicateName : save_error(copied.error());
+  }
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection selection, std::span<const wire::PropertyProblem>* out) {
+  auto from = call.find(), to = call.find(destination);
+  if (!from) co_return mapi::ecNullObject;
+  if (!to) co_return mapi::ecDstNullObject;
+  if (from->kind != to->kind) co_return mapi::ecNotSupported;
+  if (selection.flags & ~(flag_move | flag_no_overwrite)) co_return mapi::ecInvalidParam;
+  Problems problems;
+  ErrorCode code = mapi::ecNotSupported;
+  if (from == to) {
+    code = mapi::ecNone;
+  } else if (from->kind == Object::Kind::message) {
+    code = co_await copy_message(call, std::static_pointer_cast<MessageObject>(from), std::static_pointer_cast<MessageObject>(to), selection,
+                                 &problems);
+  } else if (from->kind == Object::Kind::attachment) {
+    code = co_await copy_attachment(call, std::static_pointer_cast<AttachmentObject>(from), std::static_pointer_cast<AttachmentObject>(to),
+                                    selection, &problems);
+  } else if (from->kind == Object::Kind::folder) {
+    if (selection.flags & flag_move) co_return mapi::ecNotSupported;
+    code = co_await copy_folder_into(call, std::static_pointer_cast<FolderObject>(from), std::static_pointer_cast<FolderObject>(to),
+                                     selection, &problems);
+  }
+  *out = call.arena.copy(std::span<const wire::PropertyProblem>(problems));
+  co_return code;
+}
+
+Task<ErrorCode> copy_to(RopCall& call, const wire::RopCopyTo::Request& request, wire::RopCopyTo::Response& response) {
+  response.DestHandleIndex = request.DestHandleIndex;
+  Selection selection;
+  selection.all_but = true;
+  selection.tags = request.ExcludedTags;
+  selection.subobjects = request.WantSubObjects;
+  selection.flags = request.CopyFlags;
+  co_return co_await copy_between(call, request.DestHandleIndex, selection, &response.PropertyProblems);
+}
+
+Task<ErrorCode> copy_properties(RopCall& call, const wire::RopCopyProperties::Request& request, wire::RopCopyProperties::Response& response) {
+  response.DestHandleIndex = request.DestHandleIndex;
+  Selection selection;
+  selection.tags = request.PropertyTags;
+  selection.flags = request.CopyFlags;
+  co_return co_await copy_between(call, request.DestHandleIndex, selection, &response.PropertyProblems);
+}
+
+}  // namespace
+
+HandlerList copying_handlers() {
+  static constexpr HandlerEntry list[] = {on<wire::RopCopyTo, copy_to>(), on<wire::RopCopyProperties, copy_properties>()};
+  return list;
+}
+
+}  // namespace mapigate::mailbox
