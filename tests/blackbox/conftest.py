@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from harness import mailgen, people
+from harness import imap_server, mailgen, people
 from harness.certificates import Certificates
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate
@@ -46,7 +46,8 @@ def mailbox():
 
 @pytest.fixture(scope="session")
 def dovecot(certificates, mailbox):
-    with Dovecot(certificates, users=(ALICE, BOB, "carol@example.test", "dave@example.test", "erin@example.test")) as server:
+    users = (ALICE, BOB, "carol@example.test", "dave@example.test", "erin@example.test")
+    with imap_server.make(certificates, users) as server:
         mailbox.seed(server)
         yield server
 

@@ -25,7 +25,19 @@ OLD_BOB = "/o=Old Org/ou=First Administrative Group/cn=Recipients/cn=bbrown"
 @pytest.fixture(scope="module")
 def mail_server(certificates):
     lmtp_port = free_port()
-    with Dovecot(certificates, users=(ALICE, BOB), extra=postfix.mail_services(lmtp_port)) as dovecot:
+    server = Dovecot(certificates, users=(ALICE, BOB))
+    masters = server.folder / "masters"
+    masters.write_text("master:{PLAIN}mastersecret\n")
+    masters.chmod(0o644)
+    server.extra = postfix.mail_services(lmtp_port) + f"""auth_master_user_separator = *
+passdb {{
+driver = passwd-file
+args = {masters}
+master = yes
+}}
+"""
+    server.write_config()
+    with server as dovecot:
         yield dovecot, lmtp_port
 
 
@@ -202,7 +214,7 @@ def test_client_commands(sender, mail_server, tmp_path):
 
 
 def test_new_mail_is_told(sender, mail_server, open_session):
-    """To a client that waits, once the gateway has asked the IMAP server (every 2 s in tests)."""
+    """To a client that waits; test_notifications has the rest."""
     session = open_session(sender, BOB)
     session.rows(session.contents_table(session.open_folder(session.inbox)), [SUBJECT])
     session.call(rops.register_notification(0x02, session.inbox))  # NewMail
@@ -218,3 +230,70 @@ def test_new_mail_is_told(sender, mail_server, open_session):
         thread.join(timeout=60)
         assert result and result[0][0] == 1
         assert time.monotonic() - started < 30
+
+
+def test_on_behalf_of_somebody(sender, mail_server, open_session):
+    """Who is represented is the writer's to say; who sent it is whoever is logged on."""
+    session = open_session(sender)
+    submit(session, "for the boss", **{"PidTagSentRepresentingName": "Boss", "PidTagSentRepresentingEmailAddress": "boss@example.test",
+                                       "PidTagSentRepresentingAddressType": "SMTP", "PidTagSenderName": "Mallory",
+                                       "PidTagSenderEmailAddress": "mallory@example.test", "PidTagSenderAddressType": "SMTP"})
+    bob = Imap(mail_server[0], BOB)
+    wait_until(lambda: arrived(bob, "INBOX", "for the boss") == 1, "the message arrives", 30)
+    seen = next(message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == "for the boss")
+    assert seen["From"].addresses[0].addr_spec == "boss@example.test"
+    assert seen["Sender"].address.addr_spec == ALICE
+    assert "mallory" not in seen.as_string().lower()
+
+
+def test_read_receipts(sender, mail_server, open_session):
+    session, reader = open_session(sender), open_session(sender, BOB)
+    submit(session, "read me", PidTagReadReceiptRequested=True)
+    submit(session, "read me quietly", PidTagReadReceiptRequested=True)
+
+    def inbox():
+        table = reader.contents_table(reader.open_folder(reader.inbox))
+        return {row[SUBJECT]: row for row in reader.rows(table, ["PidTagSubject", "PidTagMid", "PidTagMessageFlags"])}
+    wait_until(lambda: {"read me", "read me quietly"} <= set(inbox()), "both messages", 40, 0.5)
+    found, flags = inbox(), tag_of("PidTagMessageFlags")
+    assert all(found[subject][flags] & 0x100 for subject in ("read me", "read me quietly"))  # mfNotifyRead
+    handle = reader.open_folder(reader.inbox)
+    reader.call(rops.set_read_flags([found["read me quietly"][tag_of("PidTagMid")]], 1), handle)  # rfSuppressReceipt
+    for _ in range(2):
+        reader.call(rops.set_read_flags([found["read me"][tag_of("PidTagMid")]], 0), handle)
+        reader.call(rops.set_read_flags([found["read me"][tag_of("PidTagMid")]], 4), handle)
+    assert not any(inbox()[subject][flags] & 0x100 for subject in ("read me", "read me quietly"))
+    alice = Imap(mail_server[0])
+    wait_until(lambda: arrived(alice, "INBOX", "Read: read me") == 1, "the receipt", 30)
+    time.sleep(2)
+    assert arrived(alice, "INBOX", "Read: read me") == 1 and arrived(alice, "INBOX", "Read: read me quietly") == 0
+    report = alice.fetch("INBOX", alice.uids("INBOX")[-1])[0]
+    assert report.get_param("report-type") == "disposition-notification"
+    assert report["Auto-Submitted"] == "auto-replied"
+    bob = Imap(mail_server[0], BOB)
+    bob.select("INBOX")
+    assert len(bob.link.search(None, "KEYWORD", "$MDNSent")[1][0].split()) == 2
+    wait_until(lambda: any(row[tag_of("PidTagMessageClass")] == "REPORT.IPM.Note.IPNRN" for row in session.rows(
+        session.contents_table(session.open_folder(session.inbox)), ["PidTagMessageClass"])), "MAPI shows the receipt", 20)
+
+
+def test_a_restart_sends_without_the_user(certificates, mail_server, smtp):
+    """Submitted while SMTP is down, killed, started again: with a master user nobody has to log on."""
+    dovecot = mail_server[0]
+    gateway = Mapigate.gateway(certificates, dovecot.tls_port, smtp_port=smtp.port, name="alone")
+    gateway.arguments["modules"]["smtp"].update(master_user="master", master_password="mastersecret")
+    gateway.arguments["modules"]["imap"].update(master_user="master", master_password="mastersecret")
+    gateway.write_config()
+    gateway.start()
+    smtp.stop()
+    session = Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD)
+    submit(session, "while nobody looks")
+    session.client.close()
+    gateway.kill()
+    smtp.start()
+    gateway.start()
+    bob, alice = Imap(dovecot, BOB), Imap(dovecot)
+    wait_until(lambda: arrived(bob, "INBOX", "while nobody looks") == 1, "it is sent", 60)
+    wait_until(lambda: arrived(alice, "Sent", "while nobody looks") == 1, "its copy is kept", 30)
+    wait_until(lambda: not list((gateway.state_dir / "outbox").iterdir()), "nothing is noted any more", 30)
+    gateway.stop()

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from conftest import ALICE
-from harness import rops
+from harness import imap_server, rops
 from harness.dovecot import modified_utf7
 from harness.processes import wait_until
 from harness.properties import tag_of
@@ -60,8 +60,7 @@ class Imap:
 
 @pytest.fixture(scope="module")
 def server(certificates):
-    from harness.dovecot import Dovecot
-    with Dovecot(certificates, users=(ALICE,), extra="namespace inbox {\nmailbox Small {\nauto = create\n}\n}\n") as one:
+    with imap_server.make(certificates, (ALICE,)) as one:
         yield one
 
 

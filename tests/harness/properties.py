@@ -40,7 +40,8 @@ TAGS = {
     "PidTagComment": 0x3004001F, "PidTagLastVerbExecuted": 0x10810003, "PidTagMessageStatus": 0x0E170003,
     "PidTagAssociatedContentCount": 0x36170003, "PidTagDeferredSendTime": 0x3FEF0040, "PidTagRoamingDatatypes": 0x7C060003,
     "PidTagCreatorSid": 0x0E580102, "PidTagFolderType": 0x36010003, "PidTagImportance": 0x00170003,
-    "PidTagObjectType": 0x0FFE0003, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,
+    "PidTagReadReceiptRequested": 0x0029000B, "PidTagSentRepresentingAddressType": 0x0064001F,
+    "PidTagSenderAddressType": 0x0C1E001F, "PidTagObjectType": 0x0FFE0003, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,
 }
 NAMES = {tag: name for name, tag in TAGS.items()}
 

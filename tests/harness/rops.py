@@ -479,6 +479,31 @@ def abort_submit(folder_id, message_id):
     return Rop(0x34, "i", struct.pack("<QQ", folder_id, message_id))
 
 
+def _problems_or_destination(reader, response):
+    if response.error == EC_NULL_DESTINATION:
+        response.dest_handle_index = reader.u32()
+    else:
+        _problems(reader, response)
+
+
+def copy_to(excluded=(), subobjects=True, flags=0):
+    return Rop(0x39, "ii", bytes([0, subobjects, flags]) + _tags(excluded), _problems_or_destination,
+               answers_on_failure=(EC_NULL_DESTINATION,))
+
+
+def copy_properties(columns, flags=0):
+    return Rop(0x67, "ii", bytes([0, flags]) + _tags(columns), _problems_or_destination,
+               answers_on_failure=(EC_NULL_DESTINATION,))
+
+
+def hard_delete_all(associated=False):
+    return Rop(0x92, "i", bytes([0, associated]), _partial, answers_on_failure="any")
+
+
+def set_receive_folder(folder_id, message_class):
+    return Rop(0x26, "i", struct.pack("<Q", folder_id) + message_class.encode("ascii") + b"\0")
+
+
 def register_notification(types, folder_id=0, message_id=0, whole_store=False):
     body = struct.pack("<BBB", types, 0, 1 if whole_store else 0)
     if not whole_store:

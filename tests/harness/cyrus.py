@@ -1,0 +1,160 @@
+"""A real Cyrus IMAP server in a private folder. Debian's cyrus-imapd cannot be installed beside dovecot-imapd: the one
+program that is missing comes from its package, unpacked under build/cyrus (fetched once)."""
+import contextlib
+import imaplib
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+
+from .dovecot import _RawImap, crlf
+from .processes import TOP, Daemon, HarnessError, current_user, free_port, private_dir
+
+SPECIAL_USE = {"Sent": "sent", "Drafts": "drafts", "Trash": "trash", "Junk": "junk", "Archive": "archive"}
+LIB = pathlib.Path("/usr/lib/cyrus/bin")
+
+_IMAPD = """cyrus_user: {user}
+configdirectory: {folder}/conf
+partition-default: {folder}/spool
+sievedir: {folder}/sieve
+servername: localhost
+virtdomains: userid
+defaultdomain: internal.invalid
+admins: cyrus
+unixhierarchysep: yes
+altnamespace: yes
+autocreate_quota: 0
+autocreate_inbox_folders: {folders}
+{special_use}
+conversations: yes
+allowplaintext: yes
+sasl_mech_list: PLAIN LOGIN
+sasl_pwcheck_method: auxprop
+sasl_auxprop_plugin: sasldb
+sasl_sasldb_path: {folder}/sasldb2
+tls_server_cert: {certificate}
+tls_server_key: {key}
+{extra}
+"""
+_CYRUS = """START {{
+ recover cmd="/usr/sbin/cyrus ctl_cyrusdb -C {folder}/imapd.conf -r"
+}}
+SERVICES {{
+ imap cmd="{imapd} -C {folder}/imapd.conf" listen="127.0.0.1:{port}" maxchild=400
+ imaps cmd="{imapd} -s -C {folder}/imapd.conf" listen="127.0.0.1:{tls_port}" maxchild=400
+}}
+DAEMON {{
+ idled cmd="{idled} -C {folder}/imapd.conf"
+}}
+"""
+
+
+def unpacked():
+    """The folder in which imapd and idled are; None when they cannot be had."""
+    target = TOP / "build" / "cyrus"
+    program = target / "usr/lib/cyrus/bin/imapd"
+    if not program.exists() and shutil.which("apt-get"):
+        target.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["apt-get", "-q", "download", "cyrus-imapd"], cwd=target, capture_output=True, check=False, timeout=300)
+        for package in target.glob("cyrus-imapd_*.deb"):
+            subprocess.run(["dpkg", "-x", package, target], check=False, capture_output=True)
+    return program.parent if program.exists() else None
+
+
+def available():
+    return (LIB / "master").exists() and shutil.which("saslpasswd2") is not None and unpacked() is not None
+
+
+class Cyrus:
+    """As Dovecot of dovecot.py, as far as tests of the mailbox need it."""
+
+    def __init__(self, certificates, users=("alice@example.test", "bob@example.test"), password="secret", folder=None, extra=""):
+        self.folder = pathlib.Path(folder) if folder else private_dir("cyrus")
+        self.certificates, self.password, self.users, self.extra = certificates, password, list(users), extra
+        self.port, self.tls_port = free_port(), free_port()
+        self.daemon = None
+        root = os.geteuid() == 0
+        self.user = "cyrus" if root else current_user()[0]
+        for part in ("conf/socket", "conf/proc", "spool", "sieve", "tls"):
+            (self.folder / part).mkdir(parents=True, exist_ok=True)
+        # It drops privileges before it reads the key.
+        for name in ("certificate", "key"):
+            shutil.copy(getattr(certificates, name), self.folder / "tls" / name)
+        (self.folder / "imapd.conf").write_text(_IMAPD.format(
+            user=self.user, folder=self.folder, folders=" | ".join(SPECIAL_USE), certificate=self.folder / "tls/certificate",
+            key=self.folder / "tls/key", extra=extra,
+            special_use="\n".join(f"xlist-{use}: {name}" for name, use in SPECIAL_USE.items())))
+        programs = unpacked()
+        (self.folder / "cyrus.conf").write_text(_CYRUS.format(folder=self.folder, imapd=programs / "imapd", idled=programs / "idled",
+                                                              port=self.port, tls_port=self.tls_port))
+        for user in [*self.users, "cyrus@localhost"]:
+            name, _, realm = user.partition("@")
+            subprocess.run(["saslpasswd2", "-p", "-c", "-f", self.folder / "sasldb2", "-u", realm, name],
+                           input=password.encode(), check=True, capture_output=True)
+        if root:
+            for path in [self.folder, *self.folder.rglob("*")]:
+                shutil.chown(path, "cyrus", "mail")
+
+    def start(self):
+        self.daemon = Daemon([LIB / "master", "-C", self.folder / "imapd.conf", "-M", self.folder / "cyrus.conf", "-p",
+                              self.folder / "pid", "-D"], self.folder, "cyrus")
+        self.daemon.wait_ready(self._greets, f"Cyrus greets on port {self.port}")
+        for user in self.users:  # makes the mailboxes
+            self.connect(user).logout()
+        return self
+
+    def _greets(self):
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
+            return link.recv(100).startswith(b"* OK")
+        return False
+
+    def stop(self):
+        if self.daemon:
+            daemon, self.daemon = self.daemon, None
+            daemon.stop()
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except HarnessError:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def log(self):
+        return self.daemon.output() if self.daemon else ""
+
+    def set_quota(self, user, kilobytes):
+        with contextlib.closing(_RawImap(self.port, "cyrus", self.password)) as link:
+            link.command(f'SETQUOTA "user/{user}" (STORAGE {kilobytes})')
+
+    def connect(self, user="alice@example.test"):
+        client = imaplib.IMAP4("127.0.0.1", self.port, timeout=60)
+        client.login(user, self.password)
+        return client
+
+    def seed(self, user, folder, messages):
+        """As Dovecot.seed()."""
+        uids = []
+        with contextlib.closing(_RawImap(self.port, user, self.password)) as link:
+            if folder.upper() != "INBOX":
+                above = folder.split("/")
+                for depth in range(1, len(above) + 1):
+                    link.command(f"CREATE {link.quoted('/'.join(above[:depth]))}", allow_no=True)
+                link.command(f"SUBSCRIBE {link.quoted(folder)}")
+            batch = []
+            for entry in messages:
+                message, flags, date = entry if isinstance(entry, tuple) else (entry, None, None)
+                batch.append((crlf(message), flags, date))
+            for start in range(0, len(batch), 200):
+                uids += link.multiappend(folder, batch[start:start + 200])
+        return uids
+
+    def count(self, user, folder="INBOX"):
+        with contextlib.closing(_RawImap(self.port, user, self.password)) as link:
+            reply = link.command(f"STATUS {link.quoted(folder)} (MESSAGES)")
+            return int(re.search(rb"MESSAGES (\d+)", reply).group(1))
