@@ -15,10 +15,13 @@
 #include "daemon/address_book_print.h"
 #include "daemon/client_print.h"
 #include "daemon/client_progress.h"
+#include "daemon/client_transport.h"
 #include "daemon/output.h"
 #include "io/runtime.h"
 #include "io/tls.h"
 #include "mapi/properties.h"
+#include "upstream/address_book_client.h"
+#include "upstream/http_identity.h"
 #include "upstream/mailbox_writer.h"
 
 namespace mapigate::daemon {
@@ -43,7 +46,7 @@ std::string advice_for(const Error& error, const ClientOptions& options) {
     case Errc::malformed: return "The server's answer breaks the protocol; --trace shows what was said.";
     case Errc::not_found:
       return options.command == Command::folders || options.command == Command::autodiscover
-                 ? "Check the address, and that the server offers MAPI over HTTP."
+                 ? "Check the address, and that the server offers this transport."
                  : "`mapigate client folders` and `mapigate client ls FOLDER` list what is there.";
     default: return {};
   }
@@ -56,6 +59,7 @@ class ClientRun {
         runtime_(runtime),
         http_(std::move(http)),
         authorization_(upstream::basic_authorization(options.user, password)),
+        transport_(options, runtime, http_, std::move(password)),
         progress_(!options.quiet && (options.progress || isatty(STDERR_FILENO) == 1), isatty(STDERR_FILENO) == 1) {}
 
   Task<> run() {
@@ -73,7 +77,7 @@ class ClientRun {
  private:
   Task<Status> perform() {
     progress_.begin("finding the mailbox", ProgressLine::Unit::things);
-    auto mailbox = co_await upstream::discover(http_, options_.user, authorization_, options_.server);
+    auto mailbox = co_await transport_.find();
     if (!mailbox) co_return mailbox.error();
     if (options_.command == Command::autodiscover)
       co_return print(options_.json ? mailbox_json(*mailbox) : mailbox_text(*mailbox));
@@ -86,7 +90,9 @@ class ClientRun {
       auto done = co_await address_book(std::move(*mailbox));
       co_return done;
     }
-    client_ = std::make_unique<MailboxClient>(http_, std::move(*mailbox), authorization_, trace());
+    auto session = co_await transport_.mailbox_session(*mailbox);
+    if (!session) co_return session.error();
+    client_ = std::make_unique<MailboxClient>(std::move(*session), std::move(*mailbox), trace());
     progress_.begin("logging on", ProgressLine::Unit::things);
     auto done = co_await client_->log_on();
     if (!done) co_return std::move(done.error()).within("log on");
@@ -113,8 +119,10 @@ class ClientRun {
   }
 
   Task<Status> address_book(upstream::DiscoveredMailbox mailbox) {
-    upstream::AddressBookClient book(http_, mailbox, authorization_);
     progress_.begin("opening the address book", ProgressLine::Unit::things);
+    auto session = co_await transport_.address_book_session(std::move(mailbox));
+    if (!session) co_return session.error();
+    upstream::AddressBookClient book(std::move(*session));
     auto done = co_await book.bind();
     if (!done) co_return std::move(done.error()).within("bind");
     if (options_.command == Command::resolve) done = co_await resolve(&book);
@@ -408,7 +416,8 @@ class ClientRun {
   const ClientOptions& options_;
   io::Runtime& runtime_;
   std::shared_ptr<io::HttpClient> http_;
-  Secret authorization_;
+  Secret authorization_;  // of the web services
+  ClientTransport transport_;
   std::unique_ptr<MailboxClient> client_;
   ProgressLine progress_;
   Status outcome_;
@@ -463,7 +472,10 @@ int client_command(const ClientOptions& options) {
   if (options.insecure) tls_options.verify = io::TlsClientOptions::Verify::off;
   auto tls = io::TlsClientContext::create(std::move(tls_options));
   if (!tls) return fail(tls.error(), options);
-  const auto password = find_password(options.password_file);
+  // Kerberos has the ticket cache for those who give no password.
+  const bool tickets = (options.auth == "kerberos" || options.auth == "negotiate") && options.password_file.empty() &&
+                       std::getenv("MAPIGATE_PASSWORD") == nullptr;
+  const auto password = tickets ? Result<Secret>(Secret()) : find_password(options.password_file);
   if (!password) return fail(password.error(), options);
 
   io::RuntimeOptions small;

@@ -46,11 +46,23 @@ CLI::App* client_part(CLI::App* client, const char* name, const char* help, Comm
 }
 
 void add_client_command(CLI::App& app, ClientOptions& to) {
-  auto* client = app.add_subcommand("client", "Read and write a mailbox, or read the address book, over MAPI/HTTP, as Outlook does");
+  auto* client = app.add_subcommand("client", "Read and write a mailbox, or read the address book, as Outlook does: over MAPI/HTTP or DCE/RPC");
   client->require_subcommand(1);
   client->add_option("--user", to.user, "E-mail address to log on with")->required()->type_name("ADDRESS");
   client->add_option("--password-file", to.password_file, "File whose first line is the password; else $MAPIGATE_PASSWORD, else the terminal is asked")->type_name("FILE");
   client->add_option("--server", to.server, "Where Autodiscover is asked, https://HOST[:PORT]; default: the domain of the address")->type_name("URL");
+  client->add_option("--transport", to.transport, "mapihttp: MAPI over HTTP; rpctcp: DCE/RPC over TCP")
+      ->check(CLI::IsMember({"mapihttp", "rpctcp"}))->type_name("NAME")->capture_default_str();
+  client->add_option("--auth", to.auth, "basic, ntlm or negotiate over HTTP (default: basic); ntlm, negotiate, kerberos or none over DCE/RPC (default: ntlm)")
+      ->check(CLI::IsMember({"basic", "ntlm", "kerberos", "negotiate", "none"}))->type_name("NAME");
+  client->add_option("--protection", to.protection, "Of DCE/RPC calls: connect (none), integrity (signed), privacy (encrypted)")
+      ->check(CLI::IsMember({"connect", "integrity", "privacy"}))->type_name("LEVEL")->capture_default_str();
+  client->add_option("--rpc-server", to.rpc_server, "Host of DCE/RPC; without --server, Autodiscover is not asked")->type_name("HOST");
+  client->add_option("--epm-port", to.epm_port, "Port of the endpoint mapper")->type_name("PORT")->capture_default_str();
+  client->add_option("--rpc-port", to.rpc_port, "Port of the mailbox (EMSMDB); default: what the endpoint mapper says")->type_name("PORT");
+  client->add_option("--nspi-port", to.nspi_port, "Port of the address book (NSPI); the same")->type_name("PORT");
+  client->add_option("--rfr-port", to.rfr_port, "Port of the referral service (RFR); the same")->type_name("PORT");
+  client->add_option("--user-dn", to.user_dn, "The mailbox's legacy DN, where neither Autodiscover nor the address book knows it")->type_name("DN");
   auto* ca_file = client->add_option("--ca-file", to.ca_file, "PEM file of the authority that signed the server's certificate; default: the system's")->type_name("FILE");
   client->add_flag("--insecure", to.insecure, "Check no certificate. For tests only")->excludes(ca_file);
   client->add_flag("--json", to.json, "One JSON document on standard output");
@@ -115,6 +127,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
       "  mapigate client --user alice@example.org oof set --state enabled --internal 'Back on Monday.'\n"
       "  mapigate client --user alice@example.org freebusy bob@example.org 2024-03-04 2024-03-09\n"
       "  mapigate client --user alice@example.org resolve bob staff@example.org\n"
+      "  mapigate client --user alice@example.org --transport rpctcp --auth ntlm folders\n"
       "  mapigate client --user alice@example.org --json search Inbox invoice | jq -r '.[].subject'");
 }
 

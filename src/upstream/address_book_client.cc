@@ -22,13 +22,6 @@ const PropertyTag columns[] = {mapi::PidTagDisplayName,    mapi::PidTagSmtpAddre
                                mapi::PidTagDepartmentName, mapi::PidTagOfficeLocation, mapi::PidTagBusinessTelephoneNumber,
                                mapi::PidTagDisplayType};
 
-SessionOptions options_for(const DiscoveredMailbox& mailbox, Secret authorization) {
-  SessionOptions options;
-  options.endpoint = mailbox.address_book;
-  options.authorization = std::move(authorization);
-  return options;
-}
-
 nspi::STAT start_of(std::uint32_t container) {
   nspi::STAT stat;
   stat.ContainerID = container;
@@ -50,8 +43,7 @@ std::vector<AddressBookEntry> entries_of(const nspi::ColumnsAndRows& rows) {
 
 }  // namespace
 
-AddressBookClient::AddressBookClient(std::shared_ptr<io::HttpClient> client, const DiscoveredMailbox& mailbox, Secret authorization)
-    : session_(std::move(client), options_for(mailbox, std::move(authorization))) {
+AddressBookClient::AddressBookClient(std::unique_ptr<Session> session) : session_(std::move(session)) {
   mapi::Guid guid;
   if (RAND_bytes(guid.bytes.data(), static_cast<int>(guid.bytes.size())) == 1) client_guid_ = "{" + mapi::to_string(guid) + "}";
 }
@@ -67,7 +59,7 @@ Task<Result<typename T::Response>> AddressBookClient::call(Operation operation, 
   info.user_agent = "mapigate";
   info.info = client_guid_ + ":1";
   info.request_id = fmt::format("{}:{}", client_guid_, ++requests_);
-  auto answered = co_await session_.call(operation, body, info);
+  auto answered = co_await session_->call(operation, body, info);
   if (!answered) co_return answered.error();
   if (answered->response_code != 0)
     co_return error(Errc::unavailable, "{}: X-ResponseCode {}", T::request_type, answered->response_code);
@@ -98,6 +90,28 @@ Task<Status> AddressBookClient::unbind() {
   auto gone = co_await call<nspi::Unbind>(Operation::Unbind, nspi::Unbind::Request(), &arena, &reply);
   if (!gone) co_return gone.error();
   co_return Status{};
+}
+
+// Exchange knows the form "=SMTP:" as an exact match of a proxy address; others find the address as they find names.
+Task<Result<std::string>> AddressBookClient::legacy_dn(std::string address) {
+  static const PropertyTag wanted[] = {mapi::PidTagEmailAddress, mapi::PidTagSmtpAddress};
+  for (const bool exact : {true, false}) {
+    Arena arena;
+    Bytes reply;
+    auto texts = arena.make_span<nspi::UnicodeString>(1);
+    texts[0].Name = to_utf16(arena, exact ? "=SMTP:" + address : address);
+    nspi::ResolveNames::Request request;
+    request.State = start_of(0);
+    request.PropertyTags = nspi::LargePropertyTagArray{wanted};
+    request.Names = std::span<const nspi::UnicodeString>(texts);
+    auto resolved = co_await call<nspi::ResolveNames>(Operation::ResolveNames, request, &arena, &reply);
+    if (!resolved) co_return resolved.error();
+    if (!resolved->ColumnsAndRows || resolved->ColumnsAndRows->RowData.size() != 1) continue;
+    const auto& row = resolved->ColumnsAndRows->RowData[0].values;
+    if (row.size() != std::size(wanted)) continue;
+    if (exact || equal_ignoring_ascii_case(mapi::text_of(row[1]), address)) co_return mapi::text_of(row[0]);
+  }
+  co_return error(Errc::not_found, "the address book does not know {}", address);
 }
 
 Task<Result<std::vector<AddressBookContainer>>> AddressBookClient::containers() {

@@ -1,4 +1,4 @@
-// The client's side of the address book: one session at the NSPI endpoint of an upstream. Used by
+// The client's side of the address book: one session at the NSPI service of an upstream. Used by
 // `mapigate client`; written against the specifications, not against our server.
 #pragma once
 
@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "mapi/errors.h"
-#include "upstream/autodiscover.h"
-#include "upstream/mapi_http_session.h"
+#include "upstream/session.h"
 #include "wire/nspi/nspi.h"
 
 namespace mapigate::upstream {
@@ -33,11 +32,13 @@ struct ResolvedName {
 
 class AddressBookClient {
  public:
-  AddressBookClient(std::shared_ptr<io::HttpClient> client, const DiscoveredMailbox& mailbox, Secret authorization);
+  explicit AddressBookClient(std::unique_ptr<Session> session);
 
   Task<Status> bind();
   Task<Status> unbind();
 
+  // What a mailbox is asked for by ([MS-OXOABK] 2.2.3.14), for those who have no Autodiscover.
+  Task<Result<std::string>> legacy_dn(std::string address);
   Task<Result<std::vector<AddressBookContainer>>> containers();
   // The entries of a container in the order of their names; `limit` 0 means all.
   Task<Result<std::vector<AddressBookEntry>>> entries(std::uint32_t container, std::size_t limit,
@@ -49,7 +50,7 @@ class AddressBookClient {
   template <class T>
   Task<Result<typename T::Response>> call(chain::Operation operation, typename T::Request request, Arena* arena, Bytes* reply);
 
-  MapiHttpSession session_;
+  std::unique_ptr<Session> session_;
   std::string client_guid_;
   unsigned requests_ = 0;
 };

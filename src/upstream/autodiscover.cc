@@ -54,9 +54,17 @@ Result<DiscoveredMailbox> parse_autodiscover(View document_bytes) {
   if (const std::string_view action = account.child("Action").text().get(); action == "redirectAddr" || action == "redirectUrl")
     return error(Errc::unsupported, "autodiscover redirects to {}{}", account.child("RedirectAddr").text().get(),
                  account.child("RedirectUrl").text().get());
+  if (out.legacy_dn.empty()) return error(Errc::malformed, "the autodiscover answer has no LegacyDN");
   for (const auto& protocol : account.children("Protocol")) {
     const auto* type = protocol.attribute("Type").empty() ? protocol.child("Type").text().get() : protocol.attribute("Type").value();
     out.protocols.emplace_back(type);
+    const std::string server = protocol.child("Server").text().get();
+    if (out.protocols.back() == "EXCH" && out.rpc_server.empty()) out.rpc_server = server;
+    if (out.protocols.back() == "EXPR" && out.rpc_proxy.empty()) {
+      out.rpc_proxy = server;
+      out.rpc_proxy_auth = protocol.child("AuthPackage").text().get();
+      out.rpc_proxy_principal = protocol.child("CertPrincipalName").text().get();
+    }
     const auto keep = [&](const char* name, std::string& to) {
       if (to.empty()) to = protocol.child(name).text().get();
     };
@@ -80,15 +88,14 @@ Result<DiscoveredMailbox> parse_autodiscover(View document_bytes) {
     auto store = url("MailStore");
     if (!store) return std::move(store.error()).within("autodiscover, MailStore");
     out.mail_store = std::move(*store);
+    out.mapi_http = true;
     if (auto book = url("AddressBook")) out.address_book = std::move(*book);
-    if (out.legacy_dn.empty()) return error(Errc::malformed, "the autodiscover answer has no LegacyDN");
-    return out;
+    break;
   }
-  return error(Errc::not_found, "autodiscover offers no MAPI over HTTP");
+  return out;
 }
 
-Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<io::HttpClient> client, std::string address, Secret authorization,
-                                         std::string server) {
+Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server) {
   const auto body = request_for(address);
   const auto urls = autodiscover_urls(address, server);
   Result<DiscoveredMailbox> outcome = error(Errc::not_found, "\"{}\" is no e-mail address", address);
@@ -99,14 +106,13 @@ Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<io::HttpClient> client,
     request.method = "POST";
     request.url = std::move(*url);
     request.headers.add("Content-Type", "text/xml; charset=utf-8");
-    request.headers.add("Authorization", authorization.reveal());
     request.headers.add("X-MapiHttpCapability", "1");
     request.headers.add("User-Agent", "mapigate");
     request.body = as_view(body);
     io::RequestOptions limits;
     limits.limit = std::chrono::seconds(30);
     limits.body_bytes = 1 << 20;
-    auto response = co_await client->request(std::move(request), limits);
+    auto response = co_await identity->request(std::move(request), limits);
     if (!response) {
       Error problem = response.error();
       if (problem.code == Errc::denied) problem.code = Errc::unavailable;  // its certificate, not our password

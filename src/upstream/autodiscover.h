@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "base/secret.h"
-#include "io/http_client.h"
+#include "upstream/http_identity.h"
 
 namespace mapigate::upstream {
 
@@ -16,8 +16,13 @@ struct DiscoveredMailbox {
   std::string display_name;
   std::string address;
   std::string legacy_dn;
-  io::Url mail_store;     // MAPI/HTTP endpoints
+  io::Url mail_store;     // MAPI/HTTP endpoints; no host: there is none
   io::Url address_book;
+  bool mapi_http = false;
+  std::string rpc_server;    // EXCH: the server of DCE/RPC over TCP, or its name behind the proxy; empty: none
+  std::string rpc_proxy;     // EXPR: the host of DCE/RPC over HTTP, perhaps with a port; empty: none
+  std::string rpc_proxy_auth;       // "Basic", "NTLM", "Negotiate"
+  std::string rpc_proxy_principal;  // the name its certificate has to have: "msstd:mail.example.test"
   std::string source;     // the URL that answered
   std::string ews_url, oab_url;  // empty where the server announces none
   std::string server, server_dn, mdb_dn;
@@ -33,9 +38,8 @@ struct DiscoveredMailbox {
 std::vector<std::string> autodiscover_urls(const std::string& address, const std::string& server);
 
 // Errc::denied: the credentials were refused; not_found: the server does not know the
-// address or offers no MAPI over HTTP; unavailable: nobody answered.
-Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<io::HttpClient> client, std::string address, Secret authorization,
-                                         std::string server);
+// address; unavailable: nobody answered.
+Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server);
 
 // Reads a response document; what discover() does with an HTTP 200 answer.
 Result<DiscoveredMailbox> parse_autodiscover(View document);

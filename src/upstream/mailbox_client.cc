@@ -7,6 +7,7 @@
 #include "mapi/properties.h"
 #include "wire/dump.h"
 #include "wire/mapihttp/bodies.h"
+#include "wire/mapihttp/headers.h"
 #include "wire/rpc/header_ext.h"
 
 namespace mapigate::upstream {
@@ -59,12 +60,8 @@ RopRequest MailboxClient::rop(std::size_t handle_index, typename Rop::Request bo
   return request;
 }
 
-MailboxClient::MailboxClient(std::shared_ptr<io::HttpClient> client, DiscoveredMailbox mailbox, Secret authorization, Trace trace)
-    : client_(std::move(client)), mailbox_(std::move(mailbox)), trace_(std::move(trace)) {
-  SessionOptions options;
-  options.endpoint = mailbox_.mail_store;
-  options.authorization = std::move(authorization);
-  session_ = std::make_unique<MapiHttpSession>(client_, std::move(options));
+MailboxClient::MailboxClient(std::unique_ptr<Session> session, DiscoveredMailbox mailbox, Trace trace)
+    : mailbox_(std::move(mailbox)), session_(std::move(session)), trace_(std::move(trace)) {
   mapi::Guid guid;
   if (RAND_bytes(guid.bytes.data(), static_cast<int>(guid.bytes.size())) == 1) client_guid_ = "{" + mapi::to_string(guid) + "}";
 }

@@ -1,4 +1,4 @@
-// A MAPI client: logs on to a mailbox over MAPI/HTTP, lists, reads and searches. Used by
+// A MAPI client: logs on to a mailbox, lists, reads and searches, over any transport. Used by
 // `mapigate client` and by tests; written against the specifications, not against our server.
 #pragma once
 
@@ -10,7 +10,7 @@
 
 #include "mapi/property_bag.h"
 #include "upstream/autodiscover.h"
-#include "upstream/mapi_http_session.h"
+#include "upstream/session.h"
 #include "wire/rop/rops.h"
 
 namespace mapigate::upstream {
@@ -68,7 +68,7 @@ using Trace = std::function<void(bool request, const std::string& text)>;
 
 class MailboxClient : private wire::ColumnSource {
  public:
-  MailboxClient(std::shared_ptr<io::HttpClient> client, DiscoveredMailbox mailbox, Secret authorization, Trace trace = {});
+  MailboxClient(std::unique_ptr<Session> session, DiscoveredMailbox mailbox, Trace trace = {});
   ~MailboxClient() override;
 
   Task<Status> log_on();   // Connect and RopLogon
@@ -116,9 +116,8 @@ class MailboxClient : private wire::ColumnSource {
   template <class Rop>
   wire::RopRequest rop(std::size_t handle_index, typename Rop::Request body = {});
 
-  std::shared_ptr<io::HttpClient> client_;
   DiscoveredMailbox mailbox_;
-  std::unique_ptr<MapiHttpSession> session_;
+  std::unique_ptr<Session> session_;
   Trace trace_;
   std::string client_guid_;
   unsigned requests_ = 0;

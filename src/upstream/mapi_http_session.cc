@@ -1,35 +1,34 @@
 #include "upstream/mapi_http_session.h"
 
-#include <openssl/crypto.h>
+#include <openssl/rand.h>
 
 #include "base/text.h"
 #include "wire/mapihttp/preamble.h"
+#include "wire/rpc/version.h"
 
 namespace mapigate::upstream {
 
 using wire::mapihttp::ResponseCode;
 
-Secret basic_authorization(std::string_view user, const Secret& password) {
-  std::string plain = std::string(user) + ":" + password.reveal();
-  std::string encoded = "Basic " + to_base64(as_view(plain));
-  const Secret out{encoded};
-  OPENSSL_cleanse(plain.data(), plain.size());
-  OPENSSL_cleanse(encoded.data(), encoded.size());
-  return out;
-}
+MapiHttpSession::MapiHttpSession(std::shared_ptr<HttpIdentity> identity, SessionOptions options)
+    : identity_(std::move(identity)), options_(std::move(options)) {}
 
-MapiHttpSession::MapiHttpSession(std::shared_ptr<io::HttpClient> client, SessionOptions options)
-    : client_(std::move(client)), options_(std::move(options)) {}
-
-io::HttpHeaders MapiHttpSession::headers_for(std::string_view request_type, const chain::ClientInfo& client) const {
+io::HttpHeaders MapiHttpSession::headers_for(std::string_view request_type, const chain::ClientInfo& client) {
+  if (client.info.empty() && own_info_.empty()) {
+    mapi::Guid guid;
+    if (RAND_bytes(guid.bytes.data(), static_cast<int>(guid.bytes.size())) == 1) own_info_ = "{" + mapi::to_string(guid) + "}";
+  }
+  // Name/1.2.3.4 is what servers take ([MS-OXCMAPIHTTP] 2.2.3.3.6); one by DCE/RPC tells it with the first call only.
+  if (wire::rpc::parse_version(client.application)) application_ = client.application;
+  else if (application_.empty()) application_ = "mapigate/0.1.0.0";
   io::HttpHeaders headers;
   headers.add("Content-Type", wire::mapihttp::content_type);
   headers.add("Accept", wire::mapihttp::content_type);
-  headers.add("Authorization", options_.authorization.reveal());
   headers.add(wire::mapihttp::header::RequestType, request_type);
-  headers.add(wire::mapihttp::header::RequestId, client.request_id);
-  headers.add(wire::mapihttp::header::ClientInfo, client.info);
-  if (!client.application.empty()) headers.add(wire::mapihttp::header::ClientApplication, client.application);
+  headers.add(wire::mapihttp::header::RequestId, client.request_id.empty() ? fmt::format("{}:{}", own_info_, ++requests_) : client.request_id);
+  headers.add(wire::mapihttp::header::ClientInfo, client.info.empty() ? own_info_ + ":1" : client.info);
+  if (!own_info_.empty()) headers.add(wire::mapihttp::header::ClientApplication, application_);
+  else if (!client.application.empty()) headers.add(wire::mapihttp::header::ClientApplication, client.application);
   if (!client.user_agent.empty()) headers.add("User-Agent", client.user_agent);
   if (!cookies_.empty()) headers.add("Cookie", cookies_.header());
   return headers;
@@ -74,7 +73,7 @@ Task<Result<chain::Reply>> MapiHttpSession::call(chain::Operation operation, Vie
   limits.limit = options_.limit;
   limits.inter_byte = options_.silence;
   limits.body_bytes = options_.max_reply;
-  auto response = co_await client_->request(std::move(request), limits);
+  auto response = co_await identity_->request(std::move(request), limits);
   if (!response) {
     // A certificate that does not check out is the upstream's trouble, not the user's password.
     Error problem = response.error();

@@ -1,0 +1,227 @@
+#include "upstreams.h"
+
+#include <sys/stat.h>
+
+#include <fstream>
+
+#include "base/text.h"
+#include "io/runtime.h"
+#include "io/tls.h"
+#include "upstream/address_book_client.h"
+#include "upstream/autodiscover.h"
+#include "upstream/mapi_http_session.h"
+#include "upstream/rpc_dialer.h"
+
+namespace mapigate::relay {
+
+namespace {
+
+Secret read_password(const std::string& file) {
+  std::ifstream in(file);
+  std::string line;
+  if (!in || !std::getline(in, line)) throw std::runtime_error("cannot read the password file " + file);
+  const Secret out{trim(line)};
+  explicit_bzero(line.data(), line.size());
+  return out;
+}
+
+}  // namespace
+
+CredentialSource::CredentialSource(const Settings& settings) : kind_(Kind::pass_through) {
+  const auto& kind = settings.text("credentials");
+  if (kind == "fixed") {
+    kind_ = Kind::fixed;
+    fixed_ = {settings.text("user"), read_password(settings.text("password_file"))};
+  } else if (kind == "mapped") {
+    kind_ = Kind::mapped;
+    const auto& path = settings.text("map_file");
+    struct stat state {};
+    std::ifstream in(path);
+    if (!in || ::stat(path.c_str(), &state) != 0) throw std::runtime_error("cannot read the map_file " + path);
+    if ((state.st_mode & 0077) != 0) log::warning("{}: others can read it, and there are passwords in it: chmod 600", path);
+    std::string line;
+    for (unsigned number = 1; std::getline(in, line); ++number) {
+      const std::string text(trim(line));
+      explicit_bzero(line.data(), line.size());
+      if (text.empty() || text.front() == '#') continue;
+      const auto first = text.find(':'), second = first == std::string::npos ? first : text.find(':', first + 1);
+      if (second == std::string::npos) throw std::runtime_error(fmt::format("{}:{}: user@domain:upstream-user:password is wanted", path, number));
+      map_[lower_ascii(text.substr(0, first))] = {text.substr(first + 1, second - first - 1), Secret(std::string_view(text).substr(second + 1))};
+    }
+  }
+}
+
+Result<CredentialSource::Found> CredentialSource::of(const chain::Identity& identity) const {
+  switch (kind_) {
+    case Kind::fixed: return fixed_;
+    case Kind::mapped:
+      if (const auto found = map_.find(identity.user); found != map_.end()) return found->second;
+      return error(Errc::denied, "{} is not in the map of credentials", identity.user);
+    case Kind::pass_through: break;
+  }
+  if (identity.password.empty())
+    return error(Errc::denied, "{} came without a password that could be passed on: credentials = \"fixed\" or \"mapped\" are for that", identity.user);
+  return Found{identity.user, identity.password};
+}
+
+namespace {
+
+class HttpUpstream final : public Upstream {
+ public:
+  HttpUpstream(const chain::Environment& environment, const Settings& settings)
+      : runtime_(environment.runtime),
+        credentials_(settings),
+        auth_(http_auth(settings)),
+        url_(settings.text("url")),
+        limit_(settings.duration("call_limit")),
+        silence_(settings.duration("silence_limit")),
+        max_reply_(static_cast<std::size_t>(settings.number("max_reply"))) {
+    while (url_.ends_with('/')) url_.pop_back();
+    io::TlsClientOptions tls;
+    const auto& verify = settings.text("verify");
+    tls.ca_file = settings.text("ca_file");
+    if (verify == "off") tls.verify = io::TlsClientOptions::Verify::off;
+    else if (verify == "ca_file" || !tls.ca_file.empty()) tls.verify = io::TlsClientOptions::Verify::ca_file;
+    auto context = io::TlsClientContext::create(tls);
+    if (!context) throw std::runtime_error(context.error().message);
+    io::HttpClientOptions options;
+    options.tls = *context;
+    options.connections_per_origin = static_cast<std::size_t>(settings.number("connections"));
+    options.connect_limit = settings.duration("connect_limit");
+    auto client = io::HttpClient::create(environment.runtime, options);
+    if (!client) throw std::runtime_error(client.error().message);
+    client_ = *client;
+    if (verify == "off") log::warning("module {}: the upstream's certificate is not checked", environment.name);
+  }
+
+  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) override {
+    const auto found = credentials_.of(session.identity());
+    if (!found) return found.error();
+    upstream::SessionOptions options;
+    const auto endpoint = session.interface() == chain::Interface::emsmdb ? "/mapi/emsmdb/" : "/mapi/nspi/";
+    auto place = io::parse_url(url_ + endpoint + "?MailboxId=" + percent_encode(session.identity().user));
+    if (!place) return place.error();
+    options.endpoint = std::move(*place);
+    options.limit = limit_;
+    options.silence = silence_;
+    options.max_reply = max_reply_;
+    return std::make_shared<upstream::MapiHttpSession>(identity_of(*found), std::move(options));
+  }
+
+  // Its Autodiscover answers only those it knows. Whatever the credentials for calls are, here the user's own count.
+  Task<Status> authenticate(chain::Identity identity) override {
+    auto own = identity_of({identity.user, identity.password});
+    auto found = co_await upstream::discover(std::move(own), identity.user, url_);
+    if (found || found.error().code == Errc::not_found || found.error().code == Errc::unsupported) co_return Status{};
+    co_return found.error();
+  }
+
+  Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
+    auto credentials = credentials_.of(identity);
+    if (!credentials) co_return credentials.error();
+    auto found = co_await upstream::discover(identity_of(*credentials), identity.user, url_);
+    if (!found) co_return found.error();
+    co_return chain::MailboxInfo{found->display_name, found->address, found->legacy_dn};
+  }
+
+ private:
+  std::shared_ptr<upstream::HttpIdentity> identity_of(const CredentialSource::Found& found) const {
+    return upstream::make_http_identity(auth_, client_, {found.user, found.password}, runtime_);
+  }
+
+  static upstream::HttpAuth http_auth(const Settings& settings) {
+    const auto& auth = settings.text("auth");
+    return auth == "ntlm" ? upstream::HttpAuth::ntlm : auth == "negotiate" || auth == "kerberos" ? upstream::HttpAuth::negotiate : upstream::HttpAuth::basic;
+  }
+
+  io::Runtime& runtime_;
+  CredentialSource credentials_;
+  upstream::HttpAuth auth_;
+  std::string url_;  // "https://host:port"
+  Duration limit_, silence_;
+  std::size_t max_reply_;
+  std::shared_ptr<io::HttpClient> client_;
+};
+
+class RpcUpstream final : public Upstream {
+ public:
+  RpcUpstream(const chain::Environment& environment, const Settings& settings)
+      : runtime_(environment.runtime), credentials_(settings), ports_(std::make_shared<upstream::RpcPorts>()) {
+    const auto port = [&](const char* name) { return static_cast<std::uint16_t>(settings.number(name)); };
+    server_.host = settings.text("server");
+    if (server_.host.empty()) throw std::runtime_error("transport = \"rpctcp\" wants a server");
+    server_.epm_port = port("epm_port");
+    server_.ports = {port("emsmdb_port"), port("nspi_port"), port("rfr_port")};
+    server_.principal_host = settings.text("principal_host");
+    const auto& auth = settings.text("auth");
+    server_.auth = auth == "kerberos" ? upstream::AuthType::kerberos : auth == "negotiate" ? upstream::AuthType::spnego : upstream::AuthType::ntlm;
+    const auto& level = settings.text("protection");
+    server_.level = level == "connect"     ? upstream::AuthLevel::connect
+                    : level == "integrity" ? upstream::AuthLevel::integrity
+                                           : upstream::AuthLevel::privacy;
+    if (level == "connect") log::warning("module {}: calls to the upstream are neither signed nor encrypted", environment.name);
+    server_.connect_limit = settings.duration("connect_limit");
+    server_.call_limit = settings.duration("call_limit");
+    server_.max_reply = static_cast<std::size_t>(settings.number("max_reply"));
+  }
+
+  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) override {
+    auto dialer = dialer_for(session.identity());
+    if (!dialer) return dialer.error();
+    std::shared_ptr<upstream::Session> made = session.interface() == chain::Interface::emsmdb
+                                                  ? upstream::make_rpc_mailbox_session(std::move(*dialer))
+                                                  : upstream::make_rpc_address_book_session(std::move(*dialer));
+    return made;
+  }
+
+  Task<Status> authenticate(chain::Identity identity) override {
+    auto server = server_;
+    server.credentials = {identity.user, identity.password};  // the user's own, whatever those for calls are
+    upstream::RpcDialer dialer(runtime_, std::move(server), ports_);
+    auto checked = co_await upstream::check_rpc_credentials(dialer);
+    co_return checked;
+  }
+
+  // The address book says what DN the mailbox is asked for by; there is no other way without Autodiscover.
+  Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
+    auto dialer = dialer_for(identity);
+    if (!dialer) co_return dialer.error();
+    upstream::AddressBookClient book(upstream::make_rpc_address_book_session(std::move(*dialer)));
+    auto bound = co_await book.bind();
+    if (!bound) co_return bound.error();
+    auto dn = co_await book.legacy_dn(identity.user);
+    auto gone = co_await book.unbind();
+    (void)gone;  // its answer is here
+    if (!dn) co_return dn.error();
+    co_return chain::MailboxInfo{identity.user, identity.user, std::move(*dn)};
+  }
+
+ private:
+  Result<std::unique_ptr<upstream::RpcDialer>> dialer_for(const chain::Identity& identity) const {
+    const auto found = credentials_.of(identity);
+    if (!found) return found.error();
+    auto server = server_;
+    server.credentials = {found->user, found->password};
+    return std::make_unique<upstream::RpcDialer>(runtime_, std::move(server), ports_);
+  }
+
+  io::Runtime& runtime_;
+  CredentialSource credentials_;
+  upstream::RpcServer server_;  // without credentials
+  std::shared_ptr<upstream::RpcPorts> ports_;
+};
+
+}  // namespace
+
+std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings) {
+  const auto& url = settings.text("url");
+  if (url.empty()) throw std::runtime_error("transport = \"mapihttp\" wants a url");
+  if (auto parsed = io::parse_url(url); !parsed) throw std::runtime_error(parsed.error().message);
+  return std::make_unique<HttpUpstream>(environment, settings);
+}
+
+std::unique_ptr<Upstream> make_rpc_upstream(const chain::Environment& environment, const Settings& settings) {
+  return std::make_unique<RpcUpstream>(environment, settings);
+}
+
+}  // namespace mapigate::relay

@@ -1,0 +1,46 @@
+// Where a relay hands its calls: MAPI over HTTP or DCE/RPC, behind one face.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "chain/module.h"
+#include "upstream/session.h"
+
+namespace mapigate::relay {
+
+using io::Task;
+
+// With which name and password the upstream is asked for a user.
+class CredentialSource {
+ public:
+  struct Found {
+    std::string user;
+    Secret password;
+  };
+  // Throws std::runtime_error when a file cannot be read.
+  explicit CredentialSource(const Settings& settings);
+  // Errc::denied when there are none: the user came without a password, or is not in the map.
+  Result<Found> of(const chain::Identity& identity) const;
+  bool pass_through() const { return kind_ == Kind::pass_through; }
+
+ private:
+  enum class Kind { pass_through, fixed, mapped };
+  Kind kind_;
+  Found fixed_;
+  std::map<std::string, Found, std::less<>> map_;
+};
+
+// From any executor, but what it makes belongs to the session's.
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+  virtual Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) = 0;
+  virtual Task<Status> authenticate(chain::Identity identity) = 0;
+  virtual Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) = 0;
+};
+
+std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings);
+std::unique_ptr<Upstream> make_rpc_upstream(const chain::Environment& environment, const Settings& settings);
+
+}  // namespace mapigate::relay

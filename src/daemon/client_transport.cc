@@ -1,0 +1,107 @@
+#include "daemon/client_transport.h"
+
+#include "upstream/address_book_client.h"
+#include "upstream/mapi_http_session.h"
+#include "upstream/rpc_dialer.h"
+
+namespace mapigate::daemon {
+
+using upstream::DiscoveredMailbox;
+using SessionResult = Result<std::unique_ptr<upstream::Session>>;
+
+ClientTransport::ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http, Secret password)
+    : options_(options), runtime_(runtime), http_(std::move(http)), password_(std::move(password)), ports_(std::make_shared<upstream::RpcPorts>()) {}
+
+io::Task<Result<DiscoveredMailbox>> ClientTransport::find() {
+  if (!options_.rpc_server.empty() && options_.server.empty()) {
+    auto found = co_await find_in_address_book();
+    co_return found;
+  }
+  auto found = co_await upstream::discover(http_identity(), options_.user, options_.server);
+  if (found && !options_.rpc_server.empty()) found->rpc_server = options_.rpc_server;
+  co_return found;
+}
+
+io::Task<Result<DiscoveredMailbox>> ClientTransport::find_in_address_book() {
+  DiscoveredMailbox out;
+  out.address = options_.user;
+  out.display_name = options_.user;
+  out.rpc_server = options_.rpc_server;
+  out.legacy_dn = options_.user_dn;
+  out.source = "the command line";
+  if (!out.legacy_dn.empty()) co_return out;
+  auto session = co_await address_book_session(out);
+  if (!session) co_return session.error();
+  upstream::AddressBookClient book(std::move(*session));
+  auto done = co_await book.bind();
+  if (!done) co_return std::move(done.error()).within("bind");
+  auto dn = co_await book.legacy_dn(options_.user);
+  auto gone = co_await book.unbind();
+  (void)gone;
+  if (!dn) co_return dn.error();
+  out.legacy_dn = std::move(*dn);
+  out.source = "the address book of " + options_.rpc_server;
+  co_return out;
+}
+
+// Autodiscover and MAPI over HTTP know Basic, NTLM and Negotiate; to find a mailbox for DCE/RPC, Basic does where there is a
+// password.
+std::shared_ptr<upstream::HttpIdentity> ClientTransport::http_identity() const {
+  auto how = upstream::HttpAuth::basic;
+  if (options_.transport == "mapihttp" && options_.auth == "ntlm") how = upstream::HttpAuth::ntlm;
+  const bool tickets = options_.auth == "negotiate" || options_.auth == "kerberos";
+  if (tickets && (options_.transport == "mapihttp" || password_.empty())) how = upstream::HttpAuth::negotiate;
+  return upstream::make_http_identity(how, http_, {options_.user, password_}, runtime_);
+}
+
+std::unique_ptr<upstream::Session> ClientTransport::http_session(const io::Url& endpoint) const {
+  upstream::SessionOptions options;
+  options.endpoint = endpoint;
+  return std::make_unique<upstream::MapiHttpSession>(http_identity(), std::move(options));
+}
+
+Result<std::unique_ptr<upstream::RpcDialer>> ClientTransport::dialer(const std::string& host) {
+  if (host.empty()) return error(Errc::not_found, "autodiscover offers no DCE/RPC over TCP; --rpc-server HOST says where it is");
+  upstream::RpcServer server;
+  server.host = host;
+  server.epm_port = options_.epm_port;
+  server.ports = {options_.rpc_port, options_.nspi_port, options_.rfr_port};
+  server.auth = upstream::AuthType::ntlm;
+  if (options_.auth == "kerberos") server.auth = upstream::AuthType::kerberos;
+  else if (options_.auth == "negotiate") server.auth = upstream::AuthType::spnego;
+  else if (options_.auth == "none") server.auth = upstream::AuthType::none;
+  server.level = upstream::AuthLevel::privacy;
+  if (options_.protection == "integrity") server.level = upstream::AuthLevel::integrity;
+  else if (options_.protection == "connect") server.level = upstream::AuthLevel::connect;
+  server.credentials = {options_.user, password_};
+  return std::make_unique<upstream::RpcDialer>(runtime_, std::move(server), ports_);
+}
+
+io::Task<SessionResult> ClientTransport::mailbox_session(DiscoveredMailbox mailbox) {
+  if (options_.transport == "mapihttp") {
+    if (!mailbox.mapi_http) co_return error(Errc::not_found, "autodiscover offers no MAPI over HTTP; try --transport rpctcp");
+    co_return http_session(mailbox.mail_store);
+  }
+  auto made = dialer(mailbox.rpc_server);
+  if (!made) co_return made.error();
+  co_return upstream::make_rpc_mailbox_session(std::move(*made));
+}
+
+io::Task<SessionResult> ClientTransport::address_book_session(DiscoveredMailbox mailbox) {
+  if (options_.transport == "mapihttp") {
+    if (!mailbox.mapi_http) co_return error(Errc::not_found, "autodiscover offers no MAPI over HTTP; try --transport rpctcp");
+    co_return http_session(mailbox.address_book);
+  }
+  auto made = dialer(mailbox.rpc_server);
+  if (!made) co_return made.error();
+  // As Outlook does: the referral service says which server's address book is to be used.
+  if (!mailbox.legacy_dn.empty() && options_.rpc_server.empty()) {
+    auto referred = co_await upstream::refer_to_address_book(**made, mailbox.legacy_dn);
+    if (!referred) co_return referred.error();
+    made = dialer(*referred);
+    if (!made) co_return made.error();
+  }
+  co_return upstream::make_rpc_address_book_session(std::move(*made));
+}
+
+}  // namespace mapigate::daemon

@@ -1,0 +1,42 @@
+// How `mapigate client` finds a mailbox, and the sessions to it over the transport that was chosen.
+#pragma once
+
+#include "daemon/client.h"
+#include "upstream/autodiscover.h"
+#include "upstream/session.h"
+
+namespace mapigate::upstream {
+class RpcDialer;
+struct RpcPorts;
+}  // namespace mapigate::upstream
+namespace mapigate::io {
+class HttpClient;
+class Runtime;
+}  // namespace mapigate::io
+
+namespace mapigate::daemon {
+
+class ClientTransport {
+ public:
+  // All have to outlive it.
+  ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http, Secret password);
+
+  // By Autodiscover; with --rpc-server by the address book there, as Outlook does without Autodiscover.
+  io::Task<Result<upstream::DiscoveredMailbox>> find();
+  io::Task<Result<std::unique_ptr<upstream::Session>>> mailbox_session(upstream::DiscoveredMailbox mailbox);
+  io::Task<Result<std::unique_ptr<upstream::Session>>> address_book_session(upstream::DiscoveredMailbox mailbox);
+
+ private:
+  std::unique_ptr<upstream::Session> http_session(const io::Url& endpoint) const;
+  Result<std::unique_ptr<upstream::RpcDialer>> dialer(const std::string& host);
+  io::Task<Result<upstream::DiscoveredMailbox>> find_in_address_book();
+  std::shared_ptr<upstream::HttpIdentity> http_identity() const;
+
+  const ClientOptions& options_;
+  io::Runtime& runtime_;
+  std::shared_ptr<io::HttpClient> http_;
+  Secret password_;
+  std::shared_ptr<upstream::RpcPorts> ports_;
+};
+
+}  // namespace mapigate::daemon

@@ -1,0 +1,61 @@
+// Where the services of an upstream are over DCE/RPC, and how to log on there.
+#pragma once
+
+#include <atomic>
+#include <memory>
+
+#include "upstream/rpc_connection.h"
+#include "upstream/session.h"
+
+namespace mapigate::upstream {
+
+// [MS-OXCRPC], [MS-OXNSPI], [MS-OXABREF]
+enum class RpcService : std::uint8_t { mailbox, address_book, referral, waiting };  // waiting: AsyncEMSMDB, at the mailbox's port
+
+struct RpcServer {
+  std::string host;
+  std::uint16_t epm_port = 135;
+  std::array<std::uint16_t, 3> ports{};  // of mailbox, address book, referral; 0: the endpoint mapper is asked
+  AuthType auth = AuthType::ntlm;
+  AuthLevel level = AuthLevel::privacy;
+  Credentials credentials;
+  std::string principal_host;            // of the service's Kerberos name; empty: host
+  Duration connect_limit = std::chrono::seconds(10);
+  Duration call_limit = std::chrono::minutes(6);
+  std::size_t max_reply = 4u << 20;
+};
+
+// What the endpoint mapper said, shared by the sessions at one server; from any thread.
+struct RpcPorts {
+  std::array<std::atomic<std::uint16_t>, 3> of{};
+};
+
+// The port of an interface over TCP, by ept_map. Errc::not_found when nobody registered it.
+Task<Result<std::uint16_t>> map_rpc_port(std::string host, std::uint16_t epm_port, wire::ndr::Interface interface, Duration limit);
+
+class RpcDialer {
+ public:
+  // The runtime has to outlive this.
+  RpcDialer(io::Runtime& runtime, RpcServer server, std::shared_ptr<RpcPorts> ports);
+
+  // A bound connection. `group` as in RpcConnectionOptions.
+  Task<Result<std::unique_ptr<RpcConnection>>> open(RpcService service, std::uint32_t group);
+  const RpcServer& server() const { return server_; }
+
+ private:
+  io::Runtime& runtime_;
+  RpcServer server_;
+  std::shared_ptr<RpcPorts> ports_;
+};
+
+std::unique_ptr<Session> make_rpc_mailbox_session(std::unique_ptr<RpcDialer> dialer);
+std::unique_ptr<Session> make_rpc_address_book_session(std::unique_ptr<RpcDialer> dialer);
+
+// Logs on and makes a call that does nothing. Errc::denied: the server does not believe us.
+Task<Status> check_rpc_credentials(RpcDialer& dialer);
+
+// [MS-OXABREF] 3.1.4: the address book server for a user, and the host name of a server by its DN.
+Task<Result<std::string>> refer_to_address_book(RpcDialer& dialer, std::string user_dn);
+Task<Result<std::string>> host_of_server(RpcDialer& dialer, std::string server_dn);
+
+}  // namespace mapigate::upstream
