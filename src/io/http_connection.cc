@@ -46,6 +46,7 @@ HttpConnection::HttpConnection(std::shared_ptr<HttpServer::Impl> server, std::un
   request_.body_limit = limits().body_bytes;
   request_.shared = &server_->body_bytes;
   request_.shared_limit = limits().all_bodies_bytes;
+  request_.streams = &server_->options.streams;
 }
 
 Task<> HttpConnection::run(std::shared_ptr<HttpConnection> self) {
@@ -156,7 +157,8 @@ Task<Status> HttpConnection::receive(Clock::time_point until) {
 Task<bool> HttpConnection::read_request() {
   request_.clear();
   parser_.emplace(request_, limits().header_bytes);
-  headers_checked_ = begun_ = finished_ = chunked_ = false;
+  if (!more_headers_.empty()) more_headers_ = HttpHeaders();
+  headers_checked_ = begun_ = finished_ = chunked_ = expects_continue_ = body_given_ = false;
   if (server_->draining.load(std::memory_order_relaxed)) co_return false;
   if (in_.size() == 0) {
     idle_ = true;
@@ -186,7 +188,7 @@ Task<bool> HttpConnection::read_request() {
         if (!acceptable) co_return false;
         started = Clock::now();
       }
-      if (parser_->is_done()) co_return true;
+      if (parser_->is_done() || request_.streaming) co_return true;
     }
     if (headers_checked_) {
       auto earned = std::chrono::milliseconds(request_.body_received * 1000 /
@@ -214,7 +216,7 @@ Task<bool> HttpConnection::accept_headers() {
   }
   // The parser itself notices only when the first byte of the body is there.
   auto length = parser_->content_length();
-  if (length && *length > limits().body_bytes) {
+  if (length && *length > limits().body_bytes && !request_.streaming) {
     co_await reject(413);
     co_return false;
   }
@@ -222,6 +224,10 @@ Task<bool> HttpConnection::accept_headers() {
     if (!request_.fields.has_token("expect", "100-continue")) {
       co_await reject(417);
       co_return false;
+    }
+    if (request_.streaming) {
+      expects_continue_ = true;
+      co_return true;
     }
     out_.assign("HTTP/1.1 100 Continue\r\n\r\n");
     auto sent = co_await send({});
@@ -262,6 +268,7 @@ Task<> HttpConnection::answer() {
     co_await respond(500, none, {});
   }
   if (closed_used_) co_await end_watch();
+  if (request_.streaming) co_await drop_rest_of_body();
   if (!finished_ || gone_) keep_alive_ = false;
   server_->latency.record(Clock::now() - started);
 }
@@ -311,11 +318,61 @@ Task<> HttpConnection::end_watch() {
   if (!gone_) closed_ = Event();
 }
 
+// The next request begins behind this one's body, so a short rest is read and dropped; a long one ends the connection.
+Task<> HttpConnection::drop_rest_of_body() {
+  constexpr std::size_t short_rest = 4096;
+  for (std::size_t dropped = 0; keep_alive_ && finished_ && !gone_ && !parser_->is_done();) {
+    if (expects_continue_ || dropped > short_rest || parser_->content_length_remaining().value_or(0) > short_rest) {
+      keep_alive_ = false;
+      co_return;
+    }
+    auto piece = co_await read_body(std::chrono::seconds(2));
+    if (!piece) keep_alive_ = false;
+    else dropped += piece->size();
+  }
+}
+
+Task<Result<View>> HttpConnection::read_body(Duration limit) {
+  if (std::exchange(expects_continue_, false)) {
+    out_.assign("HTTP/1.1 100 Continue\r\n\r\n");
+    auto sent = co_await send({});
+    if (!sent) co_return std::move(sent).error();
+  }
+  const auto until = limit > Clock::time_point::max() - Clock::now() ? Clock::time_point::max() : Clock::now() + limit;
+  for (;;) {
+    if (!request_.body.empty() && !std::exchange(body_given_, true)) co_return View(request_.body);
+    request_.body.clear();
+    body_given_ = false;
+    if (parser_->is_done()) co_return View();
+    if (in_.size() == 0) {
+      // A channel is idle most of the time and holds no buffers then.
+      if (stream_->pending() == 0) {
+        Bytes().swap(request_.body);
+        in_.release();
+        auto ready = co_await stream_->wait_readable(until - Clock::now());
+        if (!ready) co_return std::move(ready).error();
+      }
+      auto received = co_await receive(until);
+      if (!received) co_return std::move(received).error();
+    }
+    boost::system::error_code failed;
+    in_.consume(parser_->put(asio::const_buffer(in_.data(), in_.size()), failed));
+    if (failed == http::error::need_more && request_.body.empty()) {
+      // A chunk's head is not complete.
+      auto received = co_await receive(until);
+      if (!received) co_return std::move(received).error();
+    } else if (failed && failed != http::error::need_more) {
+      co_return error(Errc::malformed, "{}", failed.message());
+    }
+  }
+}
+
 void HttpConnection::put_head(unsigned status, const HttpHeaders& headers, std::optional<std::size_t> length) {
   begun_ = true;
   fmt::format_to(std::back_inserter(out_), "HTTP/1.1 {} {}\r\n", status, http_reason(status));
   out_.append(date_line());
   out_.append(headers.wire());
+  out_.append(more_headers_.wire());
   if (length && status != 204 && status != 304) {
     fmt::format_to(std::back_inserter(out_), "Content-Length: {}\r\n", *length);
   } else if (chunked_) {
@@ -419,6 +476,29 @@ Task<Status> HttpExchange::finish() {
   connection_->queue_end();
   return connection_->send({});
 }
+
+Task<Result<View>> HttpExchange::read_body(Duration limit) { return connection_->read_body(limit); }
+std::optional<std::uint64_t> HttpExchange::content_length() const {
+  const auto length = connection_->parser_->content_length();
+  return length ? std::optional<std::uint64_t>(*length) : std::nullopt;
+}
+void HttpExchange::begin_stream(unsigned status, std::string_view reason, const HttpHeaders& headers, std::uint64_t length) {
+  auto& c = *connection_;
+  if (c.begun_) return;
+  c.begun_ = true;
+  fmt::format_to(std::back_inserter(c.out_), "HTTP/1.1 {} {}\r\n", status, reason);
+  c.out_.append(date_line());
+  c.out_.append(headers.wire());
+  c.out_.append(c.more_headers_.wire());
+  fmt::format_to(std::back_inserter(c.out_), "Content-Length: {}\r\n\r\n", length);
+}
+void HttpExchange::add_response_header(std::string_view name, std::string_view value) { connection_->more_headers_.add(name, value); }
+std::function<void()> HttpExchange::aborter() {
+  return [weak = connection_->weak_from_this()] {
+    if (auto connection = weak.lock()) HttpServer::Impl::apply(std::move(connection), &HttpConnection::force_close);
+  };
+}
+std::shared_ptr<void>& HttpExchange::attachment() { return connection_->attachment_; }
 
 Event HttpExchange::closed() {
   auto& c = *connection_;

@@ -85,6 +85,8 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   Task<Status> send(View second);
   void queue(View chunk);
   void queue_end();
+  Task<Result<View>> read_body(Duration limit);
+  Task<> drop_rest_of_body();
   const HttpLimits& limits() const { return server_->options.limits; }
 
   std::shared_ptr<HttpServer::Impl> server_;
@@ -109,6 +111,10 @@ class HttpConnection : public std::enable_shared_from_this<HttpConnection> {
   bool gone_ = false;
   bool watching_ = false;
   bool closed_used_ = false;
+  bool expects_continue_ = false;  // of a streamed body: nobody has asked for it yet
+  bool body_given_ = false;        // what is in request_.body was handed out
+  std::shared_ptr<void> attachment_;
+  HttpHeaders more_headers_;       // of the next answer
   Event closed_;
   Event watch_ended_;
   std::function<void()> on_closed_;

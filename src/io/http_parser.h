@@ -6,6 +6,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
+#include <functional>
 
 #include "base/bytes.h"
 #include "io/http_message.h"
@@ -28,7 +29,12 @@ struct HttpMessage {
   std::size_t body_received = 0;
   bool shared_exceeded = false;
 
+  // Whether a request's body goes to its handler as it comes; such a body has no limit here.
+  const std::function<bool(std::string_view method, std::string_view target)>* streams = nullptr;
+  bool streaming = false;
+
   void clear() {
+    streaming = false;
     method.clear();
     target.clear();
     fields.clear();
@@ -46,8 +52,8 @@ struct HttpMessage {
   }
   // False when one of the limits is exceeded.
   bool append(View piece) {
-    if (piece.size() > body_limit - body.size()) return false;
-    if (shared) {
+    if (!streaming && piece.size() > body_limit - body.size()) return false;
+    if (shared && !streaming) {
       charged += piece.size();
       if (shared->fetch_add(piece.size(), std::memory_order_relaxed) + piece.size() > shared_limit) {
         shared_exceeded = true;
@@ -90,9 +96,12 @@ class HttpParser : public boost::beast::http::basic_parser<is_request> {
     // After a chunked body come trailers: nothing here uses them, and they must not pass as fields.
     if (!in_body_) message_.fields.add(standard(name), standard(value));
   }
-  void on_header_impl(Code&) override { in_body_ = true; }
+  void on_header_impl(Code&) override {
+    in_body_ = true;
+    if constexpr (is_request) message_.streaming = message_.streams && *message_.streams && (*message_.streams)(message_.method, message_.target);
+  }
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, Code& failed) override {
-    if (!length) return;
+    if (!length || message_.streaming) return;
     if (*length > message_.body_limit) {
       failed = boost::beast::http::error::body_limit;
       return;

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -57,6 +58,25 @@ class HttpExchange {
 
   bool answered() const;  // an answer has begun
 
+  // For requests that ListenOptions::streams names: body() is empty, and what comes is had here. The next piece of
+  // the body, empty at its end; valid until the next call. `100 Continue` leaves with the first call.
+  Task<Result<View>> read_body(Duration limit);
+  // The body's length as announced; none when it comes in chunks or there is no body.
+  std::optional<std::uint64_t> content_length() const;
+  // Begins an answer of a length that may never be reached: queue() and flush() send its bytes as they are, and
+  // the connection ends with the handler.
+  void begin_stream(unsigned status, std::string_view reason, const HttpHeaders& headers, std::uint64_t length);
+
+  // A field that the answer gets besides those it is given; before the answer begins.
+  void add_response_header(std::string_view name, std::string_view value);
+
+  // Closes the connection, on its executor: to be called from any thread at any time, also when it has ended. For
+  // handlers that end the connection with themselves.
+  std::function<void()> aborter();
+
+  // What a protocol keeps with the connection from request to request; gone with it.
+  std::shared_ptr<void>& attachment();
+
   // Set when the client has gone away (or the server stops) before the answer was
   // complete. From the first call on, the connection is watched.
   Event closed();
@@ -94,6 +114,8 @@ struct ListenOptions {
   HttpLimits limits;
   Metrics* metrics = nullptr;
   std::string name = "http";  // the label in metrics and logs
+  // Which requests have a body that is no message but a channel: their handlers run as soon as the fields are here.
+  std::function<bool(std::string_view method, std::string_view target)> streams;
 };
 
 class HttpServer {

@@ -1,0 +1,135 @@
+// Requests whose body is no message but a channel.
+#include <gtest/gtest.h>
+
+#include "io/http_server.h"
+#include "io/test_run.h"
+
+namespace mapigate::io {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Answers each piece of the body at once, then how much there was; "/refuse" does not read it.
+Task<> handle(HttpExchange& exchange) {
+  if (exchange.path() == "/refuse") {
+    const HttpHeaders none;
+    co_await exchange.respond(401, none, "no");
+    co_return;
+  }
+  if (exchange.method() != "CHANNEL") {
+    auto& count = exchange.attachment();
+    if (count == nullptr) count = std::make_shared<int>(0);
+    const auto text = std::to_string(++*std::static_pointer_cast<int>(count));
+    exchange.add_response_header("X-More", "yes");
+    const HttpHeaders none;
+    co_await exchange.respond(200, none, text);
+    co_return;
+  }
+  HttpHeaders headers;
+  headers.add("Content-Type", "application/rpc");
+  exchange.begin_stream(200, "Success", headers, 1 << 30);
+  co_await exchange.flush();
+  for (;;) {
+    const auto piece = co_await exchange.read_body(5s);
+    if (!piece || piece->empty()) break;
+    exchange.queue(as_view(std::string("<") + std::string(as_text(*piece)) + ">"));
+    co_await exchange.flush();
+  }
+  if (exchange.path() == "/abort") {
+    exchange.aborter()();
+    co_await sleep_for(200ms);
+  }
+}
+
+// Sends the pieces with pauses between them; what came back until the server closed.
+Task<std::string> talk(std::uint16_t port, std::vector<std::string> pieces) {
+  auto stream = co_await connect("127.0.0.1", port, ConnectOptions());
+  std::string answer;
+  if (!stream) co_return "no connection";
+  for (auto& piece : pieces) {
+    auto sent = co_await (*stream)->write(as_view(piece), 5s);
+    if (!sent) break;
+    co_await sleep_for(50ms);
+  }
+  (*stream)->shutdown();
+  for (;;) {
+    std::array<std::uint8_t, 4096> buffer;
+    auto got = co_await (*stream)->read_some(buffer, 3s);
+    if (!got || *got == 0) break;
+    answer.append(reinterpret_cast<const char*>(buffer.data()), *got);
+  }
+  co_return answer;
+}
+
+class HttpChannel : public testing::Test {
+ protected:
+  HttpChannel() : runtime_({.threads = 2, .workers = 1}) {
+    runtime_.start();
+    ListenOptions options;
+    options.limits.body_bytes = 100;
+    options.streams = [](std::string_view method, std::string_view target) { return method == "CHANNEL" || target.starts_with("/refuse"); };
+    server_ = std::move(HttpServer::listen(runtime_, options, handle).value());
+  }
+  ~HttpChannel() override { run_on_loop(runtime_, server_->stop(0s)); }
+
+  std::string answer(std::vector<std::string> pieces) { return run_on_loop(runtime_, talk(server_->port(), std::move(pieces))); }
+
+  Runtime runtime_;
+  std::unique_ptr<HttpServer> server_;
+};
+
+TEST_F(HttpChannel, PiecesArriveAsTheyAreSent) {
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\none", "two", "three"});
+  EXPECT_TRUE(got.starts_with("HTTP/1.1 200 Success\r\n")) << got;
+  EXPECT_NE(got.find("Content-Length: 1073741824\r\n\r\n<one><two><three>"), std::string::npos) << got;
+}
+
+TEST_F(HttpChannel, TheEndOfTheBodyIsTold) {
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n", "abc", "def"});
+  EXPECT_TRUE(got.ends_with("<abc><def>")) << got;
+}
+
+TEST_F(HttpChannel, ChunksWork) {
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "2\r", "\nde\r\n0\r\n\r\n"});
+  EXPECT_TRUE(got.ends_with("<abc><de>")) << got;
+}
+
+TEST_F(HttpChannel, ContinueIsSaidWhenTheBodyIsWanted) {
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "abc"});
+  EXPECT_NE(got.find("HTTP/1.1 100 Continue\r\n\r\n"), std::string::npos) << got;
+  const auto refused = answer({"POST /refuse HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"});
+  EXPECT_EQ(refused.find("100 Continue"), std::string::npos) << refused;
+  EXPECT_TRUE(refused.starts_with("HTTP/1.1 401 ")) << refused;
+}
+
+// A short body that nobody read is read over, a long one ends the connection.
+TEST_F(HttpChannel, WhatIsLeftOfTheBody) {
+  const std::string next = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  const auto after_short = answer({"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc" + next});
+  EXPECT_NE(after_short.find("HTTP/1.1 200 OK"), std::string::npos) << after_short;
+  const auto after_long = answer({"POST /refuse HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nabc", next});
+  EXPECT_EQ(after_long.find("HTTP/1.1 200 OK"), std::string::npos) << after_long;
+}
+
+TEST_F(HttpChannel, OtherRequestsKeepTheirLimit) {
+  EXPECT_TRUE(answer({"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"}).starts_with("HTTP/1.1 413 "));
+}
+
+TEST_F(HttpChannel, AttachmentsBelongToTheConnection) {
+  const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n", last = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  for (int i = 0; i < 2; ++i) {
+    const auto got = answer({request, last});
+    EXPECT_NE(got.find("\r\n\r\n1HTTP/1.1 200 OK"), std::string::npos) << got;
+    EXPECT_TRUE(got.ends_with("\r\n\r\n2")) << got;
+    EXPECT_NE(got.find("X-More: yes\r\n"), std::string::npos) << got;
+  }
+}
+
+TEST_F(HttpChannel, AHandlerCanBeEndedFromOutside) {
+  const auto started = Clock::now();
+  answer({"CHANNEL /abort HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na"});
+  EXPECT_LT(Clock::now() - started, 2s);
+}
+
+}  // namespace
+}  // namespace mapigate::io
