@@ -47,6 +47,9 @@ const Setting metrics_rows[] = {
 };
 
 const Setting auth_rows[] = {
+    {"schemes", Type::list, "basic", "What HTTPS requests may log on by, of basic, ntlm and negotiate. The latter two need [rpc] accounts or keytab, and a master_user at the mail server."},
+    {"keytab", Type::path, "", "Keys of this gateway's Kerberos services (HTTP/HOST, exchangeMDB/HOST, exchangeRFR/HOST, exchangeAB/HOST), for Negotiate and for DCE/RPC."},
+    {"realm", Type::text, "", "Kerberos realm whose users are those of default_domain; the users of any other realm are taken for addresses in a domain of its name."},
     {"remember", Type::duration, "5min", "How long a good password is not asked for again at the backend.", "0.1", 0, 86'400'000},
     {"guesses", Type::number, "5", "Wrong passwords that one address may send for one user within the window.", "0.1", 1, 1'000'000},
     {"guesses_per_address", Type::number, "50", "The same for all users together.", "0.1", 1, 1'000'000},
@@ -76,12 +79,19 @@ const Setting rpc_rows[] = {
     {"max_request", Type::size, "4MiB", "Longest request in all its fragments.", "0.1", 1 << 19, 1 << 26},
     {"bind_limit", Type::duration, "30s", "Time for a new connection to say what it wants.", "0.1", 1000, 600'000},
     {"idle_limit", Type::duration, "30min", "Time a connection may be without a call.", "0.1", 1000, 86'400'000},
+    {"http", Type::boolean, "false", "Whether DCE/RPC is served over HTTP too (Outlook Anywhere), at /rpc/rpcproxy.dll of the HTTPS listener; needs no address."},
+    {"http_max_connections", Type::number, "10000", "Virtual connections over HTTP at a time, of two HTTP connections each; more are refused.", "0.1", 1, 1'000'000},
+    {"http_lifetime", Type::size, "1GiB", "How much an OUT channel carries before the client is asked for another.", "0.1", 128 << 10, INT64_C(2) << 30},
+    {"http_window", Type::size, "64KiB", "How much a client may send on an IN channel before it hears that it arrived.", "0.1", 8 << 10, 256 << 10},
+    {"http_timeout", Type::duration, "2min", "Silence on an IN channel that clients are told to stay under; after twice of it the connection ends.", "0.1", 1000, 14'400'000},
+    {"http_keepalive", Type::duration, "1min", "The gateway sends something on every OUT channel within this time; some proxies on the way close silent ones.", "0.1", 1000, 14'400'000},
+    {"http_setup_limit", Type::duration, "30s", "Time for the second channel of a connection to come, and for a successor to take over.", "0.1", 1000, 600'000},
 };
 
 const Section all_sections[] = {
     {"server", "The daemon as a whole.", server_rows},
     {"https", "Where Outlook connects.", https_rows},
-    {"rpc", "DCE/RPC over TCP.", rpc_rows},
+    {"rpc", "DCE/RPC over TCP and over HTTP.", rpc_rows},
     {"metrics", "For monitoring.", metrics_rows},
     {"auth", "Passwords.", auth_rows},
     {"sessions", "Session contexts of MAPI over HTTP.", sessions_rows},
@@ -238,6 +248,9 @@ Result<Config> read_config(const std::string& file) {
     if (!checked) return checked.error();
     config.fixed.emplace(section.name, std::move(*checked));
   }
+  for (const auto& scheme : config.section("auth").list("schemes"))
+    if (scheme != "basic" && scheme != "ntlm" && scheme != "negotiate")
+      return error(Errc::malformed, "{}: [auth]: \"schemes\" knows basic, ntlm and negotiate, not \"{}\"", file, scheme);
   if (auto read = read_modules(config, root); !read) return read.error();
   if (auto read = read_chains(config, root); !read) return read.error();
   if (auto read = read_routes(config, root); !read) return read.error();

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <filesystem>
@@ -18,6 +19,7 @@
 #include "io/tls.h"
 #include "transport/gateway.h"
 #include "transport/rpc/rpc.h"
+#include "transport/rpc_http/rpc_http.h"
 
 namespace mapigate::daemon {
 
@@ -54,6 +56,14 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.sessions.grace = sessions.duration("grace");
   out.sessions.sessions = static_cast<std::size_t>(sessions.number("max"));
   out.sessions.sessions_per_user = static_cast<std::size_t>(sessions.number("max_per_user"));
+  for (const auto& scheme : auth.list("schemes")) {
+    if (scheme == "ntlm") out.schemes.ntlm = true;
+    else if (scheme == "negotiate") out.schemes.negotiate = true;
+  }
+  const auto& schemes = auth.list("schemes");
+  out.schemes.basic = std::find(schemes.begin(), schemes.end(), "basic") != schemes.end();
+  out.services.rpc_http = config.section("rpc").boolean("http");
+  out.services.rpc_http_auth = out.schemes.negotiate ? "Negotiate" : out.schemes.ntlm ? "Ntlm" : "Basic";
   out.auth.remember = auth.duration("remember");
   out.auth.guesses = static_cast<unsigned>(auth.number("guesses"));
   out.auth.guesses_per_peer = static_cast<unsigned>(auth.number("guesses_per_address"));
@@ -83,6 +93,17 @@ transport::RpcOptions rpc_options(const Settings& rpc) {
   out.request = static_cast<std::size_t>(rpc.number("max_request"));
   out.bind_limit = rpc.duration("bind_limit");
   out.idle = rpc.duration("idle_limit");
+  return out;
+}
+
+transport::RpcHttpOptions rpc_http_options(const Settings& rpc) {
+  transport::RpcHttpOptions out;
+  out.connections = static_cast<std::size_t>(rpc.number("http_max_connections"));
+  out.lifetime = static_cast<std::uint32_t>(rpc.number("http_lifetime"));
+  out.window = static_cast<std::uint32_t>(rpc.number("http_window"));
+  out.timeout = rpc.duration("http_timeout");
+  out.keepalive = rpc.duration("http_keepalive");
+  out.setup_limit = rpc.duration("http_setup_limit");
   return out;
 }
 
@@ -139,8 +160,9 @@ class Daemon {
 
   // Servers and sessions go before the components they use; those before the loops.
   ~Daemon() {
-    rpc_.reset();
     servers_.clear();
+    rpc_http_.reset();
+    rpc_.reset();
   }
 
   Status start() {
@@ -154,9 +176,10 @@ class Daemon {
     world_ = std::move(*world);
     gateway_ = std::make_unique<transport::Gateway>(runtime_, metrics_, gateway_options(config_),
                                                     [this](std::string_view user) { return world_->route(user); });
-    io::spawn(runtime_.executor(), gateway_->housekeeping());
-    if (auto listening = listen_https(); !listening) return listening;
     if (auto listening = listen_rpc(); !listening) return listening;
+    if (auto listening = listen_https(); !listening) return listening;
+    // Only now: it asks what the two have made.
+    io::spawn(runtime_.executor(), gateway_->housekeeping());
     return listen_metrics();
   }
 
@@ -186,11 +209,21 @@ class Daemon {
   }
 
   Status listen_rpc() {
-    const auto options = rpc_options(config_.section("rpc"));
-    if (options.address.empty()) return {};
+    const auto& rpc = config_.section("rpc");
+    auto options = rpc_options(rpc);
+    options.keytab = config_.section("auth").text("keytab");
+    options.realm = config_.section("auth").text("realm");
+    const bool http = rpc.boolean("http");
+    const auto& schemes = gateway_->options().schemes;
+    if (options.address.empty() && !http && !schemes.ntlm && !schemes.negotiate) return {};
     auto server = transport::RpcServer::start(*gateway_, options);
     if (!server) return error(server.error().code, "{}: [rpc]: {}", config_.file, server.error().message);
     rpc_ = std::move(*server);
+    gateway_->log_on_by([this](transport::AuthScheme scheme, std::string peer) { return rpc_->begin_logon(scheme, std::move(peer)); });
+    if (http) {
+      rpc_http_ = std::make_unique<transport::RpcHttp>(*gateway_, *rpc_, rpc_http_options(rpc));
+      gateway_->serve_rpc_http(rpc_http_.get());
+    }
     return {};
   }
 
@@ -212,6 +245,7 @@ class Daemon {
       options.limits = http_limits(config_.section("https"));
       options.metrics = &metrics_;
       options.name = name;
+      if (rpc_http_ && tls) options.streams = transport::RpcHttp::is_channel;
       auto server = io::HttpServer::listen(runtime_, options, handler);
       if (!server) return error(Errc::unavailable, "{}: [{}]: cannot listen on {}: {}", config_.file, name, place, server.error().message);
       log::info("{} listens on {}", name, place);
@@ -240,8 +274,9 @@ class Daemon {
 
   io::Task<> stop() {
     const Duration grace = config_.section("server").duration("shutdown_grace");
+    if (rpc_http_) rpc_http_->end_all();
     for (auto& server : servers_) co_await server->stop(grace);
-    rpc_.reset();
+    if (rpc_) rpc_->stop();
     gateway_->end_all_sessions();
     // Modules say good-bye to their backends.
     co_await io::sleep_for(std::chrono::milliseconds(200));
@@ -272,6 +307,7 @@ class Daemon {
   std::unique_ptr<transport::Gateway> gateway_;
   std::vector<std::unique_ptr<io::HttpServer>> servers_;
   std::unique_ptr<transport::RpcServer> rpc_;
+  std::unique_ptr<transport::RpcHttp> rpc_http_;
   std::atomic<bool> stopping_{false};
 };
 

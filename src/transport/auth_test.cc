@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "io/runtime.h"
+#include "transport/http_logon.h"
 
 namespace mapigate::transport {
 namespace {
@@ -113,6 +114,17 @@ TEST(ParseBasic, TakesWhatIsBasicAndNothingElse) {
   EXPECT_TRUE(parse_basic("Basic YTo=").has_value()) << "an empty password is well formed; the gateway refuses it";
   for (const auto* bad : {"", "Basic", "Basic ", "Bearer YTpi", "Basic !!!", "Basic YWI=", "Basic OmI=", "Basic YQpiOmM="})
     EXPECT_FALSE(parse_basic(bad).has_value()) << bad;
+}
+
+TEST(HttpLogon, SchemesAndTokens) {
+  EXPECT_EQ(scheme_of("NTLM TlRMTVNTUAAB"), AuthScheme::ntlm);
+  EXPECT_EQ(scheme_of("negotiate  YII="), AuthScheme::negotiate);
+  EXPECT_EQ(scheme_of("BASIC eA=="), AuthScheme::basic);
+  EXPECT_EQ(scheme_of("Bearer x"), AuthScheme::none);
+  EXPECT_EQ(scheme_of(""), AuthScheme::none);
+  EXPECT_EQ(scheme_of("NTLMx y"), AuthScheme::none);
+  EXPECT_EQ(token_of("negotiate  YII= "), "YII=");
+  EXPECT_EQ(token_of("NTLM"), "");
 }
 
 }  // namespace

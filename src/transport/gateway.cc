@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "transport/ews/ews.h"
+#include "transport/rpc_http/rpc_http.h"
 
 namespace mapigate::transport {
 
@@ -32,39 +33,23 @@ std::string Gateway::canonical_user(std::string_view typed) const {
   return user;
 }
 
-namespace {
 io::Task<> answer_text(io::HttpExchange& exchange, unsigned status, io::HttpHeaders headers, std::string text) {
   headers.add("Content-Type", "text/plain; charset=utf-8");
   headers.add("Cache-Control", "no-store");
   const auto sent = co_await exchange.respond(status, headers, text);
   (void)sent;  // the client has gone; nothing is lost
 }
-}  // namespace
 
-io::Task<std::shared_ptr<const chain::Identity>> Gateway::authenticate(io::HttpExchange& exchange) {
-  const std::shared_ptr<const chain::Identity> nobody;
-  auto given = parse_basic(exchange.header("Authorization"));
-  const auto user = given ? canonical_user(given->user) : std::string();
-  // No password is nobody's: LDAP and IMAP servers take it for an anonymous logon, and past this point it
-  // means that the transport itself knows the user.
-  if (user.empty() || given->password.empty()) {
-    io::HttpHeaders headers{{"WWW-Authenticate", challenge()}};
-    co_await answer_text(exchange, 401, std::move(headers), "Log on with your e-mail address and password.\n");
-    co_return nobody;
-  }
-  auto identity = std::make_shared<chain::Identity>();
-  identity->user = user;
-  identity->password = given->password;
-  const auto route = route_(user);
-  chain::Authenticator* authenticator = route ? route->authenticator : nullptr;
-  const auto checked = co_await authentication_.check(*identity, exchange.peer().ip, authenticator);
-  if (checked) co_return identity;
+io::Task<> Gateway::challenge(io::HttpExchange& exchange, std::string text) const {
   io::HttpHeaders headers;
-  switch (checked.error().code) {
-    case Errc::denied:
-      headers.add("WWW-Authenticate", challenge());
-      co_await answer_text(exchange, 401, std::move(headers), "The user name or password is wrong.\n");
-      break;
+  add_challenges(headers);
+  co_await answer_text(exchange, 401, std::move(headers), std::move(text));
+}
+
+io::Task<> Gateway::refuse_logon(io::HttpExchange& exchange, Errc why) const {
+  io::HttpHeaders headers;
+  switch (why) {
+    case Errc::denied: co_await challenge(exchange, "The user name or password is wrong.\n"); break;
     case Errc::limit:
       headers.add("Retry-After", "60");
       co_await answer_text(exchange, 429, std::move(headers), "Too many wrong passwords; try again later.\n");
@@ -75,6 +60,42 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::authenticate(io::HttpE
       co_await answer_text(exchange, 503, std::move(headers), "The mail server cannot be reached; try again later.\n");
       break;
   }
+}
+
+io::Task<std::shared_ptr<const chain::Identity>> Gateway::authenticate(io::HttpExchange& exchange) {
+  std::shared_ptr<const chain::Identity> identity;
+  const auto authorization = exchange.header("Authorization");
+  const auto scheme = scheme_of(authorization);
+  if (scheme != AuthScheme::basic && offered(scheme)) {
+    identity = co_await log_on(exchange, scheme);
+    co_return identity;
+  }
+  const auto logon = std::static_pointer_cast<ConnectionLogon>(exchange.attachment());
+  if (authorization.empty() && logon != nullptr && logon->identity != nullptr) co_return logon->identity;
+  exchange.attachment().reset();
+  if (scheme == AuthScheme::basic && offered(scheme)) identity = co_await check_password(exchange);
+  else co_await challenge(exchange, "Log on with your e-mail address and password.\n");
+  co_return identity;
+}
+
+io::Task<std::shared_ptr<const chain::Identity>> Gateway::check_password(io::HttpExchange& exchange) {
+  const std::shared_ptr<const chain::Identity> nobody;
+  auto given = parse_basic(exchange.header("Authorization"));
+  const auto user = given ? canonical_user(given->user) : std::string();
+  // No password is nobody's: LDAP and IMAP servers take it for an anonymous logon, and past this point it
+  // means that the transport itself knows the user.
+  if (user.empty() || given->password.empty()) {
+    co_await challenge(exchange, "Log on with your e-mail address and password.\n");
+    co_return nobody;
+  }
+  auto identity = std::make_shared<chain::Identity>();
+  identity->user = user;
+  identity->password = given->password;
+  const auto route = route_(user);
+  chain::Authenticator* authenticator = route ? route->authenticator : nullptr;
+  const auto checked = co_await authentication_.check(*identity, exchange.peer().ip, authenticator);
+  if (checked) co_return identity;
+  co_await refuse_logon(exchange, checked.error().code);
   co_return nobody;
 }
 
@@ -82,11 +103,12 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
   requests_.add();
   auto path = lower_ascii(exchange.path());
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  enum class Place { none, emsmdb, nspi, autodiscover, ews } place = Place::none;
+  enum class Place { none, emsmdb, nspi, autodiscover, ews, rpc } place = Place::none;
   if (path == "/mapi/emsmdb") place = Place::emsmdb;
   else if (path == "/mapi/nspi") place = Place::nspi;
   else if (path == "/autodiscover/autodiscover.xml") place = Place::autodiscover;
   else if (path.starts_with("/ews/")) place = Place::ews;
+  else if (rpc_http_ != nullptr && RpcHttp::is_channel(exchange.method(), exchange.target())) place = Place::rpc;
   if (path == "/autodiscover/autodiscover.json" || path.starts_with("/autodiscover/autodiscover.json/")) {
     co_await handle_autodiscover_json(*this, exchange);
     co_return;
@@ -95,6 +117,10 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
     co_await answer_text(exchange, 404, {}, "Nothing is here.\n");
     co_return;
   }
+  // A channel's body does not end: without one there is no way past it to another request.
+  constexpr std::uint64_t short_body = 4096;
+  const auto length = exchange.content_length().value_or(0);
+  if (place == Place::rpc && (length > short_body || (length > 0 && exchange.fields().contains("Expect")))) exchange.close_after();
   auto identity = co_await authenticate(exchange);
   if (identity == nullptr) co_return;
   switch (place) {
@@ -106,6 +132,7 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
     case Place::nspi: co_await handle_mapi_http(*this, exchange, chain::Interface::nspi, identity); break;
     case Place::autodiscover: co_await handle_autodiscover(*this, exchange, identity); break;
     case Place::ews: co_await handle_ews(*this, exchange, identity); break;
+    case Place::rpc: co_await rpc_http_->handle(exchange, identity); break;
     case Place::none: break;
   }
 }
@@ -114,6 +141,7 @@ io::Task<> Gateway::housekeeping() {
   for (;;) {
     co_await io::sleep_for(std::chrono::seconds(10));
     sessions_.sweep();
+    if (rpc_http_ != nullptr) rpc_http_->sweep();
   }
 }
 

@@ -15,6 +15,7 @@
 #include "mailbox/user_services.h"
 #include "transport/auth.h"
 #include "transport/autodiscover.h"
+#include "transport/http_logon.h"
 #include "transport/sessions.h"
 
 namespace mapigate::transport {
@@ -37,11 +38,14 @@ struct GatewayOptions {
   Duration execute_limit = std::chrono::minutes(5);     // after that an Execute is given up
   Duration wait_limit = std::chrono::minutes(6);        // the same for NotificationWait, above what engines take
   std::size_t request_body_limit = 1 << 20;  // MAPI/HTTP bodies; 268,288 bytes is what Outlook sends at most
+  AuthSchemes schemes;
   Services services;
   AutodiscoverOptions autodiscover;
   AuthLimits auth;
   SessionLimits sessions;
 };
+
+class RpcHttp;
 
 class Gateway {
  public:
@@ -56,6 +60,12 @@ class Gateway {
   io::Task<> housekeeping();
   void end_all_sessions() { sessions_.end_all(); }
 
+  // DCE/RPC over HTTP, served from then on; outlives the listeners.
+  void serve_rpc_http(RpcHttp* rpc_http) { rpc_http_ = rpc_http; }
+
+  // Who does NTLM and Negotiate; before the listeners.
+  void log_on_by(LogonProvider logons) { logons_ = std::move(logons); }
+
   io::Runtime& runtime() { return runtime_; }
   Metrics& metrics() { return metrics_; }
   const GatewayOptions& options() const { return options_; }
@@ -68,12 +78,19 @@ class Gateway {
   // no domain to be had.
   std::string canonical_user(std::string_view typed) const;
 
-  // The WWW-Authenticate field of a 401.
-  std::string challenge() const { return "Basic realm=\"" + options_.server_name + "\", charset=\"UTF-8\""; }
+  // The WWW-Authenticate fields of a 401.
+  void add_challenges(io::HttpHeaders& headers) const;
 
  private:
   // Who the request comes from, or none after an answer (401, 429 → Retry-After, 503) was given.
   io::Task<std::shared_ptr<const chain::Identity>> authenticate(io::HttpExchange& exchange);
+
+  bool offered(AuthScheme scheme) const;
+  io::Task<std::shared_ptr<const chain::Identity>> log_on(io::HttpExchange& exchange, AuthScheme scheme);
+  io::Task<std::shared_ptr<const chain::Identity>> check_password(io::HttpExchange& exchange);
+  io::Task<> challenge(io::HttpExchange& exchange, std::string text) const;
+  // The answer to somebody who was not let in: 401, 429 or 503 with Retry-After.
+  io::Task<> refuse_logon(io::HttpExchange& exchange, Errc why) const;
 
   io::Runtime& runtime_;
   Metrics& metrics_;
@@ -82,7 +99,12 @@ class Gateway {
   Authentication authentication_;
   SessionTable sessions_;
   Counter& requests_;
+  RpcHttp* rpc_http_ = nullptr;
+  LogonProvider logons_;
 };
+
+// A short text for whoever reads a trace.
+io::Task<> answer_text(io::HttpExchange& exchange, unsigned status, io::HttpHeaders headers, std::string text);
 
 // The endpoints /mapi/emsmdb and /mapi/nspi ([MS-OXCMAPIHTTP]).
 io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, chain::Interface interface,

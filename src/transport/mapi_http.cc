@@ -140,7 +140,7 @@ Trouble trouble_of(const Result<chain::Reply>& result) {
 io::Task<bool> answer_trouble(Gateway& gateway, io::HttpExchange& exchange, Trouble trouble) {
   io::HttpHeaders headers{{"Content-Type", "text/plain"}, {"Cache-Control", "no-store"}};
   if (trouble == Trouble::unavailable) headers.add("Retry-After", "10");
-  else headers.add("WWW-Authenticate", gateway.challenge());
+  else gateway.add_challenges(headers);
   const std::string_view text = trouble == Trouble::unavailable ? "The mail server cannot be reached; try again later.\n"
                                                                 : "The user name or password is wrong.\n";
   const auto sent = co_await exchange.respond(trouble == Trouble::unavailable ? 503 : 401, headers, text);

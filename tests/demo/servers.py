@@ -4,16 +4,17 @@ import json
 import os
 import pathlib
 import shutil
+import socket
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from harness import mailgen, managesieve, people, postfix, radicale  # noqa: E402
+from harness import kerberos, mailgen, managesieve, people, postfix, radicale  # noqa: E402
 from harness.certificates import Certificates  # noqa: E402
 from harness.dovecot import Dovecot  # noqa: E402
-from harness.mapigate import Mapigate  # noqa: E402
+from harness.mapigate import Mapigate, mailbox_modules  # noqa: E402
 from harness.processes import TOP, HarnessError, end_group, free_port, group_members, is_listening  # noqa: E402
 
 FOLDER = TOP / "build" / "demo"
@@ -21,6 +22,17 @@ STATE = FOLDER / "state.json"
 ENV = FOLDER / "env"
 DOMAIN = "example.test"
 USER1, USER2, PASSWORD = f"alice@{DOMAIN}", f"bob@{DOMAIN}", "secret"
+REALM, NT_DOMAIN = "EXAMPLE.TEST", "EXAMPLE"
+NT_HASH = "878D8014606CDA29677A44EFA1353FC7"  # of PASSWORD
+# The gateway's way to a mailbox whose owner showed a ticket or NTLM instead of a password.
+MASTER, MASTER_PASSWORD = "gateway", "mastersecret"
+MASTERS = """
+passdb {{
+driver = passwd-file
+args = {folder}/masters
+master = yes
+}}
+"""
 PROGRAM = TOP / "build" / "release" / "src" / "daemon" / "mapigate"
 # Raise when the sample mail changes: the next `up` then seeds afresh.
 MAIL_VERSION = "1"
@@ -66,9 +78,33 @@ def backend_folder(state):
 
 def ports(state):
     """The ports of the last time if they are free, else new ones."""
-    names = ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT", "SMTP_PORT", "SIEVE_PORT", "CALENDAR_PORT", "HTTPS_PORT", "METRICS_PORT", "RELAY_HTTPS_PORT", "RELAY_METRICS_PORT")
+    names = ("IMAP_PORT", "IMAPS_PORT", "LMTP_PORT", "SMTP_PORT", "SIEVE_PORT", "CALENDAR_PORT", "HTTPS_PORT", "METRICS_PORT", "RPC_PORT", "KDC_PORT",
+             "RELAY_HTTPS_PORT", "RELAY_METRICS_PORT")
     old = state.get("ports", {})
     return {name: old[name] if name in old and not is_listening(old[name]) else free_port() for name in names}
+
+
+def mapper_port():
+    """135, where clients look for the endpoint mapper, if this user may listen there; else any."""
+    with contextlib.suppress(OSError), socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", 135))
+        return 135
+    return free_port()
+
+
+def gateway_settings(chosen, kdc):
+    """Every transport and every way to log on."""
+    accounts = FOLDER / "accounts"
+    accounts.touch(0o600)
+    accounts.write_text("".join(f"{user}:{NT_HASH}\n" for user in (USER1, USER2)))
+    schemes = {"schemes": ["negotiate", "ntlm", "basic"], "realm": REALM}
+    if kdc:
+        schemes["keytab"] = kdc.keytab
+    port = chosen["RPC_PORT"]
+    return {"server": {"default_domain": DOMAIN}, "auth": schemes,
+            "rpc": {"address": "127.0.0.1", "http": True, "accounts": accounts, "epm_port": chosen["EPM_PORT"], "emsmdb_port": port,
+                    "nspi_port": port, "rfr_port": port}}
 
 
 def seed(dovecot, state, started):
@@ -119,7 +155,9 @@ def up():
 
     print(f"Dovecot in {folder}")
     sends = postfix.available()
-    extra = postfix.mail_services(chosen["LMTP_PORT"]) if sends else ""
+    (folder / "masters").write_text(f"{MASTER}:{{PLAIN}}{MASTER_PASSWORD}\n")
+    (folder / "masters").chmod(0o644)
+    extra = MASTERS.format(folder=folder) + (postfix.mail_services(chosen["LMTP_PORT"]) if sends else "")
     if managesieve.available():
         extra += managesieve.services(chosen["SIEVE_PORT"], "imap lmtp sieve" if sends else "imap sieve")
     else:
@@ -150,12 +188,22 @@ def up():
     seed(dovecot, state, started)
     print("mapigate: the gateway, and a relay before it")
     book = people.write(FOLDER / "people.toml", DOMAIN, [("alice", "Alice Adams"), ("bob", "Bob Brown")])
-    gateway = Mapigate.gateway(certificates, chosen["IMAPS_PORT"], smtp_port=chosen.get("SMTP_PORT"), people=book,
-                               sieve={"port": chosen["SIEVE_PORT"]} if "SIEVE_PORT" in chosen else None,
-                               freebusy={"url": f"http://127.0.0.1:{chosen['CALENDAR_PORT']}/%u/"} if "CALENDAR_PORT" in chosen else None,
-                               folder=FOLDER / "gateway", program=PROGRAM,
-                               https_port=chosen["HTTPS_PORT"], metrics_port=chosen["METRICS_PORT"], name="gateway",
-                               detached=True)
+    kdc = None
+    if kerberos.available():
+        kdc = kerberos.Kdc(REALM, {user.split("@")[0]: PASSWORD for user in (USER1, USER2)}, FOLDER / "kdc", chosen["KDC_PORT"], detached=True)
+        kdc.start()
+        remember("krb5kdc", kdc.daemon)
+    else:
+        chosen.pop("KDC_PORT")
+        print("  no KDC: that needs the packages krb5-kdc, krb5-admin-server and krb5-user. Nobody has a ticket.")
+    chosen["EPM_PORT"] = mapper_port()
+    modules = mailbox_modules(chosen["IMAPS_PORT"], certificates, smtp_port=chosen.get("SMTP_PORT"), people=book,
+                              sieve={"port": chosen["SIEVE_PORT"]} if "SIEVE_PORT" in chosen else None,
+                              freebusy={"url": f"http://127.0.0.1:{chosen['CALENDAR_PORT']}/%u/"} if "CALENDAR_PORT" in chosen else None)
+    modules["imap"] |= {"master_user": MASTER, "master_password": MASTER_PASSWORD}
+    gateway = Mapigate(certificates, modules, ["mail"], folder=FOLDER / "gateway", program=PROGRAM,
+                       https_port=chosen["HTTPS_PORT"], metrics_port=chosen["METRICS_PORT"], name="gateway",
+                       detached=True, **gateway_settings(chosen, kdc))
     gateway.start()
     remember("gateway", gateway.daemon)
     relay = Mapigate.relay(certificates, chosen["HTTPS_PORT"], folder=FOLDER / "relay", program=PROGRAM,
@@ -164,7 +212,9 @@ def up():
     relay.start()
     remember("relay", relay.daemon)
     values = {**chosen, "CA_FILE": FOLDER / "ca.pem", "DOMAIN": DOMAIN, "USER1": USER1, "USER2": USER2,
-              "PASSWORD": PASSWORD, "MAPIGATE": PROGRAM}
+              "PASSWORD": PASSWORD, "NT_DOMAIN": NT_DOMAIN, "REALM": REALM, "MAPIGATE": PROGRAM}
+    if kdc:
+        values |= {"KRB5_CONFIG": kdc.config, "KEYTAB": kdc.keytab}
     ENV.write_text("".join(f"{name}={value}\n" for name, value in values.items()))
     print(f"up in {time.monotonic() - started:.0f} s; ports, users and CA file are in {ENV.relative_to(TOP)}")
     print(f"  try: MAPIGATE_PASSWORD={PASSWORD} {PROGRAM.relative_to(TOP)} client --user {USER1} "

@@ -39,10 +39,10 @@ def _table(name, settings):
 
 
 def config_text(*, state_dir, modules_built, https_port, metrics_port, certificates, modules, chain, domain,
-                threads=2, external_host="localhost", server=None, https=None, auth=None, rpc=None):
+                threads=2, external_host="localhost", server=None, https=None, auth=None, rpc=None, sessions=None):
     """The TOML of one daemon, and the only place of the tests that knows its setting names.
 
-    modules  {name: settings}; chain  module names in order; server, https, auth, rpc  more settings of those tables
+    modules  {name: settings}; chain  module names in order; server, https, auth, rpc, sessions  more settings of those tables
     """
     text = _table("server", {"state_dir": state_dir, "module_dir": modules_built, "threads": threads,
                              **(server or {})})
@@ -53,6 +53,8 @@ def config_text(*, state_dir, modules_built, https_port, metrics_port, certifica
     text += _table("auth", {"guesses": 1000, "guesses_per_address": 10000, **(auth or {})})
     if rpc:
         text += _table("rpc", rpc)
+    if sessions:
+        text += _table("sessions", sessions)
     text += _table("metrics", {"listen": f"127.0.0.1:{metrics_port}"})
     for name, settings in modules.items():
         text += _table(f"modules.{name}", settings)

@@ -1,7 +1,7 @@
 """A gateway with DCE/RPC before a Dovecot with a master user; nothing of ours speaks to it but the harness that starts it."""
 import pytest
 
-from harness import mailgen
+from harness import mailgen, people
 from harness.certificates import Certificates
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate, mailbox_modules
@@ -36,16 +36,17 @@ def dovecot(certificates):
         yield server
 
 
-def start_gateway(certificates, dovecot, name="rpc", **rpc):
+def start_gateway(certificates, dovecot, name="rpc", auth=None, sessions=None, **rpc):
     folder = private_dir(name)
     accounts = folder / "accounts"
     accounts.write_text(f"# NT hashes\n{ALICE}:{NT_HASH}\n{BOB}:{NT_HASH}\n")
     accounts.chmod(0o600)
     ports = {"epm_port": free_port(), "emsmdb_port": free_port(), "nspi_port": free_port(), "rfr_port": free_port()}
-    modules = mailbox_modules(dovecot.tls_port, certificates)
+    book = people.write(folder / "people.toml", "example.test", [("alice", "Alice Adams"), ("bob", "Bob Brown")])
+    modules = mailbox_modules(dovecot.tls_port, certificates, people=book)
     modules["imap"] |= {"master_user": MASTER, "master_password": MASTER_PASSWORD}
     server = Mapigate(certificates, modules, ["mail"], folder=folder, name=name, server={"default_domain": "example.test"},
-                      rpc={"address": "127.0.0.1", "accounts": accounts, **ports, **rpc})
+                      rpc={"address": "127.0.0.1", "accounts": accounts, "http": True, **ports, **rpc}, **({"auth": auth} if auth else {}), **({"sessions": sessions} if sessions else {}))
     server.rpc = ports
     return server
 

@@ -8,24 +8,41 @@ from impacket.dcerpc.v5 import epm
 from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_CONNECT
 
 import emsmdb
-from conftest import ALICE, PASSWORD
+from conftest import ALICE, PASSWORD, start_gateway
+from harness import rpch
 
 
-def test_capture(gateway, tmp_path):
+def capture(path, ports):
+    """tshark that writes what the loopback carries on these ports; skips where that is not allowed."""
     tshark = shutil.which("tshark")
     if not tshark:
         pytest.skip("tshark is not installed")
-    ports = gateway.rpc
-    capture = tmp_path / "rpc.pcap"
-    only = " or ".join(f"tcp port {port}" for port in ports.values())
-    tracer = subprocess.Popen([tshark, "-q", "-i", "lo", "-w", capture, "-f", only], stderr=subprocess.PIPE, text=True)
+    only = " or ".join(f"tcp port {port}" for port in ports)
+    tracer = subprocess.Popen([tshark, "-q", "-i", "lo", "-w", path, "-f", only], stderr=subprocess.PIPE, text=True)
+    for line in tracer.stderr:
+        if "Capturing on" in line:
+            time.sleep(1)
+            return tracer
+    tracer.wait(20)
+    pytest.skip("capturing on the loopback is not allowed here")
+
+
+def finish(tracer):
+    time.sleep(1)
+    tracer.terminate()
+    tracer.wait(20)
+
+
+def frames(path, display, *options):
+    done = subprocess.run(["tshark", "-r", path, *options, "-Y", display, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True,
+                          check=True)
+    return done.stdout.split()
+
+
+def test_capture(gateway, tmp_path):
+    ports, path = gateway.rpc, tmp_path / "rpc.pcap"
+    tracer = capture(path, ports.values())
     try:
-        for line in tracer.stderr:
-            if "Capturing on" in line:
-                break
-        else:
-            pytest.skip("capturing on the loopback is not allowed here")
-        time.sleep(1)
         mapper = emsmdb.connect(ports["epm_port"], None)
         epm.hept_lookup(None, dce=mapper)
         mapper.disconnect()
@@ -33,15 +50,35 @@ def test_capture(gateway, tmp_path):
         hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
         emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
         dce.disconnect()
-        time.sleep(1)
     finally:
-        tracer.terminate()
-        tracer.wait(20)
+        finish(tracer)
+    assert len(frames(path, "dcerpc.pkt_type == 2")) >= 3, "responses that it knows as such"
+    assert not frames(path, "_ws.malformed")
 
-    def frames(display):
-        done = subprocess.run([tshark, "-r", capture, "-Y", display, "-T", "fields", "-e", "frame.number"], capture_output=True,
-                              text=True, check=True)
-        return done.stdout.split()
 
-    assert len(frames("dcerpc.pkt_type == 2")) >= 3, "responses that it knows as such"
-    assert not frames("_ws.malformed")
+def test_capture_of_http(certificates, dovecot, tmp_path, monkeypatch):
+    """The same in TLS, with all that RPC over HTTP has: both channels recycled, acknowledgements, an echo."""
+    path, keys = tmp_path / "http.pcap", tmp_path / "keys"
+    monkeypatch.setenv("MAPIGATE_TEST_KEYLOG", str(keys))
+    with start_gateway(certificates, dovecot, "traced", http_lifetime="128KiB") as gateway:
+        tracer = capture(path, [gateway.https_port])
+        try:
+            rpch.echo(gateway.https_port, rpch.Basic(ALICE, PASSWORD))
+            with rpch.VirtualConnection(gateway.https_port, rpch.Basic(ALICE, PASSWORD)) as link:
+                dce = rpch.transport(link).get_dce_rpc()
+                dce.connect()
+                dce.bind(emsmdb.EMSMDB)
+                hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+                emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+                link.recycle_in()
+                while not link.out_recycled or not link.in_recycled or not link.acks:
+                    for _ in range(50):
+                        dce.call(6, b"")
+                    for _ in range(50):
+                        link.receive()
+        finally:
+            finish(tracer)
+        options = ["-o", f"tls.keylog_file:{keys}", "-d", f"tcp.port=={gateway.https_port},tls", "-d", f"tls.port=={gateway.https_port},http"]
+    assert len(frames(path, "dcerpc.pkt_type == 2", *options)) >= 3
+    assert len(frames(path, "dcerpc.pkt_type == 20", *options)) >= 10, "RTS"
+    assert not frames(path, "_ws.malformed", *options)

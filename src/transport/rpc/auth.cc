@@ -7,8 +7,17 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "transport/gateway.h"
 #include "transport/rpc/connection.h"
+
+// Of credentials.h, which declares its enumerations in a way that C++ does not take.
+extern "C" {
+cli_credentials* cli_credentials_init(TALLOC_CTX* memory);
+int cli_credentials_set_keytab_name(cli_credentials* credentials, loadparm_context* lp_ctx, const char* name, int obtained);
+bool cli_credentials_set_kerberos_state(cli_credentials* credentials, int state, int obtained);
+bool cli_credentials_set_conf(cli_credentials* credentials, loadparm_context* lp_ctx);
+}
 
 namespace mapigate::transport {
 
@@ -16,11 +25,12 @@ namespace {
 
 constexpr const char* oid_spnego = "1.3.6.1.5.5.2";
 constexpr const char* oid_ntlmssp = "1.3.6.1.4.1.311.2.2.10";
+constexpr const char* oid_kerberos = "1.2.840.113554.1.2.2";
 
 // What one authentication knows; a child of its AuthContext.
 struct State {
   RpcAuthentication* owner;
-  RpcConnection* connection;
+  char peer[64];
   std::uint8_t challenge[8];
   bool challenged;
 };
@@ -60,7 +70,7 @@ tevent_req* check_send(TALLOC_CTX* memory, tevent_context* ev, samba::AuthContex
   auto* state = static_cast<State*>(context->private_data);
   try {
     std::string canonical;
-    check->status = state->owner->check(*user, View(state->challenge, sizeof state->challenge), state->connection->caller().peer, canonical, check->key);
+    check->status = state->owner->check(*user, View(state->challenge, sizeof state->challenge), state->peer, canonical, check->key);
     if (canonical.size() >= sizeof check->user) check->status = NT_STATUS_LOGON_FAILURE;
     else std::memcpy(check->user, canonical.c_str(), canonical.size() + 1);
   } catch (const std::exception& problem) {
@@ -125,24 +135,38 @@ NTSTATUS session_info(samba::AuthContext*, TALLOC_CTX* memory, void* server_info
   return *out == nullptr ? NT_STATUS_NO_MEMORY : NT_STATUS_OK;
 }
 
-// Kerberos is not among the backends.
-NTSTATUS session_info_pac(samba::AuthContext*, TALLOC_CTX*, smb_krb5_context*, DATA_BLOB*, const char*, const tsocket_address*, std::uint32_t,
-                          auth_session_info**) {
-  return NT_STATUS_NOT_SUPPORTED;
+// Of a ticket. Its PAC, if there is one, says nothing that matters here.
+NTSTATUS session_info_pac(samba::AuthContext* context, TALLOC_CTX* memory, smb_krb5_context*, DATA_BLOB*, const char* principal,
+                          const tsocket_address*, std::uint32_t, auth_session_info** out) {
+  try {
+    const auto* state = static_cast<const State*>(context->private_data);
+    const auto user = state->owner->user_of(principal);
+    if (user.empty()) {
+      log::warning("nobody here is {}, who has a ticket, from {}", principal, state->peer);
+      return NT_STATUS_LOGON_FAILURE;
+    }
+    *out = make_session_info(memory, user.c_str(), sid_of(user), true);
+    return *out == nullptr ? NT_STATUS_NO_MEMORY : NT_STATUS_OK;
+  } catch (const std::exception& problem) {
+    log::error("looking at a ticket: {}", problem.what());
+    return NT_STATUS_INTERNAL_ERROR;
+  }
 }
 
 }  // namespace
 
-RpcAuthentication::RpcAuthentication(Gateway& gateway, const samba::PrivateFunctions& functions, std::string accounts,
+RpcAuthentication::RpcAuthentication(Gateway& gateway, const samba::PrivateFunctions& functions, const RpcOptions& options,
                                      loadparm_context* lp_ctx)
     : gateway_(gateway),
       functions_(functions),
-      accounts_given_(!accounts.empty()),
-      accounts_(std::move(accounts), [&gateway](std::string_view typed) { return gateway.canonical_user(typed); }),
-      brake_(gateway.options().auth.guesses, gateway.options().auth.window) {
+      accounts_given_(!options.accounts.empty()),
+      accounts_(options.accounts, [&gateway](std::string_view typed) { return gateway.canonical_user(typed); }),
+      brake_(gateway.options().auth.guesses, gateway.options().auth.window),
+      realm_(options.realm) {
   backends_[0] = functions_.gensec_security_by_oid(nullptr, oid_spnego);
   backends_[1] = functions_.gensec_security_by_oid(nullptr, oid_ntlmssp);
   if (backends_[0] == nullptr || backends_[1] == nullptr) throw std::runtime_error("Samba's gensec has no NTLMSSP or SPNEGO");
+  if (!options.keytab.empty()) take_keytab(options.keytab, lp_ctx);
   settings_ = talloc_zero(lp_ctx, samba::GensecSettings);
   if (settings_ == nullptr) throw std::bad_alloc();
   settings_->lp_ctx = lp_ctx;
@@ -155,13 +179,33 @@ RpcAuthentication::RpcAuthentication(Gateway& gateway, const samba::PrivateFunct
     if (auto read = accounts_.reload(); !read) log::warning("[rpc] {}", read.error().message);
 }
 
-NTSTATUS RpcAuthentication::prepare(TALLOC_CTX* memory, dcesrv_call_state* call, gensec_security** out) {
+void RpcAuthentication::take_keytab(const std::string& file, loadparm_context* lp_ctx) {
+  constexpr int specified = 4, must_use_kerberos = 2;  // CRED_SPECIFIED, CRED_USE_KERBEROS_REQUIRED
+  backends_[2] = functions_.gensec_security_by_oid(nullptr, oid_kerberos);
+  if (backends_[2] == nullptr) throw std::runtime_error("Samba's gensec has no Kerberos");
+  credentials_ = cli_credentials_init(lp_ctx);
+  if (credentials_ == nullptr) throw std::bad_alloc();
+  cli_credentials_set_conf(credentials_, lp_ctx);
+  cli_credentials_set_kerberos_state(credentials_, must_use_kerberos, specified);
+  if (const int failed = cli_credentials_set_keytab_name(credentials_, lp_ctx, ("FILE:" + file).c_str(), specified); failed != 0)
+    throw std::runtime_error(fmt::format("the keytab {} cannot be used: error {}", file, failed));
+}
+
+std::string RpcAuthentication::user_of(const std::string& principal) const {
+  const auto at = principal.rfind('@');
+  if (at == std::string::npos || principal.find('/') != std::string::npos) return {};  // a host or service
+  // The realm that is said to be ours has the users of the default domain; others are domains by themselves.
+  if (!realm_.empty() && equal_ignoring_ascii_case(principal.substr(at + 1), realm_)) return gateway_.canonical_user(principal.substr(0, at));
+  return gateway_.canonical_user(principal);
+}
+
+NTSTATUS RpcAuthentication::make(TALLOC_CTX* memory, tevent_context* events, const std::string& peer, gensec_security** out) {
   auto* context = talloc_zero(memory, samba::AuthContext);
   auto* state = context == nullptr ? nullptr : talloc_zero(context, State);
   if (state == nullptr) return NT_STATUS_NO_MEMORY;
   state->owner = this;
-  state->connection = static_cast<RpcConnection*>(call->conn->transport.private_data);
-  context->event_ctx = call->event_ctx;
+  std::strncpy(state->peer, peer.c_str(), sizeof state->peer - 1);
+  context->event_ctx = events;
   context->lp_ctx = settings_->lp_ctx;
   context->private_data = state;
   context->check_password_send = check_send;
@@ -170,7 +214,18 @@ NTSTATUS RpcAuthentication::prepare(TALLOC_CTX* memory, dcesrv_call_state* call,
   context->set_challenge = set_challenge;
   context->session_info = session_info;
   context->session_info_pac = session_info_pac;
-  return functions_.gensec_server_start(memory, settings_, context, out);
+  const auto status = functions_.gensec_server_start(memory, settings_, context, out);
+  if (!NT_STATUS_IS_OK(status) || credentials_ == nullptr) return status;
+  return functions_.gensec_set_credentials(*out, credentials_);
+}
+
+NTSTATUS RpcAuthentication::prepare(TALLOC_CTX* memory, dcesrv_call_state* call, gensec_security** out) {
+  return make(memory, call->event_ctx, static_cast<RpcConnection*>(call->conn->transport.private_data)->caller().peer, out);
+}
+
+NTSTATUS RpcAuthentication::begin(TALLOC_CTX* memory, tevent_context* events, const std::string& peer, bool spnego, gensec_security** out) {
+  const auto status = make(memory, events, peer, out);
+  return NT_STATUS_IS_OK(status) ? functions_.gensec_start_mech_by_oid(*out, spnego ? oid_spnego : oid_ntlmssp) : status;
 }
 
 auth_session_info* RpcAuthentication::anonymous(TALLOC_CTX* memory) {

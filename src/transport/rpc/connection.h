@@ -9,12 +9,13 @@ namespace mapigate::transport {
 // Owned by the server's list; `core` is freed with it.
 class RpcConnection {
  public:
-  RpcConnection(std::string peer, std::array<std::uint8_t, 4> local) {
+  RpcConnection(std::string peer, std::array<std::uint8_t, 4> local, std::shared_ptr<const chain::Identity> identity) {
     caller_.peer = std::move(peer);
     caller_.local = local;
+    caller_.identity = std::move(identity);
   }
   RpcConnection(const RpcConnection&) = delete;
-  // The address of the far side and of ours; `user` and `level` belong to a call.
+  // The address of the far side and of ours, and whom HTTP let in; `user` and `level` belong to a call.
   const rpc::Caller& caller() const { return caller_; }
 
   dcesrv_connection* core = nullptr;

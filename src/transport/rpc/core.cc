@@ -75,6 +75,7 @@ std::shared_ptr<SessionContext> new_session(Gateway& gateway, const Caller& call
   if (!route) return nullptr;
   auto identity = std::make_shared<chain::Identity>();
   identity->user = caller.user;
+  if (caller.identity != nullptr && caller.identity->user == caller.user) *identity = *caller.identity;
   auto context = std::make_shared<SessionContext>();
   context->context = random_token();
   context->session = std::make_unique<chain::Session>(gateway.sessions().next_id(), interface, std::move(identity), route->chain,

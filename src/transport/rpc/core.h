@@ -15,6 +15,7 @@
 #include "transport/rpc/rpc.h"
 #include "transport/sessions.h"
 #include "wire/ndr/ndr.h"
+#include "wire/ndr/tower.h"
 
 namespace mapigate::transport::rpc {
 
@@ -53,6 +54,8 @@ struct Caller {
   unsigned level = 1;
   std::string peer;
   std::array<std::uint8_t, 4> local{};  // address that the client reached us by
+  // Over HTTP: who logged on there. Whoever does not log on again inside is this user.
+  std::shared_ptr<const chain::Identity> identity;
 };
 
 // What a context handle stands for.
@@ -140,6 +143,7 @@ struct Endpoint {
   ndr::Interface interface;
   std::uint16_t port = 0;
   const char* annotation = "";
+  ndr::Floor transport = ndr::Floor::tcp;
 };
 
 std::unique_ptr<Service> make_endpoint_mapper(std::vector<Endpoint> endpoints);

@@ -55,6 +55,7 @@ class EndpointMapper : public Service {
   Bytes tower_of(const Endpoint& endpoint, const Caller& caller) const {
     ndr::Tower tower;
     tower.interface = {endpoint.interface.uuid, endpoint.interface.major, endpoint.interface.minor};
+    tower.transport = endpoint.transport;
     tower.port = endpoint.port;
     tower.address = caller.local;
     return ndr::write_tower(tower);
@@ -138,10 +139,10 @@ class EndpointMapper : public Service {
     std::vector<const Endpoint*> found;
     if (in.map_tower != nullptr) {
       const auto wanted = ndr::read_tower(in.map_tower->tower_octet_string.span());
-      if (wanted && wanted->transfer == ndr::ndr_syntax && wanted->transport == ndr::Floor::tcp) {
+      if (wanted && wanted->transfer == ndr::ndr_syntax && (wanted->transport == ndr::Floor::tcp || wanted->transport == ndr::Floor::http)) {
         const epm::rpc_if_id_t id{wanted->interface.uuid, wanted->interface.major, wanted->interface.minor};
         for (const auto& one : endpoints_)
-          if (fits(one.interface, id, compatible)) found.push_back(&one);
+          if (one.transport == wanted->transport && fits(one.interface, id, compatible)) found.push_back(&one);
       }
     }
     auto place = place_of(in.entry_handle, request);

@@ -6,6 +6,9 @@
 #include <memory>
 #include <string>
 
+#include "chain/call.h"
+#include "transport/http_logon.h"
+
 #include "base/result.h"
 #include "base/time.h"
 
@@ -23,6 +26,8 @@ struct RpcOptions {
   std::uint16_t nspi_port = 6004;
   std::uint16_t rfr_port = 6002;
   std::string accounts;              // file of NT hashes; empty: nobody can log on by NTLM
+  std::string keytab;                // of our service principals; empty: no Kerberos
+  std::string realm;                 // whose users are those of the default domain
   RpcProtection protection = RpcProtection::connect;
   std::size_t connections = 10'000;
   std::size_t calls = 32;                   // in progress on one connection
@@ -32,12 +37,26 @@ struct RpcOptions {
   Duration bind_limit = std::chrono::seconds(30);  // for a new connection to authenticate
 };
 
+// Who opens a connection that does not come over TCP.
+struct RpcPeer {
+  std::string address;  // of the client
+  std::shared_ptr<const chain::Identity> identity;
+};
+
 class RpcServer {
  public:
-  // Listens and starts the thread. Errc::unsupported: another version of Samba is installed.
+  // Listens, where options.address says so, and starts the thread. Errc::unsupported: another version of Samba is installed.
   static Result<std::unique_ptr<RpcServer>> start(Gateway& gateway, RpcOptions options);
+  ~RpcServer();  // stops
   // Ends all connections and the thread; calls in progress go on, and nobody hears their answers.
-  ~RpcServer();
+  void stop();
+
+  // A connection to the interfaces at one of the ports 593, 6001, 6002 and 6004 of RPC over HTTP: the client's end of a
+  // pair of sockets, the caller's to close. From any thread. Errc::not_found: nothing is served at that port.
+  Result<int> connect(std::uint16_t port, RpcPeer peer);
+  // A logon by NTLM or Negotiate at the HTTP level, for Gateway::log_on_by(). From any thread; what it gives must not
+  // outlive the server.
+  std::shared_ptr<LogonExchange> begin_logon(AuthScheme scheme, std::string peer);
 
  private:
   RpcServer();

@@ -54,6 +54,10 @@ Result<PrivateFunctions> load_private_functions() {
   PrivateFunctions out{};
   const bool all = load(out.gensec_init, "gensec_init", tag) && load(out.gensec_server_start, "gensec_server_start", tag) &&
                    load(out.gensec_security_by_oid, "gensec_security_by_oid", tag) &&
+                   load(out.gensec_start_mech_by_oid, "gensec_start_mech_by_oid", tag) &&
+                   load(out.gensec_set_credentials, "gensec_set_credentials", tag) &&
+                   load(out.gensec_update_send, "gensec_update_send", tag) && load(out.gensec_update_recv, "gensec_update_recv", tag) &&
+                   load(out.gensec_session_info, "gensec_session_info", tag) &&
                    load(out.tstream_bsd_existing_socket, "_tstream_bsd_existing_socket", tag) &&
                    load(out.tsocket_address_bsd_from_sockaddr, "_tsocket_address_bsd_from_sockaddr", tag) &&
                    load(out.debug_set_callback, "debug_set_callback", tag);

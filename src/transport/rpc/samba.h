@@ -32,6 +32,7 @@ extern "C" {
 struct tsocket_address;
 struct tstream_context;
 struct gensec_security;
+struct cli_credentials;
 struct gensec_security_ops;
 struct smb_krb5_context;
 
@@ -104,6 +105,11 @@ struct PrivateFunctions {
   NTSTATUS (*gensec_init)();
   NTSTATUS (*gensec_server_start)(TALLOC_CTX*, GensecSettings*, AuthContext*, gensec_security**);
   const gensec_security_ops* (*gensec_security_by_oid)(gensec_security*, const char* oid);
+  NTSTATUS (*gensec_start_mech_by_oid)(gensec_security*, const char* oid);
+  NTSTATUS (*gensec_set_credentials)(gensec_security*, cli_credentials*);
+  tevent_req* (*gensec_update_send)(TALLOC_CTX*, tevent_context*, gensec_security*, const DATA_BLOB in);
+  NTSTATUS (*gensec_update_recv)(tevent_req*, TALLOC_CTX*, DATA_BLOB* out);
+  NTSTATUS (*gensec_session_info)(gensec_security*, TALLOC_CTX*, auth_session_info**);
   int (*tstream_bsd_existing_socket)(TALLOC_CTX*, int fd, tstream_context**, const char* location);
   int (*tsocket_address_bsd_from_sockaddr)(TALLOC_CTX*, const sockaddr*, std::size_t, tsocket_address**, const char* location);
   void (*debug_set_callback)(void*, void (*)(void*, int level, const char* text));

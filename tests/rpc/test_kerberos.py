@@ -1,0 +1,99 @@
+"""Tickets instead of passwords: Negotiate at the HTTP level, and Kerberos within DCE/RPC at every level."""
+import base64
+import os
+import subprocess
+
+import pytest
+
+import emsmdb
+from conftest import ALICE, start_gateway
+from harness import kerberos, rpch
+from test_http_logon import POX
+from test_rpc_http import log_on
+
+pytestmark = pytest.mark.skipif(not kerberos.available(), reason="krb5-kdc and krb5-user are not installed")
+
+
+@pytest.fixture(scope="module")
+def kdc():
+    with kerberos.Kdc("EXAMPLE.TEST", {"alice": "secret", "stranger/admin": "secret"}) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gateway(certificates, dovecot, kdc):
+    with start_gateway(certificates, dovecot, "kerberos", auth={"schemes": ["negotiate", "basic"], "keytab": kdc.keytab, "realm": "EXAMPLE.TEST"}) as server:
+        yield server
+
+
+def curl(gateway, certificates, environment):
+    done = subprocess.run(["curl", "-sS", "--cacert", str(certificates.ca), "--negotiate", "-u", ":", "-d", POX, "-H", "Content-Type: text/xml",
+                           "-w", "%{http_code}", f"https://localhost:{gateway.https_port}/autodiscover/autodiscover.xml"],
+                          capture_output=True, text=True, timeout=60, env={**os.environ, **environment})
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_curl_with_a_ticket(gateway, certificates, kdc):
+    text = curl(gateway, certificates, kdc.ticket("alice", "secret"))
+    assert text.endswith("200") and ALICE in text
+
+
+def test_curl_with_somebody_elses_ticket(gateway, certificates, kdc):
+    assert curl(gateway, certificates, kdc.ticket("stranger/admin", "secret")).endswith("401")
+
+
+def test_curl_without_a_ticket(gateway, certificates, kdc):
+    assert curl(gateway, certificates, {**kdc.environment, "KRB5CCNAME": "FILE:/nonexistent"}).endswith("401")
+
+
+# At the endpoint mapper, because Samba's client has to know which service a ticket is for, and knows no Exchange; by another
+# name than localhost, for which it wants no ticket.
+PROBE = """
+import sys
+from samba import param
+from samba.credentials import MUST_USE_KERBEROS, Credentials
+from samba.dcerpc import epmapper
+port, options = sys.argv[1:]
+settings = param.LoadParm()
+settings.set("realm", "EXAMPLE.TEST")
+settings.set("workgroup", "EXAMPLE")
+credentials = Credentials()
+credentials.guess(settings)
+credentials.set_username("alice")
+credentials.set_password("secret")
+credentials.set_realm("EXAMPLE.TEST")
+credentials.set_kerberos_state(MUST_USE_KERBEROS)
+client = epmapper.epmapper(f"ncacn_ip_tcp:127.0.0.1[{port},{options},target_hostname=mail.example.test]", settings, credentials)
+print(client.request(2, b"\\0" * 12 + b"\\1\\0\\0\\0" + b"\\0" * 20 + b"\\x0a\\0\\0\\0")[-4:].hex())
+"""
+
+
+@pytest.mark.parametrize("mechanism", ["krb5", "spnego"])
+@pytest.mark.parametrize("level", ["connect", "packet", "sign", "seal"])
+def test_samba_client(gateway, kdc, mechanism, level):
+    pytest.importorskip("samba", reason="python3-samba is not installed")
+    done = subprocess.run(["/usr/bin/python3", "-c", PROBE, str(gateway.rpc["epm_port"]), f"{level},{mechanism}"], capture_output=True, text=True,
+                          timeout=60, env={**os.environ, **kdc.ticket("alice", "secret")})
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "00000000", "the status of ept_lookup"
+
+
+def test_mailbox_over_http(gateway, kdc, monkeypatch):
+    """The ticket at the HTTP level is all that there is; the mailbox is reached by the master user."""
+    gssapi = pytest.importorskip("gssapi", reason="python3-gssapi is not installed")
+    for name, value in kdc.ticket("alice", "secret").items():
+        monkeypatch.setenv(name, value)
+
+    class Ticket:
+        def header(self, channel):
+            name = gssapi.Name("HTTP@localhost", gssapi.NameType.hostbased_service)
+            spnego = gssapi.OID.from_int_seq("1.3.6.1.5.5.2")
+            token = gssapi.SecurityContext(name=name, mech=spnego, usage="initiate").step()
+            return "Negotiate " + base64.b64encode(token).decode()
+
+    with rpch.VirtualConnection(gateway.https_port, Ticket()) as link:
+        dce = rpch.transport(link).get_dce_rpc()
+        dce.connect()
+        dce.bind(emsmdb.EMSMDB)
+        log_on(dce)
