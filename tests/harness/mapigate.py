@@ -132,6 +132,7 @@ class Mapigate:
 
     def start(self, timeout=60.0):
         environment = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1",
+                       "LSAN_OPTIONS": f"print_suppressions=0:suppressions={pathlib.Path(__file__).parent / 'lsan-suppressions'}",
                        "UBSAN_OPTIONS": "print_stacktrace=1"}
         (self.folder / f"{self.name}.out").unlink(missing_ok=True)
         self.daemon = Daemon([self.program, "serve", "-c", self.config_path], self.folder, self.name, environment,
