@@ -234,8 +234,9 @@ io::Task<> RpcHttp::handle(io::HttpExchange& exchange, std::shared_ptr<const cha
     co_return;
   }
   const auto port = port_of(exchange.query());
-  if (port == 0) {
-    co_await refuse(exchange, rpc_s_server_unavailable, fmt::format("\"{}\" names no server and port", exchange.query()));
+  // Those of RpcServer::connect(): whichever channel comes first hears at once that there is no other.
+  if (port != 593 && port != 6001 && port != 6002 && port != 6004) {
+    co_await refuse(exchange, rpc_s_server_unavailable, fmt::format("\"{}\" names no server and port that is served", exchange.query()));
     co_return;
   }
   RpcPeer peer{exchange.peer().ip, std::move(identity)};
