@@ -15,6 +15,17 @@ void* Arena::grow(std::size_t size, std::size_t align) {
   return allocate(size, align);
 }
 
+void Arena::clear() {
+  if (chunks_.empty()) return;
+  // Chunks grow, but for those made for one big piece: the last one is the largest or next to it.
+  if (chunks_.size() > 1) {
+    chunks_.front() = std::move(chunks_.back());
+    chunks_.resize(1);
+  }
+  position_ = chunks_.front().get();
+  used_ = static_cast<std::size_t>(end_ - position_);
+}
+
 std::string to_hex(View bytes, char separator) {
   static constexpr char digits[] = "0123456789abcdef";
   std::string out;

@@ -79,6 +79,9 @@ class Arena {
 
   std::size_t used() const { return used_; }  // bytes reserved from the heap
 
+  // Everything handed out ends. The largest piece of memory stays for what comes next.
+  void clear();
+
  private:
   void* grow(std::size_t size, std::size_t align);
 

@@ -14,7 +14,8 @@ template <class T>
 concept Scalar = std::integral<T> || std::floating_point<T> || std::is_enum_v<T>;
 
 // Reads from a view. The first failure sticks: later reads give zeros and move
-// nothing, so a caller may read a whole structure and ask once at the end.
+// nothing, so a caller may read a whole structure and ask once at the end. After a
+// failure nothing is left, which is all that a read has to check.
 class Cursor {
  public:
   explicit Cursor(View bytes) : start_(bytes.data()), position_(start_), end_(start_ + bytes.size()) {}
@@ -50,9 +51,11 @@ class Cursor {
     if (need(count)) end_ = position_ + count;
     return end;
   }
-  void widen(const std::uint8_t* end) { end_ = end; }
+  void widen(const std::uint8_t* end) {
+    if (!failed_) end_ = end;
+  }
 
-  std::size_t left() const { return failed_ ? 0 : static_cast<std::size_t>(end_ - position_); }
+  std::size_t left() const { return static_cast<std::size_t>(end_ - position_); }
   std::size_t offset() const { return static_cast<std::size_t>(position_ - start_); }
   View view_from(std::size_t offset_before) const { return {start_ + offset_before, position_}; }
   const std::uint8_t* position() const { return position_; }
@@ -62,28 +65,28 @@ class Cursor {
     if (failed_) return;
     failed_ = true;
     why_ = why;
+    failed_field_ = field_;
+    end_ = position_;
   }
   // Where it failed: the innermost field that was being read, and why.
-  void set_field(const char* name) {
-    if (!failed_) field_ = name;
-  }
-  const char* field() const { return field_; }
+  void set_field(const char* name) { field_ = name; }
+  const char* field() const { return failed_ ? failed_field_ : field_; }
   Error error(std::string_view structure) const {
-    return mapigate::error(Errc::malformed, "{}: {} at offset {}: {}", structure, field_, offset(), why_);
+    return mapigate::error(Errc::malformed, "{}: {} at offset {}: {}", structure, field(), offset(), why_);
   }
 
  private:
   bool need(std::size_t count) {
-    if (failed_) return false;
-    if (count <= static_cast<std::size_t>(end_ - position_)) return true;
+    if (count <= static_cast<std::size_t>(end_ - position_)) [[likely]] return true;
     return fail("truncated"), false;
   }
 
   const std::uint8_t* start_;
   const std::uint8_t* position_;
   const std::uint8_t* end_;
-  bool failed_ = false;
   const char* field_ = "start";
+  bool failed_ = false;
+  const char* failed_field_ = "";
   const char* why_ = "";
 };
 
@@ -100,12 +103,15 @@ class Output {
   }
   void bytes(View view) { out_.insert(out_.end(), view.begin(), view.end()); }
   std::size_t size() const { return out_.size(); }
+  std::uint8_t* data() { return out_.data(); }
+  View view() const { return out_; }
   // Overwrites a scalar written earlier: sizes that are known only afterwards.
   template <Scalar T>
   void patch(std::size_t at, T value) {
     std::memcpy(out_.data() + at, &value, sizeof(T));
   }
   void truncate(std::size_t size) { out_.resize(size); }
+  void resize(std::size_t size) { out_.resize(size); }  // what is new is zero
   Bytes& target() { return out_; }
 
  private:

@@ -67,7 +67,7 @@ std::shared_ptr<const ListOrder> ListOrder::make(std::span<const mapi::SortOrder
     Output output(bytes);
     wire::FieldWriter writer(output, wire::CountWidth::wide);
     writer.restriction("restriction", order->restriction);
-    order->key += "|" + std::string(as_text(bytes));
+    order->key += "|" + std::string(as_text(writer.output().view()));
   }
   return order;
 }

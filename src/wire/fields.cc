@@ -1,5 +1,7 @@
 #include "wire/fields.h"
 
+#include <algorithm>
+
 namespace mapigate::wire {
 
 using mapi::PropertyType;
@@ -27,19 +29,32 @@ enum : std::uint8_t { flag_present = 0x00, flag_absent = 0x01, flag_error = 0x0A
 
 }  // namespace
 
+// The first 16-bit unit of zero, or `units`. Four units at a time: the lowest unit that is zero is the
+// lowest that borrows.
+[[gnu::always_inline]] static inline std::size_t units_before_zero(const std::uint8_t* start, std::size_t units) {
+  std::size_t i = 0;
+  for (; i + 4 <= units; i += 4) {
+    std::uint64_t four;
+    std::memcpy(&four, start + 2 * i, sizeof four);
+    const auto zeros = (four - 0x0001000100010001U) & ~four & 0x8000800080008000U;
+    if (zeros != 0) return i + static_cast<std::size_t>(std::countr_zero(zeros)) / 16;
+  }
+  while (i < units && (start[2 * i] | start[2 * i + 1]) != 0) ++i;
+  return i;
+}
+
+[[gnu::always_inline]] static inline void read_utf16(Cursor& cursor, Utf16& text) {
+  const auto all = cursor.left() / 2;
+  const auto units = units_before_zero(cursor.position(), all);
+  if (units == all) return cursor.fail("string without terminator");
+  text.bytes = cursor.bytes(2 * units);
+  cursor.skip(2);
+}
+
 void FieldReader::sz(const char* name, Utf16& text) {
   cursor_.set_field(name);
   text = {};
-  const auto* start = cursor_.position();
-  const auto units = cursor_.left() / 2;
-  for (std::size_t i = 0; i < units; ++i) {
-    if (start[2 * i] == 0 && start[2 * i + 1] == 0) {
-      text.bytes = cursor_.bytes(2 * i);
-      cursor_.skip(2);
-      return;
-    }
-  }
-  cursor_.fail("string without terminator");
+  read_utf16(cursor_, text);
 }
 
 void FieldReader::sz(const char* name, std::string_view& text) {
@@ -52,26 +67,53 @@ void FieldReader::sz(const char* name, std::string_view& text) {
   cursor_.skip(1);
 }
 
-namespace {
 // Reads `count` elements with `read`, after checking that they can be there.
 template <class T, class Read>
-std::span<const T> read_elements(FieldReader& reader, std::size_t minimum, Read read) {
-  auto& cursor = reader.cursor();
-  const std::size_t count = cursor.scalar<std::uint32_t>();
-  if (!cursor.can_hold(count, minimum)) return {};
-  auto elements = reader.arena().make_span<T>(count);
-  for (auto& element : elements) {
-    element = read();
-    if (!cursor.ok()) return {};
+std::span<const T> FieldReader::elements(std::size_t minimum, Read read) {
+  const std::size_t count = cursor_.scalar<std::uint32_t>();
+  if (!cursor_.can_hold(count, minimum)) return {};
+  if constexpr (packed<T> || std::is_same_v<T, mapi::Currency>) {
+    return packed_list<T>(cursor_.bytes(count * sizeof(T)));
+  } else {
+    auto out = arena_.make_span<T>(count);
+    for (auto& element : out) {
+      element = read();
+      if (!cursor_.ok()) return {};
+    }
+    return out;
   }
-  return elements;
 }
-}  // namespace
 
-Value FieldReader::read_value(PropertyType type) {
-  Value out{type, {}};
+// The types of which messages and tables are full; each value goes straight to its place. False: another type,
+// and nothing was read.
+[[gnu::always_inline]] static inline bool read_common_value(Cursor& cursor, CountWidth width, PropertyType type, Value& out) {
+  switch (type) {
+    case PropertyType::PtypInteger16: out.data.emplace<std::int16_t>(cursor.scalar<std::int16_t>()); return true;
+    case PropertyType::PtypInteger32: out.data.emplace<std::int32_t>(cursor.scalar<std::int32_t>()); return true;
+    case PropertyType::PtypInteger64: out.data.emplace<std::int64_t>(cursor.scalar<std::int64_t>()); return true;
+    case PropertyType::PtypBoolean: out.data.emplace<bool>(cursor.scalar<std::uint8_t>() != 0); return true;
+    case PropertyType::PtypTime: out.data.emplace<FileTime>(FileTime{cursor.scalar<std::uint64_t>()}); return true;
+    case PropertyType::PtypErrorCode:
+      out.data.emplace<mapi::ErrorValue>(mapi::ErrorValue{cursor.scalar<std::uint32_t>()});
+      return true;
+    case PropertyType::PtypString: read_utf16(cursor, out.data.emplace<Utf16>()); return true;
+    case PropertyType::PtypBinary: {
+      const std::size_t size = width == CountWidth::narrow ? cursor.scalar<std::uint16_t>() : cursor.scalar<std::uint32_t>();
+      out.data.emplace<View>(cursor.bytes(size));
+      return true;
+    }
+    default: return false;
+  }
+}
+
+void FieldReader::read_value(PropertyType type, Value& out) {
+  out.type = type;
+  if (width_ == CountWidth::address_book && has_value_byte(type) && cursor_.scalar<std::uint8_t>() == has_no_value) return;
+  if (!read_common_value(cursor_, width_, type, out)) read_rare_value(type, out);
+}
+
+void FieldReader::read_rare_value(PropertyType type, Value& out) {
   const bool address_book = width_ == CountWidth::address_book;
-  if (address_book && has_value_byte(type) && cursor_.scalar<std::uint8_t>() == has_no_value) return out;
   const auto utf16 = [this] {
     Utf16 text;
     sz(cursor_.field(), text);
@@ -81,11 +123,6 @@ Value FieldReader::read_value(PropertyType type) {
     std::string_view text;
     sz(cursor_.field(), text);
     return mapi::String8{text};
-  };
-  const auto guid = [this] {
-    mapi::Guid guid;
-    fixed(guid.bytes);
-    return guid;
   };
   const auto blob = [this] {
     const std::size_t size = width_ == CountWidth::narrow ? cursor_.scalar<std::uint16_t>() : cursor_.scalar<std::uint32_t>();
@@ -98,34 +135,26 @@ Value FieldReader::read_value(PropertyType type) {
       return read();
     };
   };
-  const auto currency = [this] { return mapi::Currency{cursor_.scalar<std::int64_t>()}; };
-  const auto time = [this] { return FileTime{cursor_.scalar<std::uint64_t>()}; };
+  const auto none = [] {};
   switch (type) {
     case PropertyType::PtypUnspecified:
-      out.type = cursor_.scalar<PropertyType>();
-      if (out.type == PropertyType::PtypUnspecified) return cursor_.fail("type is unspecified"), out;
-      return read_value(out.type);
+      type = cursor_.scalar<PropertyType>();
+      out.type = type;
+      if (type == PropertyType::PtypUnspecified) return cursor_.fail("type is unspecified");
+      return read_value(type, out);
     case PropertyType::PtypNull:
     case PropertyType::PtypObject: break;
-    case PropertyType::PtypInteger16: out.data = cursor_.scalar<std::int16_t>(); break;
-    case PropertyType::PtypInteger32: out.data = cursor_.scalar<std::int32_t>(); break;
     case PropertyType::PtypFloating32: out.data = cursor_.scalar<float>(); break;
     case PropertyType::PtypFloatingTime:
     case PropertyType::PtypFloating64: out.data = cursor_.scalar<double>(); break;
-    case PropertyType::PtypCurrency: out.data = currency(); break;
-    case PropertyType::PtypErrorCode: out.data = mapi::ErrorValue{cursor_.scalar<std::uint32_t>()}; break;
-    case PropertyType::PtypBoolean: out.data = cursor_.scalar<std::uint8_t>() != 0; break;
-    case PropertyType::PtypInteger64: out.data = cursor_.scalar<std::int64_t>(); break;
+    case PropertyType::PtypCurrency: out.data = mapi::Currency{cursor_.scalar<std::int64_t>()}; break;
     case PropertyType::PtypString8: out.data = string8(); break;
-    case PropertyType::PtypString: out.data = utf16(); break;
-    case PropertyType::PtypTime: out.data = time(); break;
-    case PropertyType::PtypGuid: out.data = guid(); break;
+    case PropertyType::PtypGuid: fixed(out.data.emplace<mapi::Guid>().bytes); break;
     case PropertyType::PtypServerId: {
       const auto size = cursor_.scalar<std::uint16_t>();
       out.data = cursor_.bytes(size);
       break;
     }
-    case PropertyType::PtypBinary: out.data = blob(); break;
     case PropertyType::PtypRestriction: {
       const Restriction* restriction = nullptr;
       this->restriction(cursor_.field(), restriction);
@@ -141,46 +170,36 @@ Value FieldReader::read_value(PropertyType type) {
       auto actions = arena_.make_span<mapi::RuleAction>(blocks);
       for (auto& action : actions) {
         const auto length = count();
-        if (length < 9) return cursor_.fail("action block is too short"), out;
+        if (length < 9) return cursor_.fail("action block is too short");
         action.ActionType = cursor_.scalar<std::uint8_t>();
         action.ActionFlavor = cursor_.scalar<std::uint32_t>();
         action.ActionFlags = cursor_.scalar<std::uint32_t>();
         action.ActionData = cursor_.bytes(length - 9);
-        if (!cursor_.ok()) return out;
+        if (!cursor_.ok()) return;
       }
       out.data = static_cast<const mapi::RuleActions*>(arena_.make<mapi::RuleActions>(actions));
       break;
     }
-    case PropertyType::PtypMultipleInteger16:
-      out.data = read_elements<std::int16_t>(*this, 2, [this] { return cursor_.scalar<std::int16_t>(); });
-      break;
-    case PropertyType::PtypMultipleInteger32:
-      out.data = read_elements<std::int32_t>(*this, 4, [this] { return cursor_.scalar<std::int32_t>(); });
-      break;
-    case PropertyType::PtypMultipleFloating32:
-      out.data = read_elements<float>(*this, 4, [this] { return cursor_.scalar<float>(); });
-      break;
+    case PropertyType::PtypMultipleInteger16: out.data = elements<std::int16_t>(2, none); break;
+    case PropertyType::PtypMultipleInteger32: out.data = elements<std::int32_t>(4, none); break;
+    case PropertyType::PtypMultipleFloating32: out.data = elements<float>(4, none); break;
     case PropertyType::PtypMultipleFloating64:
-    case PropertyType::PtypMultipleFloatingTime:
-      out.data = read_elements<double>(*this, 8, [this] { return cursor_.scalar<double>(); });
-      break;
-    case PropertyType::PtypMultipleCurrency: out.data = read_elements<mapi::Currency>(*this, 8, currency); break;
-    case PropertyType::PtypMultipleInteger64:
-      out.data = read_elements<std::int64_t>(*this, 8, [this] { return cursor_.scalar<std::int64_t>(); });
-      break;
-    case PropertyType::PtypMultipleString8: out.data = read_elements<mapi::String8>(*this, 1, element(string8)); break;
-    case PropertyType::PtypMultipleString: out.data = read_elements<Utf16>(*this, address_book ? 1 : 2, element(utf16)); break;
-    case PropertyType::PtypMultipleTime: out.data = read_elements<FileTime>(*this, 8, time); break;
-    case PropertyType::PtypMultipleGuid: out.data = read_elements<mapi::Guid>(*this, 16, guid); break;
-    case PropertyType::PtypMultipleBinary: out.data = read_elements<View>(*this, address_book ? 1 : 2, element(blob)); break;
+    case PropertyType::PtypMultipleFloatingTime: out.data = elements<double>(8, none); break;
+    case PropertyType::PtypMultipleCurrency: out.data = elements<mapi::Currency>(8, none); break;
+    case PropertyType::PtypMultipleInteger64: out.data = elements<std::int64_t>(8, none); break;
+    case PropertyType::PtypMultipleString8: out.data = elements<mapi::String8>(1, element(string8)); break;
+    case PropertyType::PtypMultipleString: out.data = elements<Utf16>(address_book ? 1 : 2, element(utf16)); break;
+    case PropertyType::PtypMultipleTime: out.data = elements<FileTime>(8, none); break;
+    case PropertyType::PtypMultipleGuid: out.data = elements<mapi::Guid>(16, none); break;
+    case PropertyType::PtypMultipleBinary: out.data = elements<View>(address_book ? 1 : 2, element(blob)); break;
     default: cursor_.fail("unknown property type"); break;
   }
-  return out;
 }
 
 void FieldReader::value(const char* name, Value& value, PropertyType type) {
   cursor_.set_field(name);
-  value = read_value(type);
+  value.data = {};
+  read_value(type, value);
 }
 
 void FieldReader::tagged_list(const char* name, std::span<const mapi::TaggedValue>& values, std::size_t count) {
@@ -266,43 +285,60 @@ void FieldReader::read_restriction(Restriction& out, unsigned depth) {
 
 void FieldReader::row(const char* name, PropertyRow& row, Columns columns) {
   cursor_.set_field(name);
+  read_row(row, columns);
+}
+
+void FieldReader::read_row(PropertyRow& row, Columns columns) {
   row.Flag = cursor_.scalar<std::uint8_t>();
   if (row.Flag > 1) return cursor_.fail("row flag is neither standard nor flagged");
-  if (!cursor_.ok()) return;
-  auto values = arena_.make_span<Value>(columns.size());
-  for (std::size_t i = 0; i < columns.size() && cursor_.ok(); ++i) {
-    auto type = row_type(columns[i]);
-    if (row.Flag == 0) {
-      values[i] = read_value(type);
-      continue;
+  if (!cursor_.ok() || columns.empty()) return;
+  auto* values = static_cast<Value*>(arena_.allocate(columns.size() * sizeof(Value), alignof(Value)));
+  // A copy that nobody else sees: its position stays in a register. The reader's own stands where the copy does
+  // whenever others read.
+  Cursor cursor = cursor_;
+  std::size_t done = 0;
+  for (; done < columns.size() && cursor.ok(); ++done) {
+    auto& out = *new (values + done) Value{};
+    auto type = row_type(columns[done]);
+    if (row.Flag != 0) {
+      // FlaggedPropertyValueWithType where the column leaves the type open.
+      if (type == PropertyType::PtypUnspecified) type = cursor.scalar<PropertyType>();
+      const auto flag = cursor.scalar<std::uint8_t>();
+      if (flag == flag_absent) continue;
+      if (flag == flag_error) {
+        type = PropertyType::PtypErrorCode;
+      } else if (flag != flag_present) {
+        cursor.fail("unknown value flag");
+        continue;
+      } else if (type == PropertyType::PtypUnspecified) {
+        cursor.fail("type is unspecified");
+        continue;
+      }
     }
-    // FlaggedPropertyValueWithType where the column leaves the type open.
-    if (type == PropertyType::PtypUnspecified) type = cursor_.scalar<PropertyType>();
-    switch (cursor_.scalar<std::uint8_t>()) {
-      case flag_present:
-        if (type == PropertyType::PtypUnspecified) cursor_.fail("type is unspecified");
-        else values[i] = read_value(type);
-        break;
-      case flag_absent: break;
-      case flag_error: values[i] = Value::error(cursor_.scalar<std::uint32_t>()); break;
-      default: cursor_.fail("unknown value flag"); break;
-    }
+    out.type = type;
+    // An error has its code only, of four bytes also where other values have a byte before them.
+    if (width_ != CountWidth::address_book && read_common_value(cursor, width_, type, out)) continue;
+    cursor_ = cursor;
+    read_value(type, out);
+    cursor = cursor_;
   }
-  row.values = values;
+  cursor_ = cursor;
+  if (cursor_.ok()) row.values = {values, done};
 }
 
 void FieldReader::rows(const char* name, std::span<const PropertyRow>& rows, std::size_t count, Columns columns) {
   cursor_.set_field(name);
   rows = {};
-  // A PtypNull column takes no byte in a standard row, so the second check bounds those.
-  constexpr std::size_t max_cells = 1 << 20;
+  // A PtypNull column takes no byte in a standard row, so the second check bounds those: a value takes
+  // much more memory than its byte on the wire.
+  const auto max_cells = std::min<std::size_t>(1 << 18, 4096 + 16 * cursor_.left());
   std::size_t minimum = 1;
   for (const auto column : columns) minimum += column.type() != PropertyType::PtypNull && column.type() != PropertyType::PtypObject;
   if (!cursor_.can_hold(count, minimum)) return;
   if (count * columns.size() > max_cells) return cursor_.fail("too many cells");
   auto out = arena_.make_span<PropertyRow>(count);
   for (auto& one : out) {
-    row(name, one, columns);
+    read_row(one, columns);
     if (!cursor_.ok()) return;
   }
   rows = out;
@@ -310,21 +346,87 @@ void FieldReader::rows(const char* name, std::span<const PropertyRow>& rows, std
 
 // --- writing
 
+void FieldWriter::make_room(std::size_t size) {
+  const auto used = this->size();
+  // What is written over is cleared in vain; the allocations behind grow by themselves.
+  output_.truncate(used);
+  output_.resize(used + std::max<std::size_t>({size, used / 4, 256}));
+  position_ = output_.data() + used;
+  end_ = output_.data() + output_.size();
+}
+
+// The types of which messages and tables are full. False: another type, or too little room, and nothing was written.
+[[gnu::always_inline]] static inline bool write_common_value(std::uint8_t*& position, const std::uint8_t* end,
+                                                             CountWidth width, const Value& value) {
+  const auto room = static_cast<std::size_t>(end - position);
+  const auto put = [&](const auto& x) {
+    std::memcpy(position, &x, sizeof x);
+    position += sizeof x;
+    return true;
+  };
+  const auto put_bytes = [&](View bytes) {
+    if (!bytes.empty()) std::memcpy(position, bytes.data(), bytes.size());
+    position += bytes.size();
+  };
+  if (room < 8) return false;
+  switch (value.type) {
+    case PropertyType::PtypInteger16:
+      if (const auto* x = value.get<std::int16_t>()) return put(*x);
+      return false;
+    case PropertyType::PtypInteger32:
+      if (const auto* x = value.get<std::int32_t>()) return put(*x);
+      return false;
+    case PropertyType::PtypInteger64:
+      if (const auto* x = value.get<std::int64_t>()) return put(*x);
+      return false;
+    case PropertyType::PtypBoolean:
+      if (const auto* x = value.get<bool>()) return put(static_cast<std::uint8_t>(*x ? 1 : 0));
+      return false;
+    case PropertyType::PtypTime:
+      if (const auto* x = value.get<FileTime>()) return put(x->ticks);
+      return false;
+    case PropertyType::PtypString: {
+      const auto* x = value.get<Utf16>();
+      if (x == nullptr || room < x->bytes.size() + 2) return false;
+      put_bytes(x->bytes);
+      return put(std::uint16_t{0});
+    }
+    case PropertyType::PtypBinary: {
+      const auto* x = value.get<View>();
+      if (x == nullptr || room < x->size() + 4) return false;
+      if (width != CountWidth::narrow) put(static_cast<std::uint32_t>(x->size()));
+      else if (x->size() <= 0xFFFF) put(static_cast<std::uint16_t>(x->size()));
+      else return false;
+      put_bytes(*x);
+      return true;
+    }
+    default: return false;
+  }
+}
+
+void FieldWriter::append(View view) {
+  settle();
+  output_.bytes(view);
+}
+
 void FieldWriter::value(const char* name, const Value& value, PropertyType type) {
   if (type == PropertyType::PtypUnspecified) {
-    output_.scalar(value.type);
+    put(value.type);
     type = value.type;
   }
-  check(value.type == type, name);
-  if (!ok()) return;
-  const auto presence = [&](std::uint8_t byte) {
-    if (width_ == CountWidth::address_book) output_.scalar(byte);
-  };
+  if (value.type != type) return check(false, name);
   if (width_ == CountWidth::address_book && has_value_byte(type)) {
     const bool present = !std::holds_alternative<std::monostate>(value.data);
-    presence(present ? has_value : has_no_value);
+    put<std::uint8_t>(present ? has_value : has_no_value);
     if (!present) return;
   }
+  auto* position = position_;
+  if (!write_common_value(position, end_, width_, value)) return write_rare_value(name, value, type);
+  position_ = position;
+}
+
+// A value of another type than the alternative it holds is written as what it holds.
+void FieldWriter::write_rare_value(const char* name, const Value& value, PropertyType type) {
   const auto wide = width_ != CountWidth::narrow;
   const auto blob = [&](View bytes) {
     if (wide) binary<std::uint32_t>(name, bytes);
@@ -332,8 +434,8 @@ void FieldWriter::value(const char* name, const Value& value, PropertyType type)
   };
   const auto one = [&]<class T>(const T& x) {
     if constexpr (std::is_same_v<T, std::monostate>) return;
-    else if constexpr (std::is_same_v<T, mapi::Currency>) output_.scalar(x.ten_thousandths);
-    else if constexpr (std::is_same_v<T, mapi::ErrorValue>) output_.scalar(x.code);
+    else if constexpr (std::is_same_v<T, mapi::Currency>) put(x.ten_thousandths);
+    else if constexpr (std::is_same_v<T, mapi::ErrorValue>) put(x.code);
     else if constexpr (std::is_same_v<T, mapi::String8>) sz(name, x.text);
     else if constexpr (std::is_same_v<T, Utf16>) sz(name, x);
     else if constexpr (std::is_same_v<T, View>) blob(x);
@@ -346,8 +448,9 @@ void FieldWriter::value(const char* name, const Value& value, PropertyType type)
           for (const auto& element : x) {
             using Element = typename T::value_type;
             if constexpr (std::is_same_v<Element, mapi::String8> || std::is_same_v<Element, Utf16> ||
-                          std::is_same_v<Element, View>)
-              presence(has_value);
+                          std::is_same_v<Element, View>) {
+              if (width_ == CountWidth::address_book) put<std::uint8_t>(has_value);
+            }
             one(element);
           }
         } else if constexpr (std::is_same_v<T, const Restriction*>) {
@@ -355,14 +458,14 @@ void FieldWriter::value(const char* name, const Value& value, PropertyType type)
         } else if constexpr (std::is_same_v<T, const mapi::RuleActions*>) {
           check(x != nullptr, name);
           if (x == nullptr) return;
-          const auto put = [&](std::size_t n) { wide ? count<std::uint32_t>(name, n) : count<std::uint16_t>(name, n); };
-          put(x->actions.size());
+          const auto put_count = [&](std::size_t n) { wide ? count<std::uint32_t>(name, n) : count<std::uint16_t>(name, n); };
+          put_count(x->actions.size());
           for (const auto& action : x->actions) {
-            put(action.ActionData.size() + 9);
-            output_.scalar(action.ActionType);
-            output_.scalar(action.ActionFlavor);
-            output_.scalar(action.ActionFlags);
-            output_.bytes(action.ActionData);
+            put_count(action.ActionData.size() + 9);
+            put(action.ActionType);
+            put(action.ActionFlavor);
+            put(action.ActionFlags);
+            put_bytes(action.ActionData);
           }
         } else if constexpr (std::is_same_v<T, View>) {
           if (type == PropertyType::PtypServerId) binary<std::uint16_t>(name, x);
@@ -381,7 +484,7 @@ void FieldWriter::restriction(const char* name, const Restriction* restriction) 
 
 void FieldWriter::write_restriction(const Restriction& r, unsigned depth) {
   check(depth < mapi::max_restriction_depth, "Restriction");
-  if (!ok()) return;
+  if (problem_ != nullptr) return;
   const auto children = [&] {
     for (const auto& child : r.children) write_restriction(child, depth + 1);
   };
@@ -389,7 +492,7 @@ void FieldWriter::write_restriction(const Restriction& r, unsigned depth) {
     check(r.children.size() == 1, "Restriction");
     children();
   };
-  output_.scalar(r.type);
+  put(r.type);
   switch (r.type) {
     case RestrictType::AndRestriction:
     case RestrictType::OrRestriction:
@@ -399,69 +502,78 @@ void FieldWriter::write_restriction(const Restriction& r, unsigned depth) {
       break;
     case RestrictType::NotRestriction: only_child(); break;
     case RestrictType::ContentRestriction:
-      output_.scalar(r.FuzzyLevelLow);
-      output_.scalar(r.FuzzyLevelHigh);
-      output_.scalar(r.tag.value);
+      put(r.FuzzyLevelLow);
+      put(r.FuzzyLevelHigh);
+      put(r.tag.value);
       tagged("TaggedValue", r.value);
       break;
     case RestrictType::PropertyRestriction:
-      output_.scalar(r.relop);
-      output_.scalar(r.tag.value);
+      put(r.relop);
+      put(r.tag.value);
       tagged("TaggedValue", r.value);
       break;
     case RestrictType::ComparePropertiesRestriction:
-      output_.scalar(r.relop);
-      output_.scalar(r.tag.value);
-      output_.scalar(r.tag2.value);
+      put(r.relop);
+      put(r.tag.value);
+      put(r.tag2.value);
       break;
     case RestrictType::BitMaskRestriction:
-      output_.scalar<std::uint8_t>(r.bits_must_be_set ? 1 : 0);
-      output_.scalar(r.tag.value);
-      output_.scalar(r.number);
+      put<std::uint8_t>(r.bits_must_be_set ? 1 : 0);
+      put(r.tag.value);
+      put(r.number);
       break;
     case RestrictType::SizeRestriction:
-      output_.scalar(r.relop);
-      output_.scalar(r.tag.value);
-      output_.scalar(r.number);
+      put(r.relop);
+      put(r.tag.value);
+      put(r.number);
       break;
-    case RestrictType::ExistRestriction: output_.scalar(r.tag.value); break;
+    case RestrictType::ExistRestriction: put(r.tag.value); break;
     case RestrictType::SubObjectRestriction:
     case RestrictType::CountRestriction:
-      output_.scalar(r.number);
+      put(r.number);
       only_child();
       break;
     case RestrictType::CommentRestriction:
       count<std::uint8_t>("TaggedValuesCount", r.values.size());
       for (const auto& value : r.values) tagged("TaggedValues", value);
       check(r.children.size() <= 1, "Restriction");
-      output_.scalar<std::uint8_t>(r.children.empty() ? 0 : 1);
+      put<std::uint8_t>(r.children.empty() ? 0 : 1);
       children();
       break;
   }
 }
 
+void FieldWriter::standard_row(const char* name, std::span<const Value> values, Columns columns) {
+  auto* position = position_;
+  for (std::size_t i = 0; i < columns.size(); ++i) {
+    const auto type = row_type(columns[i]);
+    if (width_ != CountWidth::address_book && values[i].type == type && write_common_value(position, end_, width_, values[i])) continue;
+    position_ = position;
+    value(name, values[i], type);
+    position = position_;
+  }
+  position_ = position;
+}
+
 void FieldWriter::row(const char* name, const PropertyRow& row, Columns columns) {
   check(row.values.size() == columns.size(), name);
   check(row.Flag <= 1, name);
-  if (!ok()) return;
-  output_.scalar(row.Flag);
+  if (problem_ != nullptr) return;
+  put(row.Flag);
+  if (row.Flag == 0) return standard_row(name, row.values, columns);
   for (std::size_t i = 0; i < columns.size(); ++i) {
     const auto type = row_type(columns[i]);
     const auto& cell = row.values[i];
-    if (row.Flag == 0) {
-      value(name, cell, type);
-      continue;
-    }
     const bool absent = cell.type == PropertyType::PtypUnspecified;
     const bool is_error = cell.type == PropertyType::PtypErrorCode && type != PropertyType::PtypErrorCode;
-    if (type == PropertyType::PtypUnspecified) output_.scalar(cell.type);
+    if (type == PropertyType::PtypUnspecified) put(cell.type);
     if (absent) {
-      output_.scalar<std::uint8_t>(flag_absent);
+      put<std::uint8_t>(flag_absent);
     } else if (is_error) {
-      output_.scalar<std::uint8_t>(flag_error);
-      output_.scalar(cell.get<mapi::ErrorValue>()->code);
+      put<std::uint8_t>(flag_error);
+      value(name, cell, PropertyType::PtypErrorCode);
     } else {
-      output_.scalar<std::uint8_t>(flag_present);
+      put<std::uint8_t>(flag_present);
       value(name, cell, cell.type);
       check(type == PropertyType::PtypUnspecified || type == cell.type, name);
     }

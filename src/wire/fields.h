@@ -37,8 +37,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <concepts>
 #include <limits>
+#include <utility>
 
 #include "base/cursor.h"
 #include "mapi/restriction.h"
@@ -64,6 +66,14 @@ using Columns = std::span<const mapi::PropertyTag>;
 
 template <class T>
 concept ByteArray = requires { []<std::size_t N>(std::type_identity<std::array<std::uint8_t, N>>) {}(std::type_identity<std::remove_const_t<T>>{}); };
+
+// What stands in memory as on the wire (both are little-endian): lists of it are read and written as one piece.
+template <class T>
+inline constexpr bool packed = (Scalar<T> && !std::is_same_v<T, bool>) || std::is_same_v<T, mapi::Guid> ||
+                               std::is_same_v<T, mapi::Id> || std::is_same_v<T, mapi::PropertyTag> ||
+                               std::is_same_v<T, FileTime>;
+static_assert(sizeof(mapi::Guid) == 16 && sizeof(mapi::Id) == 8 && sizeof(mapi::PropertyTag) == 4 && sizeof(FileTime) == 8);
+static_assert(std::endian::native == std::endian::little);
 
 class FieldReader {
  public:
@@ -100,12 +110,16 @@ class FieldReader {
     cursor_.set_field(name);
     span = {};
     if (!cursor_.can_hold(count, minimum_size<T>())) return;
-    auto elements = arena_.make_span<T>(count);
-    for (auto& element : elements) {
-      (*this)(name, element);
-      if (!cursor_.ok()) return;
+    if constexpr (packed<T>) {
+      span = packed_list<T>(cursor_.bytes(count * sizeof(T)));
+    } else {
+      auto elements = arena_.make_span<T>(count);
+      for (auto& element : elements) {
+        (*this)(name, element);
+        if (!cursor_.ok()) return;
+      }
+      span = elements;
     }
-    span = elements;
   }
   template <std::unsigned_integral Count, class T>
   void counted(const char* name, std::span<const T>& span) {
@@ -165,6 +179,15 @@ class FieldReader {
     if (!condition) cursor_.fail(why);
   }
 
+  // Lets `visit` read fields with a reader of its own, whose position the optimiser can keep in a register.
+  template <class Visit>
+  void at_once(Visit visit) {
+    Cursor cursor = cursor_;
+    FieldReader reader(cursor, arena_, width_);
+    visit(reader);
+    cursor_ = cursor;
+  }
+
   bool ok() const { return cursor_.ok(); }
   Cursor& cursor() { return cursor_; }
   Arena& arena() { return arena_; }
@@ -173,10 +196,7 @@ class FieldReader {
  private:
   template <class T>
   static constexpr std::size_t minimum_size() {
-    if constexpr (Scalar<T>) return std::is_same_v<T, bool> ? 1 : sizeof(T);
-    else if constexpr (std::is_same_v<T, mapi::PropertyTag>) return 4;
-    else if constexpr (std::is_same_v<T, mapi::Id> || std::is_same_v<T, FileTime>) return 8;
-    else if constexpr (std::is_same_v<T, mapi::Guid>) return 16;
+    if constexpr (packed<T>) return sizeof(T);
     else if constexpr (requires { T::minimum_size; }) return T::minimum_size;
     else return 1;
   }
@@ -185,8 +205,21 @@ class FieldReader {
     const auto view = cursor_.bytes(N);
     if (view.size() == N) std::memcpy(out.data(), view.data(), N);
   }
+  // Elements are copied: on the wire they need not be aligned.
+  template <class T>
+  std::span<const T> packed_list(View bytes) {
+    if (bytes.empty()) return {};
+    auto* first = static_cast<T*>(arena_.allocate(bytes.size(), alignof(T)));
+    std::memcpy(static_cast<void*>(first), bytes.data(), bytes.size());
+    return {first, bytes.size() / sizeof(T)};
+  }
+  template <class T, class Read>
+  std::span<const T> elements(std::size_t minimum, Read read);
   void read_restriction(mapi::Restriction& out, unsigned depth);
-  mapi::Value read_value(mapi::PropertyType type);
+  // `out` is a fresh value.
+  void read_value(mapi::PropertyType type, mapi::Value& out);
+  void read_row(PropertyRow& row, Columns columns);
+  void read_rare_value(mapi::PropertyType type, mapi::Value& out);
 
   Cursor& cursor_;
   Arena& arena_;
@@ -195,44 +228,60 @@ class FieldReader {
 
 // Writing fails (ok() is false) when something does not fit its count field or
 // contradicts its structure; what was written so far is then to be thrown away.
+// Fields go into room that the writer has made behind what the Output holds: the Output
+// has its true size only once ok() or output() was asked, or the writer is gone.
 class FieldWriter {
  public:
   explicit FieldWriter(Output& output, CountWidth width = CountWidth::narrow) : output_(output), width_(width) {}
+  FieldWriter(const FieldWriter&) = delete;
+  FieldWriter& operator=(const FieldWriter&) = delete;
+  ~FieldWriter() { settle(); }
+
+  // Lets `visit` write fields with a writer of its own, whose position the optimiser can keep in a register.
+  template <class Visit>
+  void at_once(Visit visit) {
+    FieldWriter writer(output_, width_);
+    writer.position_ = position_;
+    writer.end_ = end_;
+    writer.problem_ = problem_;
+    visit(writer);
+    position_ = std::exchange(writer.position_, nullptr);
+    end_ = writer.end_;
+    problem_ = writer.problem_;
+  }
 
   template <class T>
   void operator()(const char* name, const T& x) {
-    if constexpr (std::is_same_v<T, bool>) output_.scalar<std::uint8_t>(x ? 1 : 0);
-    else if constexpr (Scalar<T>) output_.scalar(x);
-    else if constexpr (std::is_same_v<T, mapi::Guid>) output_.bytes(x.bytes);
-    else if constexpr (std::is_same_v<T, mapi::Id>) output_.scalar(x.value);
-    else if constexpr (std::is_same_v<T, mapi::PropertyTag>) output_.scalar(x.value);
-    else if constexpr (std::is_same_v<T, FileTime>) output_.scalar(x.ticks);
-    else if constexpr (ByteArray<T>) output_.bytes(x);
+    if constexpr (std::is_same_v<T, bool>) put<std::uint8_t>(x ? 1 : 0);
+    else if constexpr (packed<T>) put(x);
+    else if constexpr (ByteArray<T>) put_bytes(x);
     else T::fields(x, *this);
     (void)name;
   }
   void sz(const char*, Utf16 text) {
-    output_.bytes(text.bytes);
-    output_.scalar<std::uint16_t>(0);
+    put_bytes(text.bytes);
+    put<std::uint16_t>(0);
   }
   void sz(const char*, std::string_view text) {
-    output_.bytes(as_view(text));
-    output_.scalar<std::uint8_t>(0);
+    put_bytes(as_view(text));
+    put<std::uint8_t>(0);
   }
   void bytes(const char* name, View view, std::size_t size) {
     check(view.size() == size, name);
-    output_.bytes(view);
+    put_bytes(view);
   }
-  void rest(const char*, View view) { output_.bytes(view); }
+  void rest(const char*, View view) { put_bytes(view); }
   template <std::unsigned_integral Count>
   void binary(const char* name, View view) {
     count<Count>(name, view.size());
-    output_.bytes(view);
+    put_bytes(view);
   }
   template <class T>
   void list(const char* name, std::span<const T> span, std::size_t count) {
     check(span.size() == count, name);
-    for (const auto& element : span) (*this)(name, element);
+    if constexpr (packed<T>) put_bytes({reinterpret_cast<const std::uint8_t*>(span.data()), span.size_bytes()});
+    else
+      for (const auto& element : span) (*this)(name, element);
   }
   template <std::unsigned_integral Count, class T>
   void counted(const char* name, std::span<const T> span) {
@@ -247,17 +296,17 @@ class FieldWriter {
   template <std::unsigned_integral Count>
   std::size_t count(const char* name, std::size_t n) {
     check(n <= std::numeric_limits<Count>::max(), name);
-    output_.scalar(static_cast<Count>(n));
+    put(static_cast<Count>(n));
     return n;
   }
   template <std::unsigned_integral Size, class Visit>
   void sized(const char* name, Visit visit) {
-    const auto at = output_.size();
-    output_.scalar(Size{});
+    const auto at = size();
+    put(Size{});
     visit(*this);
-    const auto size = output_.size() - at - sizeof(Size);
-    check(size <= std::numeric_limits<Size>::max(), name);
-    output_.patch(at, static_cast<Size>(size));
+    const auto used = size() - at - sizeof(Size);
+    check(used <= std::numeric_limits<Size>::max(), name);
+    output_.patch(at, static_cast<Size>(used));
   }
   bool more(bool present) const { return present; }
   template <class T>
@@ -266,7 +315,7 @@ class FieldWriter {
   }
   void value(const char* name, const mapi::Value& value, mapi::PropertyType type);
   void tagged(const char* name, const mapi::TaggedValue& value) {
-    (*this)(name, value.tag);
+    put(value.tag);
     this->value(name, value.value, value.tag.type());
   }
   void tagged_list(const char* name, std::span<const mapi::TaggedValue> values, std::size_t count) {
@@ -280,15 +329,49 @@ class FieldWriter {
     if (!condition && problem_ == nullptr) problem_ = why;
   }
 
-  bool ok() const { return problem_ == nullptr; }
+  bool ok() {
+    settle();
+    return problem_ == nullptr;
+  }
   const char* problem() const { return problem_; }  // the field that does not fit, or null
-  Output& output() { return output_; }
+  // To append behind what was written; for visitors that write what no field list can say.
+  Output& output() {
+    settle();
+    return output_;
+  }
+  std::size_t size() const { return position_ == nullptr ? output_.size() : static_cast<std::size_t>(position_ - output_.data()); }
   CountWidth width() const { return width_; }
 
  private:
+  template <class T>
+  void put(T value) {
+    if (static_cast<std::size_t>(end_ - position_) < sizeof(T)) [[unlikely]] make_room(sizeof(T));
+    std::memcpy(position_, &value, sizeof(T));
+    position_ += sizeof(T);
+  }
+  void put_bytes(View view) {
+    if (view.empty()) return;
+    if (static_cast<std::size_t>(end_ - position_) < view.size()) [[unlikely]] {
+      if (view.size() >= 256) return append(view);
+      make_room(view.size());
+    }
+    std::memcpy(position_, view.data(), view.size());
+    position_ += view.size();
+  }
+  void make_room(std::size_t size);
+  void append(View view);
+  void settle() {
+    if (position_ == nullptr) return;
+    output_.truncate(size());
+    position_ = end_ = nullptr;
+  }
   void write_restriction(const mapi::Restriction& restriction, unsigned depth);
+  void standard_row(const char* name, std::span<const mapi::Value> values, Columns columns);
+  void write_rare_value(const char* name, const mapi::Value& value, mapi::PropertyType type);
 
   Output& output_;
+  std::uint8_t* position_ = nullptr;  // within the Output's bytes; null when those have their true size
+  std::uint8_t* end_ = nullptr;
   CountWidth width_;
   const char* problem_ = nullptr;
 };

@@ -7,9 +7,11 @@ namespace mapigate::wire {
 Bytes serialize(const mapi::PropertyBag& bag) {
   Bytes out;
   Output output(out);
-  FieldWriter writer(output, CountWidth::wide);
   output.scalar(static_cast<std::uint32_t>(bag.size()));
-  for (const auto& value : bag) writer.tagged("PropertyValue", value);
+  {
+    FieldWriter writer(output, CountWidth::wide);
+    for (const auto& value : bag) writer.tagged("PropertyValue", value);
+  }
   return out;
 }
 

@@ -133,17 +133,21 @@ void read_stored(FieldReader& reader, mapi::TaggedValue& value) {
 
 class ValueWriter {
  public:
-  ValueWriter(FieldWriter& writer, ValueForm form) : writer_(writer), out_(writer.output()), form_(form) {}
+  ValueWriter(FieldWriter& writer, ValueForm form) : writer_(writer), form_(form) {}
 
   void large(const Value& value) {
     std::visit([&](const auto& data) { this->data(data); }, value.data);
   }
   void small(const Value& value) {
-    if (const auto* flag = value.get<bool>()) out_.scalar<std::uint16_t>(*flag ? 1 : 0);
+    if (const auto* flag = value.get<bool>()) put<std::uint16_t>(*flag ? 1 : 0);
     else large(value);
   }
 
  private:
+  template <class T>
+  void put(const T& x) {
+    writer_("PropertyValue", x);
+  }
   void size(std::size_t n) {
     if (is_nickname(form_)) writer_.count<std::uint32_t>("PropertyValue", n);
     else writer_.count<std::uint16_t>("PropertyValue", n);
@@ -151,13 +155,10 @@ class ValueWriter {
   template <class T>
   void data(const T& x) {
     if constexpr (std::is_same_v<T, std::monostate>) {
-    } else if constexpr (std::is_same_v<T, bool>) out_.scalar<std::uint8_t>(x);
-    else if constexpr (Scalar<T>) out_.scalar(x);
-    else if constexpr (std::is_same_v<T, mapi::Currency>) out_.scalar(x.ten_thousandths);
-    else if constexpr (std::is_same_v<T, mapi::ErrorValue>) out_.scalar(x.code);
-    else if constexpr (std::is_same_v<T, FileTime>) out_.scalar(x.ticks);
-    else if constexpr (std::is_same_v<T, mapi::Guid>) out_.bytes(x.bytes);
-    else if constexpr (std::is_same_v<T, View>) size(x.size()), out_.bytes(x);
+    } else if constexpr (Scalar<T> || std::is_same_v<T, FileTime> || std::is_same_v<T, mapi::Guid>) put(x);
+    else if constexpr (std::is_same_v<T, mapi::Currency>) put(x.ten_thousandths);
+    else if constexpr (std::is_same_v<T, mapi::ErrorValue>) put(x.code);
+    else if constexpr (std::is_same_v<T, View>) size(x.size()), writer_.rest("PropertyValue", x);
     else if constexpr (std::is_same_v<T, Utf16>) size(x.bytes.size() + 2), writer_.sz("", x);
     else if constexpr (std::is_same_v<T, mapi::String8>) size(x.text.size() + 1), writer_.sz("", x.text);
     else if constexpr (requires { typename T::element_type; }) {
@@ -167,7 +168,6 @@ class ValueWriter {
   }
 
   FieldWriter& writer_;
-  Output& out_;
   ValueForm form_;
 };
 
@@ -209,10 +209,10 @@ void write(FieldWriter& writer, const StoredValue& value, ValueForm form) {
     return values.large(value.value.value);
   }
   // The value overwrites the first bytes of the union; what is behind it stays.
-  const auto at = writer.output().size();
+  const auto at = writer.size();
   values.small(value.value.value);
-  const auto used = std::min<std::size_t>(writer.output().size() - at, remains.size());
-  writer.output().bytes(View(remains).subspan(used));
+  const auto used = std::min<std::size_t>(writer.size() - at, remains.size());
+  writer.rest("remains", View(remains).subspan(used));
 }
 
 void tell(FieldTeller& teller, const char* name, StoredValue& value, ValueForm form) {
@@ -319,7 +319,7 @@ class RestrictionReader {
 class RestrictionWriter {
  public:
   RestrictionWriter(FieldWriter& writer, RestrictionForm form)
-      : writer_(writer), out_(writer.output()), stored_(form == RestrictionForm::stored) {}
+      : writer_(writer), stored_(form == RestrictionForm::stored) {}
 
   void write(const Restriction& r) {
     small(static_cast<std::uint8_t>(r.type));
@@ -332,51 +332,55 @@ class RestrictionWriter {
         break;
       case RestrictType::NotRestriction: only_child(r); break;
       case RestrictType::ContentRestriction:
-        out_.scalar(r.FuzzyLevelLow);
-        out_.scalar(r.FuzzyLevelHigh);
-        out_.scalar(r.tag.value);
+        put(r.FuzzyLevelLow);
+        put(r.FuzzyLevelHigh);
+        put(r.tag.value);
         value(r.value);
         break;
       case RestrictType::PropertyRestriction:
         small(static_cast<std::uint8_t>(r.relop));
-        out_.scalar(r.tag.value);
+        put(r.tag.value);
         value(r.value);
         break;
       case RestrictType::ComparePropertiesRestriction:
         small(static_cast<std::uint8_t>(r.relop));
-        out_.scalar(r.tag.value);
-        out_.scalar(r.tag2.value);
+        put(r.tag.value);
+        put(r.tag2.value);
         break;
       case RestrictType::BitMaskRestriction:
         small(r.bits_must_be_set ? 1 : 0);
-        out_.scalar(r.tag.value);
-        out_.scalar(r.number);
+        put(r.tag.value);
+        put(r.number);
         break;
       case RestrictType::SizeRestriction:
         small(static_cast<std::uint8_t>(r.relop));
-        out_.scalar(r.tag.value);
-        out_.scalar(r.number);
+        put(r.tag.value);
+        put(r.number);
         break;
-      case RestrictType::ExistRestriction: out_.scalar(r.tag.value); break;
+      case RestrictType::ExistRestriction: put(r.tag.value); break;
       case RestrictType::SubObjectRestriction:
       case RestrictType::CountRestriction:
-        out_.scalar(r.number);
+        put(r.number);
         only_child(r);
         break;
       case RestrictType::CommentRestriction:
         writer_.check(stored_ || r.values.size() <= 0xFF, "TaggedValues");
         small(static_cast<std::uint32_t>(r.values.size()));
         for (const auto& one : r.values) value(one);
-        out_.scalar<std::uint8_t>(r.children.empty() ? 0 : 1);
+        put<std::uint8_t>(r.children.empty() ? 0 : 1);
         if (!r.children.empty()) only_child(r);
         break;
     }
   }
 
  private:
+  template <class T>
+  void put(const T& x) {
+    writer_("Restriction", x);
+  }
   void small(std::uint32_t number) {
-    if (stored_) out_.scalar(number);
-    else out_.scalar(static_cast<std::uint8_t>(number));
+    if (stored_) put(number);
+    else put(static_cast<std::uint8_t>(number));
   }
   void value(const mapi::TaggedValue& from) {
     if (stored_) write_stored(writer_, from);
@@ -388,7 +392,6 @@ class RestrictionWriter {
   }
 
   FieldWriter& writer_;
-  Output& out_;
   bool stored_;
 };
 

@@ -40,10 +40,9 @@ template <class Replica>
 Bytes write_idset(const IdSet<Replica>& set) {
   Bytes out;
   Output output(out);
-  FieldWriter writer(output);
   for (const auto& [replica, counters] : set) {
     if (counters.empty()) continue;
-    writer("replica", replica);
+    FieldWriter{output}("replica", replica);
     write_globset(counters, out);
   }
   return out;

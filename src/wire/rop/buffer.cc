@@ -1,5 +1,8 @@
 // ROP buffers: RopSize, RopsList, ServerObjectHandleTable ([MS-OXCROPS] 2.2.1).
 #include "wire/rop/rop.h"
+
+#include <algorithm>
+
 #include "wire/rop/table_rops.h"
 
 namespace mapigate::wire {
@@ -24,6 +27,9 @@ Result<Parts> split(std::string_view what, View payload) {
   if (!table.empty()) std::memcpy(parts.handles.data(), table.data(), table.size());
   return parts;
 }
+
+// Room that spares most buffers a second allocation.
+std::size_t expected_rops(View list) { return std::min<std::size_t>(1 + list.size() / 8, 64); }
 
 std::string unknown_rop(std::uint8_t id) { return fmt::format("RopId 0x{:02x} is unknown", id); }
 
@@ -103,21 +109,58 @@ bool read_response(RopResponse& response, Cursor& cursor, Arena& arena, const Ro
   return cursor.ok();
 }
 
-// RopSize, what `put` appends, and the handle table.
-template <class Put>
-Status encode_buffer(std::string_view what, Bytes& out, const std::vector<std::uint32_t>& handles, Put put) {
+// The name of a field that does not fit goes to the writer.
+void put_request(FieldWriter& writer, const RopRequest& request) {
+  writer("RopId", request.id);
+  writer("LogonId", request.LogonId);
+  writer("HandleIndex", request.HandleIndex);
+  request.codec->write_request(writer, request.body);
+}
+
+void put_response(FieldWriter& writer, const RopResponse& response, const ResponseContext& context) {
+  const auto& codec = *response.codec;
+  writer("RopId", response.id);
+  if (codec.response_has_head) {
+    writer("HandleIndex", response.HandleIndex);
+    writer("ReturnValue", response.ReturnValue);
+  }
+  if (codec.response_has_body(response.ReturnValue)) codec.write_response(writer, response.body, context);
+}
+
+Status no_such(RopId id, const char* what) {
+  return error(Errc::internal, "RopId 0x{:02x} {}", static_cast<unsigned>(id), what);
+}
+Status does_not_fit(const RopCodec& codec, const FieldWriter& writer) {
+  return error(Errc::internal, "{}: {} does not fit", codec.name, writer.problem());
+}
+
+bool is_request(const RopRequest& rop) { return rop.codec != nullptr && rop.codec->read_request != nullptr; }
+bool is_response(const RopResponse& rop) { return rop.codec != nullptr && rop.codec->has_response; }
+
+// RopSize, the ROPs, each put by `put(writer, rop)` unless it is as it came, and the handle table.
+template <class Buffer, class Valid, class Put>
+Status encode_buffer(std::string_view what, Bytes& out, const Buffer& buffer, Valid valid, Put put) {
   Output output(out);
   const auto start = output.size();
-  output.scalar<std::uint16_t>(0);
-  const Status status = put();
-  const auto size = output.size() - start;
-  if (!status || size > 0xFFFF) {
+  const auto fail = [&](Status status) {
     output.truncate(start);
-    if (!status) return status.error();
-    return error(Errc::limit, "{}: {} bytes of ROPs", what, size);
+    return status;
+  };
+  {
+    FieldWriter writer(output);
+    writer("RopSize", std::uint16_t{0});
+    for (const auto& rop : buffer.rops) {
+      if (!rop.raw.empty()) writer.rest("raw", rop.raw);
+      else if (!valid(rop)) return writer.ok(), fail(no_such(rop.id, "cannot be sent"));
+      else put(writer, rop);
+      if (writer.problem() != nullptr) return writer.ok(), fail(does_not_fit(*rop.codec, writer));
+    }
+    writer.rest("opaque", buffer.opaque);
+    const auto size = writer.size() - start;
+    if (size > 0xFFFF) return writer.ok(), fail(error(Errc::limit, "{}: {} bytes of ROPs", what, size));
+    output.patch(start, static_cast<std::uint16_t>(size));
+    writer.list("ServerObjectHandleTable", std::span<const std::uint32_t>(buffer.handles), buffer.handles.size());
   }
-  output.patch(start, static_cast<std::uint16_t>(size));
-  for (const auto handle : handles) output.scalar(handle);
   return {};
 }
 
@@ -129,6 +172,7 @@ Result<RopRequestBuffer> decode_requests(View payload, Arena& arena, const Logon
   RopRequestBuffer out;
   out.handles = std::move(parts->handles);
   auto list = parts->list;
+  out.rops.reserve(expected_rops(list));
   while (!list.empty()) {
     RopRequest rop;
     Cursor cursor(list);
@@ -167,6 +211,7 @@ Result<RopResponseBuffer> decode_responses(View payload, Arena& arena, const Rop
   Pairing pairing(requests);
   BufferColumns known(out.handles, columns);
   auto list = parts->list;
+  out.rops.reserve(expected_rops(list));
   while (!list.empty()) {
     RopResponse rop;
     Cursor cursor(list);
@@ -202,56 +247,30 @@ ResponseContext context_of(const RopResponse& response, const RopRequestBuffer* 
 }
 
 Status encode_request(const RopRequest& request, Bytes& out) {
-  if (request.codec == nullptr || request.codec->read_request == nullptr)
-    return error(Errc::internal, "RopId 0x{:02x} is no request", static_cast<unsigned>(request.id));
+  if (!is_request(request)) return no_such(request.id, "is no request");
   Output output(out);
-  output.scalar(request.id);
-  output.scalar(request.LogonId);
-  output.scalar(request.HandleIndex);
   FieldWriter writer(output);
-  request.codec->write_request(writer, request.body);
-  if (!writer.ok()) return error(Errc::internal, "{}: {} does not fit", request.codec->name, writer.problem());
-  return {};
+  put_request(writer, request);
+  return writer.ok() ? Status() : does_not_fit(*request.codec, writer);
 }
 
 Status encode_response(const RopResponse& response, Bytes& out, const ResponseContext& context) {
-  if (response.codec == nullptr || !response.codec->has_response)
-    return error(Errc::internal, "RopId 0x{:02x} has no response", static_cast<unsigned>(response.id));
-  const auto& codec = *response.codec;
+  if (!is_response(response)) return no_such(response.id, "has no response");
   Output output(out);
-  output.scalar(response.id);
-  if (codec.response_has_head) {
-    output.scalar(response.HandleIndex);
-    output.scalar(response.ReturnValue);
-  }
-  if (!codec.response_has_body(response.ReturnValue)) return {};
   FieldWriter writer(output);
   auto own = context;
   own.ReturnValue = response.ReturnValue;
-  codec.write_response(writer, response.body, own);
-  if (!writer.ok()) return error(Errc::internal, "{}: {} does not fit", codec.name, writer.problem());
-  return {};
+  put_response(writer, response, own);
+  return writer.ok() ? Status() : does_not_fit(*response.codec, writer);
 }
 
 Status encode_requests(const RopRequestBuffer& buffer, Bytes& out) {
-  return encode_buffer("ROP requests", out, buffer.handles, [&]() -> Status {
-    for (const auto& rop : buffer.rops) {
-      if (!rop.raw.empty()) out.insert(out.end(), rop.raw.begin(), rop.raw.end());
-      else if (auto status = encode_request(rop, out); !status) return status;
-    }
-    out.insert(out.end(), buffer.opaque.begin(), buffer.opaque.end());
-    return {};
-  });
+  return encode_buffer("ROP requests", out, buffer, is_request, put_request);
 }
 
 Status encode_responses(const RopResponseBuffer& buffer, Bytes& out, const RopRequestBuffer* requests) {
-  return encode_buffer("ROP responses", out, buffer.handles, [&]() -> Status {
-    for (const auto& rop : buffer.rops) {
-      if (!rop.raw.empty()) out.insert(out.end(), rop.raw.begin(), rop.raw.end());
-      else if (auto status = encode_response(rop, out, context_of(rop, requests)); !status) return status;
-    }
-    out.insert(out.end(), buffer.opaque.begin(), buffer.opaque.end());
-    return {};
+  return encode_buffer("ROP responses", out, buffer, is_response, [&](FieldWriter& writer, const RopResponse& rop) {
+    put_response(writer, rop, context_of(rop, requests));
   });
 }
 

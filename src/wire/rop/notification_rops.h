@@ -16,6 +16,7 @@ enum Type : std::uint16_t {
   ObjectCopied = 0x0040,
   SearchComplete = 0x0080,
   TableModified = 0x0100,
+  StatusObjectModified = 0x0200,
   Extended = 0x0400,
 };
 }  // namespace notification
@@ -85,7 +86,7 @@ struct NotificationData {
     v("NotificationFlags", s.NotificationFlags);
     const bool message = s.has(M);
     if (s.is(notification::TableModified)) table_fields(s, v, message);
-    if (!s.is(notification::TableModified | notification::Extended)) {
+    if (!s.is(notification::TableModified | notification::StatusObjectModified | notification::Extended)) {
       v("FolderId", s.FolderId);
       if (message) v("MessageId", s.MessageId);
     }

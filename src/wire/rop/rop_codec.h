@@ -5,6 +5,14 @@
 
 namespace mapigate::wire {
 
+// A field list becomes one function without calls for its fixed-size fields. Not where nothing is inlined anyway, and
+// not with sanitizers, whose checks would make the functions many times as large, or by clang, which then takes minutes.
+#if defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#define MAPIGATE_FLAT [[gnu::flatten]]
+#else
+#define MAPIGATE_FLAT
+#endif
+
 template <class T, class V>
 void visit_fields(T& s, V& v, const ResponseContext& context) {
   if constexpr (requires { std::remove_const_t<T>::fields(s, v, context); }) std::remove_const_t<T>::fields(s, v, context);
@@ -20,17 +28,17 @@ struct CodecOf {
     if constexpr (requires { request.public_logon; }) request.public_logon = context.public_logon;
     (void)request, (void)context;
   }
-  static void* read_request(FieldReader& v, const RequestContext& context) {
+  MAPIGATE_FLAT static void* read_request(FieldReader& v, const RequestContext& context) {
     auto* s = v.arena().template make<Request>();
     apply(*s, context);
-    Request::fields(*s, v);
+    v.at_once([s](FieldReader& v) { Request::fields(*s, v); });
     return s;
   }
   // Whoever makes a request or response without fields need not give it a body.
-  static void write_request(FieldWriter& v, const void* body) {
+  MAPIGATE_FLAT static void write_request(FieldWriter& v, const void* body) {
     if constexpr (!std::is_empty_v<Request>) {
       if (body == nullptr) return v.check(false, "body");
-      Request::fields(*static_cast<const Request*>(body), v);
+      v.at_once([body](FieldWriter& v) { Request::fields(*static_cast<const Request*>(body), v); });
     }
   }
   static void describe_request(FieldDescriber& v, const void* body) {
@@ -48,15 +56,15 @@ struct CodecOf {
     else if constexpr (requires { Response::has_body(code); }) return Response::has_body(code);
     else return code == mapi::ecNone;
   }
-  static void* read_response(FieldReader& v, const ResponseContext& context) {
+  MAPIGATE_FLAT static void* read_response(FieldReader& v, const ResponseContext& context) {
     auto* s = v.arena().template make<Response>();
-    visit_fields(*s, v, context);
+    v.at_once([&](FieldReader& v) { visit_fields(*s, v, context); });
     return s;
   }
-  static void write_response(FieldWriter& v, const void* body, const ResponseContext& context) {
+  MAPIGATE_FLAT static void write_response(FieldWriter& v, const void* body, const ResponseContext& context) {
     if constexpr (!std::is_empty_v<Response>) {
       if (body == nullptr) return v.check(context.ReturnValue != mapi::ecNone, "body");
-      visit_fields(*static_cast<const Response*>(body), v, context);
+      v.at_once([&](FieldWriter& v) { visit_fields(*static_cast<const Response*>(body), v, context); });
     }
   }
   static void describe_response(FieldDescriber& v, const void* body, const ResponseContext& context) {

@@ -84,6 +84,27 @@ TEST(Rop, EveryRequestSurvivesTheRoundTrip) {
   }
 }
 
+// A row of columns without bytes of their own is one byte on the wire; its cells are not to fill the memory.
+TEST(Rop, CellsAreBoundedByTheBytesThereAre) {
+  Arena arena;
+  std::vector<mapi::PropertyTag> columns(4000, mapi::PropertyTag(0x3001, mapi::PropertyType::PtypNull));
+  RopRequestBuffer requests;
+  RopQueryRows::Request query;
+  requests.rops.push_back(make_request<RopQueryRows>(arena, 0, 0, query));
+  OneColumnSet tables;
+  tables.columns = columns;
+  for (const unsigned rows : {1U, 2000U}) {
+    Bytes response{0x15, 0, 0, 0, 0, 0, 0};
+    Output(response).scalar(static_cast<std::uint16_t>(rows));
+    response.resize(response.size() + rows);
+    Arena values;
+    const auto read = decode_responses(payload_of(response), values, &requests, &tables);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->problem.empty(), rows == 1) << read->problem;
+    EXPECT_LT(values.used(), std::size_t{1} << 20);
+  }
+}
+
 // One random response with what is needed to read it.
 struct Sample {
   Arena arena;

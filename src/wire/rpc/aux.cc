@@ -103,13 +103,13 @@ Status write_aux(std::span<const AuxBlock> blocks, Bytes& out) {
   Output output(out);
   FieldWriter writer(output);
   for (const auto& block : blocks) {
-    const auto start = output.size();
-    output.scalar<std::uint16_t>(0);
-    output.scalar(block.Version);
-    output.scalar(block.Type);
+    const auto start = writer.size();
+    writer("Size", std::uint16_t{0});
+    writer("Version", block.Version);
+    writer("Type", block.Type);
     std::visit([&]<class T>(const T& body) { T::fields(body, writer); }, block.body);
-    output.bytes(block.padding);
-    const auto size = output.size() - start;
+    writer.rest("padding", block.padding);
+    const auto size = writer.size() - start;
     writer.check(size <= 0xFFFF, "Size");
     if (!writer.ok()) return error(Errc::internal, "AUX_HEADER: {} does not fit", writer.problem());
     output.patch(start, static_cast<std::uint16_t>(size));
