@@ -174,7 +174,7 @@ def hand_over(session, number):
     for response in responses:
         response.check()
     second = [(rops.write_stream(body[30_000:]), [2]), (rops.commit_stream(), [2]), (rops.release(), [2]),
-              (rops.save_changes_message(index=1), [1]), (rops.submit_message(), [1]), (rops.release(), [1])]
+              (rops.save_changes_message(), [1]), (rops.submit_message(), [1]), (rops.release(), [1])]
     responses, _ = session.client.execute(second, table)
     for response in responses:
         response.check()

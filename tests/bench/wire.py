@@ -18,6 +18,9 @@ def run():
     results = []
     for line in done.stdout.splitlines():
         one = json.loads(line)
+        if "note" in one:
+            print(f"  {one['note']}", flush=True)
+            continue
         unit = "B " if one["what"].endswith("bytes") else "us"
         scale = 1 if unit == "B " else 1000
         results.append(row(one["what"], one["ours"] / scale, one["theirs"] / scale, unit, one["peer"], False))
