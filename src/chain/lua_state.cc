@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "chain/call.h"
+#include "chain/lua_blobs.h"
 
 namespace mapigate::chain {
 
@@ -115,6 +116,9 @@ struct LuaState::Api {
     return 0;
   }
 
+  static int decode(lua_State* lua) { return decode_blob(lua, self(lua).kept_); }
+  static int encode(lua_State* lua) { return encode_blob(lua, self(lua).kept_); }
+
   static int ahead(lua_State* lua) {
     luaL_checktype(lua, 2, LUA_TTABLE);
     if (self(lua).loading_ || lua_isyieldable(lua) == 0) return luaL_error(lua, "ahead works within a hook only");
@@ -166,7 +170,8 @@ struct LuaState::Api {
       lua_pushcclosure(lua, on, 1);
       lua_setfield(lua, -2, name);
     }
-    static constexpr luaL_Reg rest[] = {{"on_opaque", on_opaque}, {"barrier", barrier}, {"log", write_log}, {"count", count_metric}, {nullptr, nullptr}};
+    static constexpr luaL_Reg rest[] = {{"on_opaque", on_opaque}, {"barrier", barrier}, {"log", write_log}, {"count", count_metric},
+                                        {"decode", decode}, {"encode", encode}, {nullptr, nullptr}};
     luaL_setfuncs(lua, rest, 0);
     lua_newtable(lua);
     for (std::size_t i = 0; i < state.options_.arguments.size(); ++i) {

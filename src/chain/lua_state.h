@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -85,6 +86,7 @@ class LuaState {
   std::array<std::array<int, 256>, 5> functions_{};
   std::array<Counter*, 256> counters_{};
   std::vector<std::string> counter_names_;
+  std::unique_ptr<Node> kept_;  // what a C function made for Lua, while Lua may still leave it
 };
 
 }  // namespace mapigate::chain

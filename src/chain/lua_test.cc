@@ -189,6 +189,46 @@ TEST_F(LuaTest, TheSandboxHasNoDoors) {
             std::string::npos);
 }
 
+// The bytes of [MS-OXOCAL] "Recurrence Pattern" examples are in wire/blobs; here is how scripts see some.
+TEST_F(LuaTest, TakesBlobsApartAndMakesThem) {
+  load(R"(
+    local bias = string.pack("<i4i4i4", -60, 0, -60) .. string.rep("\0", 36)
+    local zone, rest = mapigate.decode("timezone-struct", bias .. "xy")
+    assert(zone.lBias == -60 & 0xFFFFFFFF and zone.stStandardDate.wYear == 0 and rest == "xy", zone.lBias)
+    assert(mapigate.encode("timezone-struct", zone) == bias)
+    assert(mapigate.encode("timezone-struct", {lBias = -60, lDaylightBias = -60}) == bias)
+
+    -- Every two days from 2010-01-02 on, an exception with a subject.
+    local weekly = {ReaderVersion = 0x3004, WriterVersion = 0x3004, RecurFrequency = 0x200A, PatternType = 0, Period = 2880,
+                    EndType = 0x2023, OccurrenceCount = 10, ModifiedInstanceDates = {215115840}, StartDate = 215112960,
+                    EndDate = 0x5AE980DF}
+    local pattern = {RecurrencePattern = weekly, ReaderVersion2 = 0x3006, WriterVersion2 = 0x3009,
+                     ExceptionInfo = {{StartDateTime = 215116000, EndDateTime = 215116030, OriginalStartDate = 215115840,
+                                       OverrideFlags = 1, SubjectLength = 4, Subject = "Ann"}},
+                     ExtendedException = {ChangeHighlightSize = 4, StartDateTime = 215116000, EndDateTime = 215116030,
+                                          OriginalStartDate = 215115840, WideCharSubject = "Ann"}}
+    local bytes = assert(mapigate.encode("recurrence", pattern))
+    local back, left = mapigate.decode("recurrence", bytes)
+    assert(left == "" and back.RecurrencePattern.Period == 2880 and back.ExceptionInfo[1].Subject == "Ann")
+    assert(back.ExtendedException.WideCharSubject == "Ann" and mapigate.encode("recurrence", back) == bytes)
+
+    local list = string.pack("s1s1", string.rep("g", 16) .. "1", string.rep("h", 16) .. "22")
+    local changes = mapigate.decode("pcl", list)
+    assert(#changes.SizedXids == 2 and changes.SizedXids[2].XID.LocalId == "22")
+    assert(mapigate.encode("pcl", changes) == list)
+
+    local none, why, fields = mapigate.decode("timezone-struct", bias:sub(1, 9))
+    assert(none == nil and why:find("lDaylightBias", 1, true) and fields.lBias and not fields.lDaylightBias, why)
+    local nothing, reason = mapigate.encode("guid", {Guid = "no guid"})
+    assert(nothing == nil and reason:find("GUID"), reason)
+    assert(not pcall(mapigate.decode, "no-such-kind", ""))
+    assert(not pcall(mapigate.decode, "guid", string.rep("x", 300000)))
+    assert(not pcall(mapigate.encode, "nickname-cache", {}))
+    mapigate.count("good")
+  )");
+  EXPECT_EQ(counted("good"), 1u);
+}
+
 TEST_F(LuaTest, WrongFieldsAreErrors) {
   for (const std::string body : {"rop.FolderId = 'text'", "rop.FolderId = {}", "return 'maybe'", "return 'refuse', 'ecNoSuch'",
                                  "rop.FolderId = 1.5", "call:ahead{}", "call:ahead{{name = 'RopNoSuch'}}", "local t = {} t.t = t return t",

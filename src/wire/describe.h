@@ -155,6 +155,7 @@ class FieldBuilder {
   void sz(const char* name, Utf16& text) { text = to_utf16(arena_, source_.text(name)); }
   void sz(const char* name, std::string_view& text) { text = arena_.copy(to_code_page(source_.text(name), code_page_)); }
   void bytes(const char* name, View& view, std::size_t size) {
+    if (size == any_count) return rest(name, view);
     source_.expect(size);
     rest(name, view);
     check(view.size() == size, name);
@@ -205,6 +206,7 @@ class FieldBuilder {
   }
 
   FieldSource& source() { return source_; }
+  Arena& arena() { return arena_; }
 
  private:
   static constexpr std::size_t any_count = static_cast<std::size_t>(-1);

@@ -53,6 +53,8 @@ struct BlobKind {
   // Tells each field as soon as it is read. On an error the fields up to the failing one were told. Bytes
   // that are left over are told as "rest" and are no error. `start` is set to the offset of each field.
   Status (*tell)(View bytes, FieldSink& sink, std::size_t* start);
+  // Makes one of what `source` gives. Null for structures that are only read and written.
+  Result<Bytes> (*build)(FieldSource& source) = nullptr;
 };
 
 std::span<const BlobKind> blob_kinds();

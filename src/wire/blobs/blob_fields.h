@@ -1,5 +1,6 @@
 // What the field lists of blobs share. Blobs are the binary property values that Outlook writes for
-// itself. They are visited by FieldReader, FieldWriter, FieldDescriber and FieldTeller.
+// itself. They are visited by FieldReader, FieldWriter, FieldDescriber and FieldTeller, those that scripts can make
+// (buildable_kind) by FieldBuilder too.
 #pragma once
 
 #include "wire/read_and_tell.h"
@@ -8,6 +9,8 @@ namespace mapigate::wire::blobs {
 
 template <class V>
 concept TellingVisitor = std::is_same_v<V, FieldTeller>;
+template <class V>
+concept BuildingVisitor = std::is_same_v<V, FieldBuilder>;
 template <class V>
 concept ReadingVisitor = std::is_same_v<V, FieldReader> || TellingVisitor<V>;
 
@@ -23,7 +26,7 @@ template <class V, class Text>
 void text(V& v, const char* name, Text& s, std::size_t units) {
   constexpr bool wide = std::is_same_v<std::remove_const_t<Text>, Utf16>;
   const auto size = wide ? 2 * units : units;
-  if constexpr (std::is_same_v<V, FieldDescriber>) {
+  if constexpr (std::is_same_v<V, FieldDescriber> || BuildingVisitor<V>) {
     v.sz(name, s);
   } else if constexpr (TellingVisitor<V>) {
     v.mark();

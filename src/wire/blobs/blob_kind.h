@@ -30,8 +30,22 @@ Status tell_as(View bytes, FieldSink& sink, std::size_t* start) {
 }
 
 template <class T>
+Result<Bytes> build_as(FieldSource& source) {
+  Arena arena;
+  FieldBuilder builder(source, arena);
+  T value{};
+  T::fields(value, builder);
+  return encode_blob(value);
+}
+
+template <class T>
 constexpr BlobKind kind(std::string_view name, std::string_view holds) {
   return {name, holds, rewrite_as<T>, tell_as<T>};
+}
+// Of structures whose field lists FieldBuilder can visit.
+template <class T>
+constexpr BlobKind buildable_kind(std::string_view name, std::string_view holds) {
+  return {name, holds, rewrite_as<T>, tell_as<T>, build_as<T>};
 }
 
 std::span<const BlobKind> calendar_kinds();

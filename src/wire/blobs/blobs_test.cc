@@ -56,6 +56,23 @@ TEST(Recurrence, Weekly) {
   EXPECT_EQ(pattern.EndTimeOffset, 630u);
 }
 
+// What Microsoft's own parser showed of Outlook 2013, in an answer to "AppointmentRecurrencePattern format and Outlook
+// 2013/Exchange 2013" in the Open Specifications forum.
+TEST(Recurrence, WeeklyOfOutlook2013) {
+  Arena arena;
+  const auto pattern = read<AppointmentRecurrencePattern>(
+      bytes_of("04 30 04 30 0B 20 01 00 00 00 C0 21 00 00 01 00 00 00 00 00 00 00 08 00 00 00 23 20 00 00 0A 00"
+               "00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 28 F8 0C DF 80 E9 5A 06 30 00 00 09 30 00 00 58 02"
+               "00 00 76 02 00 00 00 00 00 00 00 00 00 00 00 00"), arena);
+  EXPECT_EQ(pattern.RecurrencePattern.RecurFrequency, RecurrencePattern::weekly);
+  EXPECT_EQ(pattern.RecurrencePattern.DayOfWeekBits, 8u);  // Wednesday
+  EXPECT_EQ(pattern.RecurrencePattern.EndType, RecurrencePattern::no_end);
+  EXPECT_EQ(pattern.RecurrencePattern.StartDate, minutes(2014, 9, 17));
+  EXPECT_EQ(pattern.StartTimeOffset, 600u);
+  EXPECT_EQ(pattern.EndTimeOffset, 630u);
+  EXPECT_TRUE(pattern.ExceptionInfo.empty());
+}
+
 // [MS-OXOCAL] 4.1.1.2 "Weekly Recurrence BLOB with Exceptions".
 TEST(Recurrence, WeeklyWithExceptions) {
   Arena arena;
@@ -144,6 +161,29 @@ TEST(TimeZone, DefinitionIsBuilt) {
   const auto again = read<TimeZoneDefinition>(*blob, arena);
   EXPECT_EQ(to_utf8(again.KeyName), "Eastern Standard Time");
   EXPECT_EQ(again.TZRules[0].lDaylightBias, -60);
+}
+
+// [MS-OXOCAL] 4.1.4 "PidLidAppointmentTimeZoneDefinitionRecur BLOB".
+TEST(TimeZone, DefinitionOfTheSpecification) {
+  const auto blob = bytes_of(
+      "0201300002001500500061006300690066006900630020005300740061006E0064006100720064002000540069006D0065000200"
+      "02013E000000D6070000000000000000000000000000E001000000000000C4FFFFFF"
+      "00000A00000005000200000000000000" "00000400000001000200000000000000"
+      "02013E000200D7070000000000000000000000000000E001000000000000C4FFFFFF"
+      "00000B00000001000200000000000000" "00000300000002000200000000000000");
+  ASSERT_EQ(blob.size(), 0xB8u);
+  Arena arena;
+  const auto zone = read<TimeZoneDefinition>(blob, arena);
+  EXPECT_EQ(zone.cbHeader, 0x30);
+  EXPECT_EQ(to_utf8(zone.KeyName), "Pacific Standard Time");
+  ASSERT_EQ(zone.TZRules.size(), 2u);
+  EXPECT_EQ(zone.TZRules[0].wYear, 2006);
+  EXPECT_EQ(zone.TZRules[0].wTZRuleFlags, 0);
+  EXPECT_EQ(zone.TZRules[1].wTZRuleFlags, TZRule::TZRULE_FLAG_EFFECTIVE_TZREG);
+  EXPECT_EQ(zone.TZRules[1].lBias, 480);
+  EXPECT_EQ(zone.TZRules[1].lDaylightBias, -60);
+  EXPECT_EQ(zone.TZRules[0].stStandardDate, (SystemTime{0, 10, 0, 5, 2, 0, 0, 0}));
+  EXPECT_EQ(zone.TZRules[1].stDaylightDate, (SystemTime{0, 3, 0, 2, 2, 0, 0, 0}));
 }
 
 TEST(GlobalObjectIds, WrapsTheUidOfOthers) {

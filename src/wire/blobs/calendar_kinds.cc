@@ -11,12 +11,12 @@ constexpr std::string_view vcal_uid{"vCal-Uid\x01\0\0\0", 12};
 
 std::span<const BlobKind> calendar_kinds() {
   static constexpr BlobKind kinds[] = {
-      kind<AppointmentRecurrencePattern>("recurrence", "PidLidAppointmentRecur"),
-      kind<RecurrencePattern>("task-recurrence", "PidLidTaskRecurrence"),
-      kind<TimeZoneStruct>("timezone-struct", "PidLidTimeZoneStruct"),
-      kind<TimeZoneDefinition>("timezone", "PidLidAppointmentTimeZoneDefinitionRecur, …StartDisplay, …EndDisplay"),
-      kind<GlobalObjectId>("global-object-id", "PidLidGlobalObjectId, PidLidCleanGlobalObjectId"),
-      kind<ConversationIndex>("conversation-index", "PidTagConversationIndex"),
+      buildable_kind<AppointmentRecurrencePattern>("recurrence", "PidLidAppointmentRecur"),
+      buildable_kind<RecurrencePattern>("task-recurrence", "PidLidTaskRecurrence"),
+      buildable_kind<TimeZoneStruct>("timezone-struct", "PidLidTimeZoneStruct"),
+      buildable_kind<TimeZoneDefinition>("timezone", "PidLidAppointmentTimeZoneDefinitionRecur, …StartDisplay, …EndDisplay"),
+      buildable_kind<GlobalObjectId>("global-object-id", "PidLidGlobalObjectId, PidLidCleanGlobalObjectId"),
+      buildable_kind<ConversationIndex>("conversation-index", "PidTagConversationIndex"),
       kind<ReportTag>("report-tag", "PidTagReportTag"),
   };
   return kinds;

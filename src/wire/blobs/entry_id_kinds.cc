@@ -9,10 +9,10 @@ std::span<const BlobKind> entry_id_kinds() {
       kind<EntryId>("entry-id", "PidTagEntryId and all others: folder, message, store, address book, one-off, contact, wrapped"),
       kind<FlatEntryList>("flat-entry-list", "PidTagReplyRecipientEntries and the like"),
       kind<EntryList>("entry-list", "FolderList2 of search folders"),
-      kind<AdditionalRenEntryIdsEx>("additional-ren-entry-ids-ex", "PidTagAdditionalRenEntryIdsEx"),
-      kind<LongTermIdBlob>("long-term-id", "LongTermID"),
-      kind<XID>("xid", "PidTagChangeKey, PidTagSourceKey"),
-      kind<PredecessorChangeList>("pcl", "PidTagPredecessorChangeList"),
+      buildable_kind<AdditionalRenEntryIdsEx>("additional-ren-entry-ids-ex", "PidTagAdditionalRenEntryIdsEx"),
+      buildable_kind<LongTermIdBlob>("long-term-id", "LongTermID"),
+      buildable_kind<XID>("xid", "PidTagChangeKey, PidTagSourceKey"),
+      buildable_kind<PredecessorChangeList>("pcl", "PidTagPredecessorChangeList"),
   };
   return kinds;
 }

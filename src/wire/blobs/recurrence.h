@@ -182,6 +182,15 @@ void extended_exceptions(auto& s, V& v) {
       else one(made[i], v);
     }
     s.ExtendedException = made;
+  } else if constexpr (BuildingVisitor<V>) {
+    // Under the names that a dump tells them with.
+    const auto made = v.arena().template make_span<ExtendedException>(count);
+    for (std::size_t i = 0; i < count; ++i) {
+      v.source().begin(i == 0 ? "ExtendedException" : fmt::format("ExtendedException_{}", i + 1).c_str());
+      ExtendedException::fields(made[i], v, s.WriterVersion2, s.ExceptionInfo[i]);
+      v.source().end();
+    }
+    s.ExtendedException = made;
   } else {
     v.check(s.ExtendedException.size() == count, "ExtendedException");
     for (std::size_t i = 0; i < std::min(count, s.ExtendedException.size()); ++i)

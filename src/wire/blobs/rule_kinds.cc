@@ -11,7 +11,7 @@ std::span<const BlobKind> rule_kinds() {
       kind<ExtendedRuleActions>("extended-rule-actions", "PidTagExtendedRuleMessageActions"),
       kind<RuleCondition>("rule-condition", "conditions of rule messages, counts of 16 bits"),
       kind<ExtendedRuleCondition>("extended-rule-condition", "PidTagExtendedRuleMessageCondition"),
-      kind<RopRestriction>("restriction", "PidTagRuleCondition, restrictions in ROPs"),
+      buildable_kind<RopRestriction>("restriction", "PidTagRuleCondition, restrictions in ROPs"),
       kind<StoredRestriction>("stored-restriction", "restrictions of search folders"),
       kind<SearchFolderDefinition>("search-folder", "PidTagSearchFolderDefinition"),
       kind<PropertyDefinitionStream>("property-definition", "PidLidPropertyDefinitionStream"),
