@@ -12,6 +12,10 @@
 #include "wire/dump.h"
 #include "wire/fxics/dump.h"
 #include "wire/mapihttp/preamble.h"
+#include "wire/ndr/describe.h"
+#include "wire/rop/trackers.h"
+#include "wire/rpc/aux.h"
+#include "wire/rpc/capture.h"
 #include "wire/rpc/header_ext.h"
 #include "wire/rpc/lz77.h"
 
@@ -22,7 +26,7 @@ namespace rpc = wire::rpc;
 
 namespace {
 
-constexpr std::size_t max_input = std::size_t{16} << 20;
+constexpr std::size_t max_input = std::size_t{64} << 20;
 
 // All tables have the columns that the user gave.
 class GivenColumns final : public wire::ColumnSource {
@@ -121,6 +125,28 @@ class Dumper {
   }
   const std::string& tail() const { return tail_; }
 
+  // Calls of all connections; ROPs are paired with their requests and have the columns that were set before.
+  void capture(View file) {
+    const auto streams = rpc::read_capture(file);
+    if (!streams) return broken(file, streams.error());
+    const auto connections = rpc::rpc_connections(*streams);
+    if (connections.empty()) trouble("the capture has no connection of DCE/RPC over TCP");
+    wire::LogonTracker logons;
+    wire::ColumnTracker columns;
+    sink_.begin_list("connections", connections.size());
+    for (const auto& connection : connections) {
+      sink_.begin("connection");
+      sink_.text("client", connection.client);
+      sink_.text("server", connection.server);
+      sink_.begin_list("calls", connection.calls.size());
+      for (const auto& call : connection.calls) this->call(call, logons, columns);
+      sink_.end_list();
+      if (!connection.problem.empty()) sink_.text("problem", connection.problem);
+      sink_.end();
+    }
+    sink_.end_list();
+  }
+
   void object(View input) {
     if (options_.object == "msg") {
       const auto file = convert::read_msg(input);
@@ -157,6 +183,72 @@ class Dumper {
   }
   void rop_trouble(View payload, View opaque, const std::string& problem) {
     trouble(fmt::format("at offset {} of the ROP buffer: {}", opaque.data() - payload.data(), problem));
+  }
+
+  void call(const rpc::CapturedCall& call, wire::LogonTracker& logons, wire::ColumnTracker& columns) {
+    const auto name = wire::ndr::method_name(call.interface, call.opnum);
+    sink_.begin("call");
+    sink_.number("call_id", call.call_id, 4);
+    sink_.text("interface", name.interface != nullptr ? name.interface : mapi::to_string(call.interface));
+    sink_.symbol("opnum", call.opnum, 2, name.method != nullptr ? name.method : "unknown");
+    if (call.sealed) {
+      sink_.text("stubs", "encrypted");
+    } else {
+      Arena arena;
+      const auto asked = stub(call, false, arena);
+      const auto said = call.has_response && call.fault == 0 ? stub(call, true, arena) : View();
+      buffers(asked, said, arena, logons, columns);
+    }
+    if (call.fault != 0) sink_.symbol("fault", call.fault, 4, "fault");
+    sink_.end();
+  }
+
+  // Tells a stub, and returns the ROP buffers that it carries.
+  View stub(const rpc::CapturedCall& call, bool response, Arena& arena) {
+    wire::ndr::CarriedBuffers carried;
+    const View bytes = response ? call.response : call.request;
+    sink_.begin(response ? "response" : "request");
+    const auto told = wire::ndr::describe_stub(sink_, call.interface, call.opnum, response, bytes,
+                                               response ? call.response_big_endian : call.request_big_endian, arena, carried);
+    if (!told) {
+      sink_.bytes("stub", bytes);
+      sink_.text("problem", told.error().message);
+      if (told.error().code != Errc::unsupported) trouble(told.error().message);
+    }
+    auxiliary(carried.auxiliary);
+    sink_.end();
+    return carried.rops;
+  }
+  void auxiliary(View chain) {
+    Arena arena;
+    const auto payloads = rpc::read_extended_buffers(chain, arena, rpc::auxiliary_limits);
+    if (!payloads) return;
+    for (const auto& payload : *payloads)
+      if (const auto blocks = rpc::read_aux(payload, arena)) rpc::describe(sink_, *blocks);
+  }
+  void buffers(View asked, View said, Arena& arena, wire::LogonTracker& logons, wire::ColumnTracker& columns) {
+    if (asked.empty()) return;
+    const auto requests = rpc::read_extended_buffers(asked, arena, rpc::request_limits);
+    if (!requests) return sink_.text("problem", requests.error().message);
+    if (requests->empty()) return;
+    auto decoded = wire::decode_requests(requests->front(), arena, &logons);
+    if (!decoded) return sink_.text("problem", decoded.error().message);
+    sink_.begin("ROP requests");
+    wire::describe(sink_, *decoded);
+    sink_.end();
+    if (said.empty()) return;
+    const auto responses = rpc::read_extended_buffers(said, arena, rpc::response_limits);
+    if (!responses) return sink_.text("problem", responses.error().message);
+    for (const auto& payload : *responses) {
+      const auto answered = wire::decode_responses(payload, arena, &*decoded, &columns);
+      sink_.begin("ROP responses");
+      if (answered) wire::describe(sink_, *answered, &*decoded);
+      else sink_.text("problem", answered.error().message);
+      sink_.end();
+      if (!answered) return;
+      logons.watch(*decoded, *answered);
+      columns.watch(*decoded, *answered);
+    }
   }
 
   static bool has_preamble(View input) {
@@ -255,6 +347,7 @@ DumpResult dump_to(Sink& sink, const DumpOptions& options, GivenColumns columns,
     case DumpOptions::Kind::rpc_ext: dumper.chain(input); break;
     case DumpOptions::Kind::lz77: dumper.lz77(input); break;
     case DumpOptions::Kind::fasttransfer: dumper.fasttransfer(input); break;
+    case DumpOptions::Kind::pcap: dumper.capture(input); break;
     case DumpOptions::Kind::object: dumper.object(input); break;
   }
   if (!dumper.problem().empty()) sink.text("problem", dumper.problem());

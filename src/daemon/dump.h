@@ -17,6 +17,7 @@ struct DumpOptions {
     rpc_ext,  // a chain of RPC_HEADER_EXT buffers; their payloads as ROPs if they are, else as bytes
     lz77,     // one plain LZ77 stream
     fasttransfer,  // a FastTransfer stream, its transfer buffers one behind the other
+    pcap,          // captured traffic of plain DCE/RPC, as pcap or pcapng
     object,        // a blob of a property, a .msg file or TNEF: `object`
   };
   enum class Encoding : std::uint8_t { raw, hex, base64 };

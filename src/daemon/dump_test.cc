@@ -290,5 +290,76 @@ TEST(Dump, HexLinesAreAligned) {
   EXPECT_EQ(hex_lines(as_view("Hello\n")), "0000  48 65 6c 6c 6f 0a                                Hello.\n");
 }
 
+// One PDU of DCE/RPC in one packet: Ethernet, IPv4, TCP from port 1 to port 2.
+Bytes captured(std::span<const Bytes> pdus) {
+  Bytes tcp(20), ip(20), frame(14), file(24);
+  tcp[1] = 1, tcp[3] = 2, tcp[7] = 1, tcp[12] = 0x50;
+  for (const auto& one : pdus) tcp.insert(tcp.end(), one.begin(), one.end());
+  ip[0] = 0x45, ip[9] = 6;
+  ip[2] = static_cast<std::uint8_t>((ip.size() + tcp.size()) >> 8), ip[3] = static_cast<std::uint8_t>(ip.size() + tcp.size());
+  frame[12] = 8;
+  frame.insert(frame.end(), ip.begin(), ip.end());
+  frame.insert(frame.end(), tcp.begin(), tcp.end());
+  Output output(file);
+  output.patch(0, std::uint32_t{0xA1B2C3D4});
+  output.patch(20, std::uint32_t{1});
+  output.scalar<std::uint64_t>(0);
+  output.scalar(static_cast<std::uint32_t>(frame.size()));
+  output.scalar(static_cast<std::uint32_t>(frame.size()));
+  output.bytes(frame);
+  return file;
+}
+Bytes pdu(std::uint8_t type, View body) {
+  Bytes out{5, 0, type, 3, 0x10, 0, 0, 0};
+  Output output(out);
+  output.scalar(static_cast<std::uint16_t>(16 + body.size()));
+  output.scalar<std::uint16_t>(0);
+  output.scalar<std::uint32_t>(1);
+  output.bytes(body);
+  return out;
+}
+
+TEST(Dump, CapturedCallsWithTheirRops) {
+  Arena arena;
+  Bytes bind(28);  // sizes and group; one context
+  bind[8] = 1;
+  bind[14] = 1;
+  const mapi::Guid emsmdb = *mapi::guid_from_string("a4f1db00-ca47-1067-b31f-00dd010662da");
+  std::copy(emsmdb.bytes.begin(), emsmdb.bytes.end(), bind.begin() + 16);
+  bind.resize(16 + 16 + 4 + 20);
+
+  Bytes chain;
+  ASSERT_TRUE(rpc::write_extended_buffer(request_payload(arena), true, {}, chain));
+  const auto size = static_cast<std::uint32_t>(chain.size());
+  Bytes stub(8);  // alloc_hint, context, opnum
+  stub[6] = 11;
+  Output output(stub);
+  output.bytes(Bytes(20, 0x11));  // pcxh
+  output.scalar<std::uint32_t>(3);
+  output.scalar(size);
+  output.bytes(chain);
+  while (stub.size() % 4 != 0) output.scalar<std::uint8_t>(0);
+  output.scalar(size);
+  output.scalar<std::uint32_t>(0x8000);
+  output.scalar<std::uint32_t>(0);
+  output.scalar<std::uint32_t>(0);
+  output.scalar<std::uint32_t>(0x1008);
+
+  DumpOptions options;
+  options.kind = Kind::pcap;
+  options.json = true;
+  const std::vector<Bytes> pdus{pdu(11, bind), pdu(0, stub)};
+  const auto result = dump(options, captured(pdus), {});
+  EXPECT_EQ(result.problem, "");
+  const auto told = json::parse(result.text);
+  const auto& call = told["connections"][0]["calls"][0];
+  EXPECT_EQ(call["interface"], "emsmdb");
+  EXPECT_EQ(call["opnum"]["name"], "EcDoRpcExt2");
+  EXPECT_EQ(call["request"]["pulFlags"], 3);
+  EXPECT_EQ(call["request"]["pcbOut"], 0x8000);
+  EXPECT_EQ(call["ROP requests"].count("RopOpenFolder"), 1u) << call.dump(1);
+  EXPECT_FALSE(dump(options, Bytes(40), {}).problem.empty());
+}
+
 }  // namespace
 }  // namespace mapigate::daemon
