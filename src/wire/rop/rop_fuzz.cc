@@ -1,9 +1,12 @@
 // The first byte chooses: requests or responses, of private or public logons,
 // with or without known columns. What was read is written, read and written
-// again: the second writing must be the same as the first.
+// again: the second writing must be the same as the first. Or one ROP, chosen by
+// the second byte, is made up from the rest as a request with its response, so that
+// each field list is visited however unlikely its bytes are.
 #include <cstdlib>
 
 #include "wire/dump.h"
+#include "wire/rop/random_source.h"
 #include "wire/rop/rops.h"
 
 using namespace mapigate;
@@ -67,6 +70,69 @@ void responses(View input, const Logons& logons, const ColumnSource* columns) {
   must(!to_text(*read, requests).empty() && !to_json(*read, requests).empty());
 }
 
+Bytes payload_of(View rops) {
+  Bytes out;
+  Output output(out);
+  output.scalar(static_cast<std::uint16_t>(rops.size() + 2));
+  output.bytes(rops);
+  output.scalar<std::uint32_t>(0x10);  // a handle, by which columns are known
+  return out;
+}
+
+struct OneColumnSet : ColumnSource {
+  std::vector<mapi::PropertyTag> columns;
+  std::optional<Columns> columns_of(std::uint32_t) const override { return Columns(columns); }
+};
+
+constexpr mapi::ErrorCode return_values[] = {mapi::ecNone, mapi::ecNone, mapi::ecNone, mapi::ecDstNullObject,
+                                             mapi::ecWrongServer, mapi::ecServerBusy, mapi::ecWarnWithErrors,
+                                             mapi::ecNotFound};
+
+void made_up(View input, const Logons& logons) {
+  const auto& codec = all_rops()[input[0] % all_rops().size()];
+  std::uint64_t seed = 0;
+  std::memcpy(&seed, input.data() + 1, std::min<std::size_t>(sizeof seed, input.size() - 1));
+  RandomSource random(seed);
+  Arena arena;
+  FieldBuilder builder(random, arena);
+  OneColumnSet tables;
+  tables.columns = random.columns();
+  RopRequestBuffer asked;
+  ResponseContext context;
+  context.columns = tables.columns;
+  if (codec.read_request != nullptr) {
+    RopRequest request;
+    request.id = codec.id;
+    request.codec = &codec;
+    request.body = codec.build_request(builder, arena, {logons.all_public});
+    Bytes bytes;
+    if (random.failed() || !encode_request(request, bytes)) return;  // chance broke the structure's own rules
+    asked.rops.push_back(request);
+    const auto payload = payload_of(bytes);
+    const auto read = decode_requests(payload, arena, &logons);
+    Bytes again;
+    must(read && read->problem.empty() && read->rops.size() == 1);
+    must(encode_request(read->rops[0], again).has_value() && again == bytes);
+    must(!to_text(*read).empty());
+    context.request = &asked.rops[0];
+    context.ReturnValue = return_values[random.below(std::size(return_values))];
+  }
+  if (!codec.has_response) return;
+  RopResponse response;
+  response.id = codec.id;
+  response.codec = &codec;
+  response.ReturnValue = context.ReturnValue;
+  if (codec.response_has_body(response.ReturnValue)) response.body = codec.build_response(builder, arena, context);
+  Bytes bytes;
+  if (random.failed() || !encode_response(response, bytes, context)) return;
+  const auto payload = payload_of(bytes);
+  const auto read = decode_responses(payload, arena, asked.rops.empty() ? nullptr : &asked, &tables);
+  must(read && read->problem.empty() && read->rops.size() == 1);
+  Bytes again;
+  must(encode_response(read->rops[0], again, context_of(read->rops[0], &asked)).has_value() && again == bytes);
+  must(!to_text(*read, &asked).empty());
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -75,7 +141,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Logons logons;
   logons.all_public = (data[0] & 2U) != 0;
   const Tables tables;
-  if ((data[0] & 1U) == 0) requests(rest, logons);
+  if ((data[0] & 8U) != 0 && !rest.empty()) made_up(rest, logons);
+  else if ((data[0] & 1U) == 0) requests(rest, logons);
   else responses(rest, logons, (data[0] & 4U) != 0 ? &tables : nullptr);
   return 0;
 }
