@@ -11,5 +11,7 @@ int serve_command(const std::string& config_file);
 int check_command(const std::string& config_file, bool json);
 // Every setting, of the daemon and of the modules in `module_dir`, as "toml" or as a "man" section.
 int reference_command(const std::string& format, const std::string& module_dir);
+// What the codecs and the engines know, as JSON for tools/make-coverage.
+int coverage_command();
 
 }  // namespace mapigate::daemon

@@ -33,8 +33,8 @@ void add_daemon_commands(CLI::App& app, Arguments& to) {
   check->add_option("-c,--config", to.config_file, "The config file (TOML)")->required()->type_name("FILE");
   check->add_flag("--json", to.check_json, "One JSON document on standard output");
   auto* reference = app.add_subcommand("reference", "Print every setting with its default");
-  reference->add_option("--format", to.reference_format, "toml: a commented config; man: a section of the manual")
-      ->check(CLI::IsMember({"toml", "man"}))->type_name("FORMAT")->capture_default_str();
+  reference->add_option("--format", to.reference_format, "toml: a commented config; man: a section of the manual; coverage: what is decoded, as JSON")
+      ->check(CLI::IsMember({"toml", "man", "coverage"}))->type_name("FORMAT")->capture_default_str();
   reference->add_option("--module-dir", to.module_dir, "Folder of the module libraries")->type_name("DIR")->capture_default_str();
 }
 
@@ -153,12 +153,13 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
   static const std::map<std::string, Endpoint> endpoints{{"emsmdb", Endpoint::mailbox}, {"nspi", Endpoint::address_book}};
   static const std::map<std::string, DumpOptions::Kind> kinds{{"body", DumpOptions::Kind::body}, {"rops", DumpOptions::Kind::rops},
                                                               {"rpc-ext", DumpOptions::Kind::rpc_ext},
-                                                              {"fasttransfer", DumpOptions::Kind::fasttransfer}};
+                                                              {"fasttransfer", DumpOptions::Kind::fasttransfer},
+                                                              {"pcap", DumpOptions::Kind::pcap}};
   dump->add_option_function<std::string>("--kind", [&to](const std::string& name) {
     const auto capture = kinds.find(name);
     to.kind = capture == kinds.end() ? DumpOptions::Kind::object : capture->second;
     to.object = name;
-  }, "What the input is: body, rops, rpc-ext, fasttransfer, or one of the kinds below")->type_name("KIND");
+  }, "What the input is: body, rops, rpc-ext, fasttransfer, pcap (captured plain DCE/RPC), or one of the kinds below")->type_name("KIND");
   dump->add_option("--type", to.endpoint, "Endpoint: emsmdb (mailbox, default) or nspi (address book)")
       ->transform(CLI::CheckedTransformer(endpoints))->type_name("ENDPOINT");
   dump->add_option("--request-type", to.request_type, "X-RequestType of the request")->type_name("TYPE")->capture_default_str();
@@ -180,6 +181,7 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
       "  mapigate dump --type nspi --reply --request-type QueryRows reply.bin\n"
       "  mapigate dump --kind recurrence --hex recurrence.txt\n"
       "  mapigate dump --kind msg --json meeting.msg\n"
+      "  mapigate dump --kind pcap outlook.pcapng\n"
       "  echo 0700... | mapigate dump rops --hex -");
 }
 
@@ -215,6 +217,7 @@ int run(int argc, char** argv) {
   }
   if (app.got_subcommand("serve")) return serve_command(arguments.config_file);
   if (app.got_subcommand("check")) return check_command(arguments.config_file, arguments.check_json);
+  if (app.got_subcommand("reference") && arguments.reference_format == "coverage") return coverage_command();
   if (app.got_subcommand("reference")) return reference_command(arguments.reference_format, arguments.module_dir);
   if (app.got_subcommand("client")) return client_command(arguments.client);
   return dump_command(arguments.dump);

@@ -365,9 +365,8 @@ def create_message(folder_id, associated=False, code_page=0x0FFF):
     return Rop(0x06, "io", struct.pack("<HQB", code_page, folder_id, associated), parse)
 
 
-def save_changes_message(flags=0x02, index=0):
-    """`index`: of the message in the handle table."""
-    return Rop(0x0C, "i", bytes([index, flags]), _fields(input_handle_index="B", message_id="Q"))
+def save_changes_message(flags=0x02):
+    return Rop(0x0C, "i", bytes([0, flags]), _fields(input_handle_index="B", message_id="Q"))
 
 
 def set_properties(values):
