@@ -26,9 +26,9 @@ Task<Status> enter(Connection* connection, state::Folder folder) {
 
 ImapProvider::ImapProvider(Options options, io::Runtime& runtime, Credentials credentials,
                            io::Executor executor) {
-  auto pool =
-      std::make_shared<Pool>(options.server, options.pool, std::move(credentials), std::move(executor));
-  account_ = std::shared_ptr<Account>(new Account{std::move(options), runtime, std::move(pool), {}, {}});
+  auto pool = std::make_shared<Pool>(options.server, options.pool, std::move(credentials), executor);
+  account_ = std::shared_ptr<Account>(
+      new Account{std::move(options), runtime, std::move(executor), std::move(pool), {}, {}});
 }
 
 Task<Result<std::vector<mailbox::RemoteFolder>>> ImapProvider::folders() { return list_folders(account_); }

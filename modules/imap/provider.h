@@ -35,6 +35,7 @@ struct Cursor {
 struct Account {
   Options options;
   io::Runtime& runtime;
+  io::Executor executor;
   std::shared_ptr<Pool> pool;
   mailbox::RowLookup rows;
   std::map<std::string, Clock::time_point> flags_seen;  // by remote_id: the last look at all flags

@@ -89,7 +89,22 @@ std::string content_key(std::string_view message_id, std::uint64_t size, FileTim
   return fmt::format("{} {} {}", size, received.ticks, trim(message_id));
 }
 
-class Refresh {
+// A batch on its way into the index.
+struct Storing {
+  Status outcome;
+  io::Event ended;
+
+  Storing() { ended.set(); }
+  void begin() { ended.reset(); }
+  Task<Status> end() {
+    // To the end in any case, because it uses what the waiting one holds. The index has limits of its own.
+    bool done = ended.is_set();
+    while (!done) done = co_await ended.wait_for(std::chrono::minutes(1));
+    co_return outcome;
+  }
+};
+
+class Refresh : public std::enable_shared_from_this<Refresh> {
  public:
   Refresh(std::shared_ptr<Account> account, state::Folder folder, std::vector<MessageKey> known,
           mailbox::DeltaSink sink, mailbox::Progress progress)
@@ -291,11 +306,28 @@ class Refresh {
     co_return taken;
   }
 
-  // New messages, newest first. The next batch is on its way while the one before is converted and stored;
-  // not earlier, because servers mix the answers of commands that they have before them (Dovecot does).
+  // New messages, newest first. While one batch is stored, the next is received and converted; it is not asked for
+  // before the one ahead is here, because servers mix the answers of commands that they have before them (Dovecot does).
   Task<Status> fetch_new(Pool::Lease& lease) {
     if (unchanged()) total_ = known_.size();
     const auto batches = cut_batches();
+    auto storing = std::make_shared<Storing>();
+    auto fetched = co_await fetch_batches(lease, batches, storing);
+    // Whatever happened: what is on its way into the index uses what our caller holds.
+    auto stored = co_await storing->end();
+    if (!fetched) co_return fetched;
+    if (!stored) co_return stored;
+    if (progress_ && !new_.empty()) progress_(new_.size(), new_.size());
+    FolderDelta last;
+    last.complete = true;
+    last.cursor = cursor().to_string();
+    delivered_ = true;
+    auto taken = co_await sink_(std::move(last));
+    co_return taken;
+  }
+
+  Task<Status> fetch_batches(Pool::Lease& lease, const std::vector<std::vector<std::uint32_t>>& batches,
+                             std::shared_ptr<Storing> storing) {
     const auto items = header_items();
     std::uint64_t done = 0;
     std::string tag;
@@ -312,21 +344,21 @@ class Refresh {
         if (!sent) co_return sent.error();
         tag = *sent;
       }
-      total_ += fetched->size();
-      done += batches[i].size();
-      auto given = co_await store(std::move(*fetched));
-      if (!given) {
+      auto convert = [&fetched] { return convert_all(*fetched); };
+      auto converted = co_await io::run_blocking(account_->runtime, convert);
+      auto stored = co_await storing->end();
+      if (!stored) {
         lease.discard();
-        co_return given;
+        co_return stored;
       }
-      if (progress_) progress_(done, new_.size());
+      if (progress_ && done != 0) progress_(done, new_.size());
+      total_ += converted.size();
+      done += batches[i].size();
+      if (converted.empty()) continue;
+      storing->begin();
+      io::spawn(account_->executor, store_beside(shared_from_this(), std::move(converted), storing));
     }
-    FolderDelta last;
-    last.complete = true;
-    last.cursor = cursor().to_string();
-    delivered_ = true;
-    auto taken = co_await sink_(std::move(last));
-    co_return taken;
+    co_return Status();
   }
 
   static Task<Result<std::string>> ask_for(Connection& connection, std::vector<std::uint32_t> uids,
@@ -380,14 +412,17 @@ class Refresh {
     co_return out;
   }
 
-  Task<Status> store(std::vector<Fetched> batch) {
-    if (batch.empty()) co_return Status();
-    auto work = [&batch] { return convert_all(batch); };
+  static Task<> store_beside(std::shared_ptr<Refresh> self, std::vector<state::Message> batch,
+                             std::shared_ptr<Storing> storing) {
     FolderDelta delta;
-    delta.added = co_await io::run_blocking(account_->runtime, work);
-    delivered_ = true;
-    auto taken = co_await sink_(std::move(delta));
-    co_return taken;
+    delta.added = std::move(batch);
+    self->delivered_ = true;
+    try {
+      storing->outcome = co_await self->sink_(std::move(delta));
+    } catch (const std::exception& problem) {
+      storing->outcome = error(Errc::internal, "indexing: {}", problem.what());
+    }
+    storing->ended.set();
   }
 
   Cursor cursor() const {
@@ -479,7 +514,7 @@ Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder fold
   for (;;) {
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
-    auto refresh = std::make_unique<Refresh>(account, folder, known, sink, progress);
+    auto refresh = std::make_shared<Refresh>(account, folder, known, sink, progress);
     auto done = co_await refresh->run(*lease);
     if (!done && lease->stale() && !refresh->delivered()) continue;
     co_return done;
