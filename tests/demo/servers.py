@@ -33,7 +33,7 @@ args = {folder}/masters
 master = yes
 }}
 """
-PROGRAM = TOP / "build" / "release" / "src" / "daemon" / "mapigate"
+PROGRAM = TOP / "build" / "quick" / "src" / "daemon" / "mapigate"
 # Raise when the sample mail changes: the next `up` then seeds afresh.
 MAIL_VERSION = "1"
 LAYOUT = [("INBOX", 0, 2400), ("Sent", 3000, 200), ("Archive", 4000, 400), ("Projekte/Übung & Co", 5000, 60),
