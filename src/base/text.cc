@@ -182,7 +182,14 @@ std::string lower_ascii(std::string_view text) {
 }
 
 bool equal_ignoring_ascii_case(std::string_view a, std::string_view b) {
-  return a.size() == b.size() && lower_ascii(a) == lower_ascii(b);
+  if (a.size() != b.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const auto difference = static_cast<unsigned char>(a[i] ^ b[i]);
+    if (difference == 0) continue;
+    const auto letter = static_cast<unsigned char>(a[i] | 0x20);
+    if (difference != 0x20 || letter < 'a' || letter > 'z') return false;
+  }
+  return true;
 }
 
 std::string_view trim(std::string_view text) {

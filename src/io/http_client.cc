@@ -84,6 +84,10 @@ struct Link {
     if (!sent && sent.error().code != Errc::unavailable) co_return sent;
     // A server may refuse before it has read everything, and close: its answer counts.
     if (!sent) until = std::min(until, Clock::now() + std::chrono::seconds(1));
+    // The answer takes its time: looking for it at once would be in vain.
+    auto ready = co_await stream->wait_readable(until - Clock::now());
+    if (!ready && !sent) co_return sent;
+    if (!ready) co_return ready;
     message.clear();
     message.body_limit = collect ? options->body_bytes : SIZE_MAX;
     do {
@@ -246,7 +250,10 @@ struct HttpClient::Impl : std::enable_shared_from_this<HttpClient::Impl> {
       discard(std::move(evicted));
       if (link) {
         link->reused = true;
-        if (Clock::now() - link->idle_since < options.idle_limit && link->stream->is_quiet()) co_return std::move(link);
+        const auto idle = Clock::now() - link->idle_since;
+        // One that was in use just now is not worth a system call: a request that meets its end is repeated anyway.
+        constexpr auto just_now = std::chrono::milliseconds(50);
+        if (idle < options.idle_limit && (idle < just_now || link->stream->is_quiet())) co_return std::move(link);
         link->reusable = false;
         give_back(*origin, std::move(link));
         continue;

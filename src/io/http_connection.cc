@@ -15,21 +15,6 @@ namespace {
 
 constexpr std::size_t read_size = 16 * 1024;
 
-// RFC 9110 section 5.6.7, made once a second on each thread.
-std::string_view date_line() {
-  thread_local std::time_t made = 0;
-  thread_local char line[64];
-  thread_local std::size_t size = 0;
-  auto now = std::time(nullptr);
-  if (now != made) {
-    std::tm parts;
-    gmtime_r(&now, &parts);
-    size = std::strftime(line, sizeof line, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", &parts);
-    made = now;
-  }
-  return {line, size};
-}
-
 unsigned status_for(const boost::system::error_code& failed, const HttpMessage& message) {
   if (failed == http::error::body_limit) return message.shared_exceeded ? 503 : 413;
   if (failed == http::error::header_limit) return 431;
@@ -370,7 +355,7 @@ Task<Result<View>> HttpConnection::read_body(Duration limit) {
 void HttpConnection::put_head(unsigned status, const HttpHeaders& headers, std::optional<std::size_t> length) {
   begun_ = true;
   fmt::format_to(std::back_inserter(out_), "HTTP/1.1 {} {}\r\n", status, http_reason(status));
-  out_.append(date_line());
+  out_.append("Date: ").append(http_date(std::time(nullptr))).append("\r\n");
   out_.append(headers.wire());
   out_.append(more_headers_.wire());
   if (length && status != 204 && status != 304) {
@@ -487,7 +472,7 @@ void HttpExchange::begin_stream(unsigned status, std::string_view reason, const 
   if (c.begun_) return;
   c.begun_ = true;
   fmt::format_to(std::back_inserter(c.out_), "HTTP/1.1 {} {}\r\n", status, reason);
-  c.out_.append(date_line());
+  c.out_.append("Date: ").append(http_date(std::time(nullptr))).append("\r\n");
   c.out_.append(headers.wire());
   c.out_.append(c.more_headers_.wire());
   fmt::format_to(std::back_inserter(c.out_), "Content-Length: {}\r\n\r\n", length);

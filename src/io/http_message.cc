@@ -1,6 +1,9 @@
 #include "io/http_message.h"
 
+#include <algorithm>
+#include <array>
 #include <charconv>
+#include <ctime>
 
 #include "base/text.h"
 
@@ -61,13 +64,22 @@ bool HttpFields::has_token(std::string_view name, std::string_view token) const 
 
 namespace {
 
+constexpr std::array<bool, 256> token_bytes() {
+  std::array<bool, 256> out{};
+  for (unsigned char c = '0'; c <= '9'; ++c) out[c] = true;
+  for (unsigned char c = 'a'; c <= 'z'; ++c) out[c] = out[c - 'a' + 'A'] = true;
+  for (char c : std::string_view("!#$%&'*+-.^_`|~")) out[static_cast<unsigned char>(c)] = true;
+  return out;
+}
+
 bool is_token(std::string_view name) {
-  if (name.empty()) return false;
-  for (char c : name) {
-    bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    if (!alphanumeric && std::string_view("!#$%&'*+-.^_`|~").find(c) == std::string_view::npos) return false;
-  }
-  return true;
+  static constexpr auto allowed = token_bytes();
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char c) { return allowed[static_cast<unsigned char>(c)]; });
+}
+
+bool is_control(char c) {
+  const auto code = static_cast<unsigned char>(c);
+  return (code < 0x20 && c != '\t') || code == 0x7f;
 }
 
 }  // namespace
@@ -78,13 +90,24 @@ HttpHeaders::HttpHeaders(std::initializer_list<std::pair<std::string_view, std::
 
 HttpHeaders& HttpHeaders::add(std::string_view name, std::string_view value) {
   if (!is_token(name)) return *this;
-  wire_.append(name).append(": ");
-  for (char c : value) {
-    auto code = static_cast<unsigned char>(c);
-    wire_.push_back((code < 0x20 && c != '\t') || code == 0x7f ? ' ' : c);
-  }
-  wire_.append("\r\n");
+  const auto begin = wire_.size() + name.size() + 2;
+  wire_.append(name).append(": ").append(value).append("\r\n");
+  for (auto i = begin; i < begin + value.size(); ++i)
+    if (is_control(wire_[i])) wire_[i] = ' ';
   return *this;
+}
+
+std::string_view http_date(std::time_t when) {
+  thread_local std::time_t made = -1;
+  thread_local char text[32];
+  thread_local std::size_t size = 0;
+  if (when != made) {
+    std::tm parts{};
+    gmtime_r(&when, &parts);
+    size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
+    made = when;
+  }
+  return {text, size};
 }
 
 std::string_view http_reason(unsigned status) {

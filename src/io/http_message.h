@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ctime>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -56,6 +57,8 @@ class HttpHeaders {
 };
 
 std::string_view http_reason(unsigned status);
+// RFC 9110 section 5.6.7. Valid until the thread's next call.
+std::string_view http_date(std::time_t when);
 
 struct Url {
   bool tls = true;

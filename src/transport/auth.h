@@ -52,7 +52,7 @@ class Authentication {
   using Digest = std::array<std::uint8_t, 32>;
   struct Remembered {
     Digest salt;
-    Digest hash;  // HMAC-SHA256(process key, salt || password)
+    Digest hash;  // SHA-256(process key || salt || password); never leaves the process
     Clock::time_point until;
   };
   struct Failures {

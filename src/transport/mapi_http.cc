@@ -110,19 +110,10 @@ io::Task<> run(std::shared_ptr<Pending> pending, Duration limit) {
   pending->done.set();
 }
 
-std::string start_time(std::chrono::system_clock::time_point when) {
-  const auto seconds = std::chrono::system_clock::to_time_t(when);
-  std::tm parts{};
-  gmtime_r(&seconds, &parts);
-  char text[64];
-  const auto size = std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  return {text, size};
-}
-
 std::string done_of(const Request& request, ResponseCode code) {
   const auto elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - request.clock).count();
-  return wire::mapihttp::done_tag(
-      wire::mapihttp::done_headers(code, static_cast<std::uint64_t>(elapsed), start_time(request.start)));
+  return wire::mapihttp::done_tag(code, static_cast<std::uint64_t>(elapsed),
+                                  io::http_date(std::chrono::system_clock::to_time_t(request.start)));
 }
 
 // How long an answer may take before its PROCESSING leaves by itself, far less than any pending

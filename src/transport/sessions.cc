@@ -1,5 +1,6 @@
 #include "transport/sessions.h"
 
+#include <openssl/crypto.h>
 #include <openssl/rand.h>
 
 #include <algorithm>
@@ -14,9 +15,18 @@
 namespace mapigate::transport {
 
 std::string random_token() {
-  std::array<std::uint8_t, 16> raw;
-  if (RAND_bytes(raw.data(), static_cast<int>(raw.size())) != 1) throw std::runtime_error("no random numbers to be had");
-  return to_hex(raw);
+  // Every Execute takes one; the generator costs much the same for 16 bytes as for many.
+  constexpr std::size_t token_size = 16;
+  thread_local std::array<std::uint8_t, 64 * token_size> store;
+  thread_local std::size_t left = 0;
+  if (left == 0) {
+    if (RAND_bytes(store.data(), static_cast<int>(store.size())) != 1) throw std::runtime_error("no random numbers to be had");
+    left = store.size();
+  }
+  left -= token_size;
+  const auto token = to_hex(View(store.data() + left, token_size));
+  OPENSSL_cleanse(store.data() + left, token_size);
+  return token;
 }
 
 SessionTable::SessionTable(SessionLimits limits, Metrics& metrics)

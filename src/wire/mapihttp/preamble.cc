@@ -1,5 +1,7 @@
 #include "wire/mapihttp/preamble.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "base/text.h"
@@ -11,22 +13,9 @@ std::string_view one_line(std::string_view text) { return text.substr(0, text.fi
 
 }  // namespace
 
-std::string done_tag(const HeaderLines& headers) {
-  std::string out = "DONE\r\n";
-  for (const auto& [name, value] : headers) {
-    out += one_line(name);
-    out += ": ";
-    out += one_line(value);
-    out += "\r\n";
-  }
-  out += "\r\n";
-  return out;
-}
-
-HeaderLines done_headers(ResponseCode code, std::uint64_t elapsed_milliseconds, std::string_view start_time) {
-  return {{std::string(header::ResponseCode), std::to_string(static_cast<std::uint32_t>(code))},
-          {std::string(header::ElapsedTime), std::to_string(elapsed_milliseconds)},
-          {std::string(header::StartTime), std::string(start_time)}};
+std::string done_tag(ResponseCode code, std::uint64_t elapsed_milliseconds, std::string_view start_time) {
+  return fmt::format("DONE\r\n{}: {}\r\n{}: {}\r\n{}: {}\r\n\r\n", header::ResponseCode, static_cast<std::uint32_t>(code),
+                     header::ElapsedTime, elapsed_milliseconds, header::StartTime, one_line(start_time));
 }
 
 Status PreambleParser::fail(Errc code, std::string_view why) {

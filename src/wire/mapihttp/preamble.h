@@ -18,11 +18,9 @@ using HeaderLines = std::vector<std::pair<std::string, std::string>>;  // name, 
 inline constexpr std::string_view processing_tag = "PROCESSING\r\n";
 inline constexpr std::string_view pending_tag = "PENDING\r\n";
 
-// "DONE", the headers and the empty line; the payload follows. Precondition: no
-// line breaks in names or values (they are cut there).
-std::string done_tag(const HeaderLines& headers);
-// The usual three: X-ResponseCode, X-ElapsedTime, X-StartTime.
-HeaderLines done_headers(ResponseCode code, std::uint64_t elapsed_milliseconds, std::string_view start_time);
+// "DONE", the three headers that every server sends (X-ResponseCode, X-ElapsedTime, X-StartTime) and the empty line; the
+// payload follows. Precondition: no line breaks in `start_time` (it is cut there).
+std::string done_tag(ResponseCode code, std::uint64_t elapsed_milliseconds, std::string_view start_time);
 
 struct PreambleLimits {
   std::size_t max_line = 1024;

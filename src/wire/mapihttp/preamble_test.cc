@@ -16,10 +16,11 @@ TEST(Preamble, WriterMatchesRowM3) {
   std::string out(processing_tag);
   out += pending_tag;
   out += pending_tag;
-  out += done_tag(done_headers(ResponseCode::Success, 25, "Wed, 29 Jan 2014 13:33:31 GMT"));
+  out += done_tag(ResponseCode::Success, 25, "Wed, 29 Jan 2014 13:33:31 GMT");
   out += "\x01\x02payload\r\nDONE\r\n";
   EXPECT_EQ(out, response);
-  EXPECT_EQ(done_tag({{"X-A", "b\r\nX-Injected: c"}}), "DONE\r\nX-A: b\r\n\r\n");
+  EXPECT_EQ(done_tag(ResponseCode::Success, 1, "b\r\nX-Injected: c"),
+            "DONE\r\nX-ResponseCode: 0\r\nX-ElapsedTime: 1\r\nX-StartTime: b\r\n\r\n");
 }
 
 TEST(Preamble, ReadsItCutAnywhere) {
