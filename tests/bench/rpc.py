@@ -2,6 +2,7 @@
 core; memory an idle connection; a call relayed from TCP to TCP against the same call directly."""
 import contextlib
 import json
+import os
 import pathlib
 import statistics
 import subprocess
@@ -27,7 +28,9 @@ master = yes
 
 
 def program():
-    return TOP / "build" / "release" / "tests" / "bench" / "rpc_bench"
+    """Of the same build as the daemon."""
+    daemon = pathlib.Path(os.environ.get("MAPIGATE", TOP / "build/release/src/daemon/mapigate"))
+    return daemon.parents[2] / "tests" / "bench" / "rpc_bench"
 
 
 def bench(*arguments):
