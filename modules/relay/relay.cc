@@ -15,14 +15,15 @@ using chain::Call;
 using chain::Operation;
 
 const Setting rows[] = {
-    {"transport", Setting::Type::choice, "mapihttp", "How the upstream is reached: MAPI over HTTP, or DCE/RPC over TCP.", "0.1", 0, 0, {"mapihttp", "rpctcp"}},
-    {"url", Setting::Type::url, "", "The upstream of mapihttp: scheme, host and port; the paths are those of the protocol."},
-    {"server", Setting::Type::text, "", "The upstream of rpctcp: its host name or address."},
+    {"transport", Setting::Type::choice, "mapihttp", "How the upstream is reached: MAPI over HTTP, or DCE/RPC over TCP or over HTTP.", "0.1", 0, 0, {"mapihttp", "rpctcp", "rpchttp"}},
+    {"url", Setting::Type::url, "", "The upstream of mapihttp, or the proxy of rpchttp: scheme, host and port; the paths are those of the protocol."},
+    {"server", Setting::Type::text, "", "The upstream of rpctcp, its host name or address; with rpchttp its name behind the proxy, when that is another."},
     {"epm_port", Setting::Type::number, "135", "Port of its endpoint mapper, which is asked for each port below that is 0.", "0.1", 1, 65535},
     {"emsmdb_port", Setting::Type::number, "0", "Port of its mailbox service.", "0.1", 0, 65535},
     {"nspi_port", Setting::Type::number, "0", "Port of its address book.", "0.1", 0, 65535},
     {"rfr_port", Setting::Type::number, "0", "Port of its referral service.", "0.1", 0, 65535},
     {"auth", Setting::Type::choice, "default", "How the upstream is logged on to: basic, ntlm or negotiate over HTTP (default: basic), ntlm, negotiate or kerberos over DCE/RPC (default: ntlm). Kerberos gets its tickets with the password.", "0.1", 0, 0, {"default", "basic", "ntlm", "negotiate", "kerberos"}},
+    {"http_auth", Setting::Type::choice, "basic", "How the proxy of rpchttp is logged on to.", "0.1", 0, 0, {"basic", "ntlm", "negotiate"}},
     {"principal_host", Setting::Type::text, "", "The host in its Kerberos names (exchangeMDB/HOST), when that is not the server.", "0.1"},
     {"protection", Setting::Type::choice, "privacy", "Of rpctcp calls: signed and encrypted, signed, or nothing.", "0.1", 0, 0, {"privacy", "integrity", "connect"}},
     {"verify", Setting::Type::choice, "system", "Who vouches for the upstream's certificate: the system's store, ca_file, or (never in earnest) nobody.", "0.1", 0, 0, {"system", "ca_file", "off"}},

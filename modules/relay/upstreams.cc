@@ -66,6 +66,18 @@ Result<CredentialSource::Found> CredentialSource::of(const chain::Identity& iden
 
 namespace {
 
+std::shared_ptr<io::TlsClientContext> tls_for(const chain::Environment& environment, const Settings& settings) {
+  io::TlsClientOptions options;
+  const auto& verify = settings.text("verify");
+  options.ca_file = settings.text("ca_file");
+  if (verify == "off") options.verify = io::TlsClientOptions::Verify::off;
+  else if (verify == "ca_file" || !options.ca_file.empty()) options.verify = io::TlsClientOptions::Verify::ca_file;
+  auto context = io::TlsClientContext::create(options);
+  if (!context) throw std::runtime_error(context.error().message);
+  if (verify == "off") log::warning("module {}: the upstream's certificate is not checked", environment.name);
+  return *context;
+}
+
 class HttpUpstream final : public Upstream {
  public:
   HttpUpstream(const chain::Environment& environment, const Settings& settings)
@@ -77,21 +89,14 @@ class HttpUpstream final : public Upstream {
         silence_(settings.duration("silence_limit")),
         max_reply_(static_cast<std::size_t>(settings.number("max_reply"))) {
     while (url_.ends_with('/')) url_.pop_back();
-    io::TlsClientOptions tls;
-    const auto& verify = settings.text("verify");
-    tls.ca_file = settings.text("ca_file");
-    if (verify == "off") tls.verify = io::TlsClientOptions::Verify::off;
-    else if (verify == "ca_file" || !tls.ca_file.empty()) tls.verify = io::TlsClientOptions::Verify::ca_file;
-    auto context = io::TlsClientContext::create(tls);
-    if (!context) throw std::runtime_error(context.error().message);
+    const auto tls = tls_for(environment, settings);
     io::HttpClientOptions options;
-    options.tls = *context;
+    options.tls = tls;
     options.connections_per_origin = static_cast<std::size_t>(settings.number("connections"));
     options.connect_limit = settings.duration("connect_limit");
     auto client = io::HttpClient::create(environment.runtime, options);
     if (!client) throw std::runtime_error(client.error().message);
     client_ = *client;
-    if (verify == "off") log::warning("module {}: the upstream's certificate is not checked", environment.name);
   }
 
   Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) override {
@@ -149,6 +154,18 @@ class RpcUpstream final : public Upstream {
       : runtime_(environment.runtime), credentials_(settings), ports_(std::make_shared<upstream::RpcPorts>()) {
     const auto port = [&](const char* name) { return static_cast<std::uint16_t>(settings.number(name)); };
     server_.host = settings.text("server");
+    if (settings.text("transport") == "rpchttp") {
+      auto url = io::parse_url(settings.text("url"));
+      if (!url) throw std::runtime_error("transport = \"rpchttp\" wants the url of the proxy");
+      auto proxy = std::make_shared<upstream::RpcProxy>();
+      proxy->server = server_.host;
+      proxy->url = std::move(*url);
+      proxy->tls = tls_for(environment, settings);
+      const auto& way = settings.text("http_auth");
+      proxy->auth = way == "ntlm" ? upstream::HttpAuth::ntlm : way == "negotiate" ? upstream::HttpAuth::negotiate : upstream::HttpAuth::basic;
+      if (server_.host.empty()) server_.host = proxy->url.host;
+      server_.proxy = std::move(proxy);
+    }
     if (server_.host.empty()) throw std::runtime_error("transport = \"rpctcp\" wants a server");
     server_.epm_port = port("epm_port");
     server_.ports = {port("emsmdb_port"), port("nspi_port"), port("rfr_port")};

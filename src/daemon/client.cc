@@ -54,12 +54,13 @@ std::string advice_for(const Error& error, const ClientOptions& options) {
 
 class ClientRun {
  public:
-  ClientRun(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http, Secret password)
+  ClientRun(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http,
+            std::shared_ptr<io::TlsClientContext> tls, Secret password)
       : options_(options),
         runtime_(runtime),
         http_(std::move(http)),
         authorization_(upstream::basic_authorization(options.user, password)),
-        transport_(options, runtime, http_, std::move(password)),
+        transport_(options, runtime, http_, std::move(tls), std::move(password)),
         progress_(!options.quiet && (options.progress || isatty(STDERR_FILENO) == 1), isatty(STDERR_FILENO) == 1) {}
 
   Task<> run() {
@@ -486,7 +487,7 @@ int client_command(const ClientOptions& options) {
   http_options.tls = *tls;
   auto http = io::HttpClient::create(runtime, std::move(http_options));
   if (!http) return fail(http.error(), options);
-  ClientRun run(options, runtime, *http, *password);
+  ClientRun run(options, runtime, *http, *tls, *password);
   io::spawn(runtime.executor(), run.run());
   io::spawn(runtime.executor(), run.heartbeat());
   runtime.run();

@@ -21,9 +21,11 @@ struct ClientOptions {
   std::string user;           // e-mail address
   std::string password_file;  // its first line; else $MAPIGATE_PASSWORD, else the terminal is asked
   std::string server;         // "https://host:port"; empty: found through the address's domain
-  std::string transport = "mapihttp";  // or rpctcp
+  std::string transport = "mapihttp";  // or rpctcp, rpchttp
   std::string auth;           // empty: basic over HTTP, ntlm over DCE/RPC
   std::string protection = "privacy";  // of DCE/RPC: connect, integrity, privacy
+  std::string http_auth = "basic";     // of rpchttp at the proxy: basic, ntlm, negotiate
+  std::string rpc_proxy;      // "https://host:port"; empty: what Autodiscover says
   std::string rpc_server;     // host of DCE/RPC; empty: what Autodiscover says
   std::uint16_t epm_port = 135, rpc_port = 0, nspi_port = 0, rfr_port = 0;  // 0: the endpoint mapper is asked
   std::string user_dn;        // empty: what Autodiscover or the address book says

@@ -9,8 +9,10 @@ namespace mapigate::daemon {
 using upstream::DiscoveredMailbox;
 using SessionResult = Result<std::unique_ptr<upstream::Session>>;
 
-ClientTransport::ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http, Secret password)
-    : options_(options), runtime_(runtime), http_(std::move(http)), password_(std::move(password)), ports_(std::make_shared<upstream::RpcPorts>()) {}
+ClientTransport::ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http,
+                                 std::shared_ptr<io::TlsClientContext> tls, Secret password)
+    : options_(options), runtime_(runtime), http_(std::move(http)), tls_(std::move(tls)), password_(std::move(password)),
+      ports_(std::make_shared<upstream::RpcPorts>()) {}
 
 io::Task<Result<DiscoveredMailbox>> ClientTransport::find() {
   if (!options_.rpc_server.empty() && options_.server.empty()) {
@@ -60,10 +62,27 @@ std::unique_ptr<upstream::Session> ClientTransport::http_session(const io::Url& 
   return std::make_unique<upstream::MapiHttpSession>(http_identity(), std::move(options));
 }
 
-Result<std::unique_ptr<upstream::RpcDialer>> ClientTransport::dialer(const std::string& host) {
-  if (host.empty()) return error(Errc::not_found, "autodiscover offers no DCE/RPC over TCP; --rpc-server HOST says where it is");
+Result<std::unique_ptr<upstream::RpcDialer>> ClientTransport::dialer(const DiscoveredMailbox& mailbox, const std::string& host) {
+  std::shared_ptr<upstream::RpcProxy> proxy;
+  if (options_.transport == "rpchttp") {
+    auto place = options_.rpc_proxy;
+    if (place.empty() && !mailbox.rpc_proxy.empty()) place = "https://" + mailbox.rpc_proxy;
+    if (place.empty())
+      return error(Errc::not_found, "autodiscover offers no DCE/RPC over HTTP; --rpc-proxy URL says where it is");
+    auto url = io::parse_url(place);
+    if (!url) return url.error();
+    proxy = std::make_shared<upstream::RpcProxy>();
+    proxy->url = std::move(*url);
+    proxy->server = host;
+    proxy->tls = tls_;
+    proxy->auth = options_.http_auth == "ntlm"        ? upstream::HttpAuth::ntlm
+                  : options_.http_auth == "negotiate" ? upstream::HttpAuth::negotiate
+                                                      : upstream::HttpAuth::basic;
+  }
+  if (proxy == nullptr && host.empty()) return error(Errc::not_found, "autodiscover offers no DCE/RPC over TCP; --rpc-server HOST says where it is");
   upstream::RpcServer server;
-  server.host = host;
+  server.host = host.empty() ? proxy->url.host : host;
+  server.proxy = proxy;
   server.epm_port = options_.epm_port;
   server.ports = {options_.rpc_port, options_.nspi_port, options_.rfr_port};
   server.auth = upstream::AuthType::ntlm;
@@ -82,7 +101,7 @@ io::Task<SessionResult> ClientTransport::mailbox_session(DiscoveredMailbox mailb
     if (!mailbox.mapi_http) co_return error(Errc::not_found, "autodiscover offers no MAPI over HTTP; try --transport rpctcp");
     co_return http_session(mailbox.mail_store);
   }
-  auto made = dialer(mailbox.rpc_server);
+  auto made = dialer(mailbox, mailbox.rpc_server);
   if (!made) co_return made.error();
   co_return upstream::make_rpc_mailbox_session(std::move(*made));
 }
@@ -92,13 +111,13 @@ io::Task<SessionResult> ClientTransport::address_book_session(DiscoveredMailbox 
     if (!mailbox.mapi_http) co_return error(Errc::not_found, "autodiscover offers no MAPI over HTTP; try --transport rpctcp");
     co_return http_session(mailbox.address_book);
   }
-  auto made = dialer(mailbox.rpc_server);
+  auto made = dialer(mailbox, mailbox.rpc_server);
   if (!made) co_return made.error();
   // As Outlook does: the referral service says which server's address book is to be used.
   if (!mailbox.legacy_dn.empty() && options_.rpc_server.empty()) {
     auto referred = co_await upstream::refer_to_address_book(**made, mailbox.legacy_dn);
     if (!referred) co_return referred.error();
-    made = dialer(*referred);
+    made = dialer(mailbox, *referred);
     if (!made) co_return made.error();
   }
   co_return upstream::make_rpc_address_book_session(std::move(*made));

@@ -11,6 +11,7 @@ struct RpcPorts;
 }  // namespace mapigate::upstream
 namespace mapigate::io {
 class HttpClient;
+class TlsClientContext;
 class Runtime;
 }  // namespace mapigate::io
 
@@ -19,7 +20,8 @@ namespace mapigate::daemon {
 class ClientTransport {
  public:
   // All have to outlive it.
-  ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http, Secret password);
+  ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http,
+                  std::shared_ptr<io::TlsClientContext> tls, Secret password);
 
   // By Autodiscover; with --rpc-server by the address book there, as Outlook does without Autodiscover.
   io::Task<Result<upstream::DiscoveredMailbox>> find();
@@ -28,13 +30,14 @@ class ClientTransport {
 
  private:
   std::unique_ptr<upstream::Session> http_session(const io::Url& endpoint) const;
-  Result<std::unique_ptr<upstream::RpcDialer>> dialer(const std::string& host);
+  Result<std::unique_ptr<upstream::RpcDialer>> dialer(const upstream::DiscoveredMailbox& mailbox, const std::string& host);
   io::Task<Result<upstream::DiscoveredMailbox>> find_in_address_book();
   std::shared_ptr<upstream::HttpIdentity> http_identity() const;
 
   const ClientOptions& options_;
   io::Runtime& runtime_;
   std::shared_ptr<io::HttpClient> http_;
+  std::shared_ptr<io::TlsClientContext> tls_;
   Secret password_;
   std::shared_ptr<upstream::RpcPorts> ports_;
 };

@@ -51,12 +51,15 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   client->add_option("--user", to.user, "E-mail address to log on with")->required()->type_name("ADDRESS");
   client->add_option("--password-file", to.password_file, "File whose first line is the password; else $MAPIGATE_PASSWORD, else the terminal is asked")->type_name("FILE");
   client->add_option("--server", to.server, "Where Autodiscover is asked, https://HOST[:PORT]; default: the domain of the address")->type_name("URL");
-  client->add_option("--transport", to.transport, "mapihttp: MAPI over HTTP; rpctcp: DCE/RPC over TCP")
-      ->check(CLI::IsMember({"mapihttp", "rpctcp"}))->type_name("NAME")->capture_default_str();
+  client->add_option("--transport", to.transport, "mapihttp: MAPI over HTTP; rpctcp: DCE/RPC over TCP; rpchttp: DCE/RPC over HTTP")
+      ->check(CLI::IsMember({"mapihttp", "rpctcp", "rpchttp"}))->type_name("NAME")->capture_default_str();
   client->add_option("--auth", to.auth, "basic, ntlm or negotiate over HTTP (default: basic); ntlm, negotiate, kerberos or none over DCE/RPC (default: ntlm)")
       ->check(CLI::IsMember({"basic", "ntlm", "kerberos", "negotiate", "none"}))->type_name("NAME");
   client->add_option("--protection", to.protection, "Of DCE/RPC calls: connect (none), integrity (signed), privacy (encrypted)")
       ->check(CLI::IsMember({"connect", "integrity", "privacy"}))->type_name("LEVEL")->capture_default_str();
+  client->add_option("--http-auth", to.http_auth, "How the proxy of rpchttp is logged on to")
+      ->check(CLI::IsMember({"basic", "ntlm", "negotiate"}))->type_name("NAME")->capture_default_str();
+  client->add_option("--rpc-proxy", to.rpc_proxy, "The proxy of rpchttp, https://HOST[:PORT]; default: what Autodiscover says")->type_name("URL");
   client->add_option("--rpc-server", to.rpc_server, "Host of DCE/RPC; without --server, Autodiscover is not asked")->type_name("HOST");
   client->add_option("--epm-port", to.epm_port, "Port of the endpoint mapper")->type_name("PORT")->capture_default_str();
   client->add_option("--rpc-port", to.rpc_port, "Port of the mailbox (EMSMDB); default: what the endpoint mapper says")->type_name("PORT");

@@ -129,9 +129,11 @@ class Kerberos final : public SecurityContext {
     if (state_->begun && from_server.empty()) co_return error(Errc::malformed, "the server's Kerberos token is empty");
     // Only the first step asks a KDC.
     if (state_->begun) co_return advance(*state_, spnego_, credentials_, target_, from_server);
-    auto token = co_await io::run_blocking(runtime_, [state = state_, spnego = spnego_, credentials = credentials_, target = target_] {
+    // Named: g++ 12 destroys a temporary of such captures twice.
+    auto work = [state = state_, spnego = spnego_, credentials = credentials_, target = target_] {
       return advance(*state, spnego, credentials, target, {});
-    });
+    };
+    auto token = co_await io::run_blocking(runtime_, std::move(work));
     co_return token;
   }
   bool established() const override { return state_->established; }

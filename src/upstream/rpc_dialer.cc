@@ -80,25 +80,33 @@ Task<Result<std::uint16_t>> map_rpc_port(std::string host, std::uint16_t epm_por
 RpcDialer::RpcDialer(io::Runtime& runtime, RpcServer server, std::shared_ptr<RpcPorts> ports)
     : runtime_(runtime), server_(std::move(server)), ports_(std::move(ports)) {}
 
-Task<Result<std::unique_ptr<RpcConnection>>> RpcDialer::open(RpcService service, std::uint32_t group) {
+Task<Result<std::unique_ptr<RpcChannel>>> RpcDialer::channel_to(RpcService service) {
+  constexpr std::array<std::uint16_t, 3> usual{6001, 6004, 6002};  // [MS-OXCRPC] 2.1, of the proxy
   const auto index = place_of(service);
-  auto names = names_of(service);
   auto port = server_.ports[index];
+  if (server_.proxy != nullptr) {
+    auto over_http = co_await connect_rpc_http(*server_.proxy, server_.credentials, port == 0 ? usual[index] : port, server_.connect_limit, runtime_);
+    co_return over_http;
+  }
   const bool mapped = port == 0;
   if (mapped) {
     port = ports_->of[index];
     if (port == 0) {
-      auto found = co_await map_rpc_port(server_.host, server_.epm_port, names.interfaces.front(), server_.connect_limit);
+      auto found = co_await map_rpc_port(server_.host, server_.epm_port, names_of(service).interfaces.front(), server_.connect_limit);
       if (!found) co_return found.error();
       port = *found;
       ports_->of[index] = port;
     }
   }
   auto channel = co_await connect_rpc_tcp(server_.host, port, server_.connect_limit);
-  if (!channel) {
-    if (mapped) ports_->of[index] = 0;  // after a restart it may be another
-    co_return channel.error();
-  }
+  if (!channel && mapped) ports_->of[index] = 0;  // after a restart it may be another
+  co_return channel;
+}
+
+Task<Result<std::unique_ptr<RpcConnection>>> RpcDialer::open(RpcService service, std::uint32_t group) {
+  auto names = names_of(service);
+  auto channel = co_await channel_to(service);
+  if (!channel) co_return channel.error();
   std::unique_ptr<SecurityContext> security;
   RpcConnectionOptions options;
   options.interfaces = std::move(names.interfaces);
@@ -114,7 +122,7 @@ Task<Result<std::unique_ptr<RpcConnection>>> RpcDialer::open(RpcService service,
     options.level = server_.level;
   }
   auto connection = co_await RpcConnection::open(std::move(*channel), std::move(security), std::move(options));
-  if (!connection) co_return std::move(connection.error()).within(fmt::format("{} port {}", server_.host, port));
+  if (!connection) co_return std::move(connection.error()).within(server_.host);
   co_return connection;
 }
 

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "upstream/rpc_connection.h"
+#include "upstream/rpc_http_channel.h"
 #include "upstream/session.h"
 
 namespace mapigate::upstream {
@@ -15,11 +16,12 @@ enum class RpcService : std::uint8_t { mailbox, address_book, referral, waiting 
 struct RpcServer {
   std::string host;
   std::uint16_t epm_port = 135;
-  std::array<std::uint16_t, 3> ports{};  // of mailbox, address book, referral; 0: the endpoint mapper is asked
+  std::array<std::uint16_t, 3> ports{};  // of mailbox, address book, referral; 0: the endpoint mapper is asked, over HTTP the usual ones
   AuthType auth = AuthType::ntlm;
   AuthLevel level = AuthLevel::privacy;
   Credentials credentials;
   std::string principal_host;            // of the service's Kerberos name; empty: host
+  std::shared_ptr<const RpcProxy> proxy; // DCE/RPC over HTTP through it; null: over TCP
   Duration connect_limit = std::chrono::seconds(10);
   Duration call_limit = std::chrono::minutes(6);
   std::size_t max_reply = 4u << 20;
@@ -45,6 +47,8 @@ class RpcDialer {
  private:
   io::Runtime& runtime_;
   RpcServer server_;
+  Task<Result<std::unique_ptr<RpcChannel>>> channel_to(RpcService service);
+
   std::shared_ptr<RpcPorts> ports_;
 };
 

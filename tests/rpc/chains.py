@@ -15,9 +15,11 @@ def rpc_settings(folder):
     return ports, {"address": "127.0.0.1", "accounts": accounts, **ports}
 
 
-def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_port=None):
+def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_port=None, http=False, auth=None):
     folder = folder or private_dir(name)
     own_ports, rpc = rpc_settings(folder)
+    if http:
+        rpc["http"] = True
     if ports:
         rpc |= ports
         own_ports = ports
@@ -25,7 +27,7 @@ def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_
                               people=people.write(folder / "people.toml", "example.test", USERS))
     modules["imap"] |= {"master_user": MASTER, "master_password": MASTER_PASSWORD}
     server = Mapigate(certificates, modules, ["mail"], folder=folder, name=name, https_port=https_port,
-                      server={"default_domain": "example.test"}, rpc=rpc)
+                      server={"default_domain": "example.test"}, rpc=rpc, **({"auth": auth} if auth else {}))
     server.rpc = own_ports
     return server
 
@@ -38,7 +40,7 @@ def start_relay(certificates, far, transport, name, **settings):
     map_file.write_text(f"# mapped\n{ALICE}:{ALICE}:{PASSWORD}\n{BOB}:{BOB}:{PASSWORD}\n")
     map_file.chmod(0o600)
     upstream = {"type": "relay", "transport": transport, "credentials": "mapped", "map_file": map_file}
-    if transport == "mapihttp":
+    if transport in ("mapihttp", "rpchttp"):
         upstream |= {"url": far.url(), "ca_file": certificates.ca}
     else:
         upstream |= {"server": "127.0.0.1", "epm_port": far.rpc["epm_port"]}
