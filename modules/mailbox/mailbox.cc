@@ -10,6 +10,7 @@
 #include "mailbox/submitter.h"
 #include "mailbox/user_services.h"
 #include "mapi/legacy_dn.h"
+#include "state/stores.h"
 #include "wire/mapihttp/bodies.h"
 #include "wire/mapihttp/headers.h"
 #include "wire/rpc/aux.h"
@@ -43,6 +44,11 @@ const Setting settings[] = {
     {"out_of_office", text, "", "Name of the module that keeps automatic replies, e.g. one of type sieve; empty: there are none.", "0.1"},
     {"free_busy", text, "", "Name of the module that knows when people are busy, e.g. one of type freebusy; empty: nobody knows.", "0.1"},
     {"moved_users", list, "", "Users whose mailbox is elsewhere, as ADDRESS=DN of their server: they are told so.", "0.1"},
+    {"database", text, "", "PostgreSQL to keep the mailboxes' state in, for several gateways with the same users, as libpq takes it: "
+                           "\"host=db dbname=mapigate user=mapigate\". Empty: SQLite files in state_dir.", "0.1"},
+    {"database_connections", number, "8", "Most connections to it.", "0.1", 1, 1000},
+    {"keep_removals", number, "100000", "How many messages that left a folder are remembered for each mailbox at least. A client that "
+                                        "comes back after more of them costs one full comparison.", "0.1", 0, 100'000'000},
     {"refresh_interval", duration, "30s", "Folders in use are asked for changes when they were not asked for this long.", "0.1", 1000, 3'600'000},
     {"first_index_wait", duration, "60s", "How long opening a folder waits while it is read for the first time. Then the "
                                           "client is told to try again; reading goes on.", "0.1", 0, 600'000},
@@ -217,7 +223,12 @@ class MailboxModule final : public chain::Module,
         free_busy_(s.text("free_busy")) {
     if (names_.empty()) throw std::runtime_error("providers: at least one has to be named");
     auto options = read_options(environment, s);
-    auto store = state::open_sqlite_store(environment.state_dir);
+    state::StoreOptions where;
+    where.folder = environment.state_dir;
+    where.postgres.conninfo = s.text("database");
+    where.postgres.connections = static_cast<std::size_t>(s.number("database_connections"));
+    where.keep_removals = where.postgres.keep_removals = static_cast<std::uint64_t>(s.number("keep_removals"));
+    auto store = state::open_store(where);
     if (!store) throw std::runtime_error(store.error().message);
     engine_ = std::make_unique<Engine>(environment.runtime, std::move(options), std::move(*store), [this] { return factories(); },
                                        [this] { return submitter(); });

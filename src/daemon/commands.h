@@ -14,4 +14,10 @@ int reference_command(const std::string& format, const std::string& module_dir);
 // What the codecs and the engines know, as JSON for tools/make-coverage.
 int coverage_command();
 
+// The state store: "backup" (into the folder `target`), "check", "repair", "reindex" (of `user`).
+struct StateOptions {
+  std::string config_file, what, target, user;
+};
+int state_command(const StateOptions& options);
+
 }  // namespace mapigate::daemon

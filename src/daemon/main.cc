@@ -24,6 +24,7 @@ struct Arguments {
   std::string module_dir = MAPIGATE_MODULE_DIR;
   ClientOptions client;
   DumpOptions dump;
+  StateOptions state;
 };
 
 void add_daemon_commands(CLI::App& app, Arguments& to) {
@@ -43,6 +44,23 @@ CLI::App* client_part(CLI::App* client, const char* name, const char* help, Comm
   part->fallthrough();
   part->callback([&to, command] { to.command = command; });
   return part;
+}
+
+void add_state_command(CLI::App& app, StateOptions& to) {
+  auto* state = app.add_subcommand("state", "Look after the state store: ids, change numbers, and what no backend can hold");
+  state->require_subcommand(1);
+  const auto part = [&](const char* name, const char* help) {
+    auto* made = state->add_subcommand(name, help);
+    made->add_option("-c,--config", to.config_file, "The config file (TOML)")->required()->type_name("FILE");
+    made->callback([&to, name] { to.what = name; });
+    return made;
+  };
+  part("backup", "Copy it into a new folder, while the daemon runs")->add_option("folder", to.target, "Where to; is made")->required()->type_name("FOLDER");
+  part("check", "Look for damage");
+  part("repair", "Save what damaged files still hold; the daemon must not run")
+      ->add_option("--user", to.user, "Only this user's")->type_name("ADDRESS");
+  part("reindex", "Have a user's folders read anew from the backends when the mailbox is opened next; ids stay")
+      ->add_option("--user", to.user, "Whose")->required()->type_name("ADDRESS");
 }
 
 void add_client_command(CLI::App& app, ClientOptions& to) {
@@ -202,6 +220,7 @@ int run(int argc, char** argv) {
     return fmt::format("{}: {}\n`{} --help` lists what there is.\n", name, error.what(), name);
   });
   add_daemon_commands(app, arguments);
+  add_state_command(app, arguments.state);
   add_client_command(app, arguments.client);
   add_dump_command(app, arguments.dump);
   app.footer(
@@ -222,6 +241,7 @@ int run(int argc, char** argv) {
   if (app.got_subcommand("check")) return check_command(arguments.config_file, arguments.check_json);
   if (app.got_subcommand("reference") && arguments.reference_format == "coverage") return coverage_command();
   if (app.got_subcommand("reference")) return reference_command(arguments.reference_format, arguments.module_dir);
+  if (app.got_subcommand("state")) return state_command(arguments.state);
   if (app.got_subcommand("client")) return client_command(arguments.client);
   return dump_command(arguments.dump);
 }

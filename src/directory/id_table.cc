@@ -11,7 +11,7 @@ IdTable::IdTable(std::unique_ptr<state::Database> database) : database_(std::mov
 IdTable::~IdTable() = default;
 
 Result<std::unique_ptr<IdTable>> IdTable::open(const std::string& file) {
-  auto database = state::Database::open(file);
+  auto database = state::SqliteDatabase::open(file);
   if (!database) return database.error();
   const auto made = (*database)->execute(
       "CREATE TABLE IF NOT EXISTS ids (id INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL UNIQUE) STRICT");

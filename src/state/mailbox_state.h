@@ -32,6 +32,7 @@ enum class FolderRole : std::uint8_t {
   sync_issues, conflicts, local_failures, server_failures,
   reminders, free_busy_data,
   recoverable, recoverable_local,                        // what was deleted, until it is old: in the backend, and here
+  search,                                                // any number of them: search folders
 };
 
 // Counters below this one are never given out: the engine may use them for folders with fixed ids.
@@ -61,7 +62,12 @@ struct Folder {
 inline constexpr GlobalCounter associated_bit = GlobalCounter{1} << 52;
 constexpr GlobalCounter associated_of(GlobalCounter folder) { return folder | associated_bit; }
 constexpr bool is_associated(GlobalCounter folder) { return (folder & associated_bit) != 0; }
-constexpr GlobalCounter folder_of(GlobalCounter folder) { return folder & ~associated_bit; }
+// What a search folder shows: messages of other folders. message_ids(), message_keys(), each_message() and changes() take links_of() the
+// folder like the contents of one.
+inline constexpr GlobalCounter links_bit = GlobalCounter{1} << 53;
+constexpr GlobalCounter links_of(GlobalCounter folder) { return folder | links_bit; }
+constexpr bool is_links(GlobalCounter folder) { return (folder & links_bit) != 0; }
+constexpr GlobalCounter folder_of(GlobalCounter folder) { return folder & ~(associated_bit | links_bit); }
 
 // Flags of a message that backends know, too.
 enum MessageFlag : std::uint32_t {
@@ -153,6 +159,14 @@ struct FolderChanges {
   std::vector<Read> read;
 };
 
+// What a search folder shows from now on. Applied in the order cleared, removed, added. A message that goes takes its links
+// with it.
+struct LinkChange {
+  bool clear = false;
+  std::vector<GlobalCounter> removed, added;       // ids of messages; those that are gone are passed over
+  std::pair<std::string, std::string> value{};     // stored with the rest, as by set_value(), unless its key is empty
+};
+
 struct JournalEntry {
   std::uint64_t id = 0;
   std::string kind, head;
@@ -191,11 +205,17 @@ class MailboxState {
   virtual Result<std::optional<Message>> message(GlobalCounter id) = 0;
   // In the order of `ids`; those that are gone are left out.
   virtual Result<std::vector<Message>> messages(std::span<const GlobalCounter> ids) = 0;
-  // Calls `each` for every message of the folder, in no order, until it returns false. `each` must not
-  // call this object.
-  virtual Status each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) = 0;
+  // Calls `each` for every message of the folder, in no order, until it returns false. `each` may keep the message;
+  // it must not call this object.
+  virtual Status each_message(GlobalCounter folder, const std::function<bool(Message&)>& each) = 0;
 
-  // Costs what changed, not what is there.
+  // Sets the folder's total, unread and size, too; a change without anything in it counts them anew. Gives the counts
+  // as they are then.
+  virtual Result<Folder> change_links(GlobalCounter folder, const LinkChange& change) = 0;
+  // Folders of the messages that a search folder shows.
+  virtual Result<std::vector<GlobalCounter>> linked_folders(GlobalCounter folder) = 0;
+
+  // Costs what changed, not what is there. Of links it tells no removals.
   virtual Result<FolderChanges> changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read) = 0;
   // No change number above this one has been given out.
   virtual GlobalCounter latest_change() const = 0;

@@ -10,83 +10,55 @@
 
 namespace mapigate::state {
 
-Query::Query(Database& database, sqlite3_stmt* statement)
-    : database_(&database),
-      statement_(statement),
-      failure_(statement == nullptr ? SQLITE_ERROR : SQLITE_OK) {}
+class SqliteDatabase::Prepared final : public Statement {
+ public:
+  Prepared(SqliteDatabase& database, sqlite3_stmt* statement) : database_(database), statement_(statement) {}
+  ~Prepared() override { sqlite3_finalize(statement_); }
 
-Query::~Query() {
-  if (statement_ == nullptr) return;
-  sqlite3_reset(statement_);
-  sqlite3_clear_bindings(statement_);
-}
-
-void Query::check(int code) {
-  if (failure_ == SQLITE_OK && code != SQLITE_OK && code != SQLITE_ROW && code != SQLITE_DONE)
-    failure_ = code;
-}
-
-Query& Query::operator<<(std::uint64_t number) {
-  check(sqlite3_bind_int64(statement_, ++parameter_, static_cast<sqlite3_int64>(number)));
-  return *this;
-}
-
-Query& Query::operator<<(std::string_view text) {
-  check(sqlite3_bind_text64(statement_, ++parameter_, text.empty() ? "" : text.data(), text.size(),
-                            SQLITE_STATIC, SQLITE_UTF8));
-  return *this;
-}
-
-Query& Query::operator<<(View blob) {
-  check(sqlite3_bind_blob64(statement_, ++parameter_,
-                            blob.empty() ? "" : static_cast<const void*>(blob.data()), blob.size(),
-                            SQLITE_STATIC));
-  return *this;
-}
-
-Query& Query::null() {
-  check(sqlite3_bind_null(statement_, ++parameter_));
-  return *this;
-}
-
-bool Query::row() {
-  if (failure_ != SQLITE_OK) return false;
-  const int code = sqlite3_step(statement_);
-  check(code);
-  return code == SQLITE_ROW;
-}
-
-Status Query::run() {
-  while (row()) {
+  bool bind(int parameter, std::uint64_t number) override {
+    return check(sqlite3_bind_int64(statement_, parameter, static_cast<sqlite3_int64>(number)));
   }
-  return status();
-}
+  bool bind(int parameter, std::string_view text) override {
+    return check(sqlite3_bind_text64(statement_, parameter, text.empty() ? "" : text.data(), text.size(), SQLITE_STATIC, SQLITE_UTF8));
+  }
+  bool bind(int parameter, View blob) override {
+    return check(sqlite3_bind_blob64(statement_, parameter, blob.empty() ? "" : static_cast<const void*>(blob.data()), blob.size(),
+                                     SQLITE_STATIC));
+  }
+  bool bind_null(int parameter) override { return check(sqlite3_bind_null(statement_, parameter)); }
+  Step step() override {
+    const int code = sqlite3_step(statement_);
+    if (code == SQLITE_ROW) return Step::row;
+    if (code == SQLITE_DONE) return Step::done;
+    failure_ = code;
+    return Step::failed;
+  }
+  void reset() override { sqlite3_reset(statement_); }
+  void clear() override { sqlite3_clear_bindings(statement_); }
+  Error failure() const override { return database_.failure(failure_); }
 
-Status Query::reset() {
-  auto result = status();
-  parameter_ = 0;
-  if (statement_ != nullptr) sqlite3_reset(statement_);
-  return result;
-}
+  std::uint64_t number(int column) const override {
+    return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, column));
+  }
+  bool is_null(int column) const override { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+  std::string_view text(int column) const override {
+    const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
+    return text == nullptr ? std::string_view() : std::string_view(text, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
+  }
+  View blob(int column) const override {
+    const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
+    return bytes == nullptr ? View() : View(bytes, static_cast<std::size_t>(sqlite3_column_bytes(statement_, column)));
+  }
 
-Status Query::status() const {
-  if (failure_ == SQLITE_OK) return {};
-  return database_->failure(failure_);
-}
-
-std::uint64_t Query::number(int column) const {
-  return static_cast<std::uint64_t>(sqlite3_column_int64(statement_, column));
-}
-bool Query::is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
-std::string_view Query::text(int column) const {
-  const auto* text = reinterpret_cast<const char*>(sqlite3_column_text(statement_, column));
-  return text == nullptr ? std::string_view()
-                         : std::string_view(text, sqlite3_column_bytes(statement_, column));
-}
-View Query::blob(int column) const {
-  const auto* bytes = static_cast<const std::uint8_t*>(sqlite3_column_blob(statement_, column));
-  return bytes == nullptr ? View() : View(bytes, sqlite3_column_bytes(statement_, column));
-}
+ private:
+  bool check(int code) {
+    if (code != SQLITE_OK) failure_ = code;
+    return code == SQLITE_OK;
+  }
+  SqliteDatabase& database_;
+  sqlite3_stmt* statement_;
+  int failure_ = SQLITE_OK;
+};
 
 namespace {
 
@@ -110,10 +82,10 @@ Status prepare_file(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
+Result<std::unique_ptr<SqliteDatabase>> SqliteDatabase::open(const std::string& path) {
   auto prepared = prepare_file(path);
   if (!prepared) return prepared.error();
-  std::unique_ptr<Database> database(new Database(path));
+  std::unique_ptr<SqliteDatabase> database(new SqliteDatabase(path));
   const int code =
       sqlite3_open_v2(path.c_str(), &database->handle_, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
   if (code != SQLITE_OK) return database->failure(code);
@@ -128,33 +100,31 @@ Result<std::unique_ptr<Database>> Database::open(const std::string& path) {
   return database;
 }
 
-Database::~Database() {
-  for (auto& [sql, statement] : statements_) sqlite3_finalize(statement);
+SqliteDatabase::SqliteDatabase(std::string path) : path_(std::move(path)) {}
+
+SqliteDatabase::~SqliteDatabase() {
+  statements_.clear();
   sqlite3_close(handle_);
 }
 
-Query Database::query(const char* sql) {
-  auto& statement = statements_[sql];
-  if (statement == nullptr)
-    sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
-  return {*this, statement};
+Result<Statement*> SqliteDatabase::prepare(const char* sql) {
+  auto& kept = statements_[sql];
+  if (!kept) {
+    sqlite3_stmt* statement = nullptr;
+    const int code = sqlite3_prepare_v3(handle_, sql, -1, SQLITE_PREPARE_PERSISTENT, &statement, nullptr);
+    if (code != SQLITE_OK) return failure(code);
+    kept = std::make_unique<Prepared>(*this, statement);
+  }
+  return kept.get();
 }
 
-Status Database::execute(const char* sql) {
+Status SqliteDatabase::execute(const char* sql) {
   const int code = sqlite3_exec(handle_, sql, nullptr, nullptr, nullptr);
   if (code != SQLITE_OK) return failure(code);
   return {};
 }
 
-Result<std::uint64_t> Database::number(const char* sql) {
-  auto select = query(sql);
-  const bool found = select.row();
-  auto status = select.status();
-  if (!status) return status.error();
-  return found ? select.number(0) : 0;
-}
-
-Error Database::failure(int code) const {
+Error SqliteDatabase::failure(int code) const {
   const char* what = handle_ == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(handle_);
   switch (code & 0xFF) {
     case SQLITE_CORRUPT:
@@ -179,26 +149,46 @@ Error Database::failure(int code) const {
   }
 }
 
-Transaction::~Transaction() {
-  if (open_) (void)database_.execute("ROLLBACK");
-}
-
-Status Transaction::begin(Durability durability) {
-  if (durability != database_.durability_) {
-    auto switched = database_.execute(durability == Durability::full ? "PRAGMA synchronous=FULL"
-                                                                     : "PRAGMA synchronous=NORMAL");
+Status SqliteDatabase::begin(Durability durability) {
+  if (durability != durability_) {
+    auto switched = execute(durability == Durability::full ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
     if (!switched) return switched;
-    database_.durability_ = durability;
+    durability_ = durability;
   }
-  auto begun = database_.query("BEGIN IMMEDIATE").run();
-  open_ = begun.has_value();
-  return begun;
+  return query("BEGIN IMMEDIATE").run();
 }
 
-Status Transaction::commit() {
-  auto done = database_.query("COMMIT").run();
-  if (done) open_ = false;
-  return done;
+// Rows go to random pages of half a dozen indexes: with the small cache each of them is written to the log and read back
+// again and again, and each checkpoint writes what the next one writes anew.
+void SqliteDatabase::expect_bulk(bool much) {
+  (void)execute(much ? "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000" : "PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=1000");
+  if (!much) (void)execute("PRAGMA shrink_memory");
+}
+
+Status SqliteDatabase::commit() { return query("COMMIT").run(); }
+void SqliteDatabase::roll_back() { (void)execute("ROLLBACK"); }
+
+Status SqliteDatabase::copy_to(const std::string& path) {
+  auto prepared = prepare_file(path);
+  if (!prepared) return prepared;
+  sqlite3* target = nullptr;
+  int code = sqlite3_open_v2(path.c_str(), &target, SQLITE_OPEN_READWRITE, nullptr);
+  if (code == SQLITE_OK) {
+    // All at once: a copy in steps begins anew with each write in between.
+    auto* backup = sqlite3_backup_init(target, "main", handle_, "main");
+    if (backup != nullptr) {
+      do {
+        code = sqlite3_backup_step(backup, -1);
+        if (code == SQLITE_BUSY || code == SQLITE_LOCKED) sqlite3_sleep(50);
+      } while (code == SQLITE_BUSY || code == SQLITE_LOCKED);
+      (void)sqlite3_backup_finish(backup);
+    }
+    code = sqlite3_errcode(target);
+  }
+  const std::string what = code == SQLITE_OK ? "" : sqlite3_errmsg(target);
+  sqlite3_close(target);
+  if (code != SQLITE_OK) return error(Errc::unavailable, "{}: {}", path, what);
+  return {};
 }
 
 }  // namespace mapigate::state

@@ -71,9 +71,20 @@ constexpr const char* migrations[] = {
     DROP INDEX messages_keys;
     CREATE INDEX messages_keys ON messages (folder, remote_key, flags, keywords);
     )sql",
+    // What search folders show.
+    R"sql(
+    CREATE TABLE links (folder INTEGER NOT NULL, message INTEGER NOT NULL, PRIMARY KEY (folder, message)) WITHOUT ROWID;
+    CREATE INDEX links_message ON links (message, folder);
+    CREATE TRIGGER message_unlinked AFTER DELETE ON messages BEGIN
+      DELETE FROM links WHERE message = old.id;
+    END;
+    CREATE TRIGGER folder_unlinked AFTER DELETE ON folders BEGIN
+      DELETE FROM links WHERE folder = old.id;
+    END;
+    )sql",
 };
 
-Status check_size(Database& database) {
+Status check_size(SqliteDatabase& database) {
   auto pages = database.number("SELECT page_count FROM pragma_page_count");
   if (!pages) return pages.error();
   auto page_size = database.number("SELECT page_size FROM pragma_page_size");
@@ -81,7 +92,7 @@ Status check_size(Database& database) {
   struct stat file {};
   struct stat log {};
   // Pages beyond the end of the file are right only while the log still has them.
-  if (::stat(database.path().c_str(), &file) != 0 || ::stat((database.path() + "-wal").c_str(), &log) != 0 ||
+  if (::stat(database.name().c_str(), &file) != 0 || ::stat((database.name() + "-wal").c_str(), &log) != 0 ||
       log.st_size != 0)
     return {};
   if (static_cast<std::uint64_t>(file.st_size) < *pages * *page_size)
@@ -89,11 +100,11 @@ Status check_size(Database& database) {
         Errc::internal,
         "the state file {} is damaged (cut off: {} bytes of {}); put back a copy, or move it away and have "
         "the mailbox indexed anew",
-        database.path(), file.st_size, *pages * *page_size);
+        database.name(), file.st_size, *pages * *page_size);
   return {};
 }
 
-Status migrate(Database& database, std::uint64_t from) {
+Status migrate(SqliteDatabase& database, std::uint64_t from) {
   for (std::uint64_t version = from; version < std::size(migrations); ++version) {
     auto done = database.execute(migrations[version]);
     if (!done) return std::move(done).error().within(fmt::format("migration {}", version + 1));
@@ -108,13 +119,13 @@ Status migrate(Database& database, std::uint64_t from) {
 
 }  // namespace
 
-Status prepare_schema(Database& database) {
+Status prepare_schema(SqliteDatabase& database) {
   auto tables = database.number("SELECT count(*) FROM sqlite_schema");
   if (!tables) return tables.error();
   auto owner = database.number("SELECT application_id FROM pragma_application_id");
   if (!owner) return owner.error();
   if (*tables != 0 && *owner != application_id)
-    return error(Errc::internal, "{} is an SQLite file of another program", database.path());
+    return error(Errc::internal, "{} is an SQLite file of another program", database.name());
   auto size = check_size(database);
   if (!size) return size;
 
@@ -127,7 +138,7 @@ Status prepare_schema(Database& database) {
   if (version > std::size(migrations))
     return error(Errc::internal,
                  "{} was written by a later version of mapigate (schema {}, this one knows {})",
-                 database.path(), version, std::size(migrations));
+                 database.name(), version, std::size(migrations));
   if (version == std::size(migrations)) return {};
   Transaction transaction(database);
   auto begun = transaction.begin(Durability::full);

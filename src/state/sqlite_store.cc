@@ -5,7 +5,9 @@
 #include <cerrno>
 #include <filesystem>
 
-#include "state/sqlite_state.h"
+#include "state/sql_state.h"
+#include "state/sqlite_database.h"
+#include "state/stores.h"
 
 namespace mapigate::state {
 
@@ -36,17 +38,19 @@ Result<std::string> file_name(const std::string& user) {
 
 class SqliteStore : public StateStore {
  public:
-  explicit SqliteStore(std::string folder) : folder_(std::move(folder)) {}
+  SqliteStore(std::string folder, std::uint64_t keep_removals) : folder_(std::move(folder)), keep_removals_(keep_removals) {}
 
   Result<std::unique_ptr<MailboxState>> open(const std::string& user) override {
     if (user.empty()) return error(Errc::internal, "no user named");
-    auto name = file_name(user);
-    if (!name) return name.error();
-    auto database = Database::open(folder_ + "/" + *name);
+    auto file = sqlite_file(folder_, user);
+    if (!file) return file.error();
+    auto database = SqliteDatabase::open(*file);
     if (!database) return database.error();
     auto prepared = prepare_schema(**database);
     if (!prepared) return prepared.error();
-    auto state = std::make_unique<SqliteState>(std::move(*database));
+    auto pruned = prune_removals(**database, keep_removals_);
+    if (!pruned) return pruned.error();
+    auto state = std::make_unique<SqlState>(std::move(*database));
     auto loaded = state->load();
     if (!loaded) return loaded.error();
     return std::unique_ptr<MailboxState>(std::move(state));
@@ -54,11 +58,43 @@ class SqliteStore : public StateStore {
 
  private:
   std::string folder_;
+  std::uint64_t keep_removals_;
 };
 
 }  // namespace
 
+Result<std::string> sqlite_file(const std::string& folder, const std::string& user) {
+  auto name = file_name(user);
+  if (!name) return name;
+  return folder + "/" + *name;
+}
+
+Status prune_removals(Database& database, std::uint64_t keep) {
+  // Numbers grow: the oldest of those that stay tells which go.
+  auto oldest = database.query("SELECT number FROM removals ORDER BY number DESC LIMIT 1 OFFSET ?");
+  oldest << keep;
+  const bool more = oldest.row();
+  const auto number = more ? oldest.number(0) : 0;
+  auto status = oldest.reset();
+  if (!status || !more) return status;
+  Transaction transaction(database);
+  status = transaction.begin(Durability::normal);
+  if (!status) return status;
+  status = (database.query("DELETE FROM removals WHERE number < ?") << number).run();
+  if (!status) return status;
+  return transaction.commit();
+}
+
+Result<std::unique_ptr<StateStore>> open_store(const StoreOptions& options) {
+  if (!options.postgres.conninfo.empty()) return open_postgres_store(options.postgres);
+  return open_sqlite_store(options.folder, options.keep_removals);
+}
+
 Result<std::unique_ptr<StateStore>> open_sqlite_store(const std::string& folder) {
+  return open_sqlite_store(folder, StoreOptions().keep_removals);
+}
+
+Result<std::unique_ptr<StateStore>> open_sqlite_store(const std::string& folder, std::uint64_t keep_removals) {
   std::error_code failure;
   const auto parent = std::filesystem::path(folder).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, failure);
@@ -71,7 +107,7 @@ Result<std::unique_ptr<StateStore>> open_sqlite_store(const std::string& folder)
   if (!S_ISDIR(info.st_mode)) return error(Errc::internal, "{} is not a folder", folder);
   if ((info.st_mode & S_IWOTH) != 0)
     return error(Errc::denied, "{}: everybody may write there; make it mode 0700", folder);
-  return std::unique_ptr<StateStore>(std::make_unique<SqliteStore>(folder));
+  return std::unique_ptr<StateStore>(std::make_unique<SqliteStore>(folder, keep_removals));
 }
 
 }  // namespace mapigate::state

@@ -120,14 +120,14 @@ TEST_F(SqliteFiles, DamageIsSaidClearly) {
 
 TEST_F(SqliteFiles, OtherProgramsAndLaterVersionsAreRefused) {
   {
-    auto database = Database::open(file("a@x"));
+    auto database = SqliteDatabase::open(file("a@x"));
     ASSERT_TRUE(database.has_value());
     ASSERT_TRUE((*database)->execute("CREATE TABLE t (x)").has_value());
   }
   EXPECT_NE(failure("a@x").find("another program"), std::string::npos);
   ASSERT_TRUE(store_->open("b@x").has_value());
   {
-    auto database = Database::open(file("b@x"));
+    auto database = SqliteDatabase::open(file("b@x"));
     ASSERT_TRUE(database.has_value());
     ASSERT_TRUE((*database)->execute("INSERT INTO migrations VALUES (999, 'x')").has_value());
   }

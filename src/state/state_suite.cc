@@ -68,6 +68,7 @@ Message sample_message(std::uint64_t key, std::uint32_t flags) {
 }
 
 void StateSuite::SetUp() {
+  if (GetParam().available && !GetParam().available()) GTEST_SKIP() << GetParam().name << " is not installed";
   char pattern[] = "/tmp/mapigate-state-XXXXXX";
   ASSERT_NE(::mkdtemp(pattern), nullptr);
   folder_ = pattern;
@@ -76,7 +77,7 @@ void StateSuite::SetUp() {
 void StateSuite::TearDown() {
   state_.reset();
   store_.reset();
-  std::filesystem::remove_all(folder_);
+  if (!folder_.empty()) std::filesystem::remove_all(folder_);
 }
 void StateSuite::reopen() {
   state_.reset();

@@ -18,6 +18,7 @@ struct StateBackend {
   // A store in a place of its own below `folder`, an empty private folder. Called again for the same
   // folder it opens the same store anew.
   std::function<Result<std::unique_ptr<StateStore>>(const std::string& folder)> open;
+  std::function<bool()> available{};  // false: its tests are skipped, visibly
 };
 inline void PrintTo(const StateBackend& backend, std::ostream* out) { *out << backend.name; }
 

@@ -1,8 +1,9 @@
-#include "state/sqlite_state.h"
+#include "state/sql_state.h"
 
 namespace mapigate::state {
 
-Result<FolderChanges> SqliteState::changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read) {
+Result<FolderChanges> SqlState::changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read) {
+  if (is_links(folder)) return link_changes(folder, seen, read);
   FolderChanges out;
   out.latest = latest_change();
   auto changed = database_->query(

@@ -4,7 +4,7 @@
 // is flushed to the disk. Index changes (apply) are not: they survive the death of the process, and after a
 // power failure the next refresh finds them in the backend again, since cursor and rows come back together.
 // That works because counters are taken from the file in flushed blocks: none is given out twice.
-#include "state/sqlite_state.h"
+#include "state/sql_state.h"
 
 #include <openssl/rand.h>
 
@@ -62,15 +62,15 @@ Folder read_folder(const Query& row) {
 
 }  // namespace
 
-SqliteState::~SqliteState() {
+SqlState::~SqlState() {
   // Gives back what is left of the block, if nobody took one after it.
-  if (next_ < block_end_)
+  if (!shared_ && next_ < block_end_)
     (void)(database_->query("UPDATE mailbox SET next_counter = ? WHERE next_counter = ?")
            << next_ << block_end_)
         .run();
 }
 
-Status SqliteState::load() {
+Status SqlState::load() {
   auto read = [this]() -> Result<bool> {
     auto select = database_->query("SELECT mailbox_guid, replica_guid, next_counter FROM mailbox");
     const bool found = select.row();
@@ -79,7 +79,7 @@ Status SqliteState::load() {
     auto status = select.status();
     if (!status) return status.error();
     if (found && !(read_guid(select.blob(0), mailbox_guid_) && read_guid(select.blob(1), replica_guid_)))
-      return error(Errc::internal, "the state file {} is damaged (mailbox identity)", database_->path());
+      return error(Errc::internal, "the state {} is damaged (mailbox identity)", database_->name());
     return found;
   };
   auto found = read();
@@ -91,8 +91,8 @@ Status SqliteState::load() {
   auto replica = random_guid();
   if (!replica) return replica.error();
   auto made =
-      (database_->query("INSERT OR IGNORE INTO mailbox (one, mailbox_guid, replica_guid, next_counter) "
-                        "VALUES (1, ?, ?, ?)")
+      (database_->query("INSERT INTO mailbox (one, mailbox_guid, replica_guid, next_counter) "
+                        "VALUES (1, ?, ?, ?) ON CONFLICT DO NOTHING")
        << View(mailbox->bytes) << View(replica->bytes) << first_given_counter)
           .run();
   if (!made) return made;
@@ -101,20 +101,27 @@ Status SqliteState::load() {
   return {};
 }
 
-Result<GlobalCounter> SqliteState::take_counters(std::uint64_t count) {
-  if (block_end_ - next_ < count) {
-    const auto wanted = std::max(count, counter_block);
+Result<GlobalCounter> SqlState::move_counter(std::uint64_t count) {
+  auto first = database_->number("SELECT next_counter FROM mailbox");
+  if (!first) return first.error();
+  if (*first < first_given_counter || *first > mapi::max_global_counter - count)
+    return error(Errc::limit, "state {}: no ids are left", database_->name());
+  auto moved = (database_->query("UPDATE mailbox SET next_counter = ?") << *first + count).run();
+  if (!moved) return moved.error();
+  return *first;
+}
+
+Result<GlobalCounter> SqlState::take_counters(std::uint64_t count) {
+  if (shared_ || block_end_ - next_ < count) {
+    const auto wanted = shared_ ? count : std::max(count, counter_block);
     Transaction transaction(*database_);
     auto begun = transaction.begin(Durability::full);
     if (!begun) return begun.error();
-    auto first = database_->number("SELECT next_counter FROM mailbox");
+    auto first = move_counter(wanted);
     if (!first) return first.error();
-    if (*first < first_given_counter || *first > mapi::max_global_counter - wanted)
-      return error(Errc::limit, "state file {}: no ids are left", database_->path());
-    auto moved = (database_->query("UPDATE mailbox SET next_counter = ?") << *first + wanted).run();
-    if (!moved) return moved.error();
     auto done = transaction.commit();
     if (!done) return done.error();
+    if (shared_) return *first;
     if (*first != block_end_ || block_end_ == 0) next_ = *first;  // else it continues the old block
     block_end_ = *first + wanted;
   }
@@ -123,12 +130,31 @@ Result<GlobalCounter> SqliteState::take_counters(std::uint64_t count) {
   return first;
 }
 
-Result<GlobalCounter> SqliteState::reserve_ids(std::uint32_t count) {
+Result<GlobalCounter> SqlState::begin_numbered(Transaction& transaction, Durability durability, std::uint64_t count) {
+  GlobalCounter first = 0;
+  if (!shared_) {
+    auto taken = take_counters(count);
+    if (!taken) return taken.error();
+    first = *taken;
+  }
+  auto begun = transaction.begin(durability);
+  if (!begun) return begun.error();
+  if (!shared_ || count == 0) return first;
+  return move_counter(count);
+}
+
+GlobalCounter SqlState::latest_change() const {
+  if (!shared_) return next_ - 1;
+  const auto next = database_->number("SELECT next_counter FROM mailbox");
+  return next && *next > 0 ? *next - 1 : 0;
+}
+
+Result<GlobalCounter> SqlState::reserve_ids(std::uint32_t count) {
   if (count == 0) return error(Errc::internal, "no ids asked for");
   return take_counters(count);
 }
 
-Result<std::vector<Folder>> SqliteState::folders() {
+Result<std::vector<Folder>> SqlState::folders() {
   std::vector<Folder> out;
   auto select = database_->query(select_folders);
   while (select.row()) out.push_back(read_folder(select));
@@ -137,17 +163,15 @@ Result<std::vector<Folder>> SqliteState::folders() {
   return out;
 }
 
-Result<Folder> SqliteState::put_folder(Folder folder) {
-  auto counters = take_counters(folder.id == 0 ? 2 : 1);
+Result<Folder> SqlState::put_folder(Folder folder) {
+  Transaction transaction(*database_);
+  auto counters = begin_numbered(transaction, Durability::full, folder.id == 0 ? 2 : 1);
   if (!counters) return counters.error();
   if (folder.id == 0) folder.id = (*counters)++;
   folder.change_number = *counters;
   folder.modified = now();
   if (folder.created.ticks == 0) folder.created = folder.modified;
 
-  Transaction transaction(*database_);
-  auto begun = transaction.begin(Durability::full);
-  if (!begun) return begun.error();
   auto put = database_->query(
       "INSERT INTO folders (id, parent, role, provider, remote_id, name, container_class, selectable, "
       "change_number, created, modified, cursor, total, unread, size, indexed) "
@@ -178,7 +202,7 @@ Result<Folder> SqliteState::put_folder(Folder folder) {
   return folder;
 }
 
-Status SqliteState::remove_folder(GlobalCounter id) {
+Status SqlState::remove_folder(GlobalCounter id) {
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
   if (!begun) return begun;
@@ -200,7 +224,7 @@ Status SqliteState::remove_folder(GlobalCounter id) {
   return transaction.commit();
 }
 
-Result<mapi::PropertyBag> SqliteState::extra_properties(GlobalCounter object) {
+Result<mapi::PropertyBag> SqlState::extra_properties(GlobalCounter object) {
   auto select = database_->query("SELECT properties FROM extra_properties WHERE object = ?");
   select << object;
   const bool found = select.row();
@@ -210,7 +234,7 @@ Result<mapi::PropertyBag> SqliteState::extra_properties(GlobalCounter object) {
   return wire::parse_property_bag(select.blob(0));
 }
 
-Status SqliteState::set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) {
+Status SqlState::set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) {
   const auto bytes = wire::serialize(properties);
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
@@ -225,7 +249,7 @@ Status SqliteState::set_extra_properties(GlobalCounter object, const mapi::Prope
   return transaction.commit();
 }
 
-Result<std::optional<std::string>> SqliteState::value(const std::string& key) {
+Result<std::optional<std::string>> SqlState::value(const std::string& key) {
   auto select = database_->query("SELECT value FROM settings WHERE key = ?");
   select << key;
   const bool found = select.row();
@@ -236,7 +260,7 @@ Result<std::optional<std::string>> SqliteState::value(const std::string& key) {
   return out;
 }
 
-Status SqliteState::set_value(const std::string& key, const std::string& value) {
+Status SqlState::set_value(const std::string& key, const std::string& value) {
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
   if (!begun) return begun;

@@ -1,15 +1,16 @@
-// The SQLite implementation of MailboxState; its methods are spread over the sqlite_*.cc of this folder.
+// MailboxState over an SQL database, SQLite or PostgreSQL; its methods are spread over the sql_*.cc of this folder.
 #pragma once
 
 #include "state/mailbox_state.h"
-#include "state/sqlite_database.h"
+#include "state/database.h"
 
 namespace mapigate::state {
 
-class SqliteState : public MailboxState {
+class SqlState : public MailboxState {
  public:
-  explicit SqliteState(std::unique_ptr<Database> database) : database_(std::move(database)) {}
-  ~SqliteState() override;
+  // `shared`: others may write to the same mailbox at the same time.
+  explicit SqlState(std::unique_ptr<Database> database, bool shared = false) : database_(std::move(database)), shared_(shared) {}
+  ~SqlState() override;
   Status load();  // identity of the mailbox; makes it in a new file
 
   mapi::Guid mailbox_guid() const override { return mailbox_guid_; }
@@ -23,9 +24,11 @@ class SqliteState : public MailboxState {
   Result<std::vector<GlobalCounter>> message_ids(GlobalCounter folder, Sort sort) override;
   Result<std::optional<Message>> message(GlobalCounter id) override;
   Result<std::vector<Message>> messages(std::span<const GlobalCounter> ids) override;
-  Status each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) override;
+  Status each_message(GlobalCounter folder, const std::function<bool(Message&)>& each) override;
+  Result<Folder> change_links(GlobalCounter folder, const LinkChange& change) override;
+  Result<std::vector<GlobalCounter>> linked_folders(GlobalCounter folder) override;
   Result<FolderChanges> changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read) override;
-  GlobalCounter latest_change() const override { return next_ - 1; }
+  GlobalCounter latest_change() const override;
   Result<mapi::PropertyBag> extra_properties(GlobalCounter object) override;
   Status set_extra_properties(GlobalCounter object, const mapi::PropertyBag& properties) override;
   Result<std::optional<Bytes>> content(GlobalCounter message) override;
@@ -47,6 +50,10 @@ class SqliteState : public MailboxState {
 
   // `count` consecutive counters. Outside of a transaction: what was handed out must not be rolled back.
   Result<GlobalCounter> take_counters(std::uint64_t count);
+  // Begins, with `count` counters for what will be written. Where others write, too, they are taken within: change
+  // numbers become visible in the order of their size, or clients would miss some.
+  Result<GlobalCounter> begin_numbered(Transaction& transaction, Durability durability, std::uint64_t count);
+  Result<GlobalCounter> move_counter(std::uint64_t count);
 
   Status remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, FolderSums& sums);
   Status change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes);
@@ -55,12 +62,15 @@ class SqliteState : public MailboxState {
   Status add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
                       FolderSums& sums, AppliedDelta& applied);
 
+  Result<FolderChanges> link_changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read);
   Status put_extras(const mapi::PropertyBag& extras, GlobalCounter id);
   Status change_extras(GlobalCounter folder, const std::vector<ExtrasChange>& changes, GlobalCounter& next,
                        AppliedDelta& applied);
   Status change_contents(const std::vector<ContentChange>& changes);
 
   std::unique_ptr<Database> database_;
+  const bool shared_;
+  bool bulk_ = false;
   mapi::Guid mailbox_guid_, replica_guid_;
   // Counters that the file already says are gone: those up to block_end_ are ours to hand out.
   GlobalCounter next_ = 0;

@@ -1,5 +1,5 @@
 // Ids of named properties ([MS-OXCPRPT] 3.2.5.9: 0x8001 and up, never reused).
-#include "state/sqlite_state.h"
+#include "state/sql_state.h"
 
 namespace mapigate::state {
 
@@ -29,7 +29,7 @@ std::optional<mapi::PropertyName> read_name(const Query& row, int first) {
 
 }  // namespace
 
-Result<std::vector<std::uint16_t>> SqliteState::named_property_ids(std::span<const mapi::PropertyName> names,
+Result<std::vector<std::uint16_t>> SqlState::named_property_ids(std::span<const mapi::PropertyName> names,
                                                                    bool create) {
   std::vector<std::uint16_t> out(names.size(), 0);
   bool missing = false;
@@ -76,7 +76,7 @@ Result<std::vector<std::uint16_t>> SqliteState::named_property_ids(std::span<con
   return out;
 }
 
-Result<std::vector<std::optional<mapi::PropertyName>>> SqliteState::named_properties(
+Result<std::vector<std::optional<mapi::PropertyName>>> SqlState::named_properties(
     std::span<const std::uint16_t> ids) {
   std::vector<std::optional<mapi::PropertyName>> out(ids.size());
   auto select = database_->query("SELECT property_set, lid, name FROM named_properties WHERE id = ?");
@@ -89,7 +89,7 @@ Result<std::vector<std::optional<mapi::PropertyName>>> SqliteState::named_proper
   return out;
 }
 
-Result<std::vector<std::pair<std::uint16_t, mapi::PropertyName>>> SqliteState::all_named_properties() {
+Result<std::vector<std::pair<std::uint16_t, mapi::PropertyName>>> SqlState::all_named_properties() {
   std::vector<std::pair<std::uint16_t, mapi::PropertyName>> out;
   auto select = database_->query("SELECT id, property_set, lid, name FROM named_properties ORDER BY id");
   while (select.row()) {

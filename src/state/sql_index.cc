@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "state/sqlite_state.h"
+#include "state/sql_state.h"
 #include "wire/property_bag_codec.h"
 
 namespace mapigate::state {
@@ -18,7 +18,7 @@ std::string sort_key(const mapi::PropertyBag& properties, mapi::PropertyTag firs
 }
 
 #define SELECT_MESSAGES                                                                              \
-  "SELECT m.id, folder, remote_key, change_number, flags, received, size, m.properties, e.properties, keywords " \
+  "SELECT m.id, m.folder, remote_key, change_number, flags, received, size, m.properties, e.properties, keywords " \
   "FROM messages m LEFT JOIN extra_properties e ON e.object = m.id "
 
 Result<Message> read_message(const Query& row) {
@@ -54,7 +54,7 @@ std::uint32_t keyword_hash(std::string_view keywords) {
 }
 
 // What a delta does to the folder's totals. Unsigned on purpose: removals wrap and add up.
-struct SqliteState::FolderSums {
+struct SqlState::FolderSums {
   std::uint64_t total = 0, unread = 0, size = 0;
   void add(std::uint64_t flags, std::uint64_t bytes) {
     total += 1;
@@ -68,11 +68,13 @@ struct SqliteState::FolderSums {
   }
 };
 
-Result<std::vector<MessageKey>> SqliteState::message_keys(GlobalCounter folder) {
+Result<std::vector<MessageKey>> SqlState::message_keys(GlobalCounter folder) {
   std::vector<MessageKey> out;
   auto select =
-      database_->query("SELECT id, remote_key, flags, keywords FROM messages WHERE folder = ? ORDER BY remote_key");
-  select << folder;
+      database_->query(is_links(folder) ? "SELECT m.id, m.remote_key, m.flags, m.keywords FROM links l JOIN messages m "
+                                          "ON m.id = l.message WHERE l.folder = ? ORDER BY m.remote_key"
+                                        : "SELECT id, remote_key, flags, keywords FROM messages WHERE folder = ? ORDER BY remote_key");
+  select << (is_links(folder) ? folder_of(folder) : folder);
   while (select.row())
     out.push_back({select.number(0), select.number(1), static_cast<std::uint32_t>(select.number(2)),
                    keyword_hash(as_text(select.blob(3)))});
@@ -81,7 +83,7 @@ Result<std::vector<MessageKey>> SqliteState::message_keys(GlobalCounter folder) 
   return out;
 }
 
-Status SqliteState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids,
+Status SqlState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids,
                                     FolderSums& sums) {
   auto remove = database_->query("DELETE FROM messages WHERE id = ? AND folder = ? RETURNING flags, size");
   auto remove_extra = database_->query("DELETE FROM extra_properties WHERE object = ?");
@@ -102,7 +104,7 @@ Status SqliteState::remove_messages(GlobalCounter folder, const std::vector<Glob
   return {};
 }
 
-Status SqliteState::change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes) {
+Status SqlState::change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes) {
   if (changes.empty()) return {};
   auto update = database_->query("UPDATE messages SET remote_key = ? WHERE id = ? AND folder = ?");
   for (const auto& change : changes) {
@@ -122,7 +124,7 @@ Status SqliteState::change_keys(GlobalCounter folder, const std::vector<KeyChang
   return {};
 }
 
-Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes,
+Status SqlState::change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes,
                                  GlobalCounter& next, FolderSums& sums, AppliedDelta& applied) {
   auto select = database_->query("SELECT flags, keywords FROM messages WHERE id = ? AND folder = ?");
   auto update = database_->query("UPDATE messages SET flags = ?, change_number = ? WHERE id = ?");
@@ -155,7 +157,7 @@ Status SqliteState::change_flags(GlobalCounter folder, const std::vector<FlagCha
   return {};
 }
 
-Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
+Status SqlState::add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
                                  FolderSums& sums, AppliedDelta& applied) {
   applied.added.reserve(added.size());
   // Found by its key or, where the engine wrote it, by its id.
@@ -212,7 +214,7 @@ Status SqliteState::add_messages(GlobalCounter folder, const std::vector<Message
   return {};
 }
 
-Status SqliteState::put_extras(const mapi::PropertyBag& extras, GlobalCounter id) {
+Status SqlState::put_extras(const mapi::PropertyBag& extras, GlobalCounter id) {
   const auto bytes = wire::serialize(extras);
   return (database_->query("INSERT INTO extra_properties (object, properties) VALUES (?, ?) "
                            "ON CONFLICT (object) DO UPDATE SET properties = excluded.properties")
@@ -220,7 +222,7 @@ Status SqliteState::put_extras(const mapi::PropertyBag& extras, GlobalCounter id
       .run();
 }
 
-Status SqliteState::change_extras(GlobalCounter folder, const std::vector<ExtrasChange>& changes,
+Status SqlState::change_extras(GlobalCounter folder, const std::vector<ExtrasChange>& changes,
                                   GlobalCounter& next, AppliedDelta& applied) {
   auto update = database_->query("UPDATE messages SET change_number = ? WHERE id = ? AND folder = ? RETURNING id");
   for (const auto& change : changes) {
@@ -234,7 +236,7 @@ Status SqliteState::change_extras(GlobalCounter folder, const std::vector<Extras
   return {};
 }
 
-Status SqliteState::change_contents(const std::vector<ContentChange>& changes) {
+Status SqlState::change_contents(const std::vector<ContentChange>& changes) {
   for (const auto& change : changes) {
     auto done = (database_->query("INSERT INTO contents (id, content) VALUES (?, ?) "
                                   "ON CONFLICT (id) DO UPDATE SET content = excluded.content")
@@ -245,16 +247,17 @@ Status SqliteState::change_contents(const std::vector<ContentChange>& changes) {
   return {};
 }
 
-Result<AppliedDelta> SqliteState::apply(GlobalCounter folder, FolderDelta delta) {
-  auto counters = take_counters(2 * delta.flags.size() + delta.extras.size() + 2 * delta.added.size());
-  if (!counters) return counters.error();
-  GlobalCounter next = *counters;
-
+Result<AppliedDelta> SqlState::apply(GlobalCounter folder, FolderDelta delta) {
+  constexpr std::size_t many = 100;
+  if (!bulk_ && delta.added.size() >= many) database_->expect_bulk(bulk_ = true);
+  if (bulk_ && delta.complete) database_->expect_bulk(bulk_ = false);
   Transaction transaction(*database_);
   // What only this file holds is flushed; what a backend holds is found there again.
   const bool ours = !delta.extras.empty() || !delta.contents.empty() || delta.journal_done != 0;
-  auto begun = transaction.begin(ours ? Durability::full : Durability::normal);
-  if (!begun) return begun.error();
+  auto counters = begin_numbered(transaction, ours ? Durability::full : Durability::normal,
+                                 2 * delta.flags.size() + delta.extras.size() + 2 * delta.added.size());
+  if (!counters) return counters.error();
+  GlobalCounter next = *counters;
   AppliedDelta applied;
   FolderSums sums;
   auto done = remove_messages(folder, delta.removed, sums);
@@ -281,7 +284,7 @@ Result<AppliedDelta> SqliteState::apply(GlobalCounter folder, FolderDelta delta)
   auto update = database_->query(
       "UPDATE folders SET total = total + ?, unread = unread + ?, size = size + ?, cursor = coalesce(?, "
       "cursor), "
-      "indexed = indexed OR ? WHERE id = ? RETURNING id");
+      "indexed = CASE WHEN ? <> 0 THEN 1 ELSE indexed END WHERE id = ? RETURNING id");
   update << sums.total << sums.unread << sums.size;
   if (delta.cursor)
     update << as_view(*delta.cursor);
@@ -313,7 +316,7 @@ const char* order_query(Sort sort) {
     case SortKey::sender:
       return sort.descending ? BY("sender_key", "DESC") : BY("sender_key", "ASC");
     case SortKey::unread:
-      return sort.descending ? BY("(flags & 1 = 0)", "DESC") : BY("(flags & 1 = 0)", "ASC");
+      return sort.descending ? BY("((flags & 1) = 0)", "DESC") : BY("((flags & 1) = 0)", "ASC");
     case SortKey::id:
       break;
   }
@@ -322,12 +325,37 @@ const char* order_query(Sort sort) {
 
 #undef BY
 
+// The same over what a search folder shows, sorted there and then.
+#define BY(expression, direction)                                                              \
+  "SELECT m.id FROM links l JOIN messages m ON m.id = l.message WHERE l.folder = ? ORDER BY " \
+  expression " " direction ", m.id " direction
+
+const char* link_order_query(Sort sort) {
+  switch (sort.key) {
+    case SortKey::received:
+      return sort.descending ? BY("m.received", "DESC") : BY("m.received", "ASC");
+    case SortKey::size:
+      return sort.descending ? BY("m.size", "DESC") : BY("m.size", "ASC");
+    case SortKey::subject:
+      return sort.descending ? BY("m.subject_key", "DESC") : BY("m.subject_key", "ASC");
+    case SortKey::sender:
+      return sort.descending ? BY("m.sender_key", "DESC") : BY("m.sender_key", "ASC");
+    case SortKey::unread:
+      return sort.descending ? BY("((m.flags & 1) = 0)", "DESC") : BY("((m.flags & 1) = 0)", "ASC");
+    case SortKey::id:
+      break;
+  }
+  return "SELECT message FROM links WHERE folder = ?";
+}
+
+#undef BY
+
 }  // namespace
 
-Result<std::vector<GlobalCounter>> SqliteState::message_ids(GlobalCounter folder, Sort sort) {
+Result<std::vector<GlobalCounter>> SqlState::message_ids(GlobalCounter folder, Sort sort) {
   std::vector<GlobalCounter> out;
-  auto select = database_->query(order_query(sort));
-  select << folder;
+  auto select = database_->query(is_links(folder) ? link_order_query(sort) : order_query(sort));
+  select << (is_links(folder) ? folder_of(folder) : folder);
   while (select.row()) out.push_back(select.number(0));
   auto status = select.status();
   if (!status) return status.error();
@@ -338,7 +366,7 @@ Result<std::vector<GlobalCounter>> SqliteState::message_ids(GlobalCounter folder
   return out;
 }
 
-Result<std::optional<Message>> SqliteState::message(GlobalCounter id) {
+Result<std::optional<Message>> SqlState::message(GlobalCounter id) {
   auto found = messages(std::span<const GlobalCounter>(&id, 1));
   if (!found) return found.error();
   std::optional<Message> out;
@@ -346,7 +374,7 @@ Result<std::optional<Message>> SqliteState::message(GlobalCounter id) {
   return out;
 }
 
-Result<std::vector<Message>> SqliteState::messages(std::span<const GlobalCounter> ids) {
+Result<std::vector<Message>> SqlState::messages(std::span<const GlobalCounter> ids) {
   std::vector<Message> out;
   out.reserve(ids.size());
   auto select = database_->query(SELECT_MESSAGES "WHERE m.id = ?");
@@ -363,9 +391,10 @@ Result<std::vector<Message>> SqliteState::messages(std::span<const GlobalCounter
   return out;
 }
 
-Status SqliteState::each_message(GlobalCounter folder, const std::function<bool(const Message&)>& each) {
-  auto select = database_->query(SELECT_MESSAGES "WHERE folder = ?");
-  select << folder;
+Status SqlState::each_message(GlobalCounter folder, const std::function<bool(Message&)>& each) {
+  auto select = database_->query(is_links(folder) ? SELECT_MESSAGES "JOIN links l ON l.message = m.id WHERE l.folder = ?"
+                                                  : SELECT_MESSAGES "WHERE m.folder = ?");
+  select << (is_links(folder) ? folder_of(folder) : folder);
   while (select.row()) {
     auto message = read_message(select);
     if (!message) return message.error();

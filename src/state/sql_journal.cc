@@ -1,5 +1,5 @@
 // Contents of messages that no backend holds, and the journal.
-#include "state/sqlite_state.h"
+#include "state/sql_state.h"
 
 namespace mapigate::state {
 
@@ -16,13 +16,13 @@ Result<std::optional<Bytes>> blob_of(Query& select) {
 
 }  // namespace
 
-Result<std::optional<Bytes>> SqliteState::content(GlobalCounter message) {
+Result<std::optional<Bytes>> SqlState::content(GlobalCounter message) {
   auto select = database_->query("SELECT content FROM contents WHERE id = ?");
   select << message;
   return blob_of(select);
 }
 
-Result<std::uint64_t> SqliteState::add_journal(const std::string& kind, const std::string& head, View payload) {
+Result<std::uint64_t> SqlState::add_journal(const std::string& kind, const std::string& head, View payload) {
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
   if (!begun) return begun.error();
@@ -36,7 +36,7 @@ Result<std::uint64_t> SqliteState::add_journal(const std::string& kind, const st
   return id;
 }
 
-Result<std::vector<JournalEntry>> SqliteState::journal(const std::string& kind) {
+Result<std::vector<JournalEntry>> SqlState::journal(const std::string& kind) {
   std::vector<JournalEntry> out;
   auto select = database_->query("SELECT id, kind, head FROM journal WHERE kind = ? ORDER BY id");
   select << std::string_view(kind);
@@ -47,13 +47,13 @@ Result<std::vector<JournalEntry>> SqliteState::journal(const std::string& kind) 
   return out;
 }
 
-Result<std::optional<Bytes>> SqliteState::journal_payload(std::uint64_t id) {
+Result<std::optional<Bytes>> SqlState::journal_payload(std::uint64_t id) {
   auto select = database_->query("SELECT payload FROM journal WHERE id = ?");
   select << id;
   return blob_of(select);
 }
 
-Status SqliteState::update_journal(std::uint64_t id, const std::string& head) {
+Status SqlState::update_journal(std::uint64_t id, const std::string& head) {
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
   if (!begun) return begun;
@@ -62,7 +62,7 @@ Status SqliteState::update_journal(std::uint64_t id, const std::string& head) {
   return transaction.commit();
 }
 
-Status SqliteState::remove_journal(std::uint64_t id) {
+Status SqlState::remove_journal(std::uint64_t id) {
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
   if (!begun) return begun;
