@@ -68,6 +68,9 @@ class ImapProvider : public mailbox::Provider {
   Task<Result<std::vector<mailbox::CopiedMessage>>> copy(state::Folder from, std::vector<std::uint64_t> remote_keys,
                                                          state::Folder to, bool move) override;
   Task<Result<std::vector<std::uint64_t>>> find(state::Folder folder, std::string message_id) override;
+  // search.cc
+  Task<Result<std::vector<std::uint64_t>>> search(state::Folder folder, mailbox::TextQuery query,
+                                                  std::vector<std::uint64_t> among) override;
   Task<Status> set_keywords(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::vector<std::string> add,
                             std::vector<std::string> remove) override;
   // watch.cc

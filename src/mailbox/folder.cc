@@ -60,7 +60,9 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
   const auto limit = deferred ? Duration::zero() : call.mailbox.context().options.first_index_wait;
   auto indexed = co_await call.mailbox.wait_indexed(folder->id, limit);
   if (!indexed && !(deferred && indexed.error().code == Errc::timeout)) co_return mapi::to_error_code(indexed.error());
-  table->rows = std::make_unique<ContentsRows>(folder->id);
+  const auto* row = call.mailbox.tree()->find(folder->id);
+  if (row) table->folder = call.mailbox.contents_of(*row);
+  table->rows = std::make_unique<ContentsRows>(table->folder);
   co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
 }
 
@@ -96,12 +98,6 @@ Task<ErrorCode> get_rules_table(RopCall& call, const wire::RopGetRulesTable::Req
   co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), nullptr);
 }
 
-Task<ErrorCode> get_search_criteria(RopCall& call, const wire::RopGetSearchCriteria::Request&,
-                                    wire::RopGetSearchCriteria::Response&) {
-  if (!call.object<FolderObject>()) co_return call.why;
-  co_return mapi::ecNotSearchFolder;
-}
-
 // -- read flags ([MS-OXCMSG] 2.2.3.10)
 
 enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20 };
@@ -120,25 +116,32 @@ Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Reque
     // All of the folder.
     auto indexed = co_await call.mailbox.wait_indexed(folder->id, call.mailbox.context().options.first_index_wait);
     if (!indexed) co_return mapi::to_error_code(indexed.error());
-    const auto of = folder->id;
+    const auto* row = call.mailbox.tree()->find(folder->id);
+    const auto of = row ? call.mailbox.contents_of(*row) : folder->id;
     auto read = [of](state::MailboxState& s) { return s.message_keys(of); };
     auto keys = co_await call.mailbox.with_state(read);
     if (!keys) co_return mapi::to_error_code(keys.error());
     for (const auto& key : *keys)
       if (((key.flags & state::flag_seen) != 0) == clear) ids.push_back(key.id);
   }
-  for (std::size_t at = 0; at < ids.size(); at += 1000) {
-    std::vector<GlobalCounter> part(ids.begin() + static_cast<std::ptrdiff_t>(at),
-                                    ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + 1000)));
-    if (!clear) {
-      auto asked = part;
-      co_await settle_receipts(&call.mailbox, folder->id, std::move(asked), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));
-    }
-    if (only_receipts) continue;
-    auto done = co_await call.mailbox.set_flags(folder->id, std::move(part), clear ? 0 : seen, clear ? seen : 0);
-    if (!done) {
-      response.PartialCompletion = at > 0;
-      co_return mapi::to_error_code(done.error());
+  auto places = co_await call.mailbox.by_folder(folder->id, std::move(ids));
+  if (!places) co_return mapi::to_error_code(places.error());
+  bool any = false;
+  for (const auto& [place, messages] : *places) {
+    for (std::size_t at = 0; at < messages.size(); at += 1000) {
+      std::vector<GlobalCounter> part(messages.begin() + static_cast<std::ptrdiff_t>(at),
+                                      messages.begin() + static_cast<std::ptrdiff_t>(std::min(messages.size(), at + 1000)));
+      if (!clear) {
+        auto asked = part;
+        co_await settle_receipts(&call.mailbox, place, std::move(asked), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));
+      }
+      if (only_receipts) continue;
+      auto done = co_await call.mailbox.set_flags(place, std::move(part), clear ? 0 : seen, clear ? seen : 0);
+      if (!done) {
+        response.PartialCompletion = any;
+        co_return mapi::to_error_code(done.error());
+      }
+      any = true;
     }
   }
   co_return mapi::ecNone;
@@ -153,7 +156,6 @@ HandlerList folder_handlers() {
       on<wire::RopGetContentsTable, get_contents_table>(),
       on<wire::RopGetPermissionsTable, get_permissions_table>(),
       on<wire::RopGetRulesTable, get_rules_table>(),
-      on<wire::RopGetSearchCriteria, get_search_criteria>(),
       on<wire::RopSetReadFlags, set_read_flags>(),
   };
   return list;

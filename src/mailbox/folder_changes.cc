@@ -53,11 +53,11 @@ Task<ErrorCode> create_folder(RopCall& call, const wire::RopCreateFolder::Reques
     response.IsExistingFolder = true;
     co_return call.put(request.OutputHandleIndex, std::make_shared<FolderObject>(child->id));
   }
-  if (request.FolderType == wire::RopCreateFolder::Search) co_return mapi::ecNotSupported;
   const auto* above = call.mailbox.tree()->find(parent->id);
   if (!above) co_return mapi::ecNotFound;
   const auto container_class = above->role == FolderRole::ipm_subtree || above->container_class.empty() ? "IPF.Note" : above->container_class;
-  auto made = co_await call.mailbox.create_folder(parent->id, name, container_class);
+  const auto role = request.FolderType == wire::RopCreateFolder::Search ? FolderRole::search : FolderRole::none;
+  auto made = co_await call.mailbox.create_folder(parent->id, name, container_class, role);
   if (!made) co_return folder_error(made.error());
   const auto comment = trimmed(request.Comment, code_page);
   if (!comment.empty()) {
@@ -122,7 +122,7 @@ Task<ErrorCode> delete_folder(RopCall& call, const wire::RopDeleteFolder::Reques
     if (!indexed) co_return mapi::to_error_code(indexed.error());
   }
   folder = call.mailbox.tree()->find(id);
-  const bool has_messages = folder && folder->total > 0;
+  const bool has_messages = folder && folder->total > 0 && folder->role != FolderRole::search;
   if ((has_folders && !(request.DeleteFolderFlags & Rop::DEL_FOLDERS)) ||
       (has_messages && !(request.DeleteFolderFlags & Rop::DEL_MESSAGES))) {
     response.PartialCompletion = true;
@@ -137,6 +137,8 @@ Task<ErrorCode> delete_folder(RopCall& call, const wire::RopDeleteFolder::Reques
 Task<ErrorCode> empty(RopCall& call, bool associated, bool hard, bool* partial) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
+  // Its messages are those of other folders.
+  if (const auto* row = call.mailbox.tree()->find(folder->id); row && row->role == FolderRole::search) co_return mapi::ecNotSupported;
   auto done = co_await delete_contents(&call.mailbox, folder->id, associated, hard);
   if (!done) co_return mapi::to_error_code(done.error());
   for (const auto* child : call.mailbox.tree()->children(folder->id)) {

@@ -75,19 +75,19 @@ const Stores store_getters[] = {
     {PidTagMessageSizeExtended,
      [](auto& v, Arena&) {
        std::uint64_t sum = 0;
-       for (const auto& folder : v.tree->all()) sum += folder.size;
+       for (const auto& folder : v.tree->all()) sum += folder.role == search ? 0 : folder.size;
        return wide(sum);
      }},
     {PidTagMessageSize,
      [](auto& v, Arena&) {
        std::uint64_t sum = 0;
-       for (const auto& folder : v.tree->all()) sum += folder.size;
+       for (const auto& folder : v.tree->all()) sum += folder.role == search ? 0 : folder.size;
        return number(static_cast<std::int64_t>(std::min<std::uint64_t>(sum, INT32_MAX)));
      }},
     {PidTagContentCount,
      [](auto& v, Arena&) {
        std::int64_t sum = 0;
-       for (const auto& folder : v.tree->all()) sum += folder.total;
+       for (const auto& folder : v.tree->all()) sum += folder.role == search ? 0 : folder.total;
        return number(sum);
      }},
 };
@@ -114,7 +114,8 @@ Cell entry_id_list(const FolderView& v, Arena& arena, std::initializer_list<Fold
   }
   return Value{PropertyType::PtypMultipleBinary, std::span<const View>(list)};
 }
-std::int64_t folder_type(const Folder& folder) { return folder.role == root ? 0 : 1; }  // FOLDER_ROOT, FOLDER_GENERIC
+// FOLDER_ROOT, FOLDER_SEARCH, FOLDER_GENERIC.
+std::int64_t folder_type(const Folder& folder) { return folder.role == root ? 0 : folder.role == search ? 2 : 1; }
 
 std::string_view default_message_class(const Folder& folder) {
   if (folder.container_class == "IPF.Appointment") return "IPM.Appointment";

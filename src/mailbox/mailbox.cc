@@ -4,6 +4,8 @@
 
 #include "base/cursor.h"
 #include "convert/mime_writer.h"
+#include "mailbox/row_groups.h"
+#include "mailbox/search.h"
 #include "mapi/legacy_dn.h"
 
 namespace mapigate::mailbox {
@@ -54,6 +56,8 @@ bool Mailbox::close_if_idle(Duration idle) {
   activity_.clear();
   listing_ = {};
   foreign_replicas_.clear();
+  for (const auto& [id, search] : searches_) search->stop = true;
+  searches_.clear();
   folder_extras_.clear();
   category_tag_.reset();
   rekeyed_.clear();
@@ -81,6 +85,7 @@ Task<Status> Mailbox::open() {
     state_.reset();
     co_return listed;
   }
+  start_searches();
   start_outbox();  // what was submitted before a restart
   co_return Status{};
 }
@@ -113,6 +118,8 @@ Task<Status> Mailbox::load_state() {
   if (!tree) co_return tree;
   auto made = co_await make_special_folders();
   if (!made) co_return made;
+  auto searches = co_await load_searches();
+  if (!searches) co_return searches;
   co_return co_await load_folder_extras();
 }
 
@@ -184,9 +191,14 @@ Task<Result<MessageList>> Mailbox::message_list(GlobalCounter folder, std::share
     lists_.push_front(std::move(found));
     co_return lists_.front().list;
   }
+  auto texts = co_await find_texts(folder, order->restriction);
+  if (!texts) co_return texts.error();
   auto identity = store_;
   const auto limit = context_.options.max_rows;
-  auto build = [identity, folder, order, limit](state::MailboxState& s) { return build_list(s, identity, folder, *order, limit); };
+  const auto* matches = &*texts;
+  auto build = [identity, folder, order, limit, matches](state::MailboxState& s) {
+    return build_list(s, identity, folder, *order, limit, matches);
+  };
   auto built = co_await with_state(build);
   if (!built) co_return built;
   if (version(folder) == at_version) {
@@ -202,6 +214,18 @@ Task<Result<MessageList>> Mailbox::message_list(GlobalCounter folder, std::share
     }
   }
   co_return built;
+}
+
+Task<Result<std::shared_ptr<const RowGroups>>> Mailbox::row_groups(GlobalCounter folder, std::shared_ptr<const ListOrder> order) {
+  auto texts = co_await find_texts(folder, order->restriction);
+  if (!texts) co_return texts.error();
+  auto identity = store_;
+  const auto limit = context_.options.max_rows;
+  const auto* matches = &*texts;
+  auto build = [identity, folder, order, limit, matches](state::MailboxState& s) {
+    return build_groups(s, identity, folder, *order, limit, matches);
+  };
+  co_return co_await with_state(build);
 }
 
 Task<Result<state::Message>> Mailbox::message(GlobalCounter id) {

@@ -29,6 +29,9 @@ struct NamedFactory {
 
 class Submitter;
 class SubmitterFactory;
+struct RowGroups;
+struct Search;
+struct SearchCriteria;
 
 // What all mailboxes of an engine share, and own together.
 struct MailboxContext {
@@ -49,6 +52,7 @@ struct MailboxEvent {
     contents_changed,  // of `folder`: tables over it look different now; comes once a change
     folder_changed,    // counts or properties
     hierarchy_changed, // folders came, went or were renamed
+    search_complete,   // search folder `folder` shows all that there is
   } kind;
   GlobalCounter folder = 0, message = 0;
   std::uint32_t flags = 0;  // MessageFlag of the message
@@ -120,6 +124,12 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // -- messages
 
   Task<Result<MessageList>> message_list(GlobalCounter folder, std::shared_ptr<const ListOrder> order);
+  // The same for an order with categories or rows of single values.
+  Task<Result<std::shared_ptr<const RowGroups>>> row_groups(GlobalCounter folder, std::shared_ptr<const ListOrder> order);
+  // Asks the backends for the texts in a restriction that the index does not hold (text_search.cc). Errc::unsupported
+  // where nobody looks for them. `restriction` must live while the caller waits.
+  Task<Result<TextMatches>> find_texts(GlobalCounter folder, const mapi::Restriction* restriction,
+                                       std::vector<GlobalCounter> among = {});  // these only; empty: all
   Task<Result<state::Message>> message(GlobalCounter id);
   Task<Result<Content>> content(state::Message message);
   // First the backend, then the index; nothing of it happened when it fails.
@@ -157,13 +167,28 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   // -- folders (mailbox_folders.cc)
 
-  Task<Result<GlobalCounter>> create_folder(GlobalCounter parent, std::string name, std::string container_class);
+  Task<Result<GlobalCounter>> create_folder(GlobalCounter parent, std::string name, std::string container_class,
+                                            FolderRole role = FolderRole::none);  // or search
   Task<Status> delete_folder(GlobalCounter folder);  // empty of folders
   Task<Status> move_folder(GlobalCounter folder, GlobalCounter parent, std::string name);
   Task<Status> put_folder(Folder folder);            // class
   // What was set on a folder, or on the store (store_object), and has no other place; null: nothing.
   std::shared_ptr<const mapi::PropertyBag> folder_extras(GlobalCounter folder) const;
   Task<Status> set_folder_extras(GlobalCounter folder, mapi::PropertyBag extras);
+
+  // -- search folders (search.cc); they are folders of role search, made by create_folder
+
+  // What it looks for; null: it has no criteria yet, or is none.
+  std::shared_ptr<const Search> search(GlobalCounter folder) const;
+  // Starts looking. The same criteria again change nothing unless `restart`.
+  Task<Status> set_search(GlobalCounter folder, SearchCriteria criteria, bool restart);
+  void stop_search(GlobalCounter folder);
+  // The contents of a folder as tables list them.
+  GlobalCounter contents_of(const Folder& folder) const {
+    return folder.role == FolderRole::search ? state::links_of(folder.id) : folder.id;
+  }
+  // Messages by the folder they are in: those that a search folder shows are in others.
+  Task<Result<std::map<GlobalCounter, std::vector<GlobalCounter>>>> by_folder(GlobalCounter folder, std::vector<GlobalCounter> ids);
 
   // -- sending (outbox.cc)
 
@@ -213,6 +238,18 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
     MessageList list;
   };
 
+  Task<Result<std::vector<GlobalCounter>>> find_text(GlobalCounter folder, TextQuery query, std::vector<GlobalCounter> among);
+  Task<Status> load_searches();
+  void start_searches();
+  void start_search(std::shared_ptr<Search> search);
+  void searches_look_again(GlobalCounter folder, bool hierarchy);
+  std::vector<GlobalCounter> scope_of(const Search& search) const;
+  Task<> run_search(std::shared_ptr<Mailbox> self, std::shared_ptr<Search> search);
+  Task<Status> search_once(std::shared_ptr<Search> search);
+  Task<Status> search_folder(std::shared_ptr<Search> search, GlobalCounter folder);
+  Task<Status> search_left_folders(std::shared_ptr<Search> search, std::vector<GlobalCounter> scope);
+  Task<Status> search_changes(std::shared_ptr<Search> search);
+  Task<Status> apply_links(std::shared_ptr<Search> search, state::LinkChange change);
   Task<Status> load_state();
   Task<Status> make_special_folders();
   Task<Status> load_tree();
@@ -301,6 +338,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::uint64_t tree_writes_ = 0;                        // a folder list that was asked for before is stale
   bool journal_open_ = true;                             // there may be something to finish
   std::map<GlobalCounter, std::shared_ptr<const mapi::PropertyBag>> folder_extras_;
+  std::map<GlobalCounter, std::shared_ptr<Search>> searches_;
   FolderActivity listing_;
   std::shared_ptr<Watch> watch_;                         // null while there is none
   std::uint64_t watch_life_ = 0;                         // of the task that keeps it; an older one ends

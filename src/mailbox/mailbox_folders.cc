@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "mailbox/mailbox.h"
+#include "mailbox/search.h"
 
 namespace mapigate::mailbox {
 
@@ -65,7 +66,8 @@ Task<Status> Mailbox::put_folder(Folder folder) {
   co_return Status{};
 }
 
-Task<Result<GlobalCounter>> Mailbox::create_folder(GlobalCounter parent_id, std::string name, std::string container_class) {
+Task<Result<GlobalCounter>> Mailbox::create_folder(GlobalCounter parent_id, std::string name, std::string container_class,
+                                                    FolderRole role) {
   const auto* found = tree_->find(parent_id);
   if (!found) co_return error(Errc::not_found, "the folder above is gone");
   Folder parent = *found;
@@ -77,7 +79,9 @@ Task<Result<GlobalCounter>> Mailbox::create_folder(GlobalCounter parent_id, std:
   folder.parent = parent_id;
   folder.name = name;
   folder.container_class = container_class;
-  if (holds_mail(parent)) {
+  folder.role = role;
+  if (parent.role == FolderRole::search) co_return error(Errc::unsupported, "a search folder holds no folders");
+  if (holds_mail(parent) && role != FolderRole::search) {
     folder.provider = parent.provider;
     if (folder.provider.empty()) {
       const auto factories = context_.factories();
@@ -128,6 +132,10 @@ Task<Status> Mailbox::delete_folder(GlobalCounter id) {
   auto loaded = co_await load_tree();
   if (!loaded) co_return loaded;
   folder_extras_.erase(id);
+  if (const auto search = searches_.find(id); search != searches_.end()) {
+    search->second->stop = true;
+    searches_.erase(search);
+  }
   tell({MailboxEvent::Kind::folder_removed, id, 0, 0, folder.parent});
   tell({MailboxEvent::Kind::hierarchy_changed, id});
   co_return Status{};

@@ -4,10 +4,13 @@
 // A provider that fails changes nothing here: folders and messages go only when the
 // provider says, in an answer that is complete, that they are gone.
 #include <algorithm>
+#include <array>
+#include <set>
 #include <sstream>
 
 #include "base/log.h"
 #include "mailbox/mailbox.h"
+#include "state/maintenance.h"
 
 namespace mapigate::mailbox {
 
@@ -18,6 +21,21 @@ constexpr std::size_t max_told_messages = 20;
 // Under this key the state store knows that a provider's folders were listed, and with which counts: a line
 // "total unread remote_id" a folder.
 std::string listed_key(const std::string& provider) { return "engine.listed." + provider; }
+
+// Folders that an administrator wants read anew (state/maintenance.h).
+Result<bool> is_marked(state::MailboxState& s, GlobalCounter folder) {
+  auto marks = s.value(state::reindex_key);
+  if (!marks) return marks.error();
+  return *marks && (" " + **marks).find(fmt::format(" {:x} ", folder)) != std::string::npos;
+}
+Status remove_mark(state::MailboxState& s, GlobalCounter folder) {
+  auto marks = s.value(state::reindex_key);
+  if (!marks) return marks.error();
+  auto rest = " " + marks->value_or("");
+  const auto mark = fmt::format(" {:x} ", folder);
+  if (const auto at = rest.find(mark); at != std::string::npos) rest.erase(at, mark.size() - 1);
+  return s.set_value(state::reindex_key, rest.substr(1));
+}
 }  // namespace
 
 // -- the folder list
@@ -201,6 +219,8 @@ void Mailbox::changed(GlobalCounter folder) { activity_[folder].version = ++next
 
 void Mailbox::tell(const MailboxEvent& event) {
   if (const auto* folder = tree_->find(event.folder); folder && keeps_deleted(folder->role)) return;
+  if (event.kind == MailboxEvent::Kind::contents_changed) searches_look_again(event.folder, false);
+  if (event.kind == MailboxEvent::Kind::hierarchy_changed) searches_look_again(0, true);
   const auto listeners = listeners_;
   for (auto* listener : listeners) listener->on_event(event);
 }
@@ -281,8 +301,11 @@ Task<Status> Mailbox::index_folder(GlobalCounter id) {
     auto finished = co_await finish_journal();
     if (!finished) co_return finished;
   }
+  auto marked = [id](state::MailboxState& s) { return is_marked(s, id); };
+  auto anew = co_await with_state(marked);
+  if (!anew) co_return anew.error();
   const bool sure = std::exchange(activity_[id].sure, false);
-  if (folder.indexed && !sure) {
+  if (folder.indexed && !sure && !*anew) {
     auto question = keep->changed(folder);
     auto answer = co_await io::with_deadline(context_.options.backend_wait, std::move(question));
     if (!answer) co_return answer.error();
@@ -296,7 +319,25 @@ Task<Status> Mailbox::index_folder(GlobalCounter id) {
   const auto since = writes_;
   DeltaSink sink = [this, id, since](state::FolderDelta delta) { return apply_refresh(id, std::move(delta), since); };
   Progress progress = [](std::uint64_t, std::uint64_t) {};
-  co_return co_await keep->refresh(folder, std::move(known), sink, progress);
+  if (!*anew) co_return co_await keep->refresh(folder, std::move(known), sink, progress);
+  // As if nothing of it were known: what comes again takes the place of what it was, under its id; what does not is gone.
+  std::set<std::uint64_t> seen;
+  DeltaSink noting = [&seen, &sink](state::FolderDelta delta) {
+    for (const auto& message : delta.added) seen.insert(message.remote_key);
+    return sink(std::move(delta));
+  };
+  folder.cursor.clear();
+  std::vector<state::MessageKey> none;
+  auto read_all = co_await keep->refresh(folder, std::move(none), noting, progress);
+  if (!read_all) co_return read_all;
+  state::FolderDelta gone;
+  for (const auto& key : known)
+    if (!seen.contains(key.remote_key)) gone.removed.push_back(key.id);
+  auto applied = co_await apply_refresh(id, std::move(gone), since);
+  if (!applied) co_return applied;
+  log::info("mailbox: folder {} was read anew", folder.name);
+  auto unmark = [id](state::MailboxState& s) { return remove_mark(s, id); };
+  co_return co_await with_state(unmark);
 }
 
 Task<Status> Mailbox::apply(GlobalCounter id, state::FolderDelta delta) {
@@ -325,6 +366,7 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
   const auto* row = tree_->find(id);
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   const bool was_indexed = row->indexed;
+  const std::array<std::uint64_t, 3> before{row->total, row->unread, row->size};
   const bool nothing = delta.added.empty() && delta.flags.empty() && delta.removed.empty() && delta.rekeyed.empty() &&
                        delta.extras.empty();
   const bool first = delta.complete && !was_indexed;
@@ -345,7 +387,12 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
   if (!applied) co_return std::move(applied.error()).within("index");
   auto loaded = co_await load_tree();
   if (!loaded) co_return loaded;
-  if (nothing && !first) co_return Status{};
+  if (nothing && !first) {
+    // Another gateway of the same store may have been quicker.
+    const auto* now = tree_->find(id);
+    if (!now || before == std::array<std::uint64_t, 3>{now->total, now->unread, now->size}) co_return Status{};
+    tell_messages = false;
+  }
   std::erase_if(contents_, [&](const auto& c) {
     return std::find(told.removed.begin(), told.removed.end(), c.first) != told.removed.end() ||
            std::find(applied->added.begin(), applied->added.end(), c.first) != applied->added.end();

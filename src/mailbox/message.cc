@@ -12,13 +12,17 @@ namespace {
 Task<ErrorCode> open_message(RopCall& call, const wire::RopOpenMessage::Request& request, wire::RopOpenMessage::Response& response) {
   if (!call.find()) co_return mapi::ecNullObject;
   const auto folder = RopCall::counter(request.FolderId), id = RopCall::counter(request.MessageId);
-  if (!call.mailbox.tree()->find(folder) || id == 0) co_return mapi::ecNotFound;
+  const auto* shown_in = call.mailbox.tree()->find(folder);
+  if (!shown_in || id == 0) co_return mapi::ecNotFound;
+  const bool in_search_folder = shown_in->role == FolderRole::search;
   auto row = co_await call.mailbox.message(id);
   if (!row) co_return mapi::to_error_code(row.error());
+  // What a search folder shows is in another one.
+  const auto there = state::folder_of(row->folder);
   const bool deleted = (request.OpenModeFlags & wire::RopOpenMessage::OpenSoftDeleted) != 0 && call.mailbox.deleted_from(*row, folder);
-  if (state::folder_of(row->folder) != folder && !deleted) co_return mapi::ecNotFound;
+  if (there != folder && !deleted && !in_search_folder) co_return mapi::ecNotFound;
   auto message = std::make_shared<MessageObject>();
-  message->folder = state::folder_of(row->folder);
+  message->folder = there;
   message->id = id;
   message->associated = state::is_associated(row->folder);
   message->opened_key = row->remote_key;
@@ -36,7 +40,7 @@ Task<ErrorCode> create_message(RopCall& call, const wire::RopCreateMessage::Requ
   if (!call.find()) co_return mapi::ecNullObject;
   const auto* folder = call.mailbox.tree()->find(RopCall::counter(request.FolderId));
   if (!folder) co_return mapi::ecNotFound;
-  if (!folder->selectable && !request.AssociatedFlag) co_return mapi::ecAccessDenied;
+  if ((!folder->selectable || folder->role == FolderRole::search) && !request.AssociatedFlag) co_return mapi::ecAccessDenied;
   auto message = std::make_shared<MessageObject>();
   message->folder = folder->id;
   message->associated = request.AssociatedFlag;
@@ -139,8 +143,14 @@ std::vector<GlobalCounter> counters(std::span<const mapi::Id> ids) {
 Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, bool hard) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
-  auto done = co_await call.mailbox.delete_messages(folder->id, counters(ids), hard);
-  co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
+  auto places = co_await call.mailbox.by_folder(folder->id, counters(ids));
+  if (!places) co_return mapi::to_error_code(places.error());
+  for (const auto& [place, messages] : *places) {
+    auto here = messages;
+    auto done = co_await call.mailbox.delete_messages(place, std::move(here), hard);
+    if (!done) co_return mapi::to_error_code(done.error());
+  }
+  co_return mapi::ecNone;
 }
 Task<ErrorCode> delete_messages(RopCall& call, const wire::RopDeleteMessages::Request& request, wire::RopDeleteMessages::Response&) {
   co_return co_await delete_in_folder(call, request.MessageIds, false);
@@ -157,8 +167,16 @@ Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessage
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
   if (!to) co_return mapi::ecDstNullObject;
-  auto done = co_await call.mailbox.move_messages(from->id, counters(request.MessageIds), to->id, request.WantCopy);
-  co_return done ? mapi::ecNone : save_error(done.error());
+  const auto* target = call.mailbox.tree()->find(to->id);
+  if (target && target->role == FolderRole::search) co_return mapi::ecNotSupported;
+  auto places = co_await call.mailbox.by_folder(from->id, counters(request.MessageIds));
+  if (!places) co_return mapi::to_error_code(places.error());
+  for (const auto& [place, messages] : *places) {
+    auto here = messages;
+    auto done = co_await call.mailbox.move_messages(place, std::move(here), to->id, request.WantCopy);
+    if (!done) co_return save_error(done.error());
+  }
+  co_return mapi::ecNone;
 }
 
 }  // namespace

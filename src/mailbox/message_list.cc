@@ -26,18 +26,6 @@ std::optional<state::SortKey> native_key(PropertyTag tag) {
 
 bool descending(const mapi::SortOrder& order) { return order.Order == mapi::SortOrder::Descending; }
 
-// Appends one key so that keys of several columns compare one after the other, whatever their lengths.
-void append_key(std::string& out, std::string_view key, bool down) {
-  const auto first = out.size();
-  for (const char c : key) {
-    out += c;
-    if (c == '\0') out += '\x01';
-  }
-  out.append(2, '\0');
-  if (!down) return;
-  for (auto i = first; i < out.size(); ++i) out[i] = static_cast<char>(~out[i]);
-}
-
 class NamedRecipient final : public PropertySource {
  public:
   NamedRecipient(std::string name, std::int32_t type) {
@@ -57,10 +45,30 @@ class NamedRecipient final : public PropertySource {
 
 }  // namespace
 
-std::shared_ptr<const ListOrder> ListOrder::make(std::span<const mapi::SortOrder> sort, const mapi::Restriction* restriction) {
+void append_key(std::string& out, std::string_view key, bool down) {
+  const auto first = out.size();
+  for (const char c : key) {
+    out += c;
+    if (c == '\0') out += '\x01';
+  }
+  out.append(2, '\0');
+  if (!down) return;
+  for (auto i = first; i < out.size(); ++i) out[i] = static_cast<char>(~out[i]);
+}
+
+std::shared_ptr<const ListOrder> ListOrder::make(std::span<const mapi::SortOrder> sort, const mapi::Restriction* restriction,
+                                                 const Categories& categories) {
   auto order = std::make_shared<ListOrder>();
-  order->sort.assign(sort.begin(), sort.end());
-  for (const auto& one : sort) order->key += fmt::format("{:08x}{}", one.tag.value, one.Order);
+  order->asked.assign(sort.begin(), sort.end());
+  order->categories = categories.count;
+  order->expanded = categories.expanded;
+  order->instances = categories.instances;
+  for (const auto& one : sort) {
+    order->key += fmt::format("{:08x}{}", one.tag.value, one.Order);
+    if (one.Order == mapi::SortOrder::MaximumCategory) order->maximum = one.tag;
+    else order->sort.push_back(one);
+  }
+  order->key += fmt::format("/{}/{}/{:x}", categories.count, categories.expanded, categories.instances ? categories.instances->id() : 0);
   if (restriction) {
     order->restriction = order->arena.make<mapi::Restriction>(mapi::copy(order->arena, *restriction));
     Bytes bytes;
@@ -94,8 +102,20 @@ std::optional<std::vector<std::unique_ptr<PropertySource>>> DisplayRecipients::r
   return out;
 }
 
+Status each_match(state::MailboxState& state, std::shared_ptr<const StoreIdentity> store, GlobalCounter folder,
+                  const mapi::Restriction* restriction, const TextMatches* matches,
+                  const std::function<bool(const MessageSource&)>& each) {
+  DisplayRecipients recipients;
+  Matcher matcher(restriction, &recipients);
+  matcher.use(matches);
+  return state.each_message(folder, [&](state::Message& message) {
+    const MessageSource source(MessageView{store, std::move(message)});
+    return !matcher.matches(source) || each(source);
+  });
+}
+
 Result<MessageList> build_list(state::MailboxState& state, std::shared_ptr<const StoreIdentity> store, GlobalCounter folder,
-                               const ListOrder& order, std::size_t max_rows) {
+                               const ListOrder& order, std::size_t max_rows, const TextMatches* matches) {
   const auto native = order.sort.empty() ? std::optional(state::SortKey::received)
                       : order.sort.size() == 1 ? native_key(order.sort[0].tag)
                                                : std::nullopt;
@@ -109,38 +129,24 @@ Result<MessageList> build_list(state::MailboxState& state, std::shared_ptr<const
     if (!order.restriction) return MessageList(ids);
   }
   // The rest looks at every row of the folder once.
-  DisplayRecipients recipients;
-  Matcher matcher(order.restriction, &recipients);
   std::unordered_set<GlobalCounter> wanted;
   std::vector<std::pair<std::string, GlobalCounter>> keyed;
   bool too_many = false;
-  const auto scanned = state.each_message(folder, [&](const state::Message& message) {
-    MessageView view{store, {}};
-    view.message.id = message.id;
-    view.message.folder = message.folder;
-    view.message.remote_key = message.remote_key;
-    view.message.change_number = message.change_number;
-    view.message.flags = message.flags;
-    view.message.received = message.received;
-    view.message.size = message.size;
-    view.message.properties = message.properties.clone();
-    const MessageSource source(std::move(view));
-    if (!matcher.matches(source)) return true;
+  const auto scanned = each_match(state, store, folder, order.restriction, matches, [&](const MessageSource& source) {
+    const auto id = source.message().id;
     if (native) {
-      wanted.insert(message.id);
-    } else {
-      if (keyed.size() >= max_rows) {
-        too_many = true;
-        return false;
-      }
-      std::string key;
-      Arena arena(512);
-      for (const auto& one : order.sort) {
-        const auto value = source.get(one.tag, arena);
-        append_key(key, value ? sort_key(*value) : std::string(), descending(one));
-      }
-      keyed.emplace_back(std::move(key), message.id);
+      wanted.insert(id);
+      return true;
     }
+    too_many = keyed.size() >= max_rows;
+    if (too_many) return false;
+    std::string key;
+    Arena arena(512);
+    for (const auto& one : order.sort) {
+      const auto value = source.get(one.tag, arena);
+      append_key(key, value ? sort_key(*value) : std::string(), descending(one));
+    }
+    keyed.emplace_back(std::move(key), id);
     return true;
   });
   if (!scanned) return scanned.error();

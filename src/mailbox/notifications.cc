@@ -86,6 +86,7 @@ void Session::on_event(const MailboxEvent& event) {
       data.OldParentFolderId = store->id(event.old_folder);
       break;
     case Kind::folder_changed:
+      mark_tables(TableObject::Source::hierarchy, 0, false);
       type = note::ObjectModified;
       data.NotificationFlags = type | NotificationData::T | NotificationData::U;
       data.Tags = counts;
@@ -93,23 +94,12 @@ void Session::on_event(const MailboxEvent& event) {
       data.TotalMessageCount = folder ? folder->total : 0;
       data.UnreadMessageCount = folder ? folder->unread : 0;
       break;
-    case Kind::contents_changed:
-    case Kind::hierarchy_changed: {
-      const auto source = event.kind == Kind::contents_changed ? TableObject::Source::contents : TableObject::Source::hierarchy;
-      NotificationData table_data;
-      table_data.NotificationFlags = note::TableModified;
-      table_data.TableEventType = NotificationData::TableChanged;
-      for (const auto& [handle, object] : objects_) {
-        if (object->kind != Object::Kind::table) continue;
-        auto& table = static_cast<TableObject&>(*object);
-        if (!table.notify || table.told || table.source != source) continue;
-        if (source == TableObject::Source::contents && table.folder != event.folder) continue;
-        // One is enough until the client has looked.
-        table.told = true;
-        queue(handle, table, table_data);
-      }
-      return;
-    }
+    case Kind::search_complete:
+      type = note::SearchComplete;
+      data.NotificationFlags = type;
+      break;
+    case Kind::contents_changed: return mark_tables(TableObject::Source::contents, event.folder, true);
+    case Kind::hierarchy_changed: return mark_tables(TableObject::Source::hierarchy, 0, true);
   }
   for (const auto& [handle, object] : objects_) {
     if (object->kind != Object::Kind::subscription) continue;

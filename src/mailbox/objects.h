@@ -72,24 +72,37 @@ struct TableObject final : Object {
   Source source = Source::contents;
   mapi::GlobalCounter folder = 0;  // 0: not over a folder
   bool notify = false;             // its client wants RopNotify for it
-  bool told = false;               // … and has got one since it last read
+  bool told = false;               // … and has got "look again" since it last read
   std::vector<mapi::PropertyTag> columns;
   std::shared_ptr<const ListOrder> order = ListOrder::make({}, nullptr);
   std::unique_ptr<Rows> rows;
 
   std::size_t position = 0;
-  std::optional<std::uint64_t> anchor;  // identity of the row at `position`, to find it again after a change
   struct Bookmark {
     std::size_t position;
-    std::optional<std::uint64_t> row;
+    std::optional<std::uint64_t> row;  // none: the end
+    bool gone = false;                 // the row it was made for; it stands at the one that followed
   };
   std::map<std::uint32_t, Bookmark> bookmarks;
   std::uint32_t next_bookmark = 1;
 
-  void move_to(std::size_t to) {
-    position = std::min(to, rows->size());
-    anchor = position < rows->size() ? std::optional(rows->identity(position)) : std::nullopt;
-  }
+  // What its client is told of changes (table_events.cc).
+  bool viewed = false;  // it has looked at rows since the table was opened or reset ([MS-OXCNOTIF] 3.1.4.3)
+  bool dirty = false;   // rows changed since it was told of them
+
+  void move_to(std::size_t to) { position = std::min(to, rows->size()); }
+  // A place in the table that outlives a change of the rows: the row there and those that follow it.
+  struct Place {
+    std::vector<std::uint64_t> following, before;  // before: nearest first
+  };
+  Place place(std::size_t at, std::size_t depth) const;
+  // All places of the table, before rows change; restore() finds them again.
+  struct Places {
+    Place cursor;
+    std::vector<std::pair<std::uint32_t, Place>> bookmarks;
+  };
+  Places places() const;
+  void restore(const Places& places);
 };
 
 struct StreamObject final : Object {

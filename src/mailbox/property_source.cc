@@ -24,9 +24,7 @@ bool has_no_elements(const Value& value) {
       value.data);
 }
 
-PropertyType without_instance(PropertyType type) {
-  return static_cast<PropertyType>(static_cast<std::uint16_t>(type) & ~mapi::multivalue_instance_flag);
-}
+bool is_instance(PropertyType type) { return (static_cast<std::uint16_t>(type) & mapi::multivalue_instance_flag) != 0; }
 
 // Integers of every width, booleans and times in one order.
 std::optional<std::int64_t> ordinal(const Value& value) {
@@ -66,10 +64,17 @@ std::vector<PropertyTag> BagSource::list() const {
   return tags;
 }
 
-Value convert(const Value& value, PropertyTag asked, Arena& arena, const CellOptions& options) {
+Value convert(const Value& given, PropertyTag asked, Arena& arena, const CellOptions& options) {
+  auto value = given;
+  // One value of several: rows that are not made of it show the first.
+  if (is_instance(asked.type()) && mapi::is_multivalue(value.type)) {
+    const auto all = elements(value);
+    if (all.empty()) return missing();
+    value = all[0];
+  }
   if (value.type == PropertyType::PtypErrorCode && asked.type() != PropertyType::PtypErrorCode) return value;
   if (mapi::is_multivalue(value.type) && has_no_elements(value)) return missing();
-  auto type = without_instance(asked.type());
+  auto type = is_instance(asked.type()) ? mapi::element_type(asked.type()) : asked.type();
   if (type == PropertyType::PtypUnspecified && !options.unicode && value.type == PropertyType::PtypString)
     type = PropertyType::PtypString8;
   Value out = value;
@@ -130,6 +135,22 @@ std::size_t wire_size(const Value& value) {
   wire::FieldWriter writer(output);
   writer.value("value", value, value.type);
   return writer.ok() ? scratch.size() : SIZE_MAX;
+}
+
+// Each element of a multiple value as a value of its own, for restrictions that any element may meet.
+std::vector<Value> elements(const Value& value) {
+  if (!mapi::is_multivalue(value.type)) return {value};
+  const auto type = mapi::element_type(value.type);
+  std::vector<Value> out;
+  std::visit(
+      [&](const auto& data) {
+        using T = std::decay_t<decltype(data)>;
+        if constexpr (requires { data[0]; data.size(); } && !std::is_same_v<T, View> && !std::is_same_v<T, Utf16>) {
+          for (const auto& element : data) out.push_back(Value{type, element});
+        }
+      },
+      value.data);
+  return out;
 }
 
 std::optional<int> compare(const Value& a, const Value& b) {

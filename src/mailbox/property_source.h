@@ -56,6 +56,9 @@ wire::PropertyRow make_row(const PropertySource& source, wire::Columns columns, 
 std::size_t wire_size(const wire::PropertyRow& row, wire::Columns columns);
 std::size_t wire_size(const mapi::Value& value);
 
+// Each element of a multiple value as a value of its own; a single one as it is.
+std::vector<mapi::Value> elements(const mapi::Value& value);
+
 // Order of two values of one type; nullopt when they cannot be compared. Strings by collation,
 // without case.
 std::optional<int> compare(const mapi::Value& a, const mapi::Value& b);

@@ -17,6 +17,9 @@ Task<Status> Provider::delete_folder(std::string) { co_return read_only(); }
 Task<Result<std::vector<std::pair<std::string, std::string>>>> Provider::move_folder(std::string, std::string, std::string) {
   co_return read_only();
 }
+Task<Result<std::vector<std::uint64_t>>> Provider::search(state::Folder, TextQuery, std::vector<std::uint64_t>) {
+  co_return error(Errc::unsupported, "this backend does not look for texts");
+}
 Task<Status> Provider::set_keywords(state::Folder, std::vector<std::uint64_t>, std::vector<std::string>, std::vector<std::string>) {
   co_return read_only();
 }

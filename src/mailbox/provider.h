@@ -11,6 +11,7 @@
 
 #include "chain/module.h"
 #include "convert/mime_message.h"
+#include "mailbox/restriction_match.h"
 #include "state/mailbox_state.h"
 
 namespace mapigate::mailbox {
@@ -114,6 +115,12 @@ class Provider {
   // A new place or name; the pairs of old and new remote ids of it and of what is below it.
   virtual Task<Result<std::vector<std::pair<std::string, std::string>>>> move_folder(std::string remote_id,
                                                                                      std::string parent, std::string name);
+
+  // Keys of the messages in which the text is; the backend decides what counts as being in it (RFC 3501 6.4.4: a part of
+  // it, in any case). Errc::unsupported: it cannot look for texts.
+  // `among`: only these are in question; empty: all.
+  virtual Task<Result<std::vector<std::uint64_t>>> search(state::Folder folder, TextQuery query,
+                                                            std::vector<std::uint64_t> among);
 
   // Keywords to add and to remove; which of them the message has then is the caller's to work out. Errc::unsupported and
   // limit: the folder takes no (more) keywords.

@@ -33,22 +33,6 @@ bool holds(RelationalOperator op, int order) {
   }
 }
 
-// Each element of a multiple value as a value of its own, for restrictions that any element may meet.
-std::vector<Value> elements(const Value& value) {
-  if (!mapi::is_multivalue(value.type)) return {value};
-  const auto type = mapi::element_type(value.type);
-  std::vector<Value> out;
-  std::visit(
-      [&](const auto& data) {
-        using T = std::decay_t<decltype(data)>;
-        if constexpr (requires { data[0]; data.size(); } && !std::is_same_v<T, View> && !std::is_same_v<T, Utf16>) {
-          for (const auto& element : data) out.push_back(Value{type, element});
-        }
-      },
-      value.data);
-  return out;
-}
-
 bool text_matches(std::string text, std::string pattern, std::uint16_t low, std::uint16_t high) {
   if (high & (mapi::FL_IGNORECASE | mapi::FL_IGNORENONSPACE | mapi::FL_LOOSE)) {
     const bool loose = (high & (mapi::FL_IGNORENONSPACE | mapi::FL_LOOSE)) != 0;
@@ -71,14 +55,38 @@ bool bytes_match(View bytes, View pattern, std::uint16_t low) {
 
 }  // namespace
 
+namespace {
+void collect(const Restriction& node, std::vector<TextLeaf>& out) {
+  if (node.type == RestrictType::ContentRestriction && is_content(node.tag)) {
+    TextQuery query;
+    query.where = node.tag.id() == mapi::PidTagTransportMessageHeaders.id() ? TextQuery::Where::anything : TextQuery::Where::body;
+    query.text = mapi::text_of(node.value.value);
+    if (const auto* bytes = node.value.value.get<View>()) query.text = std::string(as_text(*bytes));
+    query.fuzzy = (node.FuzzyLevelHigh & mapi::FL_LOOSE) != 0;
+    out.push_back({&node, std::move(query)});
+  }
+  // What subobjects have in them is their own.
+  if (node.type == RestrictType::SubObjectRestriction) return;
+  for (const auto& child : node.children) collect(child, out);
+}
+}  // namespace
+
+std::vector<TextLeaf> text_leaves(const Restriction* restriction) {
+  std::vector<TextLeaf> out;
+  if (restriction) collect(*restriction, out);
+  return out;
+}
+
 mapi::ErrorCode check(const Restriction& node, bool content_free, bool has_subobjects) {
   switch (node.type) {
     case RestrictType::ContentRestriction:
+      if (content_free && is_content(node.tag)) return mapi::ecTooComplex;
+      return mapi::ecNone;
     case RestrictType::PropertyRestriction:
     case RestrictType::BitMaskRestriction:
     case RestrictType::SizeRestriction:
     case RestrictType::ComparePropertiesRestriction:
-      if (content_free && (is_content(node.tag) || is_content(node.tag2))) return mapi::ecTooComplex;
+      if (is_content(node.tag) || is_content(node.tag2)) return mapi::ecTooComplex;
       if (node.relop == RelationalOperator::RegularExpression || node.relop == RelationalOperator::MemberOfDistributionList)
         return mapi::ecTooComplex;
       return mapi::ecNone;
@@ -109,6 +117,12 @@ bool Matcher::match(const Restriction& node, const PropertySource& source, Arena
     case RestrictType::NotRestriction: return !node.children.empty() && !child(node.children[0]);
     case RestrictType::CommentRestriction: return node.children.empty() || child(node.children[0]);
     case RestrictType::ContentRestriction: {
+      if (texts_) {
+        if (const auto found = texts_->find(&node); found != texts_->end()) {
+          const auto id = source.get(mapi::PidTagMid, arena);
+          return id && found->second.contains(mapi::Id{static_cast<std::uint64_t>(mapi::number_of(*id))}.counter());
+        }
+      }
       const auto value = source.get(node.tag, arena);
       if (!value) return false;
       for (const auto& element : elements(*value)) {
@@ -152,7 +166,7 @@ bool Matcher::match(const Restriction& node, const PropertySource& source, Arena
       const auto order = size < node.number ? -1 : size > node.number ? 1 : 0;
       return holds(node.relop, order);
     }
-    case RestrictType::ExistRestriction: return source.get(node.tag, arena).has_value();
+    case RestrictType::ExistRestriction: return is_content(node.tag) || source.get(node.tag, arena).has_value();
     case RestrictType::SubObjectRestriction: {
       if (!subobjects_ || node.children.empty()) return false;
       const auto rows = subobjects_->rows(source, PropertyTag(node.number));

@@ -1,9 +1,12 @@
 // Evaluates restrictions ([MS-OXCDATA] 2.12) against anything with properties.
 #pragma once
 
+#include <map>
 #include <memory>
+#include <unordered_set>
 
 #include "mailbox/property_source.h"
+#include "mapi/ids.h"
 #include "mapi/restriction.h"
 
 namespace mapigate::mailbox {
@@ -17,8 +20,22 @@ class SubObjects {
                                                                            mapi::PropertyTag subobject) const = 0;
 };
 
+// Where the text of a ContentRestriction is to be looked for that no index row holds.
+struct TextQuery {
+  enum class Where : std::uint8_t { body, anything } where = Where::body;  // anything: header fields, too
+  std::string text;
+  bool fuzzy = false;  // FL_LOOSE: the backend may match as it sees fit
+};
+struct TextLeaf {
+  const mapi::Restriction* leaf;
+  TextQuery query;
+};
+std::vector<TextLeaf> text_leaves(const mapi::Restriction* restriction);
+// What came of asking for them: ids of messages.
+using TextMatches = std::map<const mapi::Restriction*, std::unordered_set<mapi::GlobalCounter>>;
+
 // ecNone when every node can be evaluated against rows, else why not: ecTooComplex, ecInvalidParam.
-// `content_free`: the rows know nothing of bodies, so that a restriction on them is too complex.
+// `content_free`: nobody can be asked for texts outside of the rows, so that a restriction on bodies is too complex.
 mapi::ErrorCode check(const mapi::Restriction& restriction, bool content_free, bool has_subobjects);
 
 // One evaluation over many rows: CountRestriction counts through it.
@@ -27,6 +44,8 @@ class Matcher {
   // Both must outlive the matcher; null matches everything.
   explicit Matcher(const mapi::Restriction* restriction, const SubObjects* subobjects = nullptr, unsigned code_page = 1252)
       : restriction_(restriction), subobjects_(subobjects), code_page_(code_page) {}
+  // Must outlive the matcher. Without it no text outside of the rows matches.
+  void use(const TextMatches* texts) { texts_ = texts; }
   bool matches(const PropertySource& source);
 
  private:
@@ -34,6 +53,7 @@ class Matcher {
   const mapi::Restriction* restriction_;
   const SubObjects* subobjects_;
   unsigned code_page_;
+  const TextMatches* texts_ = nullptr;
   std::vector<std::pair<const mapi::Restriction*, std::uint32_t>> counts_;
 };
 

@@ -79,6 +79,8 @@ HandlerList logon_handlers();
 HandlerList folder_handlers();
 HandlerList folder_change_handlers();
 HandlerList table_handlers();
+HandlerList category_handlers();
+HandlerList search_handlers();
 HandlerList message_handlers();
 HandlerList recipient_handlers();
 HandlerList property_writing_handlers();

@@ -232,6 +232,7 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
     rops.insert(rops.end(), answer.bytes.begin(), answer.bytes.end());
     remaining = after;
   }
+  co_await tell_tables();
   // Row P16: also after a buffer that only releases. Before RopBufferTooSmall nothing may follow.
   if (!cut && answer.left == 0) append_events(rops, room > overhead() ? room - overhead() : 0, arena);
 
@@ -326,7 +327,7 @@ void Session::append_events(Bytes& rops, std::size_t limit, Arena& arena) {
 
 Task<bool> Session::wait_for_event(Duration limit) {
   const auto end = Clock::now() + limit;
-  while (events_.empty()) {
+  while (!has_events()) {
     const auto now = Clock::now();
     if (now >= end || closed_) co_return false;
     // Waiting alone keeps a mailbox neither open nor fresh: only what somebody watches does.
@@ -344,15 +345,22 @@ void Session::close() {
   wake_.set();
 }
 
-void Session::queue(std::uint32_t handle, const Object& object, const wire::NotificationData& data) {
+void Session::queue(std::uint32_t handle, const Object& object, const wire::NotificationData& data,
+                    std::shared_ptr<const Bytes> row) {
   if (events_.size() >= mailbox_->context().options.max_events) {
-    // Row S11: never silence. Single events give way; what says "look again" stays.
-    const auto single = std::find_if(events_.begin(), events_.end(),
-                                     [](const auto& e) { return !e.data.is(wire::notification::TableModified); });
+    // Row S11: never silence. Single events give way; what says "look again" stays, and rows become that.
+    const auto single = std::find_if(events_.begin(), events_.end(), [](const auto& e) {
+      return !e.data.is(wire::notification::TableModified) || e.data.TableEventType != wire::NotificationData::TableChanged;
+    });
     if (single == events_.end()) return;
-    events_.erase(single);
+    const bool is_row = single->data.is(wire::notification::TableModified);
+    const auto whose = single->handle;
+    if (!is_row) events_.erase(single);
+    if (is_row) std::erase_if(events_, [&](const auto& e) { return e.handle == whose; });
+    if (auto table = find(whose); is_row && table) look_again(whose, static_cast<TableObject&>(*table));
+    if (is_row && whose == handle) return;
   }
-  events_.push_back({handle, object.logon_id, data});
+  events_.push_back({handle, object.logon_id, data, std::move(row)});
   wake_.set();
 }
 

@@ -34,7 +34,7 @@ class Session final : public Listener {
   Task<bool> wait_for_event(Duration limit);
   // Ends waiting: the client has left.
   void close();
-  bool has_events() const { return !events_.empty(); }
+  bool has_events() const { return !events_.empty() || tables_dirty_; }
 
   Mailbox& mailbox() { return *mailbox_; }
   const SessionOptions& options() const { return options_; }
@@ -47,6 +47,9 @@ class Session final : public Listener {
   void release_logon(std::uint8_t logon_id);
   std::size_t objects() const { return objects_.size(); }
 
+  // Tells of the rows that changed in a table, and brings these up to date (table_events.cc).
+  Task<mapi::ErrorCode> tell_rows(std::uint32_t handle, std::shared_ptr<TableObject> table);
+
   void on_event(const MailboxEvent& event) override;
   std::vector<GlobalCounter> watched() const override;
 
@@ -54,7 +57,8 @@ class Session final : public Listener {
   struct Event {
     std::uint32_t handle;
     std::uint8_t logon_id;
-    wire::NotificationData data;  // its views point to static storage
+    wire::NotificationData data;  // its views point to static storage, or into `row`
+    std::shared_ptr<const Bytes> row;
   };
   struct Answer;
   Task<ExecuteResult> run(const wire::RopRequestBuffer& requests, std::uint32_t flags, std::size_t max_rop_out, Arena& arena);
@@ -62,7 +66,12 @@ class Session final : public Listener {
   Task<Status> chain_more(const wire::RopRequest& request, Answer& last, std::size_t max_rop_out, std::size_t used,
                           std::vector<Bytes>& payloads);
   void append_events(Bytes& rops, std::size_t limit, Arena& arena);
-  void queue(std::uint32_t handle, const Object& object, const wire::NotificationData& data);
+  void queue(std::uint32_t handle, const Object& object, const wire::NotificationData& data,
+             std::shared_ptr<const Bytes> row = nullptr);
+  // `rows_too`: not only what rows show, also which there are.
+  void mark_tables(TableObject::Source source, GlobalCounter folder, bool rows_too);
+  void look_again(std::uint32_t handle, TableObject& table);
+  Task<> tell_tables();
 
   std::shared_ptr<Mailbox> mailbox_;
   SessionOptions options_;
@@ -72,6 +81,7 @@ class Session final : public Listener {
   std::deque<Event> events_;
   io::Event wake_;
   bool closed_ = false;
+  bool tables_dirty_ = false;
   io::Mutex turn_;
 };
 

@@ -278,6 +278,7 @@ class HierarchySync final : public Producer {
     options.only_these = (context_->flags & SyncContext::OnlySpecifiedProperties) != 0;
     // Parents come before their children.
     for (const auto& [folder, depth] : tree->descendants(context_->folder)) {
+      if (folder->role == FolderRole::search) continue;  // each client has its own
       ids.push_back(folder->id);
       if (context_->state.seen.contains(replica, folder->change_number)) continue;
       write_change(call, FolderSource({call.mailbox.identity(), tree, folder, 0}), *folder, options, writer);

@@ -1,7 +1,7 @@
 // Table ROPs ([MS-OXCTABL] 3.2.5).
 #include <algorithm>
 
-#include "mailbox/rop_call.h"
+#include "mailbox/table_support.h"
 
 namespace mapigate::mailbox {
 
@@ -18,33 +18,9 @@ constexpr std::size_t max_cell_text = 255;  // characters of a string cell
 constexpr std::size_t max_cell = 4096;      // bytes of any other
 constexpr std::size_t query_rows_fields = 3;  // Origin, RowCount
 
-CellOptions cell_options(const RopCall& call) {
-  CellOptions options;
-  options.code_page = call.session.options().code_page;
-  options.max_text = max_cell_text;
-  options.max_value = max_cell;
-  return options;
-}
-
-// Brings the rows up to date. The position stays at its row, wherever that is now.
-Task<ErrorCode> load(RopCall& call, std::shared_ptr<TableObject> table) {
-  auto loaded = co_await table->rows->load(call.mailbox, table->order);
-  if (!loaded) co_return mapi::to_error_code(loaded.error());
-  table->told = false;
-  if (!*loaded) co_return mapi::ecNone;
-  const auto size = table->rows->size();
-  auto to = std::min(table->position, size);
-  if (table->anchor) {
-    for (std::size_t i = 0; i < size; ++i)
-      if (table->rows->identity(i) == *table->anchor) {
-        to = i;
-        break;
-      }
-  } else if (table->position != 0) {
-    to = size;  // was at the end
-  }
-  table->move_to(to);
-  co_return mapi::ecNone;
+// A list that would be too long, or a text that nobody looks for.
+ErrorCode text_error(const Error& error) {
+  return error.code == Errc::limit || error.code == Errc::unsupported ? mapi::ecTooComplex : mapi::to_error_code(error);
 }
 
 // A new order or restriction: bookmarks end and the cursor goes to the beginning.
@@ -54,11 +30,24 @@ Task<ErrorCode> reorder(RopCall& call, std::shared_ptr<TableObject> table, std::
   auto loaded = co_await table->rows->load(call.mailbox, table->order);
   if (!loaded) {
     table->order = before;
-    co_return loaded.error().code == Errc::limit ? mapi::ecTooComplex : mapi::to_error_code(loaded.error());
+    co_return text_error(loaded.error());
   }
   table->bookmarks.clear();
   table->move_to(0);
+  table->dirty = false;
   co_return mapi::ecNone;
+}
+
+// The property that columns or sort orders want a row a value of; false: more than one.
+bool instances_in(std::span<const PropertyTag> columns, std::span<const mapi::SortOrder> sort, std::optional<PropertyTag>* out) {
+  const auto take = [&](PropertyTag tag) {
+    if ((static_cast<std::uint16_t>(tag.type()) & mapi::multivalue_instance_flag) == 0) return true;
+    if (*out && (*out)->id() != tag.id()) return false;
+    *out = tag;
+    return true;
+  };
+  return std::all_of(sort.begin(), sort.end(), [&](const auto& one) { return take(one.tag); }) &&
+         std::all_of(columns.begin(), columns.end(), take);
 }
 
 std::size_t clamp(std::int64_t position, std::size_t size) {
@@ -71,49 +60,68 @@ Task<ErrorCode> set_columns(RopCall& call, const wire::RopSetColumns::Request& r
   if (request.PropertyTags.empty() || request.PropertyTags.size() > max_columns) co_return mapi::ecInvalidParam;
   for (const auto tag : request.PropertyTags)
     if (tag.type() == PropertyType::PtypErrorCode || tag.type() == PropertyType::PtypObject) co_return mapi::ecInvalidParam;
+  auto categories = table->order->category_order();
+  categories.instances.reset();
+  if (!instances_in(request.PropertyTags, table->order->asked, &categories.instances)) co_return mapi::ecNotSupported;
+  // Columns of single values change the rows; other columns only what is shown of them.
+  const auto id_of = [](const auto& tag) { return tag ? tag->id() : 0; };
+  if (table->source == TableObject::Source::contents && id_of(categories.instances) != id_of(table->order->instances)) {
+    const auto code =
+        co_await reorder(call, table, ListOrder::make(table->order->asked, table->order->restriction, categories));
+    if (code != mapi::ecNone) co_return code;
+  }
   table->columns.assign(request.PropertyTags.begin(), request.PropertyTags.end());
   response.TableStatus = tblstat_complete;
   co_return mapi::ecNone;
 }
 
-Task<ErrorCode> sort_table(RopCall& call, const wire::RopSortTable::Request& request, wire::RopSortTable::Response&) {
+Task<ErrorCode> sort_table(RopCall& call, const wire::RopSortTable::Request& request, wire::RopSortTable::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   if (table->source != TableObject::Source::contents) co_return mapi::ecNotSupported;
-  if (request.SortOrders.size() > max_sort_orders || request.CategoryCount > request.SortOrders.size() ||
-      request.ExpandedCount > request.CategoryCount)
+  const auto& orders = request.SortOrders;
+  if (orders.size() > max_sort_orders || request.CategoryCount > orders.size() || request.ExpandedCount > request.CategoryCount)
     co_return mapi::ecInvalidParam;
-  if (request.CategoryCount > 0) co_return mapi::ecNotSupported;
-  for (const auto& order : request.SortOrders) {
-    if (order.Order == mapi::SortOrder::MaximumCategory) co_return mapi::ecNotSupported;
-    if (order.Order > mapi::SortOrder::Descending) co_return mapi::ecInvalidParam;
-    if (mapi::is_multivalue(order.tag.type())) co_return mapi::ecNotSupported;
+  std::size_t single_values = 0;
+  for (std::size_t i = 0; i < orders.size(); ++i) {
+    const auto type = orders[i].tag.type();
+    const bool instance = (static_cast<std::uint16_t>(type) & mapi::multivalue_instance_flag) != 0;
+    if (mapi::is_multivalue(type) && !instance) co_return mapi::ecNotSupported;
+    if (instance && i < request.CategoryCount && ++single_values > 1) co_return mapi::ecInvalidParam;
+    // It modifies the category right before it, the innermost.
+    const bool maximum = orders[i].Order == mapi::SortOrder::MaximumCategory;
+    if (maximum && (request.CategoryCount == 0 || i != request.CategoryCount)) co_return mapi::ecInvalidParam;
+    if (!maximum && orders[i].Order > mapi::SortOrder::Descending) co_return mapi::ecInvalidParam;
   }
-  co_return co_await reorder(call, table, ListOrder::make(request.SortOrders, table->order->restriction));
+  Categories categories{request.CategoryCount, request.ExpandedCount, {}};
+  if (!instances_in(table->columns, orders, &categories.instances)) co_return mapi::ecNotSupported;
+  response.TableStatus = tblstat_complete;
+  co_return co_await reorder(call, table, ListOrder::make(orders, table->order->restriction, categories));
 }
 
 Task<ErrorCode> restrict_table(RopCall& call, const wire::RopRestrict::Request& request, wire::RopRestrict::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   if (request.RestrictionData) {
-    const auto code = check(*request.RestrictionData, true, table->rows->subobjects() != nullptr);
+    const auto code = check(*request.RestrictionData, !table->rows->has_texts(), table->rows->subobjects() != nullptr);
     if (code != mapi::ecNone) co_return code;
   }
   response.TableStatus = tblstat_complete;
-  co_return co_await reorder(call, table, ListOrder::make(table->order->sort, request.RestrictionData));
+  co_return co_await reorder(call, table,
+                             ListOrder::make(table->order->asked, request.RestrictionData, table->order->category_order()));
 }
 
 Task<ErrorCode> query_rows(RopCall& call, const wire::RopQueryRows::Request& request, wire::RopQueryRows::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   if (table->columns.empty()) co_return mapi::ecNullObject;
-  const auto loaded = co_await load(call, table);
+  const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
   const auto size = table->rows->size();
   const bool forward = request.ForwardRead;
   const auto columns = call.arena.copy(wire::Columns(table->columns));
   call.columns = columns;
-  const auto options = cell_options(call);
+  const auto options = cell_options(call.session);
 
   std::vector<wire::PropertyRow> rows;
   auto at = table->position;  // of the next row to read, or behind it when going back
@@ -128,6 +136,10 @@ Task<ErrorCode> query_rows(RopCall& call, const wire::RopQueryRows::Request& req
     if (!forward) std::reverse(sources->begin(), sources->end());
     std::size_t taken = 0;
     for (const auto& source : *sources) {
+      if (!source) {  // it went between listing and reading, and counts as read
+        ++taken;
+        continue;
+      }
       auto row = make_row(*source, columns, call.arena, options);
       const auto cost = wire_size(row, columns);
       if (cost == SIZE_MAX || used + cost > call.budget) {
@@ -138,7 +150,6 @@ Task<ErrorCode> query_rows(RopCall& call, const wire::RopQueryRows::Request& req
       rows.push_back(row);
       ++taken;
     }
-    // Rows that went between listing and reading count as read.
     const auto passed = full ? taken : n;
     at = forward ? at + passed : at - passed;
   }
@@ -173,29 +184,13 @@ Task<ErrorCode> abort_table(RopCall& call, const wire::RopAbort::Request&, wire:
 Task<ErrorCode> query_position(RopCall& call, const wire::RopQueryPosition::Request&, wire::RopQueryPosition::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
-  const auto loaded = co_await load(call, table);
+  const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
   response.Numerator = static_cast<std::uint32_t>(table->position);
   response.Denominator = static_cast<std::uint32_t>(table->rows->size());
   co_return mapi::ecNone;
 }
 
-// Where a bookmark is now. False: the row it stood on is gone; it stands where that was.
-bool resolve(const TableObject& table, const TableObject::Bookmark& bookmark, std::size_t* at) {
-  const auto size = table.rows->size();
-  *at = std::min(bookmark.position, size);
-  if (!bookmark.row) {
-    *at = size;
-    return true;
-  }
-  if (*at < size && table.rows->identity(*at) == *bookmark.row) return true;
-  for (std::size_t i = 0; i < size; ++i) {
-    if (table.rows->identity(i) != *bookmark.row) continue;
-    *at = i;
-    return true;
-  }
-  return false;
-}
 std::uint32_t bookmark_number(View bookmark) {
   std::uint32_t number = 0;
   if (bookmark.size() == sizeof(number)) std::memcpy(&number, bookmark.data(), sizeof(number));
@@ -206,7 +201,7 @@ Task<ErrorCode> seek_row(RopCall& call, const wire::RopSeekRow::Request& request
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   if (request.Origin > wire::BOOKMARK_END) co_return mapi::ecInvalidParam;
-  const auto loaded = co_await load(call, table);
+  const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
   const auto size = table->rows->size();
   const auto from = request.Origin == wire::BOOKMARK_BEGINNING ? 0 : request.Origin == wire::BOOKMARK_END ? size : table->position;
@@ -225,12 +220,12 @@ Task<ErrorCode> seek_row_bookmark(RopCall& call, const wire::RopSeekRowBookmark:
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   if (table->columns.empty()) co_return mapi::ecNullObject;
-  const auto loaded = co_await load(call, table);
+  const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
   const auto bookmark = table->bookmarks.find(bookmark_number(request.Bookmark));
   if (bookmark == table->bookmarks.end()) co_return mapi::ecInvalidBookmark;
-  std::size_t from = 0;
-  response.RowNoLongerVisible = !resolve(*table, bookmark->second, &from);
+  const auto from = bookmark->second.position;
+  response.RowNoLongerVisible = bookmark->second.gone;
   const auto target = static_cast<std::int64_t>(from) + request.RowCount;
   const auto to = clamp(target, table->rows->size());
   table->move_to(to);
@@ -246,7 +241,7 @@ Task<ErrorCode> seek_row_fractional(RopCall& call, const wire::RopSeekRowFractio
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   if (request.Denominator == 0) co_return mapi::ecInvalidParam;
-  const auto loaded = co_await load(call, table);
+  const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
   const auto size = table->rows->size();
   const auto to = static_cast<std::uint64_t>(size) * std::min(request.Numerator, request.Denominator) / request.Denominator;
@@ -254,22 +249,27 @@ Task<ErrorCode> seek_row_fractional(RopCall& call, const wire::RopSeekRowFractio
   co_return mapi::ecNone;
 }
 
+// Bookmarks are for contents and hierarchy tables ([MS-OXCTABL] 3.2.5.12).
+bool has_places(const TableObject& table) {
+  return table.source == TableObject::Source::contents || table.source == TableObject::Source::hierarchy;
+}
+
 Task<ErrorCode> create_bookmark(RopCall& call, const wire::RopCreateBookmark::Request&, wire::RopCreateBookmark::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
-  const auto loaded = co_await load(call, table);
+  if (!has_places(*table)) co_return mapi::ecNotSupported;
+  const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
-  if (table->bookmarks.size() >= max_bookmarks) co_return mapi::ecMemory;
-  const auto number = table->next_bookmark++;
-  table->bookmarks[number] = {table->position, table->anchor};
-  Bytes bytes;
-  Output(bytes).scalar(number);
-  response.Bookmark = call.arena.copy(View(bytes));
+  const auto bytes = add_bookmark(*table, table->position);
+  if (!bytes) co_return mapi::ecMemory;
+  response.Bookmark = call.arena.copy(View(*bytes));
   co_return mapi::ecNone;
 }
 Task<ErrorCode> free_bookmark(RopCall& call, const wire::RopFreeBookmark::Request& request, wire::RopFreeBookmark::Response&) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
+  if (!has_places(*table)) co_return mapi::ecNotSupported;
+  if (table->columns.empty()) co_return mapi::ecNullObject;
   co_return table->bookmarks.erase(bookmark_number(request.Bookmark)) ? mapi::ecNone : mapi::ecInvalidBookmark;
 }
 
@@ -277,11 +277,15 @@ Task<ErrorCode> find_row(RopCall& call, const wire::RopFindRow::Request& request
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   if (table->columns.empty()) co_return mapi::ecNullObject;
-  const auto loaded = co_await load(call, table);
+  const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
+  TextMatches texts;
   if (request.RestrictionData) {
-    const auto code = check(*request.RestrictionData, true, table->rows->subobjects() != nullptr);
+    const auto code = check(*request.RestrictionData, !table->rows->has_texts(), table->rows->subobjects() != nullptr);
     if (code != mapi::ecNone) co_return code;
+    auto found = co_await table->rows->find_texts(call.mailbox, request.RestrictionData);
+    if (!found) co_return text_error(found.error());
+    texts = std::move(*found);
   }
   const auto size = table->rows->size();
   std::size_t from = table->position;
@@ -290,12 +294,14 @@ Task<ErrorCode> find_row(RopCall& call, const wire::RopFindRow::Request& request
   else if (request.Origin == wire::BOOKMARK_CUSTOM) {
     const auto bookmark = table->bookmarks.find(bookmark_number(request.Bookmark));
     if (bookmark == table->bookmarks.end()) co_return mapi::ecInvalidBookmark;
-    response.RowNoLongerVisible = !resolve(*table, bookmark->second, &from);
+    from = bookmark->second.position;
+    response.RowNoLongerVisible = bookmark->second.gone;
   } else if (request.Origin != wire::BOOKMARK_CURRENT) {
     co_return mapi::ecInvalidParam;
   }
   const bool backward = (request.FindRowFlags & wire::RopFindRow::Backward) != 0;
   Matcher matcher(request.RestrictionData, table->rows->subobjects(), call.session.options().code_page);
+  matcher.use(&texts);
   const auto columns = call.arena.copy(wire::Columns(table->columns));
   constexpr std::size_t stride = 256;
   auto at = from;  // forward: first row to look at; backward: behind it
@@ -304,18 +310,13 @@ Task<ErrorCode> find_row(RopCall& call, const wire::RopFindRow::Request& request
     const auto first = backward ? at - n : at;
     auto sources = co_await table->rows->read(call.mailbox, first, n);
     if (!sources) co_return mapi::to_error_code(sources.error());
-    // With a row gone meanwhile positions would shift: then rows are found by what they are.
     if (backward) std::reverse(sources->begin(), sources->end());
     for (std::size_t i = 0; i < sources->size(); ++i) {
+      if (!(*sources)[i]) continue;  // gone meanwhile
       const auto& source = *(*sources)[i];
       if (!matcher.matches(source)) continue;
-      auto found = backward ? at - 1 - i : at + i;
-      if (sources->size() != n) {
-        const auto* message = dynamic_cast<const MessageSource*>(&source);
-        for (auto j = first; message && j < first + n; ++j)
-          if (table->rows->identity(j) == message->message().id) found = j;
-      }
-      auto row = make_row(source, columns, call.arena, cell_options(call));
+      const auto found = backward ? at - 1 - i : at + i;
+      auto row = make_row(source, columns, call.arena, cell_options(call.session));
       const auto cost = wire_size(row, columns);
       if (cost == SIZE_MAX || cost + 2 > call.budget) {
         call.too_small = call.budget < 0x7000;
@@ -344,13 +345,40 @@ Task<ErrorCode> reset_table(RopCall& call, const wire::RopResetTable::Request&, 
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
   table->columns.clear();
+  table->viewed = false;
   co_return co_await reorder(call, table, ListOrder::make({}, nullptr));
 }
 
 }  // namespace
 
+CellOptions cell_options(const Session& session) {
+  CellOptions options;
+  options.code_page = session.options().code_page;
+  options.max_text = max_cell_text;
+  options.max_value = max_cell;
+  return options;
+}
+
+Task<ErrorCode> load(Mailbox& mailbox, std::shared_ptr<TableObject> table) {
+  const auto places = table->places();
+  auto loaded = co_await table->rows->load(mailbox, table->order);
+  if (!loaded) co_return mapi::to_error_code(loaded.error());
+  if (*loaded) table->restore(places);
+  co_return mapi::ecNone;
+}
+
+std::optional<Bytes> add_bookmark(TableObject& table, std::size_t at) {
+  if (table.bookmarks.size() >= max_bookmarks) return std::nullopt;
+  const auto number = table.next_bookmark++;
+  const auto row = at < table.rows->size() ? std::optional(table.rows->identity(at)) : std::nullopt;
+  table.bookmarks[number] = {at, row, false};
+  Bytes bytes;
+  Output(bytes).scalar(number);
+  return bytes;
+}
+
 Task<ErrorCode> open_table(RopCall& call, std::uint8_t index, std::shared_ptr<TableObject> table, std::uint32_t* row_count) {
-  const auto loaded = co_await load(call, table);
+  const auto loaded = co_await load(call.mailbox, table);
   if (loaded != mapi::ecNone) co_return loaded;
   if (row_count) *row_count = static_cast<std::uint32_t>(table->rows->size());
   table->move_to(0);

@@ -142,7 +142,6 @@ TEST_F(TableTest, SortsByAnyColumn) {
   // Two keys, one of them missing in a row.
   EXPECT_EQ(sort({{PidTagFlagStatus, SortOrder::Descending}, {PidTagSubject, SortOrder::Descending}}), ecNone);
   EXPECT_EQ(subjects(), (List{"cherry", "Apple", "banana"}));
-  EXPECT_EQ(sort({{PidTagFlagStatus, SortOrder::Descending}}, 1), ecNotSupported);  // categories
   EXPECT_EQ(sort({{PidTagFlagStatus, 9}}), ecInvalidParam);
   // A refused sort changes nothing.
   seek(wire::BOOKMARK_BEGINNING, 0);
@@ -241,8 +240,12 @@ TEST_F(TableTest, RestrictionsOfEveryKind) {
   EXPECT_EQ(restricted(r), List{});
   r.number = PidTagMessageAttachments.value;
   EXPECT_EQ(restricted(r), (List{"!" + to_string(ecTooComplex)}));
-  // What looks into bodies is said to be too complex, not answered wrongly.
-  EXPECT_EQ(restricted(text(PidTagBody, "x", FL_SUBSTRING, 0)), (List{"!" + to_string(ecTooComplex)}));
+  // What looks into bodies is asked of the backend.
+  EXPECT_EQ(restricted(text(PidTagBody, "BODY", FL_SUBSTRING, FL_IGNORECASE)), (List{"Lunch"}));
+  EXPECT_EQ(backend.count("search"), 1);
+  EXPECT_EQ(restricted(group(RestrictType::OrRestriction, {text(PidTagBody, "hello", FL_SUBSTRING, FL_IGNORECASE), bridge})),
+            (List{"bridge photos", "RE: Bridge plans"}));
+  EXPECT_EQ(restricted(property(PidTagBody, Equal, Value::string(arena, "x"))), (List{"!" + to_string(ecTooComplex)}));
   EXPECT_EQ(restrict(nullptr), ecNone);
   EXPECT_EQ(subjects().size(), 3u);
 }
@@ -324,8 +327,11 @@ TEST_F(TableTest, OperationsBeforeColumnsAndOnOtherTables) {
   EXPECT_EQ(client->execute(Ask<wire::RopGetStatus>{{}, 2}).value(), ecNone);
   EXPECT_EQ(client->execute(Ask<wire::RopAbort>{{}, 2}).value(), static_cast<ErrorCode>(0x80040114));
   EXPECT_GT(client->execute(Ask<wire::RopQueryColumnsAll>{{}, 2}).get<wire::RopQueryColumnsAll>().PropertyTags.size(), 40u);
-  EXPECT_EQ(client->execute(Ask<wire::RopExpandRow>{{10, 1}, 2}).value(), ecNotSupported);
-  EXPECT_EQ(client->execute(Ask<wire::RopCollapseRow>{{1}, 2}).value(), ecNotSupported);
+  EXPECT_EQ(client->execute(Ask<wire::RopExpandRow>{{10, 1}, 2}).value(), ecNullObject);
+  EXPECT_EQ(client->execute(Ask<wire::RopCollapseRow>{{1}, 2}).value(), ecNullObject);
+  client->columns({PidTagSubject});
+  EXPECT_EQ(client->execute(Ask<wire::RopExpandRow>{{10, 1}, 2}).value(), ecNotFound);
+  EXPECT_EQ(client->execute(Ask<wire::RopCollapseRow>{{1}, 2}).value(), ecNotFound);
   const auto associated = client->contents(wire::RopGetContentsTable::Associated);  // row P3
   ASSERT_TRUE(associated.has_value());
   EXPECT_EQ(*associated, 0u);

@@ -106,6 +106,17 @@ class FakeProvider final : public Provider {
     if (found == messages.end()) co_return error(Errc::not_found, "gone");
     co_return convert::ByteSource::from_string(found->second.raw);
   }
+  Task<Result<std::vector<std::uint64_t>>> search(Folder folder, TextQuery query, std::vector<std::uint64_t> among) override {
+    if (auto s = asked("search"); !s) co_return s.error();
+    std::lock_guard lock(b_.mutex);
+    std::vector<std::uint64_t> out;
+    for (const auto& [uid, message] : b_.folders.at(folder.remote_id).messages) {
+      if (!among.empty() && std::find(among.begin(), among.end(), uid) == among.end()) continue;
+      const auto from = query.where == TextQuery::Where::body ? message.raw.find("\r\n\r\n") : 0;
+      if (fold(message.raw.substr(std::min(from, message.raw.size()))).find(fold(query.text)) != std::string::npos) out.push_back(uid);
+    }
+    co_return out;
+  }
   Task<Status> set_flags(Folder folder, std::vector<std::uint64_t> keys, std::uint32_t set, std::uint32_t clear) override {
     if (auto s = asked("set_flags"); !s) co_return s;
     std::lock_guard lock(b_.mutex);

@@ -40,6 +40,7 @@ TAGS = {
     "PidTagComment": 0x3004001F, "PidTagLastVerbExecuted": 0x10810003, "PidTagMessageStatus": 0x0E170003,
     "PidTagAssociatedContentCount": 0x36170003, "PidTagDeferredSendTime": 0x3FEF0040, "PidTagRoamingDatatypes": 0x7C060003,
     "PidTagCreatorSid": 0x0E580102, "PidTagFolderType": 0x36010003, "PidTagImportance": 0x00170003,
+    "PidTagInstID": 0x674D0014, "PidTagInstanceNum": 0x674E0003, "PidTagRowType": 0x0FF50003, "PidTagDepth": 0x30050003,
     "PidTagReadReceiptRequested": 0x0029000B, "PidTagSentRepresentingAddressType": 0x0064001F,
     "PidTagSenderAddressType": 0x0C1E001F, "PidTagObjectType": 0x0FFE0003, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,
 }
@@ -246,6 +247,22 @@ def res_property(tag, operator, value):
 
 def res_bitmask(tag, mask, nonzero=True):
     return struct.pack("<BBII", 6, 1 if nonzero else 0, tag_of(tag), mask)
+
+
+def res_count(count, part):
+    return struct.pack("<BI", 0x0B, count) + part
+
+
+def res_subobject(tag, part):
+    return struct.pack("<BI", 9, tag_of(tag)) + part
+
+
+def res_size(tag, operator, size):
+    return struct.pack("<BBII", 7, operator, tag_of(tag), size)
+
+
+def res_compare(operator, tag, other):
+    return struct.pack("<BBII", 5, operator, tag_of(tag), tag_of(other))
 
 
 def res_exist(tag):

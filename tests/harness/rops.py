@@ -85,14 +85,60 @@ class RopError(Exception):
         self.response = response
 
 
+NEW_MAIL, CREATED, DELETED, MODIFIED, MOVED, COPIED, SEARCH_COMPLETE, TABLE_MODIFIED, EXTENDED = (
+    0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0x100, 0x400)
+TABLE_CHANGED, ROW_ADDED, ROW_DELETED, ROW_MODIFIED = 1, 3, 4, 5
+
+
+def read_notification(reader):
+    """[MS-OXCNOTIF] 2.2.1.4.1.2: `kind` is one of the constants above, `event` that of a table."""
+    note = types.SimpleNamespace()
+    note.flags = reader.u16()
+    note.kind, message, in_search_folder = note.flags & 0xFFF, bool(note.flags & 0x8000), bool(note.flags & 0x4000)
+    if note.kind == TABLE_MODIFIED:
+        note.event = reader.u16()
+        if note.event in (ROW_ADDED, ROW_DELETED, ROW_MODIFIED):
+            note.folder_id = reader.u64()
+            if message:
+                note.message_id, note.instance = reader.unpack("QI")
+        if note.event in (ROW_ADDED, ROW_MODIFIED):
+            note.after_folder_id = reader.u64()
+            if message:
+                note.after_message_id, note.after_instance = reader.unpack("QI")
+            note.row = reader.bytes(reader.u16())
+    elif note.kind != EXTENDED:
+        note.folder_id = reader.u64()
+        if message:
+            note.message_id = reader.u64()
+    if note.kind in (CREATED, DELETED, MOVED, COPIED) and in_search_folder == message:
+        note.parent_folder_id = reader.u64()
+    if note.kind in (MOVED, COPIED):
+        note.old_folder_id = reader.u64()
+        note.old_id = reader.u64()  # of the message, or of the folder above
+    if note.kind in (CREATED, MODIFIED):
+        count = reader.u16()
+        note.tags = [] if count == 0xFFFF else [reader.u32() for _ in range(count)]
+    if note.flags & 0x1000:
+        note.total = reader.u32()
+    if note.flags & 0x2000:
+        note.unread = reader.u32()
+    if note.kind == NEW_MAIL:
+        note.message_flags = reader.u32()
+        note.message_class = reader.unicode() if reader.u8() else reader.string8()
+    return note
+
+
 def parse_responses(data, requests):
     """The responses in `data` to the Rops in `requests`; notifications come among them, as `notify`."""
     reader, waiting, responses = Reader(data), [rop for rop in requests if rop.rop_id != 0x01], []
     while reader.left():
         rop_id = reader.u8()
-        if rop_id == 0x2A:  # RopNotify: its data has no length of its own, so it takes what is left
-            responses.append(Response(rop_id=rop_id, index=None, error=0, notification_handle=reader.u32(),
-                                      logon_id=reader.u8(), notification_data=reader.bytes(reader.left())))
+        if rop_id == 0x2A:  # RopNotify
+            notify = Response(rop_id=rop_id, index=None, error=0, notification_handle=reader.u32(), logon_id=reader.u8())
+            start = reader.position
+            notify.notification = read_notification(reader)
+            notify.notification_data = bytes(data[start:reader.position])
+            responses.append(notify)
             continue
         if rop_id == 0x6E:  # RopPending
             responses.append(Response(rop_id=rop_id, index=None, error=0, session_index=reader.u16()))
@@ -218,12 +264,12 @@ def set_columns(columns):
     return Rop(0x12, "i", b"\0" + _tags(columns), _fields(table_status="B"))
 
 
-def sort_table(*orders):
-    """orders: (tag, descending)."""
-    body = struct.pack("<BHHH", 0, len(orders), 0, 0)
+def sort_table(*orders, categories=0, expanded=0):
+    """orders: (tag, descending), or (tag, 4) for MaximumCategory."""
+    body = struct.pack("<BHHH", 0, len(orders), categories, expanded)
     for tag, descending in orders:
         tag = tag_of(tag)
-        body += struct.pack("<HHB", tag & 0xFFFF, tag >> 16, 1 if descending else 0)
+        body += struct.pack("<HHB", tag & 0xFFFF, tag >> 16, int(descending))
     return Rop(0x13, "i", body, _fields(table_status="B"))
 
 
@@ -258,6 +304,74 @@ def find_row(columns, restriction, origin=BOOKMARK_BEGINNING, backward=False):
         response.row = reader.row(tags) if has_row else None
     body = struct.pack("<BH", 1 if backward else 0, len(restriction)) + restriction + struct.pack("<BH", origin, 0)
     return Rop(0x4F, "i", body, parse)
+
+
+def expand_row(columns, category, count=0):
+    tags = [tag_of(column) for column in columns]
+
+    def parse(reader, response):
+        response.expanded_row_count, rows = reader.unpack("IH")
+        response.rows = [reader.row(tags) for _ in range(rows)]
+    return Rop(0x59, "i", struct.pack("<HQ", count, category), parse)
+
+
+def collapse_row(category):
+    return Rop(0x5A, "i", struct.pack("<Q", category), _fields(collapsed_row_count="I"))
+
+
+def _blob(name):
+    def parse(reader, response):
+        setattr(response, name, reader.bytes(reader.u16()))
+    return parse
+
+
+def get_collapse_state(row_id, instance=0):
+    return Rop(0x6B, "i", struct.pack("<QI", row_id, instance), _blob("collapse_state"))
+
+
+def set_collapse_state(state):
+    return Rop(0x6C, "i", struct.pack("<H", len(state)) + state, _blob("bookmark"))
+
+
+def create_bookmark():
+    return Rop(0x1B, "i", b"", _blob("bookmark"))
+
+
+def free_bookmark(bookmark):
+    return Rop(0x89, "i", struct.pack("<H", len(bookmark)) + bookmark)
+
+
+def seek_row_bookmark(bookmark, count, want_moved=True):
+    return Rop(0x19, "i", struct.pack("<H", len(bookmark)) + bookmark + struct.pack("<iB", count, want_moved),
+               _fields(row_no_longer_visible="B", has_sought_less="B", rows_sought="i"))
+
+
+def seek_row_fractional(numerator, denominator):
+    return Rop(0x1A, "i", struct.pack("<II", numerator, denominator))
+
+
+def reset_table():
+    return Rop(0x81, "i")
+
+
+def get_status():
+    return Rop(0x16, "i", b"", _fields(table_status="B"))
+
+
+# -- search folders
+
+def set_search_criteria(restriction, folder_ids, flags):
+    return Rop(0x30, "i", struct.pack("<H", len(restriction)) + restriction +
+               struct.pack(f"<H{len(folder_ids)}QI", len(folder_ids), *folder_ids, flags))
+
+
+def get_search_criteria(restriction=True, folders=True):
+    def parse(reader, response):
+        response.restriction = reader.bytes(reader.u16())
+        response.search_logon_id = reader.u8()
+        response.folder_ids = [reader.u64() for _ in range(reader.u16())]
+        response.search_flags = reader.u32()
+    return Rop(0x31, "i", bytes([1, restriction, folders]), parse)
 
 
 def query_columns_all():

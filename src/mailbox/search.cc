@@ -1,0 +1,381 @@
+// How search folders are filled and kept current. One task a search folder looks through the folders of its scope, one
+// after the other, and then through what changed in them; every step leaves the state store consistent, so a search
+// goes on after a restart where it was.
+#include "mailbox/search.h"
+
+#include <algorithm>
+
+#include "base/cursor.h"
+#include "base/log.h"
+#include "mailbox/mailbox.h"
+#include "mailbox/object_properties.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+constexpr std::uint8_t form = 1;
+constexpr std::size_t links_at_once = 500;
+constexpr std::size_t max_scope = 10'000;
+
+std::string search_key(GlobalCounter folder) { return fmt::format("engine.search.{:x}", folder); }
+
+void write_ids(Output& out, const auto& ids) {
+  out.scalar(static_cast<std::uint32_t>(ids.size()));
+  for (const auto id : ids) out.scalar(id);
+}
+bool read_ids(Cursor& in, auto take) {
+  const auto count = in.scalar<std::uint32_t>();
+  if (!in.ok() || count > in.left() / sizeof(GlobalCounter)) return false;
+  for (std::uint32_t i = 0; i < count; ++i) take(in.scalar<GlobalCounter>());
+  return in.ok();
+}
+
+}  // namespace
+
+bool SearchCriteria::same(const SearchCriteria& other) const {
+  return restriction->key == other.restriction->key && scope == other.scope && recursive == other.recursive &&
+         once == other.once && indexed == other.indexed;
+}
+
+std::string Search::save() const {
+  Bytes bytes;
+  Output out(bytes);
+  out.scalar(form);
+  out.scalar(static_cast<std::uint8_t>(state));
+  out.scalar(static_cast<std::uint8_t>(criteria.recursive | criteria.once << 1 | criteria.indexed << 2 | partial << 3));
+  out.scalar(seen);
+  write_ids(out, criteria.scope);
+  write_ids(out, covered);
+  wire::FieldWriter writer(out, wire::CountWidth::wide);
+  writer.restriction("restriction", criteria.restriction->restriction);
+  return std::string(as_text(bytes));
+}
+
+Result<std::shared_ptr<Search>> Search::load(GlobalCounter folder, const std::string& text) {
+  auto search = std::make_shared<Search>();
+  search->folder = folder;
+  Cursor in(as_view(text));
+  const auto version = in.scalar<std::uint8_t>();
+  const auto state = in.scalar<std::uint8_t>();
+  const auto flags = in.scalar<std::uint8_t>();
+  search->seen = in.scalar<GlobalCounter>();
+  bool ok = in.ok() && version == form && state <= static_cast<std::uint8_t>(State::stopped);
+  ok = ok && read_ids(in, [&](auto id) { search->criteria.scope.push_back(id); });
+  ok = ok && read_ids(in, [&](auto id) { search->covered.insert(id); });
+  Arena arena;
+  const mapi::Restriction* restriction = nullptr;
+  if (ok) {
+    wire::FieldReader reader(in, arena, wire::CountWidth::wide);
+    reader.restriction("restriction", restriction);
+    ok = in.ok() && restriction != nullptr;
+  }
+  if (!ok) return error(Errc::malformed, "the criteria of search folder {:x} cannot be read", folder);
+  search->state = static_cast<State>(state);
+  search->criteria.recursive = (flags & 1) != 0;
+  search->criteria.once = (flags & 2) != 0;
+  search->criteria.indexed = (flags & 4) != 0;
+  search->partial = (flags & 8) != 0;
+  search->criteria.restriction = ListOrder::make({}, restriction);
+  return search;
+}
+
+// -- in the mailbox
+
+std::shared_ptr<const Search> Mailbox::search(GlobalCounter folder) const {
+  const auto found = searches_.find(folder);
+  return found == searches_.end() ? nullptr : found->second;
+}
+
+Task<Status> Mailbox::load_searches() {
+  searches_.clear();
+  std::vector<GlobalCounter> ids;
+  for (const auto& folder : tree_->all())
+    if (folder.role == FolderRole::search) ids.push_back(folder.id);
+  if (ids.empty()) co_return Status{};
+  auto* out = &searches_;
+  auto read = [&ids, out](state::MailboxState& s) -> Status {
+    for (const auto id : ids) {
+      auto value = s.value(search_key(id));
+      if (!value) return value.error();
+      if (!*value || (*value)->empty()) continue;  // no criteria yet
+      auto search = Search::load(id, **value);
+      if (search) (*out)[id] = std::move(*search);
+      else log::warning("mailbox: {}", search.error().message);
+    }
+    return {};
+  };
+  co_return co_await with_state(read);
+}
+
+void Mailbox::start_searches() {
+  for (const auto& [id, search] : searches_) {
+    if (search->state == Search::State::stopped || (search->state == Search::State::complete && search->criteria.once)) continue;
+    search->dirty = true;
+    start_search(search);
+  }
+}
+
+void Mailbox::start_search(std::shared_ptr<Search> search) {
+  if (search->working) return;
+  search->working = true;
+  io::spawn(executor_, run_search(shared_from_this(), std::move(search)));
+}
+
+Task<Status> Mailbox::set_search(GlobalCounter folder, SearchCriteria criteria, bool restart) {
+  auto& slot = searches_[folder];
+  // Row S12: the same again does not begin anew what runs or keeps itself current.
+  if (slot && slot->criteria.same(criteria) && !restart) co_return Status{};
+  if (slot) slot->stop = true;  // whoever works on it ends; a new one begins
+  auto search = std::make_shared<Search>();
+  search->folder = folder;
+  search->criteria = std::move(criteria);
+  search->restart = true;
+  slot = search;
+  auto text = search->save();
+  const auto key = search_key(folder);
+  auto write = [&key, &text](state::MailboxState& s) { return s.set_value(key, text); };
+  auto written = co_await with_state(write);
+  if (!written) co_return written;
+  start_search(search);
+  co_return Status{};
+}
+
+void Mailbox::stop_search(GlobalCounter folder) {
+  const auto found = searches_.find(folder);
+  // What is complete and dynamic stays so ([MS-OXCFOLD] 3.2.5.4).
+  if (found == searches_.end() || found->second->state != Search::State::running) return;
+  found->second->stop = true;
+  found->second->state = Search::State::stopped;
+}
+
+void Mailbox::searches_look_again(GlobalCounter folder, bool hierarchy) {
+  for (const auto& [id, search] : searches_) {
+    if (search->criteria.once || search->state == Search::State::stopped) continue;
+    // What could not be read may be there now.
+    const bool concerned = hierarchy ? search->criteria.recursive : search->covered.contains(folder);
+    if (!concerned && !search->partial) continue;
+    search->dirty = true;
+    start_search(search);
+  }
+}
+
+Task<Result<std::map<GlobalCounter, std::vector<GlobalCounter>>>> Mailbox::by_folder(GlobalCounter folder,
+                                                                                   std::vector<GlobalCounter> ids) {
+  using Places = std::map<GlobalCounter, std::vector<GlobalCounter>>;
+  const auto* row = tree_->find(folder);
+  if (!row || row->role != FolderRole::search) {
+    Places here;
+    here[folder] = std::move(ids);
+    co_return here;
+  }
+  auto read = [&ids](state::MailboxState& s) -> Result<Places> {
+    auto messages = s.messages(ids);
+    if (!messages) return messages.error();
+    Places places;
+    for (const auto& message : *messages) places[state::folder_of(message.folder)].push_back(message.id);
+    return places;
+  };
+  co_return co_await with_state(read);
+}
+
+std::vector<GlobalCounter> Mailbox::scope_of(const Search& search) const {
+  std::set<GlobalCounter> out;
+  const auto take = [&](const Folder& folder) {
+    if (folder.role != FolderRole::search && !keeps_deleted(folder.role) && folder.selectable && out.size() < max_scope) out.insert(folder.id);
+  };
+  for (const auto id : search.criteria.scope) {
+    const auto* folder = tree_->find(id);
+    if (!folder) continue;
+    take(*folder);
+    if (!search.criteria.recursive) continue;
+    for (const auto& [below, depth] : tree_->descendants(id)) take(*below);
+  }
+  return {out.begin(), out.end()};
+}
+
+// Stores what changed in a search folder and tells of it.
+Task<Status> Mailbox::apply_links(std::shared_ptr<Search> search, state::LinkChange change) {
+  const auto folder = search->folder;
+  const auto* row = tree_->find(folder);
+  if (!row) co_return error(Errc::not_found, "the search folder is gone");
+  const auto total = row->total, unread = row->unread;
+  const bool any = change.clear || !change.added.empty() || !change.removed.empty();
+  change.value = {search_key(folder), search->save()};
+  auto write = [folder, &change](state::MailboxState& s) { return s.change_links(folder, change); };
+  auto counts = co_await with_state(write);
+  if (!counts) co_return counts.error();
+  if (counts->total == total && counts->unread == unread && !any) co_return Status{};
+  auto loaded = co_await load_tree();
+  if (!loaded) co_return loaded;
+  changed(state::links_of(folder));
+  tell({MailboxEvent::Kind::contents_changed, state::links_of(folder)});
+  tell({MailboxEvent::Kind::folder_changed, folder});
+  co_return Status{};
+}
+
+Task<> Mailbox::run_search(std::shared_ptr<Mailbox> self, std::shared_ptr<Search> search) {
+  auto using_it = use();
+  Status outcome;
+  while (state_ && !search->stop) {
+    search->dirty = false;
+    outcome = co_await search_once(search);
+    if (!outcome || search->criteria.once || !search->dirty) break;
+  }
+  search->working = false;
+  if (!outcome) log::info("mailbox: search folder {:x}: {}", search->folder, outcome.error().message);
+  (void)self;
+}
+
+Task<Status> Mailbox::search_once(std::shared_ptr<Search> search) {
+  if (search->restart) {
+    search->restart = false;
+    search->covered.clear();
+    search->partial = false;
+    search->state = Search::State::running;
+    auto latest = [](state::MailboxState& s) -> Result<GlobalCounter> { return s.latest_change(); };
+    auto now = co_await with_state(latest);
+    if (!now) co_return now.error();
+    search->seen = *now;
+    state::LinkChange change;
+    change.clear = true;
+    auto cleared = co_await apply_links(search, std::move(change));
+    if (!cleared) co_return cleared;
+  }
+  const auto scope = scope_of(*search);
+  auto left = co_await search_left_folders(search, scope);
+  if (!left) co_return left;
+  auto followed = co_await search_changes(search);
+  if (!followed) co_return followed;
+  bool partial = false;
+  for (const auto folder : scope) {
+    if (search->covered.contains(folder)) continue;
+    if (search->stop || !state_) co_return Status{};
+    auto looked = co_await search_folder(search, folder);
+    if (looked) continue;
+    // The rest is shown; this one is tried again when something changes.
+    log::info("mailbox: searching folder {:x}: {}", folder, looked.error().message);
+    partial = true;
+  }
+  if (search->stop || !state_) co_return Status{};
+  const bool first = search->state == Search::State::running;
+  const bool news = first || partial != search->partial;
+  search->partial = partial;
+  search->state = Search::State::complete;
+  if (news) {
+    state::LinkChange nothing;
+    auto saved = co_await apply_links(search, std::move(nothing));
+    if (!saved) co_return saved;
+  }
+  if (first) tell({MailboxEvent::Kind::search_complete, search->folder});
+  co_return Status{};
+}
+
+// All of a folder, in parts, so that a table shows the first results while the rest is looked for.
+Task<Status> Mailbox::search_folder(std::shared_ptr<Search> search, GlobalCounter folder) {
+  auto indexed = co_await wait_indexed(folder, context_.options.first_index_wait);
+  if (!indexed) co_return indexed;
+  auto restriction = search->criteria.restriction;
+  auto texts = co_await find_texts(folder, restriction->restriction);
+  if (!texts) co_return texts.error();
+  auto store = store_;
+  const auto* matches = &*texts;
+  using Ids = std::vector<GlobalCounter>;
+  auto look = [folder, store, restriction, matches](state::MailboxState& s) -> Result<Ids> {
+    Ids out;
+    auto done = each_match(s, store, folder, restriction->restriction, matches, [&](const MessageSource& source) {
+      out.push_back(source.message().id);
+      return true;
+    });
+    if (!done) return done.error();
+    return out;
+  };
+  auto found = co_await with_state(look);
+  if (!found) co_return found.error();
+  for (std::size_t at = 0; at < found->size(); at += links_at_once) {
+    if (search->stop) co_return Status{};
+    state::LinkChange change;
+    const auto end = std::min(found->size(), at + links_at_once);
+    change.added.assign(found->begin() + static_cast<std::ptrdiff_t>(at), found->begin() + static_cast<std::ptrdiff_t>(end));
+    auto applied = co_await apply_links(search, std::move(change));
+    if (!applied) co_return applied;
+  }
+  search->covered.insert(folder);
+  co_return Status{};
+}
+
+// Folders that are no longer of the scope, or gone.
+Task<Status> Mailbox::search_left_folders(std::shared_ptr<Search> search, std::vector<GlobalCounter> scope) {
+  std::set<GlobalCounter> gone;
+  for (const auto folder : search->covered)
+    if (!std::binary_search(scope.begin(), scope.end(), folder)) gone.insert(folder);
+  if (gone.empty()) co_return Status{};
+  const auto links = state::links_of(search->folder);
+  state::LinkChange change;
+  auto* removed = &change.removed;
+  auto look = [links, &gone, removed](state::MailboxState& s) {
+    return s.each_message(links, [&](state::Message& message) {
+      if (gone.contains(message.folder)) removed->push_back(message.id);
+      return true;
+    });
+  };
+  auto looked = co_await with_state(look);
+  if (!looked) co_return looked;
+  for (const auto folder : gone) search->covered.erase(folder);
+  co_return co_await apply_links(search, std::move(change));
+}
+
+// What changed in the folders that were looked through.
+Task<Status> Mailbox::search_changes(std::shared_ptr<Search> search) {
+  const auto since = search->seen;
+  auto restriction = search->criteria.restriction;
+  const auto covered = search->covered;
+  GlobalCounter latest = since;
+  std::map<GlobalCounter, std::vector<GlobalCounter>> changed_in;
+  auto list = [&covered, since, &latest, &changed_in](state::MailboxState& s) -> Status {
+    latest = s.latest_change();
+    for (const auto folder : covered) {
+      auto changes = s.changes(folder, since, since);
+      if (!changes) return changes.error();
+      auto& ids = changed_in[folder];
+      for (const auto& one : changes->changed) ids.push_back(one.id);
+      for (const auto& one : changes->read) ids.push_back(one.id);
+    }
+    return {};
+  };
+  auto listed = co_await with_state(list);
+  if (!listed) co_return listed;
+  state::LinkChange change;
+  auto* out = &change;
+  for (const auto& [folder, ids] : changed_in) {
+    if (ids.empty()) continue;
+    auto asked = ids;
+    auto texts = co_await find_texts(folder, restriction->restriction, std::move(asked));
+    if (!texts) co_return texts.error();
+    auto store = store_;
+    const auto* matches = &*texts;
+    const auto* looked_at = &ids;
+    const auto of = folder;
+    auto look = [of, store, restriction, matches, looked_at, out](state::MailboxState& s) -> Status {
+      auto messages = s.messages(*looked_at);
+      if (!messages) return messages.error();
+      DisplayRecipients recipients;
+      Matcher matcher(restriction->restriction, &recipients);
+      matcher.use(matches);
+      for (auto& message : *messages) {
+        const auto id = message.id;
+        const bool here = message.folder == of;
+        const bool fits = here && matcher.matches(MessageSource(MessageView{store, std::move(message)}));
+        (fits ? out->added : out->removed).push_back(id);
+      }
+      return {};
+    };
+    auto looked = co_await with_state(look);
+    if (!looked) co_return looked;
+  }
+  search->seen = latest;
+  // Also without changes here: messages may have gone, and their links with them.
+  co_return co_await apply_links(search, std::move(change));
+}
+
+}  // namespace mapigate::mailbox

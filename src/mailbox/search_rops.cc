@@ -1,0 +1,113 @@
+// RopSetSearchCriteria and RopGetSearchCriteria ([MS-OXCFOLD] 2.2.1.4 and 2.2.1.5).
+#include <algorithm>
+
+#include "mailbox/rop_call.h"
+#include "mailbox/search.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+// SearchFlags of the request …
+enum : std::uint32_t {
+  STOP_SEARCH = 0x01, RESTART_SEARCH = 0x02, RECURSIVE_SEARCH = 0x04, SHALLOW_SEARCH = 0x08, FOREGROUND_SEARCH = 0x10,
+  BACKGROUND_SEARCH = 0x20, CONTENT_INDEXED_SEARCH = 0x10000, NON_CONTENT_INDEXED_SEARCH = 0x20000, STATIC_SEARCH = 0x40000,
+};
+// … and of the answer.
+enum : std::uint32_t {
+  SEARCH_RUNNING = 0x01, SEARCH_REBUILD = 0x02, SEARCH_RECURSIVE = 0x04, SEARCH_COMPLETE = 0x1000, SEARCH_PARTIAL = 0x2000,
+  SEARCH_STATIC = 0x10000, CI_TOTALLY = 0x01000000, TWIR_TOTALLY = 0x08000000,
+};
+constexpr std::uint32_t known_flags = STOP_SEARCH | RESTART_SEARCH | RECURSIVE_SEARCH | SHALLOW_SEARCH | FOREGROUND_SEARCH |
+                                      BACKGROUND_SEARCH | CONTENT_INDEXED_SEARCH | NON_CONTENT_INDEXED_SEARCH | STATIC_SEARCH;
+constexpr std::size_t max_folders = 1000;
+
+// The search folder that the request is for; null with the reason in call.why.
+std::shared_ptr<FolderObject> search_folder(RopCall& call) {
+  auto folder = call.object<FolderObject>();
+  if (!folder) return nullptr;
+  const auto* row = call.mailbox.tree()->find(folder->id);
+  call.why = !row ? mapi::ecNotFound : row->role != FolderRole::search ? mapi::ecNotSearchFolder : mapi::ecNone;
+  return call.why == mapi::ecNone ? folder : nullptr;
+}
+
+bool both(std::uint32_t flags, std::uint32_t a, std::uint32_t b) { return (flags & a) != 0 && (flags & b) != 0; }
+
+Task<ErrorCode> set_search_criteria(RopCall& call, const wire::RopSetSearchCriteria::Request& request,
+                                    wire::RopSetSearchCriteria::Response&) {
+  auto folder = search_folder(call);
+  if (!folder) co_return call.why;
+  const auto flags = request.SearchFlags;
+  if ((flags & ~known_flags) != 0 || both(flags, STOP_SEARCH, RESTART_SEARCH) || both(flags, RECURSIVE_SEARCH, SHALLOW_SEARCH) ||
+      both(flags, CONTENT_INDEXED_SEARCH, NON_CONTENT_INDEXED_SEARCH) || both(flags, FOREGROUND_SEARCH, BACKGROUND_SEARCH) ||
+      request.FolderIds.size() > max_folders)
+    co_return mapi::ecInvalidParam;
+  const auto before = call.mailbox.search(folder->id);
+  if (!before && (request.FolderIds.empty() || !request.RestrictionData)) co_return mapi::ecNotInitialized;
+  SearchCriteria criteria;
+  if (before) criteria = before->criteria;
+  if (request.RestrictionData) {
+    const auto code = check(*request.RestrictionData, false, true);
+    if (code != mapi::ecNone) co_return code;
+    criteria.restriction = ListOrder::make({}, request.RestrictionData);
+  }
+  if (!request.FolderIds.empty()) {
+    criteria.scope.clear();
+    for (const auto id : request.FolderIds) {
+      const auto* in = call.mailbox.tree()->find(RopCall::counter(id));
+      if (in && in->role == FolderRole::search) co_return mapi::ecSearchFolderScopeViolation;
+      if (!in) co_return mapi::ecNotFound;
+      criteria.scope.push_back(in->id);
+    }
+    std::sort(criteria.scope.begin(), criteria.scope.end());
+    criteria.scope.erase(std::unique(criteria.scope.begin(), criteria.scope.end()), criteria.scope.end());
+  }
+  criteria.recursive = (flags & RECURSIVE_SEARCH) != 0;
+  criteria.once = (flags & STATIC_SEARCH) != 0;
+  criteria.indexed = (flags & CONTENT_INDEXED_SEARCH) != 0;
+  if (flags & STOP_SEARCH) {
+    call.mailbox.stop_search(folder->id);
+    co_return mapi::ecNone;
+  }
+  // A static one that is through, and one that was stopped, look again when asked to.
+  const bool restart = before && (before->state == Search::State::stopped ||
+                                  (before->state == Search::State::complete && before->criteria.once));
+  auto done = co_await call.mailbox.set_search(folder->id, std::move(criteria), restart);
+  co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
+}
+
+Task<ErrorCode> get_search_criteria(RopCall& call, const wire::RopGetSearchCriteria::Request& request,
+                                    wire::RopGetSearchCriteria::Response& response) {
+  auto folder = search_folder(call);
+  if (!folder) co_return call.why;
+  const auto search = call.mailbox.search(folder->id);
+  if (!search) co_return mapi::ecNotInitialized;
+  const auto& criteria = search->criteria;
+  response.LogonId = call.request.LogonId;
+  if (request.IncludeRestriction)
+    response.RestrictionData = call.arena.make<mapi::Restriction>(mapi::copy(call.arena, *criteria.restriction->restriction));
+  if (request.IncludeFolders) {
+    auto ids = call.arena.make_span<mapi::Id>(criteria.scope.size());
+    for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = call.id(criteria.scope[i]);
+    response.FolderIds = ids;
+  }
+  std::uint32_t flags = text_leaves(criteria.restriction->restriction).empty() ? TWIR_TOTALLY : CI_TOTALLY;
+  if (search->state == Search::State::running) flags |= SEARCH_RUNNING | SEARCH_REBUILD;
+  if (search->state == Search::State::complete) flags |= search->partial ? SEARCH_PARTIAL : SEARCH_COMPLETE;
+  if (criteria.recursive) flags |= SEARCH_RECURSIVE;
+  if (criteria.once) flags |= SEARCH_STATIC;
+  response.SearchFlags = flags;
+  co_return mapi::ecNone;
+}
+
+}  // namespace
+
+HandlerList search_handlers() {
+  static constexpr HandlerEntry list[] = {
+      on<wire::RopSetSearchCriteria, set_search_criteria>(),
+      on<wire::RopGetSearchCriteria, get_search_criteria>(),
+  };
+  return list;
+}
+
+}  // namespace mapigate::mailbox

@@ -1,0 +1,280 @@
+// Search folders: filled, kept current, found again after a restart.
+#include "mailbox/test_support.h"
+
+namespace mapigate::mailbox::testing {
+namespace {
+
+using namespace mapi;  // PidTag…
+using enum FolderRole;
+using List = std::vector<std::string>;
+
+constexpr std::uint32_t stop = 0x01, restart = 0x02, recursive = 0x04, shallow = 0x08, once = 0x40000;
+constexpr std::uint32_t running = 0x01, complete = 0x1000, partial = 0x2000, is_static = 0x10000;
+
+class SearchTest : public EngineTest {
+ protected:
+  void start() {
+    client = connect();
+    client->logon();
+    ASSERT_EQ(client->open_folder(finder), ecNone);
+    Ask<wire::RopCreateFolder> make;
+    make.handle = 1;
+    make.body.FolderType = wire::RopCreateFolder::Search;
+    make.body.UseUnicodeStrings = true;
+    make.body.OpenExisting = true;
+    make.body.OutputHandleIndex = 5;
+    make.body.DisplayName.unicode = to_utf16(client->arena, "Found");
+    make.body.Comment.unicode = to_utf16(client->arena, "");
+    const auto made = client->execute(make);
+    ASSERT_EQ(made.value(), ecNone);
+    folder = made.get<wire::RopCreateFolder>().FolderId;
+  }
+  Restriction text(PropertyTag tag, std::string_view pattern) {
+    Restriction r;
+    r.type = RestrictType::ContentRestriction;
+    r.tag = tag;
+    r.value = {tag, Value::string(client->arena, pattern)};
+    r.FuzzyLevelLow = FL_SUBSTRING;
+    r.FuzzyLevelHigh = FL_IGNORECASE;
+    return r;
+  }
+  ErrorCode search(const Restriction* restriction, std::vector<FolderRole> roles, std::uint32_t flags) {
+    Ask<wire::RopSetSearchCriteria> ask;
+    ask.handle = 5;
+    ask.body.RestrictionData = restriction;
+    std::vector<Id> ids;
+    for (const auto role : roles) ids.emplace_back(own_replid, special_id(role));
+    ask.body.FolderIds = ids;
+    ask.body.SearchFlags = flags;
+    return client->execute(ask).value();
+  }
+  std::uint32_t state() {
+    Ask<wire::RopGetSearchCriteria> ask{{true, true, true}, 5};
+    const auto answer = client->execute(ask);
+    return answer.value() == ecNone ? answer.get<wire::RopGetSearchCriteria>().SearchFlags : 0;
+  }
+  void finish() {
+    for (int i = 0; i < 500 && (state() & running) != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(state() & running, 0u);
+  }
+  List found() {
+    Ask<wire::RopGetContentsTable> ask;
+    ask.handle = 5;
+    ask.body.OutputHandleIndex = 2;
+    ask.body.TableFlags = wire::RopGetContentsTable::NoNotifications;
+    if (const auto code = client->execute(ask).value(); code != ecNone) return {to_string(code)};
+    client->columns({PidTagSubject});
+    List out;
+    for (const auto& row : client->rows()) out.push_back(row[0]);
+    client->execute(Ask<wire::RopRelease>{{}, 2});
+    return out;
+  }
+  // Until the folder shows exactly this.
+  List found_at_last(const List& wanted) {
+    List last;
+    for (int i = 0; i < 200; ++i) {
+      last = found();
+      if (last == wanted) break;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return last;
+  }
+  std::unique_ptr<Client> client;
+  Id folder;
+};
+
+TEST_F(SearchTest, FindsAcrossFoldersAndStaysCurrent) {
+  backend.add("INBOX", "bridge one");
+  backend.add("INBOX", "lunch");
+  backend.add("Sent", "RE: bridge two");
+  start();
+  EXPECT_EQ(state(), 0u);
+  const auto bridge = text(PidTagSubject, "bridge");
+  Ask<wire::RopRegisterNotification> watch;
+  watch.body.OutputHandleIndex = 6;
+  watch.body.NotificationTypes = wire::notification::SearchComplete;
+  watch.body.FolderId = folder;
+  ASSERT_EQ(client->execute(watch).value(), ecNone);
+  ASSERT_EQ(search(&bridge, {inbox, sent_items}, restart | shallow), ecNone);
+  ASSERT_TRUE(client->wait(std::chrono::seconds(10)));
+  const auto told = client->execute(Ask<wire::RopGetSearchCriteria>{{true, true, true}, 5});
+  bool told_complete = false;
+  for (const auto& response : told.buffer.rops)
+    if (const auto* note = response.id == RopId::RopNotify ? response.as<wire::RopNotify>() : nullptr)
+      told_complete |= note->NotificationData.is(wire::notification::SearchComplete) && note->NotificationData.FolderId == folder;
+  EXPECT_TRUE(told_complete);
+  EXPECT_EQ(state() & (running | complete | is_static), complete);
+  const auto& criteria = told.get<wire::RopGetSearchCriteria>();
+  ASSERT_NE(criteria.RestrictionData, nullptr);
+  EXPECT_EQ(criteria.FolderIds.size(), 2u);
+  auto shown = found();
+  std::sort(shown.begin(), shown.end());
+  EXPECT_EQ(shown, (List{"RE: bridge two", "bridge one"}));
+
+  // It follows what comes, goes and changes.
+  backend.add("INBOX", "Bridge three");
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"Bridge three", "bridge one", "RE: bridge two"}).size(), 3u);
+  {
+    std::lock_guard lock(backend.mutex);
+    backend.folders["INBOX"].messages.erase(1);
+    ++backend.folders["INBOX"].change;
+  }
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"Bridge three", "RE: bridge two"}), (List{"Bridge three", "RE: bridge two"}));
+  EXPECT_EQ(client->properties({PidTagContentCount, PidTagFolderType}, 5), (List{"2", "2"}));
+
+  // Row S12: the same again does not begin anew.
+  ASSERT_EQ(search(&bridge, {inbox, sent_items}, restart | shallow), ecNone);
+  EXPECT_EQ(state() & complete, complete);
+  EXPECT_EQ(search(nullptr, {}, stop), ecNone);  // no effect on a dynamic one that is complete
+  backend.add("Sent", "bridge four");
+  settle(*client, sent_items);
+  EXPECT_EQ(found_at_last({"Bridge three", "bridge four", "RE: bridge two"}).size(), 3u);
+}
+
+TEST_F(SearchTest, MessagesAreTheOnesOfTheirFolders) {
+  backend.add("INBOX", "mine");
+  start();
+  const auto mine = text(PidTagSubject, "mine");
+  ASSERT_EQ(search(&mine, {inbox}, restart), ecNone);
+  finish();
+  Ask<wire::RopGetContentsTable> table;
+  table.handle = 5;
+  table.body.OutputHandleIndex = 2;
+  ASSERT_EQ(client->execute(table).value(), ecNone);
+  client->columns({PidTagMid, PidTagParentFolderId});
+  const auto rows = client->rows();
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0][1], std::to_string(Id(own_replid, special_id(inbox)).value));
+  const Id message(std::stoull(rows[0][0]));
+  for (const auto& in : {folder, Id(own_replid, special_id(inbox))}) {
+    Ask<wire::RopOpenMessage> open;
+    open.body.FolderId = in;
+    open.body.MessageId = message;
+    open.body.OutputHandleIndex = 3;
+    EXPECT_EQ(client->execute(open).value(), ecNone);
+  }
+  Ask<wire::RopDeleteMessages> remove;
+  remove.handle = 5;
+  std::vector<Id> ids{message};
+  remove.body.MessageIds = ids;
+  EXPECT_EQ(client->execute(remove).value(), ecNone);
+  EXPECT_EQ(found_at_last({}), List{});
+  EXPECT_TRUE(client->message_ids(inbox).empty());
+  // Nothing is stored in a search folder, and it is not emptied.
+  Ask<wire::RopCreateMessage> make;
+  make.body.FolderId = folder;
+  make.body.OutputHandleIndex = 3;
+  EXPECT_EQ(client->execute(make).value(), ecAccessDenied);
+  EXPECT_EQ(client->execute(Ask<wire::RopEmptyFolder>{{}, 5}).value(), ecNotSupported);
+}
+
+TEST_F(SearchTest, BodiesAreAskedOfTheBackend) {
+  backend.add("INBOX", "a", 0, "the secret word\r\n");
+  backend.add("INBOX", "b", 0, "nothing\r\n");
+  start();
+  const auto secret = text(PidTagBody, "SECRET");
+  ASSERT_EQ(search(&secret, {inbox}, restart), ecNone);
+  finish();
+  EXPECT_EQ(found(), List{"a"});
+  backend.add("INBOX", "c", 0, "a secret, too\r\n");
+  backend.add("INBOX", "d", 0, "not\r\n");
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"c", "a"}), (List{"c", "a"}));
+}
+
+TEST_F(SearchTest, StaticOnesStayAsTheyAre) {
+  backend.add("INBOX", "x1");
+  start();
+  const auto x = text(PidTagSubject, "x");
+  ASSERT_EQ(search(&x, {inbox}, restart | once), ecNone);
+  finish();
+  EXPECT_EQ(state() & (complete | is_static), complete | is_static);
+  backend.add("INBOX", "x2");
+  settle(*client, inbox);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(found(), List{"x1"});
+  ASSERT_EQ(search(&x, {inbox}, restart | once), ecNone);
+  EXPECT_EQ(found_at_last({"x2", "x1"}), (List{"x2", "x1"}));
+}
+
+TEST_F(SearchTest, SubfoldersComeAndGo) {
+  backend.add("Projects", "bridge top");
+  backend.add("Projects/Bridge", "bridge inner");
+  start();
+  const auto bridge = text(PidTagSubject, "bridge");
+  ASSERT_EQ(search(&bridge, {ipm_subtree}, restart | recursive), ecNone);
+  finish();
+  EXPECT_EQ(found().size(), 2u);
+  backend.add_folder("New");
+  backend.add("New", "bridge new");
+  settle(*client, inbox);
+  for (int i = 0; i < 300 && found().size() != 3; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(found().size(), 3u);
+  {
+    std::lock_guard lock(backend.mutex);
+    backend.folders.erase("Projects/Bridge");
+  }
+  settle(*client, inbox);
+  for (int i = 0; i < 300 && found().size() != 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(found().size(), 2u);
+}
+
+TEST_F(SearchTest, ItIsThereAfterARestart) {
+  backend.add("INBOX", "keep 1");
+  start();
+  const auto keep = text(PidTagSubject, "keep");
+  ASSERT_EQ(search(&keep, {inbox}, restart), ecNone);
+  finish();
+  client.reset();
+  // What the last life of the mailbox was at ends first: two at once would both read the backend.
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  make_engine();
+  backend.add("INBOX", "keep 2");
+  start();
+  EXPECT_EQ(state() & complete, complete);
+  EXPECT_EQ(found(), List{"keep 1"});
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"keep 2", "keep 1"}), (List{"keep 2", "keep 1"}));
+  // Deleted, only the links go.
+  Ask<wire::RopDeleteFolder> remove;
+  remove.handle = 1;
+  remove.body.FolderId = folder;
+  remove.body.DeleteFolderFlags = wire::RopDeleteFolder::DEL_MESSAGES | wire::RopDeleteFolder::DEL_FOLDERS;
+  EXPECT_EQ(client->execute(remove).value(), ecNone);
+  EXPECT_EQ(client->message_ids(inbox).size(), 2u);
+}
+
+TEST_F(SearchTest, WhatCannotBeSaid) {
+  start();
+  const auto x = text(PidTagSubject, "x");
+  EXPECT_EQ(search(nullptr, {inbox}, restart), ecNotInitialized);
+  EXPECT_EQ(search(&x, {}, restart), ecNotInitialized);
+  EXPECT_EQ(client->execute(Ask<wire::RopGetSearchCriteria>{{true, true, true}, 5}).value(), ecNotInitialized);
+  EXPECT_EQ(search(&x, {inbox}, restart | stop), ecInvalidParam);
+  EXPECT_EQ(search(&x, {inbox}, recursive | shallow), ecInvalidParam);
+  EXPECT_EQ(search(&x, {inbox}, 0x80000000), ecInvalidParam);
+  Ask<wire::RopSetSearchCriteria> itself;
+  itself.handle = 5;
+  itself.body.RestrictionData = &x;
+  std::vector<Id> ids{folder};
+  itself.body.FolderIds = ids;
+  EXPECT_EQ(client->execute(itself).value(), ecSearchFolderScopeViolation);
+  client->open_folder(inbox);
+  itself.handle = 1;
+  EXPECT_EQ(client->execute(itself).value(), ecNotSearchFolder);
+  // A folder that cannot be read makes the result partial, and is looked through when it can.
+  backend.add("Sent", "x");
+  backend.set_down("refresh");
+  ASSERT_EQ(search(&x, {sent_items}, restart), ecNone);
+  finish();
+  EXPECT_EQ(state() & (complete | partial), partial);
+  backend.set_down("refresh", false);
+  settle(*client, sent_items);
+  EXPECT_EQ(found_at_last({"x"}), List{"x"});
+  EXPECT_EQ(state() & (complete | partial), complete);
+}
+
+}  // namespace
+}  // namespace mapigate::mailbox::testing
