@@ -61,6 +61,7 @@ const std::map<std::string, Take, std::less<>>& keys() {
         {"former_dns", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.former_dns); }},
         {"members", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.members); }},
         {"owners", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.owners); }},
+        {"delegates", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.delegates); }},
         {"manager", [](Reader& r, const toml::node& n) { return r.text(n, r.entry.manager); }},
         {"kind",
          [](Reader& r, const toml::node& n) -> Status {

@@ -1,6 +1,9 @@
 #include "client.h"
 
 #include <ldap.h>
+#include <poll.h>
+
+#include <algorithm>
 
 #include "base/text.h"
 
@@ -50,6 +53,8 @@ Error Client::failure(int code, std::string_view doing) const {
   if (code == LDAP_INVALID_CREDENTIALS || code == LDAP_INSUFFICIENT_ACCESS || code == LDAP_INAPPROPRIATE_AUTH) kind = Errc::denied;
   else if (code == LDAP_TIMEOUT || code == LDAP_TIMELIMIT_EXCEEDED) kind = Errc::timeout;
   else if (code == LDAP_NO_SUCH_OBJECT) kind = Errc::not_found;
+  else if (code == LDAP_SIZELIMIT_EXCEEDED || code == LDAP_ADMINLIMIT_EXCEEDED) kind = Errc::limit;
+  else if (code == LDAP_SYNC_REFRESH_REQUIRED) kind = Errc::conflict;
   else if (code == LDAP_FILTER_ERROR || code == LDAP_PARAM_ERROR) kind = Errc::malformed;
   char* detail = nullptr;
   if (handle_ && handle_->ld) ldap_get_option(handle_->ld, LDAP_OPT_DIAGNOSTIC_MESSAGE, &detail);
@@ -69,6 +74,10 @@ Result<std::unique_ptr<Client>> Client::connect(const Server& server) {
   ldap_set_option(ld, LDAP_OPT_NETWORK_TIMEOUT, &limit);
   ldap_set_option(ld, LDAP_OPT_TIMEOUT, &limit);
   ldap_set_option(ld, LDAP_OPT_REFERRALS, LDAP_OPT_OFF);
+  const int idle = 60, probes = 4, interval = 10;  // a server that is gone is missed within two minutes
+  ldap_set_option(ld, LDAP_OPT_X_KEEPALIVE_IDLE, &idle);
+  ldap_set_option(ld, LDAP_OPT_X_KEEPALIVE_PROBES, &probes);
+  ldap_set_option(ld, LDAP_OPT_X_KEEPALIVE_INTERVAL, &interval);
   const int verify = server.verify ? LDAP_OPT_X_TLS_DEMAND : LDAP_OPT_X_TLS_NEVER;
   ldap_set_option(ld, LDAP_OPT_X_TLS_REQUIRE_CERT, &verify);
   if (!server.ca_file.empty()) ldap_set_option(ld, LDAP_OPT_X_TLS_CACERTFILE, server.ca_file.c_str());
@@ -145,6 +154,129 @@ Result<std::string> Client::change_number() {
     for (const auto& [attribute, values] : to_record(handle_->ld, entry).values)
       for (const auto& value : values) out += value + "\n";  // one for each server that takes writes
   return out;
+}
+
+bool Client::can_follow() {
+  char name[] = "supportedControl";
+  char* names[] = {name, nullptr};
+  auto limit = to_timeval(server_.timeout);
+  Message reply;
+  if (ldap_search_ext_s(handle_->ld, "", LDAP_SCOPE_BASE, "(objectClass=*)", names, 0, nullptr, nullptr, &limit, LDAP_NO_LIMIT, &reply.it) !=
+      LDAP_SUCCESS)
+    return false;
+  auto* entry = ldap_first_entry(handle_->ld, reply.it);
+  if (!entry) return false;
+  const auto controls = to_record(handle_->ld, entry).values["supportedcontrol"];
+  return std::find(controls.begin(), controls.end(), LDAP_CONTROL_SYNC) != controls.end();
+}
+
+namespace {
+
+std::string to_string(const berval* value) { return value ? std::string(value->bv_val, value->bv_len) : std::string(); }
+
+// What libldap calls back with belongs to one follow().
+struct Following {
+  LDAP* ld;
+  SyncSink& sink;
+  bool whole;  // began without cookie, or the server lists what is as it was: all else is gone
+};
+
+int on_entry(ldap_sync_t* sync, LDAPMessage* message, berval* uuid, ldap_sync_refresh_t phase) {
+  auto& following = *static_cast<Following*>(sync->ls_private);
+  switch (phase) {
+    case LDAP_SYNC_CAPI_PRESENT:
+      following.whole = true;
+      following.sink.present(to_string(uuid));
+      break;
+    case LDAP_SYNC_CAPI_DELETE: following.sink.remove(to_string(uuid)); break;
+    default: following.sink.put(to_string(uuid), to_record(following.ld, message)); break;
+  }
+  return LDAP_SUCCESS;
+}
+
+int on_intermediate(ldap_sync_t* sync, LDAPMessage*, BerVarray uuids, ldap_sync_refresh_t phase) {
+  auto& following = *static_cast<Following*>(sync->ls_private);
+  if (phase == LDAP_SYNC_CAPI_PRESENTS_IDSET) following.whole = true;
+  for (const auto* uuid = uuids; uuid && uuid->bv_val; ++uuid) {
+    if (phase == LDAP_SYNC_CAPI_PRESENTS_IDSET) following.sink.present(to_string(uuid));
+    else if (phase == LDAP_SYNC_CAPI_DELETES_IDSET) following.sink.remove(to_string(uuid));
+  }
+  if (phase == LDAP_SYNC_CAPI_PRESENTS || phase == LDAP_SYNC_CAPI_DELETES || phase == LDAP_SYNC_CAPI_DONE)
+    following.sink.refreshed(following.whole || phase == LDAP_SYNC_CAPI_PRESENTS);
+  return LDAP_SUCCESS;
+}
+
+int on_result(ldap_sync_t*, LDAPMessage*, int) { return LDAP_SUCCESS; }
+
+}  // namespace
+
+Status Client::follow(const std::vector<std::string>& attributes, std::string& cookie, SyncSink& sink) {
+  std::vector<char*> names;
+  for (const auto& name : attributes) names.push_back(const_cast<char*>(name.c_str()));  // libldap's signature; it only reads
+  names.push_back(nullptr);
+  Following following{handle_->ld, sink, cookie.empty()};
+  ldap_sync_t sync;
+  ldap_sync_initialize(&sync);
+  sync.ls_ld = handle_->ld;
+  sync.ls_base = const_cast<char*>(server_.base.c_str());
+  sync.ls_scope = LDAP_SCOPE_SUBTREE;
+  sync.ls_filter = const_cast<char*>(server_.filter.c_str());
+  sync.ls_attrs = names.data();
+  sync.ls_timeout = static_cast<int>(std::max<std::int64_t>(1, server_.timeout.count() / 1000));
+  sync.ls_search_entry = on_entry;
+  sync.ls_intermediate = on_intermediate;
+  sync.ls_search_result = on_result;
+  sync.ls_private = &following;
+  const berval known{cookie.size(), cookie.data()};
+  if (!cookie.empty()) ber_dupbv(&sync.ls_cookie, const_cast<berval*>(&known));
+  // libldap would free what is ours.
+  const auto end = [&](Status outcome) {
+    sync.ls_ld = nullptr;
+    sync.ls_base = sync.ls_filter = nullptr;
+    sync.ls_attrs = nullptr;
+    if (sync.ls_cookie.bv_val) cookie.assign(sync.ls_cookie.bv_val, sync.ls_cookie.bv_len);
+    ber_memfree(sync.ls_cookie.bv_val);
+    return outcome;
+  };
+  auto code = ldap_sync_init(&sync, LDAP_SYNC_REFRESH_AND_PERSIST);
+  if (code != LDAP_SUCCESS) return end(failure(code, "following"));
+  sync.ls_timeout = 0;
+  int socket = -1;
+  ldap_get_option(handle_->ld, LDAP_OPT_DESC, &socket);
+  while (sink.tick()) {
+    pollfd wait{socket, POLLIN, 0};
+    const int ready = ::poll(&wait, 1, 200);
+    code = ldap_sync_poll(&sync);
+    if (code != LDAP_SUCCESS) return end(failure(code, "following"));
+    if (ready > 0 && (wait.revents & (POLLHUP | POLLERR)) != 0) return end(error(Errc::unavailable, "{}: the connection has ended", server_.url));
+    if (sync.ls_cookie.bv_val) cookie.assign(sync.ls_cookie.bv_val, sync.ls_cookie.bv_len);
+  }
+  return end({});
+}
+
+Status Client::modify(const std::string& dn, const std::vector<Modification>& changes) {
+  // libldap's structures want pointers to what is not const; it only reads.
+  std::vector<LDAPMod> mods(changes.size());
+  std::vector<LDAPMod*> list;
+  std::vector<std::vector<berval>> values(changes.size());
+  std::vector<std::vector<berval*>> pointers(changes.size());
+  for (std::size_t i = 0; i < changes.size(); ++i) {
+    const auto& change = changes[i];
+    for (const auto& value : change.values) values[i].push_back({value.size(), const_cast<char*>(value.data())});
+    for (auto& value : values[i]) pointers[i].push_back(&value);
+    pointers[i].push_back(nullptr);
+    mods[i].mod_op = LDAP_MOD_BVALUES | (change.how == Modification::How::add      ? LDAP_MOD_ADD
+                                         : change.how == Modification::How::remove ? LDAP_MOD_DELETE
+                                                                                   : LDAP_MOD_REPLACE);
+    mods[i].mod_type = const_cast<char*>(change.attribute.c_str());
+    mods[i].mod_vals.modv_bvals = pointers[i].data();
+    list.push_back(&mods[i]);
+  }
+  list.push_back(nullptr);
+  const auto code = ldap_modify_ext_s(handle_->ld, dn.c_str(), list.data(), nullptr, nullptr);
+  // What is to be there and is already, or is to go and is not there, is as it should be.
+  if (code == LDAP_SUCCESS || code == LDAP_TYPE_OR_VALUE_EXISTS || code == LDAP_NO_SUCH_ATTRIBUTE) return {};
+  return failure(code, "change");
 }
 
 Status check_password(const Server& server, const std::string& dn, const Secret& password) {

@@ -1,11 +1,10 @@
 // The module of type `ldap`: an address book out of LDAP, and a password check by binding. See README.md.
+#include <algorithm>
 #include <stdexcept>
 
 #include "base/text.h"
-#include "client.h"
-#include "directory/source.h"
 #include "io/runtime.h"
-#include "saved.h"
+#include "reader.h"
 
 namespace mapigate::ldap {
 
@@ -21,18 +20,23 @@ const Setting settings[] = {
     {.name = "password", .type = text, .default_value = "", .help = "Its password.", .secret = true},
     {.name = "base", .type = text, .default_value = nullptr, .help = "Entry below which everything is read."},
     {.name = "schema", .type = choice, .default_value = "inetorgperson", .help = "Whose attributes and object classes are meant.",
-     .choices = {"inetorgperson", "posix", "samba"}},
+     .choices = {"inetorgperson", "posix", "samba", "ad", "obm"}},
     {.name = "filter", .type = text, .default_value = "", .help = "LDAP filter instead of the one of the schema."},
     {.name = "attributes", .type = list, .default_value = "", .help = "Other attributes than those of the schema, as OURS=LDAP, or "
      "OURS=FIRST,SECOND in an element of its own, or OURS= for none."},
     {.name = "kinds", .type = list,
      .default_value = "groupOfNames=group,groupOfUniqueNames=group,posixGroup=group,sambaGroupMapping=group,room=room,device=equipment",
-     .help = "Which object class makes an entry what, as OBJECTCLASS=KIND."},
+     .help = "Which object class makes an entry what, as OBJECTCLASS=KIND, or which value of an attribute, as ATTRIBUTE:VALUE=KIND."},
     {.name = "mail_domain", .type = text, .default_value = "", .help = "Accounts without address get ACCOUNT@ this domain."},
     {.name = "list_name", .type = text, .default_value = "Global Address List", .help = "What clients call the list of everybody."},
     {.name = "refresh_interval", .type = duration, .default_value = "1min",
-     .help = "How often it is asked whether something has changed. Servers without contextCSN are read as a whole each time.",
+     .help = "How often servers that do not tell changes are asked for them, and how soon one that is away is tried again. "
+     "Servers without contextCSN are read as a whole each time.",
      .minimum = 200, .maximum = 86'400'000},
+    {.name = "follow", .type = boolean, .default_value = "true",
+     .help = "Let servers that can (RFC 4533, OpenLDAP's overlay syncprov) tell changes as they happen."},
+    {.name = "writable", .type = list, .default_value = "", .help = "What clients may change, in our names: of one's own entry e.g. phone, "
+     "certificates, delegates; members of groups that one owns. bind_dn needs the right to write it."},
     {.name = "timeout", .type = duration, .default_value = "30s", .help = "How long one answer of the server may take.",
      .minimum = 100, .maximum = 600'000},
     {.name = "page_size", .type = number, .default_value = "500", .help = "Entries asked for at once.", .minimum = 1, .maximum = 10'000},
@@ -40,68 +44,16 @@ const Setting settings[] = {
      .minimum = 1, .maximum = 5'000'000},
 };
 
-// What the task that refreshes shares with the module, whichever ends first. Used by one worker at a time,
-// `current` by all.
-struct Shared {
-  explicit Shared(Mapping mapping) : mapping(std::move(mapping)) {}
-  Server server;
-  Mapping mapping;
-  std::string module, list_name, saved_file;
-  std::unique_ptr<directory::IdTable> ids;
-  directory::Current current;
-  std::string change_number;
-
-  Status take(std::vector<directory::Entry> entries) {
-    const auto count = entries.size();
-    auto made = directory::Snapshot::build(std::move(entries), *ids, list_name);
-    if (!made) return made.error();
-    if (const auto left_out = count - (*made)->objects().size(); left_out != 0)
-      log::warning("{}: {} entries have no name or the id of another and are left out", module, left_out);
-    current.set(std::move(*made));
-    return {};
-  }
-
-  // True when something was new.
-  Result<bool> read() {
-    auto client = Client::connect(server);
-    if (!client) return client.error();
-    const auto number = (*client)->change_number();
-    if (!number) return number.error();
-    if (!number->empty() && *number == change_number && current.get()) return false;
-    auto records = (*client)->read(mapping.attributes());
-    if (!records) return records.error();
-    std::vector<directory::Entry> entries;
-    entries.reserve(records->size());
-    for (const auto& record : *records) entries.push_back(mapping.entry(record));
-    if (const auto saved = save(saved_file, entries); !saved) log::warning("{}: {}", module, saved.error().message);
-    if (const auto taken = take(std::move(entries)); !taken) return taken.error();
-    change_number = *number;
-    return true;
-  }
-};
-
-io::Task<> refresh(std::shared_ptr<Shared> shared, io::Runtime* runtime, Duration interval) {
-  bool away = false;
-  for (;;) {
-    auto work = [shared] { return shared->read(); };
-    auto read = co_await io::run_blocking(*runtime, work);
-    if (!read && !away)
-      log::warning("{}: {}; {}", shared->module, read.error().message,
-                   shared->current.get() ? "what was read before is served on" : "there is no address book until it answers");
-    else if (read && (away || *read))
-      log::info("{}: {} entries", shared->module, shared->current.get()->objects().size());
-    away = !read;
-    co_await io::sleep_for(interval);
-  }
-}
-
 class LdapModule final : public directory::Source, public chain::Authenticator {
  public:
-  LdapModule(const chain::Environment& environment, const Settings& s) : runtime_(environment.runtime) {
+  LdapModule(const chain::Environment& environment, const Settings& s) : runtime_(environment.runtime), writable_(s.list("writable")) {
     auto mapping = Mapping::create(s.text("schema"), s.list("attributes"), s.list("kinds"), s.text("mail_domain"));
     if (!mapping) throw std::runtime_error(mapping.error().message);
-    shared_ = std::make_shared<Shared>(std::move(*mapping));
-    auto& server = shared_->server;
+    for (const auto& name : writable_)
+      if (!name.empty() && mapping->attribute_of(name).empty())
+        throw std::runtime_error(fmt::format("writable: \"{}\" is no attribute that comes from LDAP", name));
+    ReaderOptions options;
+    auto& server = options.server;
     server.url = s.text("url");
     server.starttls = s.boolean("starttls");
     server.verify = s.boolean("verify");
@@ -109,41 +61,56 @@ class LdapModule final : public directory::Source, public chain::Authenticator {
     server.bind_dn = s.text("bind_dn");
     server.password = Secret(s.text("password"));
     server.base = s.text("base");
-    server.filter = s.text("filter").empty() ? shared_->mapping.filter() : s.text("filter");
+    server.filter = s.text("filter").empty() ? mapping->filter() : s.text("filter");
     server.timeout = s.duration("timeout");
     server.page_size = static_cast<int>(s.number("page_size"));
     server.max_entries = static_cast<std::size_t>(s.number("max_entries"));
-    shared_->module = environment.name;
-    shared_->list_name = s.text("list_name");
-    shared_->saved_file = environment.state_dir + "/" + environment.name + ".saved";
+    options.module = environment.name;
+    options.list_name = s.text("list_name");
+    options.saved_file = environment.state_dir + "/" + environment.name + ".saved";
+    options.interval = s.duration("refresh_interval");
+    options.follow = s.boolean("follow");
+    options.settings = fmt::format("{}|{}|{}|{}|{}|{}|{}", server.url, server.base, server.filter, s.text("schema"),
+                                   fmt::join(s.list("attributes"), ";"), fmt::join(s.list("kinds"), ";"), s.text("mail_domain"));
     auto ids = directory::IdTable::open(environment.state_dir + "/" + environment.name + ".ids");
     if (!ids) throw std::runtime_error(ids.error().message);
-    shared_->ids = std::move(*ids);
-    if (auto saved = load(shared_->saved_file)) {
-      if (const auto taken = shared_->take(std::move(*saved)); !taken) log::warning("{}: {}", environment.name, taken.error().message);
-    } else if (saved.error().code != Errc::not_found) {
-      log::warning("{}: {}", environment.name, saved.error().message);
-    }
-    io::spawn(environment.runtime.executor(), refresh(shared_, &environment.runtime, s.duration("refresh_interval")));
+    reader_ = std::make_shared<Reader>(std::move(options), std::move(*mapping), std::move(*ids));
+    reader_->start();
   }
 
-  std::shared_ptr<const directory::Snapshot> snapshot() override { return shared_->current.get(); }
+  std::shared_ptr<const directory::Snapshot> snapshot() override { return reader_->snapshot(); }
+
+  Status change(const directory::Entry& entry, const std::vector<directory::Change>& changes) override {
+    std::vector<Modification> wanted;
+    for (const auto& change : changes) {
+      if (std::find(writable_.begin(), writable_.end(), change.attribute) == writable_.end())
+        return error(Errc::denied, "\"{}\" may not be changed", change.attribute);
+      using From = directory::Change::How;
+      using To = Modification::How;
+      wanted.push_back({change.how == From::add ? To::add : change.how == From::remove ? To::remove : To::replace,
+                        reader_->mapping().attribute_of(change.attribute), change.values});
+    }
+    auto client = Client::connect(reader_->server());
+    if (!client) return client.error();
+    return (*client)->modify(entry.known_as, wanted);
+  }
 
   io::Task<Status> authenticate(chain::Identity identity) override {
-    const auto snapshot = shared_->current.get();
+    const auto snapshot = reader_->snapshot();
     if (!snapshot) co_return error(Errc::unavailable, "the directory was not read yet");
     const auto found = snapshot->find_address(identity.user);
     if (!found) co_return error(Errc::denied, "{} is not in the directory", identity.user);
     const auto dn = snapshot->object(*found).entry.known_as;
-    auto shared = shared_;
-    auto work = [shared, dn, identity] { return check_password(shared->server, dn, identity.password); };
+    auto reader = reader_;
+    auto work = [reader, dn, identity] { return check_password(reader->server(), dn, identity.password); };
     auto outcome = co_await io::run_blocking(runtime_, work);
     co_return outcome;
   }
 
  private:
   io::Runtime& runtime_;
-  std::shared_ptr<Shared> shared_;
+  const std::vector<std::string> writable_;
+  std::shared_ptr<Reader> reader_;
 };
 
 std::unique_ptr<chain::Component> create(const chain::Environment& environment, const Settings& s) {

@@ -54,7 +54,7 @@ class LdapModuleTest : public ::testing::Test {
     stop();
     std::filesystem::remove_all(state);
   }
-  void start(const std::string& url) {
+  void start(const std::string& url, const std::string& refresh = "200ms") {
     const char* modules = std::getenv("MAPIGATE_MODULES");
     ASSERT_NE(modules, nullptr) << "run by meson test";
     static chain::Loader loader({modules});
@@ -67,7 +67,8 @@ class LdapModuleTest : public ::testing::Test {
                                            {"password", std::string("pass-bob")},
                                            {"timeout", std::string("2s")},
                                            {"page_size", std::int64_t{40}},
-                                           {"refresh_interval", std::string("200ms")}});
+                                           {"writable", std::vector<std::string>{"phone", "members", "certificates"}},
+                                           {"refresh_interval", refresh}});
     ASSERT_TRUE(settings.has_value()) << settings.error().message;
     runtime = std::make_unique<io::Runtime>();
     runtime->start();
@@ -164,6 +165,64 @@ TEST_F(LdapModuleTest, ServesWhatItHasWhenTheServerIsAwayEvenAfterARestart) {
   EXPECT_TRUE(until([](const auto& s) { return s.objects().size() == 123; }));
 }
 
+TEST_F(LdapModuleTest, FollowsAServerThatTellsChanges) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree(), false);
+  start(slapd.url(), "1h");  // nobody asks: only following can bring changes
+  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  const auto id = source->snapshot()->object(*source->snapshot()->find_address("alice@example.test")).id;
+  const auto began = std::chrono::steady_clock::now();
+  slapd.modify("dn: uid=alice,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: mail\nmail: new@example.test\n\n"
+               "dn: uid=p7,ou=people,dc=example,dc=test\nchangetype: delete\n\n"
+               "dn: uid=p8,ou=people,dc=example,dc=test\nchangetype: modrdn\nnewrdn: uid=q8\ndeleteoldrdn: 1\n\n"
+               "dn: uid=new,ou=people,dc=example,dc=test\nchangetype: add\nobjectClass: inetOrgPerson\nuid: new\ncn: New One\nsn: One\n"
+               "mail: one@example.test\n");
+  ASSERT_TRUE(until([](const auto& s) { return s.find_address("one@example.test") && s.find_address("new@example.test") && !s.find_address("p7@example.test"); }));
+  EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(2));
+  EXPECT_EQ(source->snapshot()->object(*source->snapshot()->find_address("new@example.test")).id, id);
+  EXPECT_EQ(source->snapshot()->objects().size(), 124u);
+  EXPECT_EQ(source->snapshot()->object(*source->snapshot()->find_address("p8@example.test")).entry.account, "q8");
+}
+
+TEST_F(LdapModuleTest, GoesOnWhereItStoppedAfterARestartOfEitherSide) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree(), false);
+  start(slapd.url());
+  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  slapd.stop();
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  EXPECT_EQ(source->snapshot()->objects().size(), 124u);  // away is not empty
+  slapd.start();
+  slapd.modify("dn: uid=p1,ou=people,dc=example,dc=test\nchangetype: delete\n");
+  EXPECT_TRUE(until([](const auto& s) { return s.objects().size() == 123; }));
+  stop();
+  slapd.modify("dn: uid=p2,ou=people,dc=example,dc=test\nchangetype: delete\n\n"
+               "dn: uid=p3,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: title\ntitle: Boss\n");
+  start(slapd.url());
+  ASSERT_NE(source->snapshot(), nullptr);
+  EXPECT_TRUE(until([](const auto& s) {
+    const auto third = s.find_address("p3@example.test");
+    return s.objects().size() == 122 && third && s.object(*third).text(mapi::PidTagTitle) == "Boss";
+  }));
+}
+
+TEST_F(LdapModuleTest, WritesWhatItMay) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree(), false);
+  start(slapd.url());
+  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  const auto entry_of = [&](const char* name) { return source->snapshot()->object(source->snapshot()->resolve(name).at(0)).entry; };
+  using How = directory::Change::How;
+  ASSERT_TRUE(source->change(entry_of("alice"), {{How::replace, "phone", {"+49 1"}}}));
+  EXPECT_TRUE(until([&](const auto& s) { return s.object(s.resolve("alice").at(0)).text(mapi::PidTagBusinessTelephoneNumber) == "+49 1"; }));
+  ASSERT_TRUE(source->change(entry_of("staff"), {{How::remove, "members", {entry_of("alice").known_as}}, {How::add, "members", {entry_of("hall").known_as}}}));
+  EXPECT_TRUE(until([&](const auto& s) { return s.object(s.resolve("staff").at(0)).members.size() == 2 && s.object(s.resolve("alice").at(0)).member_of.empty(); }));
+  EXPECT_TRUE(source->change(entry_of("staff"), {{How::remove, "members", {entry_of("alice").known_as}}}));  // is gone already
+  EXPECT_EQ(source->change(entry_of("alice"), {{How::replace, "title", {"King"}}}).error().code, Errc::denied);
+  slapd.stop();
+  EXPECT_EQ(source->change(entry_of("alice"), {{How::replace, "phone", {"1"}}}).error().code, Errc::unavailable);
+}
+
 TEST_F(LdapModuleTest, WithoutServerAndSavedDirectoryThereIsNone) {
   NEEDS_SLAPD();
   Slapd slapd(tree());
@@ -184,8 +243,38 @@ TEST_F(LdapModuleTest, ChecksPasswordsByBinding) {
   EXPECT_EQ(authenticate("alice@example.test", "pass-bob").error().code, Errc::denied);
   EXPECT_EQ(authenticate("alice@example.test", "").error().code, Errc::denied);  // would be an anonymous bind
   EXPECT_EQ(authenticate("nobody@example.test", "x").error().code, Errc::denied);
+  // Names are looked up in memory: nothing of them reaches a filter or a DN.
+  for (const char* name : {"*", "*)(uid=*", "alice@example.test)(objectClass=*", "uid=alice,ou=people,dc=example,dc=test", "alice*", "\\2a"})
+    EXPECT_EQ(authenticate(name, "pass-alice").error().code, Errc::denied) << name;
   slapd.stop();
   EXPECT_EQ(authenticate("alice@example.test", "pass-alice").error().code, Errc::unavailable);
+}
+
+TEST(Mapping, ActiveDirectory) {
+  const auto ad = Mapping::create("ad", {}, {}, "");
+  ASSERT_TRUE(ad.has_value()) << ad.error().message;
+  Record record{"CN=Anna,DC=x", {{"objectclass", {"top", "person", "user"}}, {"objectguid", {std::string("\x01\xFF\x00\x7F", 4)}},
+                                 {"mail", {"Anna@x.test"}}, {"cn", {"Anna"}}, {"msexchhidefromaddresslists", {"TRUE"}},
+                                 {"proxyaddresses", {"SMTP:anna@x.test", "smtp:a@x.test", "X500:/o=Old/cn=anna", "sip:anna@x.test"}},
+                                 {"legacyexchangedn", {"/o=First/cn=Recipients/cn=anna"}}, {"msexchresourcecapacity", {"12"}},
+                                 {"msexchrecipienttypedetails", {"16"}}}};
+  const auto entry = ad->entry(record);
+  EXPECT_EQ(entry.key, "01ff007f");
+  EXPECT_EQ(entry.aliases, std::vector<std::string>{"a@x.test"});
+  EXPECT_EQ(entry.former_dns, (std::vector<std::string>{"/o=First/cn=Recipients/cn=anna", "/o=Old/cn=anna"}));
+  EXPECT_EQ(entry.kind, EntryKind::room);
+  EXPECT_EQ(entry.capacity, 12u);
+  EXPECT_TRUE(entry.hidden);
+  const auto asked = ad->attributes();
+  EXPECT_NE(std::find(asked.begin(), asked.end(), "msexchrecipienttypedetails"), asked.end());
+}
+
+TEST(Mapping, Obm) {
+  const auto obm = Mapping::create("obm", {}, {"obmMailShare=room"}, "");
+  ASSERT_TRUE(obm.has_value()) << obm.error().message;
+  EXPECT_EQ(obm->entry({"uid=a", {{"objectclass", {"obmUser"}}, {"cn", {"A"}}, {"hiddenuser", {"TRUE"}}}}).hidden, true);
+  EXPECT_EQ(obm->entry({"cn=g", {{"objectclass", {"obmGroup"}}, {"cn", {"G"}}, {"memberuid", {"a"}}}}).kind, EntryKind::group);
+  EXPECT_EQ(obm->entry({"cn=s", {{"objectclass", {"obmMailShare"}}, {"cn", {"S"}}}}).kind, EntryKind::room);  // the config wins
 }
 
 TEST(Mapping, PresetsAndOverrides) {
@@ -216,9 +305,12 @@ TEST(Saved, ComesBackAsItWasOrNotAtAll) {
   entry.members = {"a", "b"};
   entry.certificates = {{1, 2}};
   entry.hidden = true;
-  ASSERT_TRUE(save(file, {entry, directory::Entry()}));
-  const auto read = load(file);
-  ASSERT_TRUE(read.has_value()) << read.error().message;
+  ASSERT_TRUE(save(file, Saved{"cookie", "settings", {entry, directory::Entry()}}));
+  const auto saved = load(file);
+  ASSERT_TRUE(saved.has_value()) << saved.error().message;
+  EXPECT_EQ(saved->cookie, "cookie");
+  EXPECT_EQ(saved->settings, "settings");
+  const auto* read = &saved->entries;
   ASSERT_EQ(read->size(), 2u);
   EXPECT_EQ((*read)[0].kind, EntryKind::room);
   EXPECT_EQ((*read)[0].texts, entry.texts);

@@ -1,6 +1,7 @@
 #include "mapping.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.h"
 
@@ -42,7 +43,10 @@ const Pairs inetorgperson{
     {"manager", "manager"},
     {"members", "member,uniqueMember,memberUid"},
     {"owners", "owner"},
+    {"delegates", ""},
     {"hidden", ""},
+    {"capacity", ""},
+    {"former_dns", ""},
 };
 const Pairs posix{{"name", "gecos,cn"}, {"given_name", ""}, {"surname", ""}};
 const Pairs samba{{"name", "displayName,cn"}};
@@ -55,6 +59,58 @@ std::vector<std::string> split(std::string_view text) {
     start = end + 1;
   }
   return out;
+}
+
+// Active Directory with Exchange's attributes, and servers that imitate it.
+const Pairs ad{
+    {"id", "objectGUID"},
+    {"account", "sAMAccountName"},
+    {"aliases", "proxyAddresses"},
+    {"former_dns", "legacyExchangeDN,proxyAddresses"},
+    {"company", "company"},
+    {"department", "department"},
+    {"office", "physicalDeliveryOfficeName"},
+    {"street", "streetAddress"},
+    {"country", "co,c"},
+    {"home_page", "wWWHomePage"},
+    {"comment", "info,description"},
+    {"photo", "thumbnailPhoto,jpegPhoto"},
+    {"certificates", "userCertificate,userSMIMECertificate"},
+    {"members", "member"},
+    {"owners", "managedBy"},
+    {"delegates", "msExchDelegateListLink,publicDelegates"},
+    {"hidden", "msExchHideFromAddressLists"},
+    {"capacity", "msExchResourceCapacity"},
+    {"phonetic_name", "msDS-PhoneticDisplayName"},
+    {"phonetic_given_name", "msDS-PhoneticFirstName"},
+    {"phonetic_surname", "msDS-PhoneticLastName"},
+    {"phonetic_company", "msDS-PhoneticCompanyName"},
+    {"phonetic_department", "msDS-PhoneticDepartment"},
+    {"extension1", "extensionAttribute1"},
+    {"extension2", "extensionAttribute2"},
+    {"extension3", "extensionAttribute3"},
+    {"extension4", "extensionAttribute4"},
+    {"extension5", "extensionAttribute5"},
+};
+const Pairs ad_kinds{{"group", "group"},
+                     {"contact", "contact"},
+                     {"msExchRecipientTypeDetails:16", "room"},
+                     {"msExchRecipientTypeDetails:32", "equipment"},
+                     {"msExchResourceMetaData:ResourceType:Room", "room"},
+                     {"msExchResourceMetaData:ResourceType:Equipment", "equipment"}};
+// OBM's schema.
+const Pairs obm{
+    {"aliases", "mailAlias"},
+    {"company", "o,company"},
+    {"department", "service,ou"},
+    {"office", "physicalDeliveryOfficeName,l"},
+    {"hidden", "hiddenUser"},
+    {"members", "member,memberUid,mailBox"},
+};
+const Pairs obm_kinds{{"obmGroup", "group"}, {"obmMailShare", "contact"}};
+
+bool printable(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) >= 0x20 && static_cast<unsigned char>(c) < 0x7F; });
 }
 
 // "userCertificate;binary" is the same attribute.
@@ -76,6 +132,12 @@ Result<Mapping> Mapping::create(std::string_view preset, const std::vector<std::
   } else if (preset == "samba") {
     put(samba);
     made.filter_ = "(|(objectClass=sambaSamAccount)(objectClass=sambaGroupMapping))";
+  } else if (preset == "ad") {
+    put(ad);
+    made.filter_ = "(&(mail=*)(|(objectClass=user)(objectClass=contact)(objectClass=group)))";
+  } else if (preset == "obm") {
+    put(obm);
+    made.filter_ = "(|(objectClass=obmUser)(objectClass=obmGroup)(objectClass=obmMailShare)(objectClass=room))";
   } else {
     made.filter_ = "(|(objectClass=inetOrgPerson)(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=room))";
   }
@@ -92,11 +154,13 @@ Result<Mapping> Mapping::create(std::string_view preset, const std::vector<std::
     }
     known->second = split(std::string_view(override).substr(at + 1));
   }
+  for (const auto& [what, kind] : preset == "ad" ? ad_kinds : preset == "obm" ? obm_kinds : Pairs())
+    made.kinds_.emplace_back(lower_ascii(what), *directory::entry_kind(kind));
   for (const auto& rule : kinds) {
     const auto at = rule.find('=');
     const auto kind = at == std::string::npos ? std::nullopt : directory::entry_kind(trim(std::string_view(rule).substr(at + 1)));
-    if (!kind) return error(Errc::malformed, "kinds: \"{}\" is not OBJECTCLASS=KIND", rule);
-    made.kinds_[lower_ascii(trim(std::string_view(rule).substr(0, at)))] = *kind;
+    if (!kind) return error(Errc::malformed, "kinds: \"{}\" is not OBJECTCLASS=KIND or ATTRIBUTE:VALUE=KIND", rule);
+    made.kinds_.emplace_back(lower_ascii(trim(std::string_view(rule).substr(0, at))), *kind);
   }
   return made;
 }
@@ -105,6 +169,8 @@ std::vector<std::string> Mapping::attributes() const {
   std::vector<std::string> out{"objectclass", "entryuuid"};
   for (const auto& [ours, theirs] : sources_)
     for (const auto& name : theirs) out.push_back(name);
+  for (const auto& [what, kind] : kinds_)
+    if (const auto colon = what.find(':'); colon != std::string::npos) out.push_back(what.substr(0, colon));
   std::sort(out.begin(), out.end());
   out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
@@ -126,10 +192,17 @@ std::string Mapping::first(const Record& record, std::string_view name) const {
   return {};
 }
 
+std::string Mapping::attribute_of(std::string_view ours) const {
+  const auto source = sources_.find(ours);
+  return source == sources_.end() || source->second.empty() ? std::string() : source->second.front();
+}
+
 directory::Entry Mapping::entry(const Record& record) const {
   directory::Entry out;
   out.known_as = record.dn;
   out.key = first(record, "id");
+  // Active Directory's identifier is bytes.
+  if (!out.key.empty() && !printable(out.key)) out.key = to_hex(as_view(out.key));
   if (out.key.empty()) out.key = record.dn;
   out.display_name = first(record, "name");
   out.account = first(record, "account");
@@ -137,15 +210,35 @@ directory::Entry Mapping::entry(const Record& record) const {
   if (addresses.empty() && !mail_domain_.empty() && !out.account.empty()) addresses.push_back(out.account + "@" + mail_domain_);
   if (!addresses.empty()) out.address = addresses.front();
   out.aliases.assign(addresses.empty() ? addresses.end() : addresses.begin() + 1, addresses.end());
-  for (auto& alias : all(record, "aliases")) out.aliases.push_back(std::move(alias));
-  if (const auto classes = record.values.find("objectclass"); classes != record.values.end())
-    for (const auto& name : classes->second)
-      if (const auto kind = kinds_.find(lower_ascii(name)); kind != kinds_.end()) out.kind = kind->second;
+  // Exchange writes the kind of an address before it: "SMTP:" for the primary one, "X500:" for a name of old.
+  for (auto& alias : all(record, "aliases")) {
+    const auto colon = alias.find(':');
+    const auto kind = lower_ascii(std::string_view(alias).substr(0, colon == std::string::npos ? 0 : colon));
+    if (kind == "smtp") alias.erase(0, 5);
+    else if (!kind.empty()) continue;
+    if (!equal_ignoring_ascii_case(alias, out.address)) out.aliases.push_back(std::move(alias));
+  }
+  for (auto& dn : all(record, "former_dns")) {
+    if (lower_ascii(std::string_view(dn).substr(0, 5)) == "x500:") dn.erase(0, 5);
+    if (dn.starts_with('/')) out.former_dns.push_back(std::move(dn));
+  }
+  const auto capacity = first(record, "capacity");
+  std::from_chars(capacity.data(), capacity.data() + capacity.size(), out.capacity);
+  // The last rule that fits counts: those of the config come after those of the schema.
+  for (const auto& [what, kind] : kinds_) {
+    const auto colon = what.find(':');
+    const auto values = record.values.find(colon == std::string::npos ? "objectclass" : std::string_view(what).substr(0, colon));
+    if (values == record.values.end()) continue;
+    const auto wanted = colon == std::string::npos ? std::string_view(what) : std::string_view(what).substr(colon + 1);
+    for (const auto& value : values->second)
+      if (equal_ignoring_ascii_case(value, wanted)) out.kind = kind;
+  }
   for (const auto& attribute : directory::text_attributes())
     if (auto value = first(record, attribute.name); !value.empty()) out.texts.emplace_back(attribute.tag, std::move(value));
   out.manager = first(record, "manager");
   out.members = all(record, "members");
   out.owners = all(record, "owners");
+  out.delegates = all(record, "delegates");
   const auto hidden = lower_ascii(first(record, "hidden"));
   out.hidden = hidden == "true" || hidden == "1" || hidden == "yes";
   const auto photo = first(record, "photo");

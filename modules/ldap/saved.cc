@@ -11,12 +11,12 @@ namespace mapigate::ldap {
 
 namespace {
 
-constexpr std::uint32_t magic = 0x31444C4D;  // "MLD1"; another when the fields change
+constexpr std::uint32_t magic = 0x33444C4D;  // "MLD3"; another when the fields change
 
 // One field list for both ways.
 void fields(auto& v, auto& entry) {
   v(entry.key), v(entry.kind), v(entry.display_name), v(entry.address), v(entry.aliases), v(entry.account);
-  v(entry.former_dns), v(entry.known_as), v(entry.texts), v(entry.members), v(entry.owners), v(entry.manager);
+  v(entry.former_dns), v(entry.source_id), v(entry.known_as), v(entry.texts), v(entry.members), v(entry.owners), v(entry.delegates), v(entry.manager);
   v(entry.container), v(entry.photo), v(entry.certificates), v(entry.capacity), v(entry.hidden);
 }
 
@@ -78,12 +78,20 @@ class Reader {
 
 }  // namespace
 
-Status save(const std::string& file, const std::vector<directory::Entry>& entries) {
+Status save(const std::string& file, const Saved& saved) {
+  std::vector<const directory::Entry*> entries;
+  for (const auto& entry : saved.entries) entries.push_back(&entry);
+  return save(file, saved.cookie, saved.settings, entries);
+}
+
+Status save(const std::string& file, const std::string& cookie, const std::string& settings, const std::vector<const directory::Entry*>& entries) {
   Bytes out;
   Writer writer(out);
   writer(magic);
+  writer(cookie);
+  writer(settings);
   writer(static_cast<std::uint32_t>(entries.size()));
-  for (const auto& entry : entries) fields(writer, entry);
+  for (const auto* entry : entries) fields(writer, *entry);
   const auto fresh = file + ".new";
   std::ofstream stream(fresh, std::ios::binary | std::ios::trunc);
   std::error_code failed;
@@ -96,18 +104,23 @@ Status save(const std::string& file, const std::vector<directory::Entry>& entrie
   return {};
 }
 
-Result<std::vector<directory::Entry>> load(const std::string& file) {
+Result<Saved> load(const std::string& file) {
+  std::error_code failed;
+  const auto size = std::filesystem::file_size(file, failed);
   std::ifstream stream(file, std::ios::binary);
-  if (!stream) return error(Errc::not_found, "{} is not there", file);
-  const Bytes bytes{std::istreambuf_iterator<char>(stream), {}};
+  if (!stream || failed) return error(Errc::not_found, "{} is not there", file);
+  Bytes bytes(size);
+  stream.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size));
   Cursor cursor(bytes);
   if (cursor.scalar<std::uint32_t>() != magic) return error(Errc::malformed, "{} is of another version", file);
-  const auto count = cursor.scalar<std::uint32_t>();
-  std::vector<directory::Entry> out;
-  if (!cursor.can_hold(count, 64)) return cursor.error(file);
-  out.resize(count);
+  Saved out;
   Reader reader(cursor);
-  for (auto& entry : out) fields(reader, entry);
+  reader(out.cookie);
+  reader(out.settings);
+  const auto count = cursor.scalar<std::uint32_t>();
+  if (!cursor.can_hold(count, 64)) return cursor.error(file);
+  out.entries.resize(count);
+  for (auto& entry : out.entries) fields(reader, entry);
   if (cursor.ok() && cursor.left() != 0) cursor.fail("bytes are left over");
   if (!cursor.ok()) return cursor.error(file);
   return out;

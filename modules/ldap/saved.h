@@ -9,8 +9,16 @@
 
 namespace mapigate::ldap {
 
-Status save(const std::string& file, const std::vector<directory::Entry>& entries);  // replaces the file as a whole
+struct Saved {
+  std::string cookie;    // up to where the server's changes are in it; empty: nobody knows
+  std::string settings;  // what it was read with: another configuration reads all anew
+  std::vector<directory::Entry> entries;
+};
+
+Status save(const std::string& file, const Saved& saved);  // replaces the file as a whole
+// The same of entries that are elsewhere.
+Status save(const std::string& file, const std::string& cookie, const std::string& settings, const std::vector<const directory::Entry*>& entries);
 // Errc::not_found when there is none; malformed for one that is damaged or of another version.
-Result<std::vector<directory::Entry>> load(const std::string& file);
+Result<Saved> load(const std::string& file);
 
 }  // namespace mapigate::ldap

@@ -60,7 +60,7 @@ bool Slapd::installed() { return ::access("/usr/sbin/slapd", X_OK) == 0 && ::acc
 
 std::string Slapd::url() const { return "ldap://127.0.0.1:" + std::to_string(port_); }
 
-Slapd::Slapd(const std::string& ldif) : port_(static_cast<unsigned short>(open_port(0, true))) {
+Slapd::Slapd(const std::string& ldif, bool limited) : port_(static_cast<unsigned short>(open_port(0, true))) {
   char pattern[] = "/tmp/mapigate-ldap-XXXXXX";
   if (::mkdtemp(pattern) == nullptr) throw std::runtime_error("no temporary folder");
   folder_ = pattern;
@@ -68,11 +68,12 @@ Slapd::Slapd(const std::string& ldif) : port_(static_cast<unsigned short>(open_p
   std::ofstream(folder_ + "/slapd.conf")
       << "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/nis.schema\n"
       << "include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\n"
-      << "pidfile " << folder_ << "/pid\nsizelimit 50\n"  // paging is to get around it
+      << "pidfile " << folder_ << "/pid\nsizelimit " << (limited ? "50" : "unlimited") << "\n"  // paging is to get around it
       << "database mdb\nsuffix " << base << "\nrootdn " << admin << "\nrootpw " << password << "\ndirectory " << folder_ << "/db\n"
-      << "limits users size.soft=50 size.hard=50 size.prtotal=unlimited\n"
+      << (limited ? "limits users size.soft=50 size.hard=50 size.prtotal=unlimited\n" : "")
       << "maxsize 67108864\nindex objectClass eq\noverlay syncprov\n"
-      << "access to attrs=userPassword by anonymous auth by * none\naccess to * by users read by anonymous auth\n";
+      << "access to attrs=userPassword by anonymous auth by * none\n"
+      << "access to * by dn.exact=\"uid=bob,ou=people,dc=example,dc=test\" write by users read by anonymous auth\n";
   std::ofstream(folder_ + "/start.ldif") << ldif;
   if (run_to_end({"/usr/sbin/slapadd", "-q", "-f", folder_ + "/slapd.conf", "-l", folder_ + "/start.ldif"}, folder_ + "/log") != 0) {
     std::ifstream log(folder_ + "/log");

@@ -16,7 +16,8 @@ class Slapd {
   // False where none is installed: the test has to skip, visibly.
   static bool installed();
 
-  explicit Slapd(const std::string& ldif);  // filled and started; throws if it does not come up
+  // Filled and started; throws if it does not come up. `limited`: searches of users end after 50 entries but for pages.
+  explicit Slapd(const std::string& ldif, bool limited = true);
   ~Slapd();
   Slapd(const Slapd&) = delete;
 

@@ -128,11 +128,17 @@ class AddressBook {
       call.set_reply({static_cast<std::uint32_t>(http::ResponseCode::UnknownFailure), {}, chain::Reply::Trouble::unavailable});
       co_return;
     }
-    const auto work = [this, &call, &body, &snapshot] {
-      return directory::answer(call.operation(), *body, *snapshot, server_, call.session().identity().user, call.arena());
+    auto* source = source_name_.empty() ? nullptr : dynamic_cast<directory::Source*>(environment_.find(source_name_));
+    const directory::Nspi::Edit edit = [source](const directory::Entry& entry, const std::vector<directory::Change>& changes) -> Status {
+      if (source == nullptr) return error(Errc::denied, "there is no directory");
+      return source->change(entry, changes);
+    };
+    const auto work = [this, &call, &body, &snapshot, &edit] {
+      return directory::answer(call.operation(), *body, *snapshot, server_, call.session().identity().user, call.arena(), edit);
     };
     std::optional<Result<Bytes>> reply;
-    if (snapshot->objects().size() > large_directory) {
+    const bool changes = call.operation() == Operation::ModProps || call.operation() == Operation::ModLinkAtt;
+    if (changes || snapshot->objects().size() > large_directory) {
       auto found = co_await io::run_blocking(environment_.runtime, work);
       reply.emplace(std::move(found));
     } else {
@@ -165,6 +171,8 @@ class AddressBook {
       request->RecipientRows = rows;
     }
   }
+
+  const std::string& source_name() const { return source_name_; }
 
   std::shared_ptr<const directory::Snapshot> snapshot_for(const std::string& user) {
     if (!source_name_.empty()) {
@@ -275,6 +283,7 @@ class MailboxModule final : public chain::Module,
   }
 
   std::shared_ptr<const directory::Snapshot> address_book(const std::string& user) override { return address_book_->snapshot_for(user); }
+  std::string directory_name() const override { return address_book_->source_name(); }
 
   OutOfOfficeFactory* out_of_office() override { return component<OutOfOfficeFactory>(out_of_office_, "keeps no automatic replies"); }
   FreeBusySource* free_busy() override { return component<FreeBusySource>(free_busy_, "brings no free/busy information"); }

@@ -2,6 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "daemon/check_dns.h"
 #include "daemon/commands.h"
 #include "daemon/config.h"
 #include "daemon/world.h"
@@ -37,13 +38,15 @@ std::vector<std::string> problems_of(const Config& config) {
   tls.key_file = https.text("private_key");
   if (auto context = io::TlsServerContext::create(tls); !context)
     problems.push_back(fmt::format("{}: [https]: {}", config.file, context.error().message));
-  for (const auto* section : {"https", "metrics"}) {
-    for (const auto& place : config.section(section).list("listen")) {
+  constexpr std::pair<const char*, const char*> listeners[] = {{"https", "listen"}, {"metrics", "listen"}, {"autodiscover", "http_listen"}};
+  for (const auto& [section, name] : listeners) {
+    for (const auto& place : config.section(section).list(name)) {
       if (place.empty()) continue;
       if (auto parsed = parse_listen(place); !parsed)
-        problems.push_back(fmt::format("{}: [{}]: listen: {}", config.file, section, parsed.error().message));
+        problems.push_back(fmt::format("{}: [{}]: {}: {}", config.file, section, name, parsed.error().message));
     }
   }
+  if (const auto rules = check_rules(config); !rules) problems.push_back(rules.error().message);
   const auto& state_dir = config.section("server").text("state_dir");
   if (access(state_dir.c_str(), F_OK) == 0 && access(state_dir.c_str(), W_OK | X_OK) != 0)
     problems.push_back(fmt::format("{}: [server]: state_dir {} is not writable by this user", config.file, state_dir));
@@ -57,6 +60,16 @@ int fail(const std::vector<std::string>& problems, bool json) {
 }
 
 }  // namespace
+
+int check_dns_command(const std::string& config_file, const DnsCheck& check, bool json) {
+  const auto config = read_config(config_file);
+  if (!config) return fail({config.error().message}, json);
+  const auto report = check_dns(*config, check);
+  if (!report) return fail({report.error().message}, json);
+  fmt::print("{}", json ? dns_report_json(*report, check.domain) : dns_report_text(*report));
+  for (const auto& problem : report->problems) fmt::print(stderr, "mapigate: {}\n", problem);
+  return report->problems.empty() ? 0 : 1;
+}
 
 int check_command(const std::string& config_file, bool json) {
   const auto config = read_config(config_file);

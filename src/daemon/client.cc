@@ -13,6 +13,7 @@
 #include "convert/html_text.h"
 #include "convert/rtf.h"
 #include "daemon/address_book_print.h"
+#include "daemon/client_oab.h"
 #include "daemon/client_print.h"
 #include "daemon/client_progress.h"
 #include "daemon/client_transport.h"
@@ -45,7 +46,7 @@ std::string advice_for(const Error& error, const ClientOptions& options) {
                                     : fmt::format("Is the server at {} up? `curl -i {}` tells.", options.server, options.server);
     case Errc::malformed: return "The server's answer breaks the protocol; --trace shows what was said.";
     case Errc::not_found:
-      return options.command == Command::folders || options.command == Command::autodiscover
+      return options.command == Command::folders || options.command == Command::autodiscover || options.command == Command::oab
                  ? "Check the address, and that the server offers this transport."
                  : "`mapigate client folders` and `mapigate client ls FOLDER` list what is there.";
     default: return {};
@@ -84,6 +85,14 @@ class ClientRun {
       co_return print(options_.json ? mailbox_json(*mailbox) : mailbox_text(*mailbox));
     if (options_.command == Command::oof || options_.command == Command::freebusy) {
       auto text = co_await web_command(http_, std::move(*mailbox), authorization_, &options_);
+      if (!text) co_return text.error();
+      co_return print(*text);
+    }
+    if (options_.command == Command::oab) {
+      if (mailbox->oab_url.empty()) co_return error(Errc::not_found, "Autodiscover announces no offline address book");
+      progress_.begin("reading the offline address book", ProgressLine::Unit::things);
+      OabRequest wanted{mailbox->oab_url, options_.save, options_.json};
+      auto text = co_await read_oab(http_, authorization_, std::move(wanted));
       if (!text) co_return text.error();
       co_return print(*text);
     }

@@ -15,7 +15,9 @@
 namespace mapigate::daemon {
 
 struct ClientOptions {
-  enum class Command : std::uint8_t { folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover, gal, resolve, oof, freebusy };
+  enum class Command : std::uint8_t {
+    folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover, gal, resolve, oab, oof, freebusy
+  };
   Command command = Command::folders;
 
   std::string user;           // e-mail address

@@ -202,14 +202,22 @@ std::string mailbox_text(const upstream::DiscoveredMailbox& mailbox) {
   line("Legacy DN", mailbox.legacy_dn);
   line("Mail store", mailbox.mail_store.to_string());
   line("Address book", mailbox.address_book.to_string());
+  if (!mailbox.ews_url.empty()) line("Web services", mailbox.ews_url);
+  if (!mailbox.oab_url.empty()) line("Offline book", mailbox.oab_url);
+  line("Protocols", fmt::format("{}", fmt::join(mailbox.protocols, ", ")));
+  for (const auto& one : mailbox.shared) line("Shared", one.display_name + " <" + one.address + ">");
   line("Said by", mailbox.source);
   return out;
 }
 
 std::string mailbox_json(const upstream::DiscoveredMailbox& mailbox) {
+  auto shared = nlohmann::ordered_json::array();
+  for (const auto& one : mailbox.shared)
+    shared.push_back({{"display_name", one.display_name}, {"address", one.address}, {"legacy_dn", one.legacy_dn}, {"type", one.type}});
   return dumped({{"display_name", mailbox.display_name}, {"address", mailbox.address}, {"legacy_dn", mailbox.legacy_dn},
                  {"mail_store", mailbox.mail_store.to_string()}, {"address_book", mailbox.address_book.to_string()},
-                 {"source", mailbox.source}});
+                 {"ews_url", mailbox.ews_url}, {"oab_url", mailbox.oab_url}, {"server", mailbox.server},
+                 {"protocols", mailbox.protocols}, {"shared", shared}, {"source", mailbox.source}});
 }
 
 }  // namespace mapigate::daemon

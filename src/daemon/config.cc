@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/text.h"
+#include "transport/autodiscover.h"
 
 namespace mapigate::daemon {
 
@@ -88,10 +89,26 @@ const Setting rpc_rows[] = {
     {"http_setup_limit", Type::duration, "30s", "Time for the second channel of a connection to come, and for a successor to take over.", "0.1", 1000, 600'000},
 };
 
+const Setting autodiscover_rows[] = {
+    {"redirects", Type::list, "", "Users whose mailbox is elsewhere, as PATTERN=WHERE: \"*@old.test=@new.test\" asks again for the same name "
+     "there, \"bob@x.test=https://mail.x.test/autodiscover/autodiscover.xml\" asks that server. The first that fits counts."},
+    {"protocols", Type::list, "", "Which protocols are announced to whom, as PATTERN=KINDS: \"*@example.test=mapiHttp+EXCH\". Kinds are mapiHttp, "
+     "EXPR, EXCH and WEB; users without a line are told all that is served and that their Outlook knows."},
+    {"http_listen", Type::list, "", "Addresses and ports that answer in plain HTTP, only to send Autodiscover to the HTTPS listener: \":80\"."},
+};
+
+const Setting oab_rows[] = {
+    {"enabled", Type::boolean, "true", "Make an offline address book of each directory, for Outlook in cached mode, and announce it."},
+    {"check_interval", Type::duration, "15min", "How often it is looked whether the directory has changed; then there is a new version.", "0.1", 100, 86'400'000},
+    {"patches", Type::number, "30", "How many versions behind a client may be and still download only what has changed.", "0.1", 0, 1000},
+};
+
 const Section all_sections[] = {
     {"server", "The daemon as a whole.", server_rows},
     {"https", "Where Outlook connects.", https_rows},
     {"rpc", "DCE/RPC over TCP and over HTTP.", rpc_rows},
+    {"autodiscover", "What clients are told about where everything is.", autodiscover_rows},
+    {"oab", "Offline address books.", oab_rows},
     {"metrics", "For monitoring.", metrics_rows},
     {"auth", "Passwords.", auth_rows},
     {"sessions", "Session contexts of MAPI over HTTP.", sessions_rows},
@@ -255,6 +272,16 @@ Result<Config> read_config(const std::string& file) {
   if (auto read = read_chains(config, root); !read) return read.error();
   if (auto read = read_routes(config, root); !read) return read.error();
   return config;
+}
+
+Status check_rules(const Config& config) {
+  for (const char* name : {"redirects", "protocols"})
+    for (const auto& line : config.section("autodiscover").list(name)) {
+      if (line.empty()) continue;
+      if (const auto rule = transport::parse_address_rule(line); !rule)
+        return error(Errc::malformed, "{}: [autodiscover]: {}: {}", config.file, name, rule.error().message);
+    }
+  return {};
 }
 
 Result<ListenAddress> parse_listen(const std::string& text) {

@@ -44,6 +44,9 @@ struct Config {
 // Reads and checks all but the modules' own settings. An error names file, place and mend.
 Result<Config> read_config(const std::string& file);
 
+// Whether the settings that are rules of their own can be read.
+Status check_rules(const Config& config);
+
 // "127.0.0.1:8443" or "[::1]:8443" or ":8443" (all addresses).
 struct ListenAddress {
   std::string address;

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 
 #include "base/version.h"
+#include "daemon/check_dns.h"
 #include "daemon/client.h"
 #include "daemon/commands.h"
 #include "daemon/dump.h"
@@ -20,6 +21,7 @@ using Command = ClientOptions::Command;
 struct Arguments {
   std::string config_file;
   bool check_json = false;
+  DnsCheck dns;
   std::string reference_format = "toml";
   std::string module_dir = MAPIGATE_MODULE_DIR;
   ClientOptions client;
@@ -33,6 +35,9 @@ void add_daemon_commands(CLI::App& app, Arguments& to) {
   auto* check = app.add_subcommand("check", "Say what a config means, or what is wrong with it");
   check->add_option("-c,--config", to.config_file, "The config file (TOML)")->required()->type_name("FILE");
   check->add_flag("--json", to.check_json, "One JSON document on standard output");
+  auto* dns = check->add_option("--dns", to.dns.domain, "Say instead which DNS records this mail domain needs for Outlook to find the gateway, and which names the certificate must hold")->type_name("DOMAIN");
+  check->add_flag("--ask", to.dns.ask, "With --dns: look whether the records are there; status 1 when clients would not get here")->needs(dns);
+  check->add_option("--resolver", to.dns.resolver, "With --ask: the DNS server to ask, ADDRESS[:PORT]; default: the system's")->needs(dns)->type_name("SERVER");
   auto* reference = app.add_subcommand("reference", "Print every setting with its default");
   reference->add_option("--format", to.reference_format, "toml: a commented config; man: a section of the manual; coverage: what is decoded, as JSON")
       ->check(CLI::IsMember({"toml", "man", "coverage"}))->type_name("FORMAT")->capture_default_str();
@@ -137,6 +142,8 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   auto* resolve = client_part(client, "resolve", "Who the address book takes names for, as Outlook asks it", Command::resolve, to);
   resolve->add_option("names", to.names, "Parts of names, addresses, accounts")->required()->type_name("NAME");
   add_web_commands(client, to);
+  auto* oab = client_part(client, "oab", "The offline address book: downloaded, unpacked, listed", Command::oab, to);
+  oab->add_option("--save", to.save, "Keep manifest, download and unpacked file here")->type_name("DIR");
   client_part(client, "autodiscover", "Where Autodiscover says the mailbox is", Command::autodiscover, to);
   client->footer(
       "Examples:\n"
@@ -226,6 +233,7 @@ int run(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  mapigate check -c /etc/mapigate/mapigate.toml\n"
+      "  mapigate check -c /etc/mapigate/mapigate.toml --dns example.org --ask\n"
       "  mapigate serve -c /etc/mapigate/mapigate.toml\n"
       "  mapigate client --user alice@example.org folders\n"
       "  mapigate dump --request body.bin\n"
@@ -238,6 +246,8 @@ int run(int argc, char** argv) {
     return app.exit(error) == 0 ? 0 : usage_error;
   }
   if (app.got_subcommand("serve")) return serve_command(arguments.config_file);
+  if (app.got_subcommand("check") && !arguments.dns.domain.empty())
+    return check_dns_command(arguments.config_file, arguments.dns, arguments.check_json);
   if (app.got_subcommand("check")) return check_command(arguments.config_file, arguments.check_json);
   if (app.got_subcommand("reference") && arguments.reference_format == "coverage") return coverage_command();
   if (app.got_subcommand("reference")) return reference_command(arguments.reference_format, arguments.module_dir);

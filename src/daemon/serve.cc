@@ -40,6 +40,13 @@ io::TlsVersion tls_version(const std::string& name) {
   return io::TlsVersion::tls1_2;
 }
 
+std::vector<transport::AddressRule> address_rules(const std::vector<std::string>& lines) {
+  std::vector<transport::AddressRule> out;
+  for (const auto& line : lines)
+    if (auto rule = transport::parse_address_rule(line)) out.push_back(std::move(*rule));  // check_rules() has told of others
+  return out;
+}
+
 transport::GatewayOptions gateway_options(const Config& config) {
   const auto& https = config.section("https");
   const auto& sessions = config.section("sessions");
@@ -48,6 +55,13 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.server_name = https.text("external_host");
   out.external_port = static_cast<std::uint16_t>(https.number("external_port"));
   out.default_domain = config.section("server").text("default_domain");
+  out.autodiscover.redirects = address_rules(config.section("autodiscover").list("redirects"));
+  out.autodiscover.protocols = address_rules(config.section("autodiscover").list("protocols"));
+  const auto& oab = config.section("oab");
+  out.services.oab = oab.boolean("enabled");
+  out.oab.folder = config.section("server").text("state_dir") + "/oab";
+  out.oab.check_interval = oab.duration("check_interval");
+  out.oab.patches = static_cast<std::size_t>(oab.number("patches"));
   out.pending_period = sessions.duration("pending_period");
   out.execute_limit = sessions.duration("execute_limit");
   out.services.ews = true;
@@ -166,6 +180,7 @@ class Daemon {
   }
 
   Status start() {
+    if (auto problem = check_rules(config_); !problem) return problem;
     std::error_code problem;
     const auto& state_dir = config_.section("server").text("state_dir");
     std::filesystem::create_directories(state_dir, problem);
@@ -174,12 +189,16 @@ class Daemon {
     auto world = World::build(config_, runtime_, metrics_);
     if (!world) return world.error();
     world_ = std::move(*world);
-    gateway_ = std::make_unique<transport::Gateway>(runtime_, metrics_, gateway_options(config_),
+    auto options = gateway_options(config_);
+    options.oab.address_books = [this] { return world_->address_books(); };
+    gateway_ = std::make_unique<transport::Gateway>(runtime_, metrics_, std::move(options),
                                                     [this](std::string_view user) { return world_->route(user); });
+    if (auto listening = listen_http(); !listening) return listening;
     if (auto listening = listen_rpc(); !listening) return listening;
     if (auto listening = listen_https(); !listening) return listening;
     // Only now: it asks what the two have made.
     io::spawn(runtime_.executor(), gateway_->housekeeping());
+    io::spawn(runtime_.executor(), gateway_->publish());
     return listen_metrics();
   }
 
@@ -225,6 +244,13 @@ class Daemon {
       gateway_->serve_rpc_http(rpc_http_.get());
     }
     return {};
+  }
+
+  Status listen_http() {
+    const auto& places = config_.section("autodiscover").list("http_listen");
+    return listen(places, nullptr, "autodiscover", [this](io::HttpExchange& exchange) {
+      return transport::handle_autodiscover_redirect(gateway_->options(), exchange);
+    });
   }
 
   Status listen_metrics() {

@@ -1,6 +1,9 @@
 #include "daemon/world.h"
 
+#include <algorithm>
+
 #include "chain/lua_host.h"
+#include "directory/source.h"
 
 namespace mapigate::daemon {
 
@@ -116,6 +119,14 @@ std::optional<transport::Route> World::route(std::string_view user) const {
   const auto chain = routing->router->find(user);
   if (chain == nullptr) return {};
   return routing->by_chain.at(chain->name());
+}
+
+std::vector<directory::AddressBooks*> World::address_books() const {
+  const std::lock_guard lock(mutex_);
+  std::vector<directory::AddressBooks*> out;
+  for (const auto& [name, route] : routing_->by_chain)
+    if (route.address_books && std::find(out.begin(), out.end(), route.address_books) == out.end()) out.push_back(route.address_books);
+  return out;
 }
 
 Result<std::vector<std::string>> World::reload(const Config& config) {

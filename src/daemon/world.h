@@ -34,6 +34,7 @@ class World {
 
   // Thread-safe, also during reload().
   std::optional<transport::Route> route(std::string_view user) const;
+  std::vector<directory::AddressBooks*> address_books() const;  // of all chains
 
   // Takes over chains and routes of a new config, and modules that it adds. Sessions in being keep the
   // chain they began with. Modules with changed settings keep the old ones until a restart; their

@@ -555,5 +555,67 @@ TEST_F(DirectoryTest, BodiesInBodiesOut) {
   }
 }
 
+TEST_F(DirectoryTest, WhoMayChangeWhat) {
+  std::vector<std::pair<std::string, std::vector<Change>>> asked;
+  Status outcome;
+  const auto edit = [&](const Entry& entry, const std::vector<Change>& changes) {
+    asked.emplace_back(entry.display_name, changes);
+    return outcome;
+  };
+  const auto as = [&](std::string_view user, const auto& request) { return Nspi(*snapshot, server, user, arena, edit).answer(request).ErrorCode; };
+  nspi::ModProps::Request props;
+  stat.CurrentRec = id("alice@example.test");
+  props.State = stat;
+  const PropertyTag gone[] = {mapi::PidTagTitle, mapi::PidTagUserX509Certificate};
+  props.PropertiesToRemove = nspi::LargePropertyTagArray{gone};
+  const mapi::TaggedValue values[] = {{mapi::PidTagTitle, Value::string(arena, "Köchin")}};
+  props.PropertyValues = nspi::AddressBookPropertyValueList{values};
+  EXPECT_EQ(as("alice@example.test", props), mapi::ecNone);
+  ASSERT_EQ(asked.size(), 1u);
+  ASSERT_EQ(asked[0].second.size(), 2u);
+  EXPECT_EQ(asked[0].second[0].attribute, "title");
+  EXPECT_EQ(asked[0].second[0].values, std::vector<std::string>{"Köchin"});
+  EXPECT_EQ(asked[0].second[1].attribute, "certificates");
+  EXPECT_TRUE(asked[0].second[1].values.empty());
+  EXPECT_EQ(as("bob@example.test", props), mapi::ecAccessDenied);
+  outcome = error(Errc::denied, "no");
+  EXPECT_EQ(as("alice@example.test", props), mapi::ecAccessDenied);
+  outcome = error(Errc::unavailable, "away");
+  EXPECT_EQ(as("alice@example.test", props), mapi::ecError);
+  outcome = {};
+  const PropertyTag fixed[] = {mapi::PidTagSmtpAddress};
+  props.PropertiesToRemove = nspi::LargePropertyTagArray{fixed};
+  EXPECT_EQ(as("alice@example.test", props), mapi::ecAccessDenied);
+
+  asked.clear();
+  const auto zoe = permanent_entry_id(DisplayType::DT_MAILUSER, snapshot->object(*snapshot->find_address("zoe@example.test")).dn);
+  const auto breuer = ephemeral_entry_id(server.guid, DisplayType::DT_MAILUSER, id("breuer@example.test"));
+  const nspi::EntryId both[] = {{zoe}, {breuer}};
+  nspi::ModLinkAtt::Request link;
+  link.Flags = nspi::fDelete;
+  link.PropertyTag = mapi::PidTagAddressBookMember;
+  link.MinimalId = id("staff@example.test");
+  link.EntryIds = std::span<const nspi::EntryId>(both);
+  EXPECT_EQ(as("bob@example.test", link), mapi::ecNone);  // owns the group
+  ASSERT_EQ(asked.size(), 1u);
+  EXPECT_EQ(asked[0].second[0].how, Change::How::remove);
+  EXPECT_EQ(asked[0].second[0].values, (std::vector<std::string>{"zoe@example.test", "breuer@example.test"}));
+  EXPECT_EQ(as("alice@example.test", link), mapi::ecAccessDenied);
+  link.PropertyTag = mapi::PidTagAddressBookPublicDelegates;
+  EXPECT_EQ(as("bob@example.test", link), mapi::ecAccessDenied);
+  link.MinimalId = id("bob@example.test");
+  EXPECT_EQ(as("bob@example.test", link), mapi::ecNone);
+  const nspi::EntryId odd[] = {{View(zoe).first(10)}};
+  link.EntryIds = std::span<const nspi::EntryId>(odd);
+  EXPECT_EQ(as("bob@example.test", link), mapi::ecInvalidParam);
+}
+
+TEST_F(DirectoryTest, PlacesInTables) {
+  const auto table = snapshot->table(snapshot->containers().front(), SortType::SortTypeDisplayName, swedish);
+  for (std::size_t i = 0; i < table->size(); ++i)
+    EXPECT_EQ(snapshot->place(*table, (*table)[i], SortType::SortTypeDisplayName, swedish), i);
+  EXPECT_FALSE(snapshot->place(*table, *snapshot->find_address("agent@example.test"), SortType::SortTypeDisplayName, swedish));
+}
+
 }  // namespace
 }  // namespace mapigate::directory

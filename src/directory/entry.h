@@ -24,9 +24,11 @@ struct Entry {
   std::vector<std::string> aliases;     // other SMTP addresses
   std::string account;
   std::vector<std::string> former_dns;  // legacy distinguished names of other servers that still have to be found
+  std::string source_id;                // what the source tells changes by, if it does; nobody else looks at it
   std::string known_as;                 // how the source itself refers to it, e.g. an LDAP DN
   std::vector<std::pair<mapi::PropertyTag, std::string>> texts;
   std::vector<std::string> members, owners;
+  std::vector<std::string> delegates;   // who may act for it; clients are told to open its mailbox beside their own
   std::string manager;
   std::vector<std::string> container;   // path of organisational containers, outermost first
   Bytes photo;                          // JPEG

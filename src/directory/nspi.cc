@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "base/text.h"
 #include "directory/templates.h"
 #include "mapi/legacy_dn.h"
@@ -27,6 +28,8 @@ PropertyTag as_string8(PropertyTag tag) {
   if (tag.type() == PropertyType::PtypMultipleString) return tag.with(PropertyType::PtypMultipleString8);
   return tag;
 }
+
+bool is_group(const Object& object) { return object.entry.kind == EntryKind::group; }
 
 template <class Response>
 Response failed(mapi::ErrorCode code) {
@@ -83,8 +86,8 @@ nspi::CompareMIds::Response Nspi::answer(const nspi::CompareMIds::Request& reque
     if (id == MinimalEntryID::MID_BEGINNING_OF_TABLE) return size == 0 ? -1 : 0;
     if (id == MinimalEntryID::MID_END_OF_TABLE) return size;
     const auto index = snapshot_.find(id);
-    const auto at = index ? std::find(table->begin(), table->end(), *index) : table->end();
-    return at == table->end() ? -1 : at - table->begin();
+    const auto at = index ? snapshot_.place(*table, *index, stat.SortType, stat.SortLocale) : std::nullopt;
+    return at ? static_cast<std::ptrdiff_t>(*at) : -1;
   };
   const auto first = place(request.MinimalId1), second = place(request.MinimalId2);
   if (first < 0 || second < 0) return failed<Response>(mapi::ecError);
@@ -180,19 +183,108 @@ nspi::GetTemplateInfo::Response Nspi::answer(const nspi::GetTemplateInfo::Reques
   return out;
 }
 
-nspi::PlainResponse Nspi::answer(const nspi::ModLinkAtt::Request& request) {
-  const auto index = snapshot_.find(request.MinimalId);
-  if (!linked_objects(Object(), request.PropertyTag)) return failed<nspi::PlainResponse>(mapi::ecNotFound);
-  return failed<nspi::PlainResponse>(index ? mapi::ecAccessDenied : mapi::ecInvalidParam);
+// [MS-OXNSPI] knows one code for all that the server does not let a client do.
+mapi::ErrorCode Nspi::change(Index object, const std::vector<Change>& changes) const {
+  if (!edit_) return mapi::ecAccessDenied;
+  const auto done = edit_(snapshot_.object(object).entry, changes);
+  if (done) return mapi::ecNone;
+  switch (done.error().code) {
+    case Errc::denied: return mapi::ecAccessDenied;
+    case Errc::malformed: return mapi::ecInvalidParam;
+    default:
+      log::warning("change of {}: {}", snapshot_.object(object).entry.display_name, done.error().message);
+      return mapi::ecError;
+  }
 }
 
+// Both kinds of entry id ([MS-OXNSPI] 2.2.9.2 and 2.2.9.3).
+std::optional<Index> Nspi::object_of_entry_id(View entry_id) const {
+  Arena arena;
+  if (const auto permanent = wire::decode<nspi::PermanentEntryID>("entry id", entry_id, arena, wire::CountWidth::narrow);
+      permanent && permanent->IDType == 0 && permanent->ProviderUID.bytes == nspi::GUID_NSPI.bytes)
+    return snapshot_.find_dn(permanent->DistinguishedName);
+  if (const auto ephemeral = wire::decode<nspi::EphemeralEntryID>("entry id", entry_id, arena, wire::CountWidth::narrow);
+      ephemeral && ephemeral->IDType == 0x87 && ephemeral->ProviderUID.bytes == server_.guid.bytes)
+    return snapshot_.find(ephemeral->MId);
+  return {};
+}
+
+nspi::PlainResponse Nspi::answer(const nspi::ModLinkAtt::Request& request) {
+  const auto refuse = [](mapi::ErrorCode code) { return failed<nspi::PlainResponse>(code); };
+  const auto index = snapshot_.find(request.MinimalId);
+  const auto property = request.PropertyTag.id();
+  if (!linked_objects(Object(), request.PropertyTag)) return refuse(mapi::ecNotFound);
+  if (!index) return refuse(mapi::ecInvalidParam);
+  const auto self = snapshot_.find_address(user_);
+  const auto& object = snapshot_.object(*index);
+  const bool is_member = property == mapi::PidTagAddressBookMember.id();
+  const bool is_delegate = property == mapi::PidTagAddressBookPublicDelegates.id();
+  // Owners change the members of their groups, everybody the own delegates.
+  const bool may = self && ((is_member && is_group(object) && std::find(object.owners.begin(), object.owners.end(), *self) != object.owners.end()) ||
+                            (is_delegate && *self == *index));
+  if (!may) return refuse(mapi::ecAccessDenied);
+  Change change;
+  change.attribute = is_member ? "members" : "delegates";
+  change.how = (request.Flags & nspi::fDelete) != 0 ? Change::How::remove : Change::How::add;
+  for (const auto& id : request.EntryIds ? *request.EntryIds : std::span<const nspi::EntryId>()) {
+    const auto other = object_of_entry_id(id.Value);
+    if (!other) return refuse(mapi::ecInvalidParam);
+    const auto& entry = snapshot_.object(*other).entry;
+    change.values.push_back(entry.known_as.empty() ? entry.address : entry.known_as);
+  }
+  if (change.values.empty()) return refuse(edit_ ? mapi::ecNone : mapi::ecAccessDenied);
+  return refuse(this->change(*index, {change}));
+}
+
+namespace {
+
+// What an entry calls a property, where that can be written; empty: it cannot.
+std::string_view writable_name(PropertyTag tag) {
+  for (const auto& attribute : text_attributes())
+    if (attribute.tag.id() == tag.id()) return attribute.name;
+  if (tag.id() == mapi::PidTagUserX509Certificate.id() || tag.id() == mapi::PidTagAddressBookX509Certificate.id()) return "certificates";
+  if (tag.id() == mapi::PidTagThumbnailPhoto.id()) return "photo";
+  return {};
+}
+
+std::vector<std::string> values_of(const Value& value, unsigned code_page) {
+  std::vector<std::string> out;
+  if (const auto* bytes = value.get<View>()) out.emplace_back(as_text(*bytes));
+  if (const auto* list = value.get<std::span<const View>>())
+    for (const auto& bytes : *list) out.emplace_back(as_text(bytes));
+  if (value.get<Utf16>() || value.get<mapi::String8>()) out.push_back(mapi::text_of(value, code_page));
+  std::erase_if(out, [](const auto& one) { return one.empty(); });
+  return out;
+}
+
+}  // namespace
+
 nspi::PlainResponse Nspi::answer(const nspi::ModProps::Request& request) {
+  const auto refuse = [](mapi::ErrorCode code) { return failed<nspi::PlainResponse>(code); };
   const auto& stat = stat_of(request.State);
-  if (stat.CodePage == nspi::CP_WINUNICODE) return failed<nspi::PlainResponse>(mapi::ecNotSupported);
+  if (stat.CodePage == nspi::CP_WINUNICODE) return refuse(mapi::ecNotSupported);
   const auto index = snapshot_.find(stat.CurrentRec);
-  if (!request.PropertiesToRemove || !index) return failed<nspi::PlainResponse>(mapi::ecInvalidParam);
-  if (snapshot_.object(*index).display_type != DisplayType::DT_MAILUSER) return failed<nspi::PlainResponse>(mapi::ecInvalidObject);
-  return failed<nspi::PlainResponse>(mapi::ecAccessDenied);
+  if (!request.PropertiesToRemove || !index) return refuse(mapi::ecInvalidParam);
+  if (snapshot_.object(*index).display_type != DisplayType::DT_MAILUSER) return refuse(mapi::ecInvalidObject);
+  const auto self = snapshot_.find_address(user_);
+  if (!self || *self != *index) return refuse(mapi::ecAccessDenied);
+  // [MS-OXNSPI] 3.1.4.1.12: the values of the first list go, then those of the second come.
+  std::vector<Change> changes;
+  const auto put = [&](PropertyTag tag, std::vector<std::string> values) {
+    const auto name = writable_name(tag);
+    if (name.empty()) return false;
+    const auto known = std::find_if(changes.begin(), changes.end(), [&](const auto& one) { return one.attribute == name; });
+    if (known == changes.end()) changes.push_back({Change::How::replace, std::string(name), std::move(values)});
+    else if (!values.empty()) known->values = std::move(values);
+    return true;
+  };
+  for (const auto tag : request.PropertiesToRemove->PropertyTags)
+    if (!put(tag, {})) return refuse(mapi::ecAccessDenied);
+  if (request.PropertyValues)
+    for (const auto& one : request.PropertyValues->PropertyValues)
+      if (!put(one.tag, values_of(one.value, stat.CodePage))) return refuse(mapi::ecAccessDenied);
+  if (changes.empty()) return refuse(edit_ ? mapi::ecNone : mapi::ecAccessDenied);
+  return refuse(change(*index, changes));
 }
 
 nspi::QueryColumns::Response Nspi::answer(const nspi::QueryColumns::Request& request) {
@@ -221,7 +313,7 @@ Result<Request> decode_request(View body, Arena& arena) {
 }  // namespace
 
 Result<Bytes> answer(chain::Operation operation, View body, const Snapshot& snapshot, const Server& server, std::string_view user,
-                     Arena& arena) {
+                     Arena& arena, Nspi::Edit edit) {
   const auto name = chain::to_string(operation);
   Result<Bytes> out = error(Errc::unsupported, "{} is no request of the address book", name);
   nspi::any_request_type([&]<class T>() {
@@ -231,7 +323,7 @@ Result<Bytes> answer(chain::Operation operation, View body, const Snapshot& snap
       out = request.error();
       return true;
     }
-    const auto response = Nspi(snapshot, server, user, arena).answer(*request);
+    const auto response = Nspi(snapshot, server, user, arena, edit).answer(*request);
     Bytes bytes;
     const auto encoded = wire::encode("response", response, bytes, wire::CountWidth::address_book);
     out = encoded ? Result<Bytes>(std::move(bytes)) : Result<Bytes>(encoded.error());

@@ -1,10 +1,13 @@
 // The operations of the address book ([MS-OXNSPI] 3.1.4.1) over a snapshot of a directory. Stateless:
 // all that a session has is in the STAT its client sends, and minimal ids are the same in all sessions.
-// Nothing can be changed: sources are read only.
+// What clients may change is the source's affair; who may, is said here: everybody the own entry, owners their groups.
 #pragma once
+
+#include <functional>
 
 #include "chain/call.h"
 #include "directory/object_properties.h"
+#include "directory/source.h"
 #include "wire/nspi/object_bodies.h"
 #include "wire/nspi/table_bodies.h"
 
@@ -13,9 +16,12 @@ namespace mapigate::directory {
 // Answers one request. What a response refers to lives in `arena` or in the snapshot.
 class Nspi {
  public:
-  // `user`: the address of who asks. All must outlive this and its responses.
-  Nspi(const Snapshot& snapshot, const Server& server, std::string_view user, Arena& arena)
-      : snapshot_(snapshot), server_(server), user_(user), arena_(arena) {}
+  // Makes changes where entries come from; blocks. See Source::change.
+  using Edit = std::function<Status(const Entry& entry, const std::vector<Change>& changes)>;
+
+  // `user`: the address of who asks. All must outlive this and its responses. Without `edit` nothing can be changed.
+  Nspi(const Snapshot& snapshot, const Server& server, std::string_view user, Arena& arena, Edit edit = {})
+      : snapshot_(snapshot), server_(server), user_(user), arena_(arena), edit_(std::move(edit)) {}
 
   wire::nspi::Bind::Response answer(const wire::nspi::Bind::Request& request);
   wire::nspi::Unbind::Response answer(const wire::nspi::Unbind::Request& request);
@@ -51,6 +57,8 @@ class Nspi {
   // Moves `stat` within its table and says by how many rows; an error when there is no such place.
   Result<std::int32_t> move(STAT& stat, mapi::ErrorCode& code, std::shared_ptr<const Indexes>* table = nullptr) const;
   Indexes visible(Indexes objects) const;
+  mapi::ErrorCode change(Index object, const std::vector<Change>& changes) const;
+  std::optional<Index> object_of_entry_id(View entry_id) const;
   mapi::ErrorCode filter(const Container& container, const STAT& stat, const mapi::Restriction& restriction, Indexes& out);
   Indexes resolve(std::string_view name, const Container& container) const;
   std::span<const MinimalEntryID> keep(const Ids& ids) { return arena_.copy(std::span<const MinimalEntryID>(ids)); }
@@ -59,10 +67,11 @@ class Nspi {
   const Server& server_;
   std::string_view user_;
   Arena& arena_;
+  Edit edit_;
 };
 
 // The whole way from a request body to a reply body. Errc::malformed when the body is none.
 Result<Bytes> answer(chain::Operation operation, View body, const Snapshot& snapshot, const Server& server, std::string_view user,
-                     Arena& arena);
+                     Arena& arena, Nspi::Edit edit = {});
 
 }  // namespace mapigate::directory

@@ -92,9 +92,9 @@ Result<std::int32_t> Nspi::move(STAT& stat, mapi::ErrorCode& code, std::shared_p
     start = total;
   } else if (stat.CurrentRec != MinimalEntryID::MID_BEGINNING_OF_TABLE) {
     const auto index = snapshot_.find(stat.CurrentRec);
-    const auto at = index ? std::find(rows->begin(), rows->end(), *index) : rows->end();
-    if (at == rows->end()) return refuse(mapi::ecNotFound);
-    start = at - rows->begin();
+    const auto at = index ? snapshot_.place(*rows, *index, stat.SortType, stat.SortLocale) : std::nullopt;
+    if (!at) return refuse(mapi::ecNotFound);
+    start = static_cast<std::int64_t>(*at);
   }
   const auto place = std::clamp<std::int64_t>(start + stat.Delta, 0, total);
   stat.CurrentRec = place == total ? MinimalEntryID::MID_END_OF_TABLE : snapshot_.object((*rows)[static_cast<std::size_t>(place)]).id;

@@ -170,7 +170,7 @@ const Link links[] = {
     {mapi::PidTagAddressBookReports.id(), [](const Object& o) { return o.reports; }},
     {mapi::PidTagAddressBookOwner.id(), [](const Object& o) { return o.owners; }},
     {mapi::PidTagAddressBookOwnerBackLink.id(), [](const Object& o) { return o.owned; }},
-    {mapi::PidTagAddressBookPublicDelegates.id(), [](const Object&) { return Indexes(); }},
+    {mapi::PidTagAddressBookPublicDelegates.id(), [](const Object& o) { return o.delegates; }},
 };
 
 }  // namespace

@@ -46,9 +46,11 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(std::vector<Entry> entri
   made->objects_.reserve(entries.size());
   for (auto& entry : entries) {
     entry.address = lower_ascii(trim(entry.address));
-    if (entry.key.empty() || entry.display_name.empty()) continue;
     const auto index = static_cast<Index>(made->objects_.size());
-    if (!by_name.emplace(lower_ascii(entry.key), index).second) continue;
+    if (entry.key.empty() || entry.display_name.empty() || !by_name.emplace(lower_ascii(entry.key), index).second) {
+      made->left_out_.push_back(std::move(entry));
+      continue;
+    }
     auto& object = made->objects_.emplace_back();
     object.entry = std::move(entry);
     object.display_type = display_type_of(object.entry.kind);
@@ -116,6 +118,11 @@ void Snapshot::link(const std::unordered_map<std::string, Index>& by_name) {
       if (const auto owner = named(name)) {
         object.owners.push_back(*owner);
         objects_[*owner].owned.push_back(i);
+      }
+    for (const auto& name : object.entry.delegates)
+      if (const auto delegate = named(name); delegate && *delegate != i) {
+        object.delegates.push_back(*delegate);
+        objects_[*delegate].delegate_of.push_back(i);
       }
     object.manager = named(object.entry.manager);
     if (object.manager) objects_[*object.manager].reports.push_back(i);
@@ -255,6 +262,15 @@ void Snapshot::sort(Indexes& objects, SortType sort, std::uint32_t locale) const
   const std::lock_guard lock(mutex_);
   const auto& rank = order(locale, phonetic).rank[phonetic ? 1 : 0];
   std::sort(objects.begin(), objects.end(), [&](Index a, Index b) { return rank[a] < rank[b]; });
+}
+
+std::optional<std::size_t> Snapshot::place(const Indexes& table, Index object, SortType sort, std::uint32_t locale) const {
+  const bool phonetic = sort == SortType::SortTypePhoneticDisplayName;
+  const std::lock_guard lock(mutex_);
+  const auto& rank = order(locale, phonetic).rank[phonetic ? 1 : 0];
+  const auto at = std::lower_bound(table.begin(), table.end(), object, [&](Index a, Index b) { return rank[a] < rank[b]; });
+  if (at == table.end() || *at != object) return {};
+  return static_cast<std::size_t>(at - table.begin());
 }
 
 std::shared_ptr<const Indexes> Snapshot::table(const Container& container, SortType sort, std::uint32_t locale) const {

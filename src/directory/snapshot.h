@@ -27,7 +27,7 @@ struct Object {
   MinimalEntryID id{};
   std::string dn;  // legacy distinguished name
   DisplayType display_type = DisplayType::DT_MAILUSER;
-  Indexes members, member_of, owners, owned, reports;
+  Indexes members, member_of, owners, owned, reports, delegates, delegate_of;
   std::optional<Index> manager;
 
   // A text attribute, empty when it has none.
@@ -45,13 +45,14 @@ struct Container {
 
 class Snapshot {
  public:
-  // Entries without key or display name, and those whose key came before, are left out. `version` tells
-  // clients hierarchies apart.
+  // Entries without key or display name, and those whose key came before, are left out.
   static Result<std::shared_ptr<const Snapshot>> build(std::vector<Entry> entries, IdTable& ids,
                                                        const std::string& gal_name = "Global Address List");
 
   const std::vector<Object>& objects() const { return objects_; }
   const Object& object(Index index) const { return objects_[index]; }
+  // Those that were left out: one that hides them may go.
+  const std::vector<Entry>& left_out() const { return left_out_; }
   // The Global Address List first, parents before children.
   const std::vector<Container>& containers() const { return containers_; }
   std::uint32_t hierarchy_version() const { return hierarchy_version_; }
@@ -67,6 +68,8 @@ class Snapshot {
   std::shared_ptr<const Indexes> table(const Container& container, SortType sort, std::uint32_t locale) const;
   std::shared_ptr<const Collation> collation(std::uint32_t locale) const;
   void sort(Indexes& objects, SortType sort, std::uint32_t locale) const;
+  // Where an object stands in a table of that order.
+  std::optional<std::size_t> place(const Indexes& table, Index object, SortType sort, std::uint32_t locale) const;
 
   // Ambiguous name resolution ([MS-OXNSPI] 3.1.4.7): whoever `name` may mean, nobody when it is empty. An
   // address, account, DN or display name in full beats everything else; then each word must begin a
@@ -94,6 +97,7 @@ class Snapshot {
   const Order& order(std::uint32_t locale, bool phonetic) const;  // under the lock
 
   std::vector<Object> objects_;
+  std::vector<Entry> left_out_;
   std::vector<Container> containers_;
   std::uint32_t hierarchy_version_ = 1;
   std::unordered_map<std::uint32_t, Index> by_id_;

@@ -6,10 +6,23 @@
 
 namespace mapigate::directory {
 
+// A change that a client asks for, in the names of entries: "phone", "certificates", "members", "delegates".
+struct Change {
+  enum class How { replace, add, remove } how = How::replace;
+  std::string attribute;
+  std::vector<std::string> values;  // text in UTF-8, bytes, or what the source calls other entries (known_as)
+};
+
 class Source : public chain::Component {
  public:
   // The directory as it is now; null until the source has read one. From any thread.
   virtual std::shared_ptr<const Snapshot> snapshot() = 0;
+  // Changes an entry where it comes from; who may is settled. Errc::denied: not this attribute, or not at all. Blocks:
+  // belongs on a worker. The next snapshots show it.
+  virtual Status change(const Entry& entry, const std::vector<Change>& changes) {
+    (void)entry, (void)changes;
+    return error(Errc::denied, "this directory cannot be changed");
+  }
 };
 
 // Implemented by the modules of a chain that answer the address book. What else reads the directory (Autodiscover,
@@ -19,6 +32,8 @@ class AddressBooks {
   virtual ~AddressBooks() = default;
   // Null until a directory has been read. From any thread.
   virtual std::shared_ptr<const Snapshot> address_book(const std::string& user) = 0;
+  // The module of the config behind it, which all users share; empty where each finds only the own entry.
+  virtual std::string directory_name() const = 0;
 };
 
 // The newest snapshot, for a source that makes them on one thread and hands them out on all.

@@ -4,8 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
-#include "mapi/legacy_dn.h"
-#include "transport/gateway.h"
+#include "transport/autodiscover_profile.h"
 
 // The plain-old-XML form of Autodiscover ([MS-OXDSCLI] 2.2.3 and 2.2.4). A logical
 // error is HTTP 200 with an Error element (row A2); only what is served is announced
@@ -73,58 +72,114 @@ void text(pugi::xml_node parent, const char* name, const std::string& value) {
 std::string error_answer(int code, const std::string& message, const std::string& server) {
   pugi::xml_document document;
   auto failure = root_of(document, error_schema).append_child("Error");
-  const auto clock = to_iso8601(now());
-  failure.append_attribute("Time") = clock.substr(11, 8).c_str();
-  failure.append_attribute("Id") = std::to_string(std::hash<std::string>{}(server)).c_str();
+  const auto clock = now();
+  failure.append_attribute("Time") =
+      fmt::format("{}.{:07}", to_iso8601(FileTime{clock.ticks - clock.ticks % 10'000'000}).substr(11, 8), clock.ticks % 10'000'000).c_str();
+  failure.append_attribute("Id") = static_cast<unsigned>(std::hash<std::string>{}(server));
   text(failure, "ErrorCode", std::to_string(code));
   text(failure, "Message", message);
   failure.append_child("DebugData");
   return to_xml(document);
 }
 
-std::string good_answer(const GatewayOptions& options, const chain::MailboxInfo& mailbox, bool mapi_http) {
+// The services that have no protocol of their own: the same in all.
+void web_services(pugi::xml_node protocol, const Profile& profile) {
+  if (!profile.oab_url.empty()) text(protocol, "OABUrl", profile.oab_url);
+  if (profile.ews_url.empty()) return;
+  for (const char* name : {"ASUrl", "EwsUrl", "EmwsUrl", "OOFUrl"}) text(protocol, name, profile.ews_url);
+}
+
+void exch_protocol(pugi::xml_node account, const Profile& profile, const GatewayOptions& options) {
+  auto protocol = account.append_child("Protocol");
+  text(protocol, "Type", "EXCH");
+  text(protocol, "Server", profile.server);
+  text(protocol, "ServerDN", profile.server_dn);
+  text(protocol, "ServerVersion", "73C0834F");  // 15.0.847: 0x73C08000 | build, the form of [MS-OXDSCLI] 2.2.4.1.1.2.6.38
+  text(protocol, "MdbDN", profile.mdb_dn);
+  text(protocol, "AuthPackage", options.services.rpc_http ? options.services.rpc_http_auth : "Basic");
+  web_services(protocol, profile);
+}
+
+// RPC over HTTP: EXPR for Outlook up to 2010, EXHTTP for later ones.
+void rpc_http_protocol(pugi::xml_node account, const char* type, const Profile& profile, const GatewayOptions& options) {
+  auto protocol = account.append_child("Protocol");
+  text(protocol, "Type", type);
+  text(protocol, "Server", profile.server);
+  text(protocol, "SSL", "On");
+  text(protocol, "AuthPackage", options.services.rpc_http_auth);
+  text(protocol, "CertPrincipalName", "msstd:" + profile.server);
+  if (options.external_port != 443) text(protocol, "Port", std::to_string(options.external_port));
+  text(protocol, "ServerExclusiveConnect", "On");
+  web_services(protocol, profile);
+}
+
+void web_protocol(pugi::xml_node account, const Profile& profile) {
+  auto protocol = account.append_child("Protocol");
+  text(protocol, "Type", "WEB");
+  for (const char* side : {"Internal", "External"}) {
+    auto inner = protocol.append_child(side).append_child("Protocol");
+    text(inner, "Type", side[0] == 'I' ? "EXCH" : "EXPR");
+    text(inner, "ASUrl", profile.ews_url);
+  }
+}
+
+void mapi_http_protocol(pugi::xml_node account, const Profile& profile) {
+  auto protocol = account.append_child("Protocol");
+  protocol.append_attribute("Type") = "mapiHttp";
+  protocol.append_attribute("Version") = "1";
+  const auto place = [&](const char* name, std::string_view endpoint) {
+    auto node = protocol.append_child(name);
+    text(node, "InternalUrl", profile.mapi_url(endpoint));
+    text(node, "ExternalUrl", profile.mapi_url(endpoint));
+  };
+  place("MailStore", "emsmdb");
+  place("AddressBook", "nspi");
+}
+
+std::string good_answer(const GatewayOptions& options, const Profile& profile) {
   pugi::xml_document document;
   auto response = root_of(document, response_schema);
   auto user = response.append_child("User");
-  text(user, "DisplayName", mailbox.display_name);
-  text(user, "LegacyDN", mailbox.legacy_dn);
-  text(user, "AutoDiscoverSMTPAddress", mailbox.address);
-  text(user, "DeploymentId", "6d617069-6761-7465-8000-000000000001");
+  text(user, "DisplayName", profile.display_name);
+  text(user, "LegacyDN", profile.legacy_dn);
+  text(user, "AutoDiscoverSMTPAddress", profile.address);
+  text(user, "DeploymentId", profile.deployment_id);
+
   auto account = response.append_child("Account");
   text(account, "AccountType", "email");
   text(account, "Action", "settings");
   text(account, "MicrosoftOnline", "False");
-
-  auto exch = account.append_child("Protocol");
-  text(exch, "Type", "EXCH");
-  text(exch, "Server", options.server_name);
-  text(exch, "ServerDN", mapi::server_dn(options.server_name));
-  text(exch, "ServerVersion", "73C0834F");  // 15.0.847: 0x73C08000 | build, the form of [MS-OXDSCLI] 2.2.4.1.1.2.6.38
-  text(exch, "MdbDN", mapi::mdb_dn(options.server_name));
-  text(exch, "AuthPackage", "Basic");
-
-  if (mapi_http) {
-    auto protocol = account.append_child("Protocol");
-    protocol.append_attribute("Type") = "mapiHttp";
-    protocol.append_attribute("Version") = "1";
-    const auto base = "https://" + options.server_name +
-                      (options.external_port == 443 ? "" : ":" + std::to_string(options.external_port)) + "/mapi/";
-    const auto place = [&](const char* name, const std::string& endpoint) {
-      auto node = protocol.append_child(name);
-      const auto url = base + endpoint + "/?MailboxId=" + percent_encode(mailbox.address);
-      text(node, "InternalUrl", url);
-      text(node, "ExternalUrl", url);
-    };
-    place("MailStore", "emsmdb");
-    place("AddressBook", "nspi");
+  if (profile.exch) exch_protocol(account, profile, options);
+  if (profile.expr) {
+    rpc_http_protocol(account, "EXPR", profile, options);
+    rpc_http_protocol(account, "EXHTTP", profile, options);
   }
+  if (profile.mapi_http) mapi_http_protocol(account, profile);
+  if (profile.web) web_protocol(account, profile);
+  for (const auto& other : profile.alternatives) {
+    auto mailbox = account.append_child("AlternativeMailbox");
+    text(mailbox, "Type", "Delegate");
+    text(mailbox, "DisplayName", other.display_name);
+    text(mailbox, "LegacyDN", other.legacy_dn);
+    text(mailbox, "Server", profile.server);
+    text(mailbox, "SmtpAddress", other.address);
+    text(mailbox, "OwnerSmtpAddress", other.owner);
+  }
+  return to_xml(document);
+}
+
+std::string redirect_answer(const Redirect& redirect) {
+  pugi::xml_document document;
+  auto account = root_of(document, response_schema).append_child("Account");
+  text(account, "AccountType", "email");
+  text(account, "Action", redirect.to_url ? "redirectUrl" : "redirectAddr");
+  text(account, redirect.to_url ? "RedirectUrl" : "RedirectAddr", redirect.target);
   return to_xml(document);
 }
 
 }  // namespace
 
-io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange,
-                               std::shared_ptr<const chain::Identity> identity) {
+io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity) {
   io::HttpHeaders headers{{"Content-Type", "text/xml; charset=utf-8"}, {"Cache-Control", "private"}};
   const auto& options = gateway.options();
   std::string answer;
@@ -134,30 +189,31 @@ io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange,
   } else if (!asked->schema.empty() && asked->schema != response_schema) {
     answer = error_answer(601, "Provider is not available", options.server_name);
   } else {
-    const auto address = asked->address.empty() ? mapi::address_of_user_dn(asked->legacy_dn).value_or("") : asked->address;
-    Result<chain::MailboxInfo> mailbox = error(Errc::not_found, "no such mailbox");
-    // Rights on other people's mailboxes are not known here: each user sees the own one.
-    if (address == identity->user) {
-      const auto route = gateway.route(identity->user);
-      if (route && route->locator != nullptr) {
-        mailbox = co_await io::on(gateway.executor_of(identity->user), route->locator->locate(*identity));
-      } else if (route) {
-        mailbox = chain::MailboxInfo{identity->user, identity->user, mapi::user_dn(identity->user)};
-      }
-    }
-    if (mailbox) {
-      // Row A4. Without it the client does not know MAPI over HTTP.
-      const bool mapi_http = !exchange.header("X-MapiHttpCapability").empty();
-      answer = good_answer(options, *mailbox, mapi_http);
-    } else if (mailbox.error().code == Errc::not_found) {
+    AskingClient client;
+    const auto capability = trim(exchange.header("X-MapiHttpCapability"));
+    client.knows_mapi_http = !capability.empty() && capability != "0";
+    const auto found = co_await find_profile(gateway, identity, asked->address, asked->legacy_dn, client);
+    if (found) {
+      const auto* redirect = std::get_if<Redirect>(&*found);
+      answer = redirect ? redirect_answer(*redirect) : good_answer(options, std::get<Profile>(*found));
+    } else if (found.error().code == Errc::not_found) {
       answer = error_answer(500, "The e-mail address cannot be found.", options.server_name);
     } else {
-      log::warning("autodiscover for {}: {}", identity->user, mailbox.error().message);
+      log::warning("autodiscover for {}: {}", identity->user, found.error().message);
       answer = error_answer(603, "The mail server cannot be reached; try again later.", options.server_name);
     }
   }
   const auto sent = co_await exchange.respond(200, headers, answer);
   (void)sent;  // the client has gone; nothing is lost
+}
+
+io::Task<> handle_autodiscover_redirect(const GatewayOptions& options, io::HttpExchange& exchange) {
+  const bool known = equal_ignoring_ascii_case(exchange.path(), "/autodiscover/autodiscover.xml");
+  io::HttpHeaders headers{{"Content-Type", "text/plain; charset=utf-8"}};
+  if (known) headers.add("Location", external_base(options) + "/autodiscover/autodiscover.xml");
+  const std::string body = known ? "Autodiscover is served with TLS.\n" : "Nothing is here.\n";
+  const auto sent = co_await exchange.respond(known ? 302 : 404, headers, body);
+  (void)sent;  // the client has gone
 }
 
 }  // namespace mapigate::transport

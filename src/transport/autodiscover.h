@@ -11,6 +11,7 @@
 namespace mapigate::transport {
 
 class Gateway;
+struct GatewayOptions;
 
 // What this gateway serves. Autodiscover announces nothing else (row A3): whoever adds a service sets its flag.
 struct Services {
@@ -27,12 +28,13 @@ struct AddressRule {
   std::string value;
 };
 
+Result<AddressRule> parse_address_rule(const std::string& text);
+
 struct AutodiscoverOptions {
   // Where Autodiscover for other addresses is: an https URL, or an address or "@domain" to ask for instead.
   std::vector<AddressRule> redirects;
   // Which kinds of protocol these users are told, with + between them; users without rule are told all.
   std::vector<AddressRule> protocols;
-  unsigned settings_ttl = 1;  // hours for which clients may keep an answer
 };
 
 // /autodiscover/autodiscover.xml
@@ -41,5 +43,7 @@ io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange, std
 io::Task<> handle_autodiscover_soap(Gateway& gateway, io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity);
 // /autodiscover/autodiscover.json, which only says where the others are. Without password.
 io::Task<> handle_autodiscover_json(Gateway& gateway, io::HttpExchange& exchange);
+// Plain HTTP: sends whoever asks to the HTTPS listener, the last of the ways in which Outlook looks (row A1).
+io::Task<> handle_autodiscover_redirect(const GatewayOptions& options, io::HttpExchange& exchange);
 
 }  // namespace mapigate::transport

@@ -4,7 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "transport/gateway.h"
+#include "transport/autodiscover_profile.h"
 
 namespace mapigate::transport {
 
@@ -48,16 +48,24 @@ io::Task<> handle_autodiscover_json(Gateway& gateway, io::HttpExchange& exchange
   const auto& options = gateway.options();
   nlohmann::ordered_json answer;
   unsigned status = 200;
-  if (address.find('@') == std::string::npos) {
+  const auto refuse = [&](const char* code, const std::string& message) {
     status = 400;
-    answer = {{"ErrorCode", "InvalidRequest"}, {"ErrorMessage", "Email is missing or no address."}};
-  } else if (!equal_ignoring_ascii_case(protocol, "AutodiscoverV1")) {
-    status = 400;
-    answer = {{"ErrorCode", "ProtocolNotSupported"}, {"ErrorMessage", "Only AutodiscoverV1 is served here."}};
+    answer = {{"ErrorCode", code}, {"ErrorMessage", message}};
+  };
+  const auto base = external_base(options);
+  if (exchange.method() != "GET" && exchange.method() != "HEAD") {
+    status = 405;
+    answer = {{"ErrorCode", "InvalidRequest"}, {"ErrorMessage", "Only GET is served here."}};
+  } else if (address.find('@') == std::string::npos) {
+    refuse("InvalidRequest", "Email is missing or no address.");
+  } else if (protocol.empty()) {
+    refuse("MandatoryParameterMissing", "A value is needed for the parameter Protocol.");
+  } else if (equal_ignoring_ascii_case(protocol, "AutodiscoverV1")) {
+    answer = {{"Protocol", "AutodiscoverV1"}, {"Url", base + "/autodiscover/autodiscover.xml"}};
+  } else if (equal_ignoring_ascii_case(protocol, "Ews") && options.services.ews) {
+    answer = {{"Protocol", "Ews"}, {"Url", base + "/EWS/Exchange.asmx"}};
   } else {
-    answer = {{"Protocol", "AutodiscoverV1"},
-              {"Url", "https://" + options.server_name + (options.external_port == 443 ? "" : ":" + std::to_string(options.external_port)) +
-                          "/autodiscover/autodiscover.xml"}};
+    refuse("ProtocolNotSupported", fmt::format("The protocol is not served here; these are: AutodiscoverV1{}.", options.services.ews ? ", Ews" : ""));
   }
   const io::HttpHeaders headers{{"Content-Type", "application/json; charset=utf-8"}, {"Cache-Control", "private"}};
   const auto text = answer.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "transport/ews/ews.h"
+#include "transport/oab.h"
 #include "transport/rpc_http/rpc_http.h"
 
 namespace mapigate::transport {
@@ -17,7 +18,9 @@ Gateway::Gateway(io::Runtime& runtime, Metrics& metrics, GatewayOptions options,
       route_(std::move(route)),
       authentication_(options_.auth, metrics),
       sessions_(options_.sessions, metrics),
+      oab_(options_.services.oab ? std::make_unique<OabService>(*this, options_.oab) : nullptr),
       requests_(metrics.counter("mapigate_http_requests_total", "HTTP requests")) {}
+Gateway::~Gateway() = default;
 
 io::Executor Gateway::executor_of(std::string_view user) {
   return runtime_.executor(static_cast<unsigned>(std::hash<std::string_view>{}(user)));
@@ -103,10 +106,12 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
   requests_.add();
   auto path = lower_ascii(exchange.path());
   while (path.size() > 1 && path.back() == '/') path.pop_back();
-  enum class Place { none, emsmdb, nspi, autodiscover, ews, rpc } place = Place::none;
+  enum class Place { none, emsmdb, nspi, autodiscover, autodiscover_soap, ews, rpc, oab } place = Place::none;
   if (path == "/mapi/emsmdb") place = Place::emsmdb;
   else if (path == "/mapi/nspi") place = Place::nspi;
   else if (path == "/autodiscover/autodiscover.xml") place = Place::autodiscover;
+  else if (path == "/autodiscover/autodiscover.svc" || path.starts_with("/autodiscover/autodiscover.svc/")) place = Place::autodiscover_soap;
+  else if (oab_ && path.starts_with("/oab/")) place = Place::oab;
   else if (path.starts_with("/ews/")) place = Place::ews;
   else if (rpc_http_ != nullptr && RpcHttp::is_channel(exchange.method(), exchange.target())) place = Place::rpc;
   if (path == "/autodiscover/autodiscover.json" || path.starts_with("/autodiscover/autodiscover.json/")) {
@@ -133,8 +138,14 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
     case Place::autodiscover: co_await handle_autodiscover(*this, exchange, identity); break;
     case Place::ews: co_await handle_ews(*this, exchange, identity); break;
     case Place::rpc: co_await rpc_http_->handle(exchange, identity); break;
+    case Place::autodiscover_soap: co_await handle_autodiscover_soap(*this, exchange, identity); break;
+    case Place::oab: co_await oab_->handle(exchange, identity); break;
     case Place::none: break;
   }
+}
+
+io::Task<> Gateway::publish() {
+  if (oab_) co_await oab_->keep_current();
 }
 
 io::Task<> Gateway::housekeeping() {

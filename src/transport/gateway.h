@@ -9,7 +9,6 @@
 
 #include "chain/chain.h"
 #include "chain/module.h"
-#include "directory/source.h"
 #include "io/http_server.h"
 #include "io/runtime.h"
 #include "mailbox/user_services.h"
@@ -17,6 +16,10 @@
 #include "transport/autodiscover.h"
 #include "transport/http_logon.h"
 #include "transport/sessions.h"
+
+namespace mapigate::directory {
+class AddressBooks;
+}
 
 namespace mapigate::transport {
 
@@ -28,6 +31,16 @@ struct Route {
   directory::AddressBooks* address_books = nullptr;  // null: the chain has none that can be looked into
   mailbox::UserServices* services = nullptr;      // null: no automatic replies, no free/busy information
 };
+
+// Offline address books; none without a folder.
+struct OabOptions {
+  std::string folder;  // where their files are
+  Duration check_interval = std::chrono::minutes(15);
+  std::size_t patches = 30;
+  std::function<std::vector<directory::AddressBooks*>()> address_books;  // of all chains
+};
+
+class OabService;
 
 struct GatewayOptions {
   std::string server_name = "localhost";     // host name that clients use
@@ -41,6 +54,7 @@ struct GatewayOptions {
   AuthSchemes schemes;
   Services services;
   AutodiscoverOptions autodiscover;
+  OabOptions oab;
   AuthLimits auth;
   SessionLimits sessions;
 };
@@ -52,12 +66,15 @@ class Gateway {
   // `route` may be called from any thread at any time and must stay callable.
   Gateway(io::Runtime& runtime, Metrics& metrics, GatewayOptions options,
           std::function<std::optional<Route>(std::string_view user)> route);
+  ~Gateway();
 
   // The handler of the HTTPS listener.
   io::Task<> handle(io::HttpExchange& exchange);
 
   // Ends idle sessions until the runtime stops; to be spawned once.
   io::Task<> housekeeping();
+  // Keeps the offline address books current; to be spawned once.
+  io::Task<> publish();
   void end_all_sessions() { sessions_.end_all(); }
 
   // DCE/RPC over HTTP, served from then on; outlives the listeners.
@@ -98,6 +115,7 @@ class Gateway {
   std::function<std::optional<Route>(std::string_view)> route_;
   Authentication authentication_;
   SessionTable sessions_;
+  std::unique_ptr<OabService> oab_;
   Counter& requests_;
   RpcHttp* rpc_http_ = nullptr;
   LogonProvider logons_;

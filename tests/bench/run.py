@@ -6,10 +6,11 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
-from bench import idle, inbox, mail, relay, rpc, size, wire  # noqa: E402
+from bench import gal, idle, inbox, mail, relay, rpc, size, wire  # noqa: E402
 from harness.processes import TOP, HarnessError  # noqa: E402
 
-BENCHMARKS = {"relay": relay.run, "inbox": inbox.run, "idle": idle.run, "mail": mail.run, "size": size.run, "wire": wire.run, "rpc": rpc.run}
+BENCHMARKS = {"relay": relay.run, "inbox": inbox.run, "idle": idle.run, "mail": mail.run, "size": size.run,
+              "wire": wire.run, "rpc": rpc.run, "gal": gal.run}
 
 
 def main():

@@ -59,7 +59,7 @@ def test_json_leads_to_the_xml_and_tells_nobody_who_is_here(endpoint, certificat
                       "Url": f"https://localhost:{endpoint.https_port}/autodiscover/autodiscover.xml"}
 
 
-@pytest.mark.parametrize("query, code", [("Email=a@b&Protocol=Ews", "ProtocolNotSupported"),
+@pytest.mark.parametrize("query, code", [("Email=a@b&Protocol=ActiveSync", "ProtocolNotSupported"),
                                          ("Protocol=AutodiscoverV1", "InvalidRequest"), ("Email=%zz&Protocol=%", "InvalidRequest")])
 def test_json_refuses_what_is_not_served(endpoint, certificates, query, code):
     status, answer = get_json(endpoint, certificates, "/autodiscover/autodiscover.json?" + query)

@@ -39,10 +39,11 @@ def _table(name, settings):
 
 
 def config_text(*, state_dir, modules_built, https_port, metrics_port, certificates, modules, chain, domain,
-                threads=2, external_host="localhost", server=None, https=None, auth=None, rpc=None, sessions=None):
+                threads=2, external_host="localhost", server=None, https=None, auth=None, rpc=None, sessions=None, tables=None):
     """The TOML of one daemon, and the only place of the tests that knows its setting names.
 
-    modules  {name: settings}; chain  module names in order; server, https, auth, rpc, sessions  more settings of those tables
+    modules  {name: settings}; chain  module names in order; server, https, auth, rpc, sessions  more settings of those
+    tables; tables  {name: settings} of any others
     """
     text = _table("server", {"state_dir": state_dir, "module_dir": modules_built, "threads": threads,
                              **(server or {})})
@@ -55,6 +56,8 @@ def config_text(*, state_dir, modules_built, https_port, metrics_port, certifica
         text += _table("rpc", rpc)
     if sessions:
         text += _table("sessions", sessions)
+    for name, settings in (tables or {}).items():
+        text += _table(name, settings)
     text += _table("metrics", {"listen": f"127.0.0.1:{metrics_port}"})
     for name, settings in modules.items():
         text += _table(f"modules.{name}", settings)

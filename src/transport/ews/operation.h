@@ -1,6 +1,7 @@
 // One operation of the web services. Internal to transport/ews.
 #pragma once
 
+#include "directory/source.h"
 #include "mailbox/user_services.h"
 #include "transport/gateway.h"
 #include "wire/ews/soap.h"

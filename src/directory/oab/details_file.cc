@@ -1,0 +1,318 @@
+#include "directory/oab/details_file.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/cursor.h"
+#include "base/text.h"
+#include "directory/templates.h"
+#include "mapi/properties.h"
+
+namespace mapigate::directory::oab {
+
+using mapi::PropertyTag;
+using mapi::PropertyType;
+
+namespace {
+
+// OAB_PROP_REC: whether a property is looked into for names, and the one that identifies records.
+constexpr std::uint32_t searched = 1, primary_key = 2;
+constexpr std::size_t max_binary = 16 * 1024;  // of one property; longer ones clients have to ask for online
+constexpr std::size_t template_kinds = 7, entry_size = 32;
+
+struct Column {
+  PropertyTag tag;
+  std::uint32_t flags;
+};
+
+std::uint32_t flags_of(PropertyTag tag) {
+  for (const auto name : {mapi::PidTagDisplayName, mapi::PidTagSmtpAddress, mapi::PidTagAccount, mapi::PidTagSurname,
+                          mapi::PidTagGivenName, mapi::PidTagOfficeLocation, mapi::PidTagAddressBookProxyAddresses,
+                          mapi::PidTagAddressBookPhoneticDisplayName})
+    if (tag.id() == name.id()) return searched;
+  return 0;
+}
+
+// All that an object can have, but for what [MS-OXOABK] 2.2 keeps out of offline address books.
+const std::vector<Column>& columns() {
+  static const auto all = [] {
+    std::vector<Column> out{{mapi::PidTagEmailAddress.with(PropertyType::PtypString8), primary_key}};
+    const PropertyTag online[] = {mapi::PidTagEmailAddress, mapi::PidTagEntryId, mapi::PidTagInstanceKey, mapi::PidTagSearchKey,
+                                  mapi::PidTagRecordKey, mapi::PidTagTemplateid, mapi::PidTagMappingSignature, mapi::PidTagAnr,
+                                  mapi::PidTagContainerFlags, mapi::PidTagInitialDetailsPane, mapi::PidTagAddressBookContainerId,
+                                  mapi::PidTagAddressType, mapi::PidTagThumbnailPhoto,
+                                  mapi::PidTagAddressBookObjectDistinguishedName};
+    for (const auto tag : known_properties()) {
+      const bool skipped = tag.type() == PropertyType::PtypObject ||
+                           std::any_of(std::begin(online), std::end(online), [&](auto one) { return one.id() == tag.id(); });
+      if (!skipped) out.push_back({tag, flags_of(tag)});
+    }
+    out.push_back({mapi::PidTagOfflineAddressBookTruncatedProperties, 0});
+    return out;
+  }();
+  return all;
+}
+
+constexpr PropertyTag header_columns[] = {mapi::PidTagOfflineAddressBookName, mapi::PidTagOfflineAddressBookDistinguishedName,
+                                          mapi::PidTagOfflineAddressBookSequence, mapi::PidTagOfflineAddressBookContainerGuid};
+
+// [MS-OXOAB] 2.9.6: numbers up to 127 are one byte; others the count of their bytes, with the highest bit set, and these.
+void put_number(Output& out, std::uint32_t number) {
+  if (number < 0x80) return out.scalar(static_cast<std::uint8_t>(number));
+  std::uint8_t count = 0;
+  for (auto rest = number; rest != 0; rest >>= 8) ++count;
+  out.scalar(static_cast<std::uint8_t>(0x80 | count));
+  for (; count > 0; --count, number >>= 8) out.scalar(static_cast<std::uint8_t>(number));
+}
+void put_text(Output& out, std::string_view text) {
+  out.bytes(as_view(text.substr(0, text.find('\0'))));
+  out.scalar(std::uint8_t{0});
+}
+void put_binary(Output& out, View bytes) {
+  put_number(out, static_cast<std::uint32_t>(bytes.size()));
+  out.bytes(bytes);
+}
+
+// False when there is no form for it here, or it is too long.
+bool put_value(Output& out, const mapi::Value& value) {
+  if (const auto* number = value.get<std::int32_t>()) return put_number(out, static_cast<std::uint32_t>(*number)), true;
+  if (const auto* flag = value.get<bool>()) return out.scalar(static_cast<std::uint8_t>(*flag)), true;
+  if (const auto* text = value.get<Utf16>()) return put_text(out, to_utf8(*text)), true;
+  if (const auto* bytes = value.get<View>()) {
+    if (bytes->size() > max_binary) return false;
+    return put_binary(out, *bytes), true;
+  }
+  if (const auto* texts = value.get<std::span<const Utf16>>()) {
+    put_number(out, static_cast<std::uint32_t>(texts->size()));
+    for (const auto& text : *texts) put_text(out, to_utf8(text));
+    return true;
+  }
+  if (const auto* list = value.get<std::span<const View>>()) {
+    std::size_t size = 0;
+    for (const auto& bytes : *list) size += bytes.size();
+    if (size > max_binary) return false;
+    put_number(out, static_cast<std::uint32_t>(list->size()));
+    for (const auto& bytes : *list) put_binary(out, bytes);
+    return true;
+  }
+  return false;
+}
+
+// cbSize, the bits of what is there, the values.
+void put_record(Bytes& file, std::span<const std::uint8_t> presence, View data) {
+  Output out(file);
+  out.scalar(static_cast<std::uint32_t>(4 + presence.size() + data.size()));
+  out.bytes(View(presence.data(), presence.size()));
+  out.bytes(data);
+}
+void set_bit(std::vector<std::uint8_t>& bits, std::size_t i) { bits[i / 8] = static_cast<std::uint8_t>(bits[i / 8] | 0x80 >> i % 8); }
+
+void put_object(Bytes& file, const ObjectSource& object, Arena& arena) {
+  const auto& all = columns();
+  std::vector<std::uint8_t> presence((all.size() + 7) / 8);
+  Bytes data;
+  Output out(data);
+  std::vector<std::uint32_t> truncated;
+  for (std::size_t i = 0; i + 1 < all.size(); ++i) {
+    const auto value = object.get(all[i].tag, arena);
+    if (!value) continue;
+    if (put_value(out, *value)) set_bit(presence, i);
+    else truncated.push_back(all[i].tag.value);
+  }
+  if (!truncated.empty()) {
+    set_bit(presence, all.size() - 1);
+    put_number(out, static_cast<std::uint32_t>(truncated.size()));
+    for (const auto tag : truncated) put_number(out, tag);
+  }
+  put_record(file, presence, data);
+}
+
+void put_metadata(Bytes& file) {
+  Output out(file);
+  out.scalar(static_cast<std::uint32_t>(4 + 4 + std::size(header_columns) * 8 + 4 + columns().size() * 8));
+  out.scalar(static_cast<std::uint32_t>(std::size(header_columns)));
+  for (const auto tag : header_columns) out.scalar(tag.value), out.scalar(std::uint32_t{0});
+  out.scalar(static_cast<std::uint32_t>(columns().size()));
+  for (const auto& column : columns()) out.scalar(column.tag.value), out.scalar(column.flags);
+}
+
+void put_header_record(Bytes& file, const BookName& name, std::uint32_t sequence) {
+  Bytes data;
+  Output out(data);
+  put_text(out, "\\" + name.name);
+  put_text(out, name.dn);
+  put_number(out, sequence);
+  put_text(out, name.guid);
+  const std::uint8_t presence[] = {0xF0};
+  put_record(file, presence, data);
+}
+
+void put_u32(Bytes& file, std::size_t at, std::uint32_t value) {
+  for (int i = 0; i < 4; ++i) file[at + static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(value >> 8 * i);
+}
+
+}  // namespace
+
+std::uint32_t checksum(View bytes) {
+  static const auto table = [] {
+    std::array<std::uint32_t, 256> out{};
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      auto sum = i;
+      for (int bit = 0; bit < 8; ++bit) sum = sum >> 1 ^ ((sum & 1) != 0 ? 0xEDB88320u : 0);
+      out[i] = sum;
+    }
+    return out;
+  }();
+  std::uint32_t sum = 0xFFFFFFFF;
+  for (const auto byte : bytes) sum = table[(sum ^ byte) & 0xFF] ^ sum >> 8;
+  return sum;
+}
+
+DetailsFile make_details(const Snapshot& snapshot, const Server& server, const BookName& name, std::uint32_t sequence) {
+  DetailsFile out;
+  auto order = snapshot.containers().front().objects;  // the Global Address List: without those that are hidden
+  std::sort(order.begin(), order.end(), [&](Index a, Index b) { return snapshot.object(a).id < snapshot.object(b).id; });
+  out.bytes.resize(header_size);
+  put_metadata(out.bytes);
+  put_header_record(out.bytes, name, sequence);
+  for (const auto index : order) {
+    Arena arena;
+    out.ids.push_back(static_cast<std::uint32_t>(snapshot.object(index).id));
+    out.starts.push_back(out.bytes.size());
+    put_object(out.bytes, ObjectSource(snapshot, index, server, false), arena);
+  }
+  put_u32(out.bytes, 0, details_version);
+  put_u32(out.bytes, 4, checksum(View(out.bytes).subspan(header_size)));
+  put_u32(out.bytes, 8, static_cast<std::uint32_t>(order.size()));
+  return out;
+}
+
+Result<DetailsFile> split_details(Bytes bytes, std::vector<std::uint32_t> ids) {
+  DetailsFile out;
+  out.bytes = std::move(bytes);
+  Cursor in(out.bytes);
+  in.skip(header_size);
+  for (std::size_t i = 0; i < ids.size() + 2 && in.ok(); ++i) {
+    const auto start = in.offset();
+    const auto size = in.scalar<std::uint32_t>();
+    if (size < 4) in.fail("a record without size");
+    in.skip(size < 4 ? 0 : size - 4);
+    if (i >= 2) out.starts.push_back(start);
+  }
+  if (in.ok() && in.left() != 0) in.fail("bytes are left over");
+  if (!in.ok()) return in.error("details");
+  out.ids = std::move(ids);
+  return out;
+}
+
+Bytes make_template_file(std::uint32_t code_page) {
+  // mail user, list, public folder, agent, organization, private list, remote mail user.
+  constexpr DisplayType kinds[template_kinds] = {DisplayType::DT_MAILUSER,     DisplayType::DT_DISTLIST,         DisplayType::DT_FORUM,
+                                                 DisplayType::DT_AGENT,        DisplayType::DT_ORGANIZATION,
+                                                 DisplayType::DT_PRIVATE_DISTLIST, DisplayType::DT_REMOTE_MAILUSER};
+  // Behind the entries stand names and address templates, of which there are none: zeros whatever their size.
+  constexpr std::size_t no_names = 64;
+  Bytes out(header_size + template_kinds * entry_size + no_names);
+  put_u32(out, 0, template_version);
+  for (std::size_t i = 0; i < template_kinds; ++i) {
+    if (kinds[i] == DisplayType::DT_ORGANIZATION || kinds[i] == DisplayType::DT_PRIVATE_DISTLIST) continue;
+    const auto data = details_template(kinds[i], code_page);
+    if (data.empty()) continue;
+    const auto entry = header_size + i * entry_size;
+    put_u32(out, entry + 8, static_cast<std::uint32_t>(out.size()));
+    put_u32(out, entry + 12, static_cast<std::uint32_t>(data.size()));
+    out.insert(out.end(), data.begin(), data.end());
+  }
+  return out;
+}
+
+namespace {
+
+std::uint32_t get_number(Cursor& in) {
+  const auto first = in.scalar<std::uint8_t>();
+  if (first < 0x80) return first;
+  const unsigned count = first & 0x7F;
+  if (count == 0 || count > 4) return in.fail("a number of no bytes or too many"), 0;
+  std::uint32_t out = 0;
+  for (unsigned i = 0; i < count; ++i) out |= static_cast<std::uint32_t>(in.scalar<std::uint8_t>()) << 8 * i;
+  return out;
+}
+
+std::string get_text(Cursor& in) {
+  std::string out;
+  while (in.ok()) {
+    const auto byte = in.scalar<std::uint8_t>();
+    if (byte == 0) break;
+    out.push_back(static_cast<char>(byte));
+  }
+  return out;
+}
+
+std::string get_one(Cursor& in, PropertyType type) {
+  switch (type) {
+    case PropertyType::PtypInteger32: return std::to_string(static_cast<std::int32_t>(get_number(in)));
+    case PropertyType::PtypBoolean: return in.scalar<std::uint8_t>() != 0 ? "true" : "false";
+    case PropertyType::PtypString8:
+    case PropertyType::PtypString: return get_text(in);
+    case PropertyType::PtypBinary: return to_hex(in.bytes(get_number(in)));
+    default: return in.fail("a type that has no form here"), std::string();
+  }
+}
+
+DetailsRecord get_record(Cursor& in, const std::vector<PropertyTag>& tags) {
+  DetailsRecord out;
+  const auto size = in.scalar<std::uint32_t>();
+  const auto bits = (tags.size() + 7) / 8;
+  if (size < 4 + bits) return in.fail("a record that is too short"), out;
+  const auto* end = in.narrow(size - 4);
+  const auto presence = in.bytes(bits);
+  for (std::size_t i = 0; i < tags.size() && in.ok(); ++i) {
+    if ((presence[i / 8] & 0x80 >> i % 8) == 0) continue;
+    const auto type = tags[i].type();
+    std::string value;
+    if (mapi::is_multivalue(type)) {
+      const auto count = get_number(in);
+      if (!in.can_hold(count, 1)) break;
+      for (std::uint32_t k = 0; k < count && in.ok(); ++k) value += (k == 0 ? "" : "\n") + get_one(in, mapi::element_type(type));
+    } else {
+      value = get_one(in, type);
+    }
+    out.emplace(tags[i].value, std::move(value));
+  }
+  if (in.ok() && in.left() != 0) in.fail("bytes are left over in a record");
+  in.widen(end);
+  return out;
+}
+
+std::vector<PropertyTag> get_table(Cursor& in) {
+  std::vector<PropertyTag> out;
+  const auto count = in.scalar<std::uint32_t>();
+  if (!in.can_hold(count, 8)) return out;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    out.emplace_back(in.scalar<std::uint32_t>());
+    in.skip(4);
+  }
+  return out;
+}
+
+}  // namespace
+
+Result<DetailsContent> read_details(View bytes) {
+  Cursor in(bytes);
+  const auto version = in.scalar<std::uint32_t>(), sum = in.scalar<std::uint32_t>(), count = in.scalar<std::uint32_t>();
+  if (!in.ok() || version != details_version) return error(Errc::malformed, "no details file of version 4");
+  if (checksum(bytes.subspan(header_size)) != sum) return error(Errc::malformed, "the details file is damaged");
+  const auto metadata = in.scalar<std::uint32_t>();
+  const auto* end = in.narrow(metadata < 4 ? 0 : metadata - 4);
+  const auto of_header = get_table(in), of_records = get_table(in);
+  in.widen(end);
+  DetailsContent out;
+  out.header = get_record(in, of_header);
+  if (!in.can_hold(count, 4)) return in.error("details");
+  for (std::uint32_t i = 0; i < count && in.ok(); ++i) out.records.push_back(get_record(in, of_records));
+  if (in.ok() && in.left() != 0) in.fail("bytes are left over");
+  if (!in.ok()) return in.error("details");
+  return out;
+}
+
+}  // namespace mapigate::directory::oab

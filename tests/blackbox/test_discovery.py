@@ -1,0 +1,233 @@
+"""Autodiscover beyond the plain case: SOAP, shared mailboxes, redirects, a choice of protocols, DNS."""
+import base64
+import contextlib
+import http.client
+import json
+import re
+import ssl
+import subprocess
+
+import pytest
+
+from conftest import ALICE, BOB, PASSWORD
+from harness.dns import Dns
+from harness.mapigate import Mapigate
+from harness.mapihttp import Connection, autodiscover, strip_namespaces
+from harness.processes import free_port
+
+PEOPLE = """
+[[entry]]
+name = "Alice Adams"
+address = "alice@example.test"
+aliases = ["a.adams@example.test"]
+
+[[entry]]
+name = "Bob Brown"
+address = "bob@example.test"
+
+[[entry]]
+kind = "group"
+name = "Front Desk"
+address = "desk@example.test"
+members = ["alice@example.test"]
+
+[[entry]]
+name = "Office"
+address = "office@example.test"
+delegates = ["desk@example.test"]
+
+[[entry]]
+name = "Board"
+address = "board@example.test"
+delegates = ["bob@example.test"]
+"""
+SOAP = """<?xml version="1.0" encoding="utf-8"?>
+<soap:Envelope xmlns:a="http://schemas.microsoft.com/exchange/2010/Autodiscover" xmlns:wsa="http://www.w3.org/2005/08/addressing"
+  xmlns:soap="http://schemas.xmlsoap.org/soap/envelope/"><soap:Header><a:RequestedServerVersion>Exchange2013</a:RequestedServerVersion>
+  <wsa:Action>http://schemas.microsoft.com/exchange/2010/Autodiscover/Autodiscover/{operation}</wsa:Action></soap:Header>
+  <soap:Body><a:{operation}RequestMessage><a:Request>{request}</a:Request></a:{operation}RequestMessage></soap:Body></soap:Envelope>"""
+
+
+@pytest.fixture(scope="module")
+def server(certificates, dovecot, tmp_path_factory):
+    file = tmp_path_factory.mktemp("people") / "people.toml"
+    file.write_text(PEOPLE, encoding="utf-8")
+    http_port = free_port()
+    tables = {"autodiscover": {"redirects": ["*@old.test=@example.test", "carol@example.test=https://far.test/autodiscover/autodiscover.xml"],
+                               "protocols": ["bob@*=EXCH"], "http_listen": [f"127.0.0.1:{http_port}"]}}
+    with Mapigate.gateway(certificates, dovecot.tls_port, people=file, name="discovery", tables=tables) as gateway:
+        gateway.http_port = http_port
+        yield gateway
+
+
+def ask(server, certificates, user=ALICE, **keywords):
+    status, document = autodiscover(server.https_port, certificates.ca, user, PASSWORD, **keywords)
+    assert status == 200
+    return strip_namespaces(document)
+
+
+def soap(server, certificates, operation, request, user=ALICE):
+    body = SOAP.format(operation=operation, request=request).encode()
+    return raw(server, certificates, body, user)
+
+
+def raw(server, certificates, body, user=ALICE):
+    with contextlib.closing(Connection(server.https_port, certificates.ca)) as connection:
+        reply = connection.post("/autodiscover/autodiscover.svc", body,
+                                {"Content-Type": "text/xml; charset=utf-8", "Authorization": "Basic " + base64.b64encode(f"{user}:{PASSWORD}".encode()).decode()})
+    return reply.status, strip_namespaces(reply.payload)
+
+
+def user_settings(server, certificates, users, names, user=ALICE):
+    request = ("<a:Users>" + "".join(f"<a:User><a:Mailbox>{one}</a:Mailbox></a:User>" for one in users) + "</a:Users>"
+               "<a:RequestedSettings>" + "".join(f"<a:Setting>{name}</a:Setting>" for name in names) + "</a:RequestedSettings>")
+    status, root = soap(server, certificates, "GetUserSettings", request, user)
+    assert status == 200
+    return root
+
+
+def test_an_alias_leads_to_the_own_mailbox(server, certificates):
+    root = ask(server, certificates, address="A.Adams@Example.Test")
+    assert root.findtext(".//User/AutoDiscoverSMTPAddress") == ALICE
+
+
+def test_shared_mailboxes_come_along_and_can_be_asked_for(server, certificates):
+    root = ask(server, certificates)
+    shared = root.findall(".//Account/AlternativeMailbox")
+    assert [one.findtext("SmtpAddress") for one in shared] == ["office@example.test"]
+    assert shared[0].findtext("DisplayName") == "Office" and shared[0].findtext("Type") == "Delegate"
+    other = ask(server, certificates, address="office@example.test")
+    assert other.findtext(".//User/DisplayName") == "Office"
+    assert other.findtext(".//User/LegacyDN") == shared[0].findtext("LegacyDN")
+    assert "office@example.test" in other.findtext(".//MailStore/ExternalUrl")
+
+
+@pytest.mark.parametrize("address", ["board@example.test", "bob@example.test", "nobody@example.test"])
+def test_other_peoples_mailboxes_look_like_none(server, certificates, address):
+    assert ask(server, certificates, address=address).findtext(".//ErrorCode") == "500"
+
+
+def test_errors_say_when_and_where(server, certificates):
+    failure = ask(server, certificates, address="nobody@example.test").find(".//Error")
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{7}", failure.get("Time")) and failure.get("Id").isdigit()
+
+
+def test_redirects(server, certificates):
+    root = ask(server, certificates, address="alice@old.test")
+    assert root.findtext(".//Action") == "redirectAddr" and root.findtext(".//RedirectAddr") == ALICE
+    root = ask(server, certificates, address="carol@example.test")
+    assert root.findtext(".//Action") == "redirectUrl" and root.findtext(".//RedirectUrl").startswith("https://far.test/")
+
+
+def test_protocols_by_user_and_client(server, certificates):
+    def kinds(root):
+        return {one.get("Type") or one.findtext("Type") for one in root.findall(".//Account/Protocol")}
+    assert kinds(ask(server, certificates)) >= {"EXCH", "mapiHttp"}
+    assert kinds(ask(server, certificates, user=BOB)) == {"EXCH"}
+    assert "mapiHttp" not in kinds(ask(server, certificates, headers={"X-MapiHttpCapability": "0"}))
+    exch = next(one for one in ask(server, certificates).findall(".//Protocol") if one.findtext("Type") == "EXCH")
+    assert exch.findtext("ServerDN").startswith("/o=") and "cn=Microsoft Private MDB" in exch.findtext("MdbDN")
+
+
+def test_user_settings_over_soap(server, certificates):
+    root = user_settings(server, certificates, [ALICE, "board@example.test", "carol@example.test", "alice@old.test"],
+                         ["UserDisplayName", "UserDN", "CasVersion", "InternalEcpUrl", "NoSuchSetting", "AlternateMailboxes"])
+    assert root.findtext(".//ServerVersionInfo/MajorVersion") == "15"
+    assert root.findtext(".//Response/ErrorCode") == "NoError"
+    own, board, carol, old = root.findall(".//UserResponse")
+    values = {one.findtext("Name"): one.findtext("Value") for one in own.findall(".//UserSetting")}
+    assert values["UserDisplayName"] == "Alice Adams" and values["UserDN"].startswith("/o=")
+    assert values["CasVersion"] == "15.00.0847.4040"
+    assert {one.findtext("SettingName"): one.findtext("ErrorCode") for one in own.findall(".//UserSettingError")} == {
+        "InternalEcpUrl": "SettingIsNotAvailable", "NoSuchSetting": "InvalidSetting"}
+    assert own.findtext(".//AlternateMailbox/SmtpAddress") == "office@example.test"
+    assert board.findtext("ErrorCode") == "InvalidUser" and board.find("UserSettings/*") is None
+    assert carol.findtext("ErrorCode") == "RedirectUrl" and carol.findtext("RedirectTarget").startswith("https://far.test")
+    assert old.findtext("ErrorCode") == "RedirectAddress" and old.findtext("RedirectTarget") == ALICE
+
+
+def test_soap_without_users_is_invalid(server, certificates):
+    assert user_settings(server, certificates, [], ["UserDN"]).findtext(".//Response/ErrorCode") == "InvalidRequest"
+    assert user_settings(server, certificates, [ALICE] * 91, ["UserDN"]).findtext(".//Response/ErrorCode") == "InvalidRequest"
+
+
+def test_domain_settings_and_federation(server, certificates):
+    status, root = soap(server, certificates, "GetDomainSettings", "<a:Domains><a:Domain>example.test</a:Domain><a:Domain>other.test</a:Domain>"
+                        "</a:Domains><a:RequestedSettings><a:Setting>ExternalEwsUrl</a:Setting><a:Setting>Odd</a:Setting></a:RequestedSettings>")
+    assert status == 200
+    assert [one.findtext("ErrorCode") for one in root.findall(".//DomainResponse")] == ["NoError", "InvalidDomain"]
+    status, root = soap(server, certificates, "GetFederationInformation", "<a:Domain>example.test</a:Domain>")
+    assert status == 200 and root.findtext(".//Response/ErrorCode") == "NotFederated"
+
+
+@pytest.mark.parametrize("body", [b"", b"<x/>", b"<soap:Envelope xmlns:soap='http://schemas.xmlsoap.org/soap/envelope/'><soap:Body/></soap:Envelope>",
+                                  SOAP.format(operation="FlyToTheMoon", request="").encode()])
+def test_soap_faults(server, certificates, body):
+    status, root = raw(server, certificates, body)
+    assert status == 500 and root.find(".//Fault") is not None
+
+
+def test_plain_http_only_leads_on(server):
+    connection = http.client.HTTPConnection("127.0.0.1", server.http_port, timeout=10)
+    with contextlib.closing(connection):
+        connection.request("GET", "/autodiscover/autodiscover.xml")
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 302
+        assert answer.getheader("Location") == f"https://localhost:{server.https_port}/autodiscover/autodiscover.xml"
+        connection.request("GET", "/mapi/emsmdb")
+        assert connection.getresponse().status == 404
+
+
+@pytest.mark.parametrize("query, code", [("Email=a@b", "MandatoryParameterMissing"), ("Email=a@b&Protocol=ActiveSync", "ProtocolNotSupported"),
+                                         ("Email=ab&Protocol=AutodiscoverV1", "InvalidRequest")])
+def test_json_errors(server, certificates, query, code):
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    connection = http.client.HTTPSConnection("127.0.0.1", server.https_port, context=context, timeout=30)
+    with contextlib.closing(connection):
+        connection.request("GET", "/autodiscover/autodiscover.json?" + query)
+        answer = connection.getresponse()
+        assert answer.status == 400 and json.loads(answer.read())["ErrorCode"] == code
+
+
+def test_the_client_shows_what_it_was_told(server):
+    told = json.loads(server.client("--json", "autodiscover").stdout)
+    assert told["protocols"] == ["EXCH", "mapiHttp"] or "mapiHttp" in told["protocols"]
+    assert [one["address"] for one in told["shared"]] == ["office@example.test"]
+    assert "office@example.test" in server.client("autodiscover").stdout
+
+
+def check(server, *arguments):
+    return subprocess.run([str(server.program), "check", "-c", str(server.config_path), *arguments], capture_output=True, text=True, timeout=60)
+
+
+def test_dns_that_has_to_be_there(server, certificates):
+    said = check(server, "--dns", "example.test")
+    assert "autodiscover.example.test CNAME: localhost" in said.stdout
+    assert f"_autodiscover._tcp.example.test SRV: 0 0 {server.https_port} localhost" in said.stdout
+
+
+def test_dns_as_it_is(server):
+    good = {("localhost", "A"): ["127.0.0.1"], ("_autodiscover._tcp.example.test", "SRV"): [(0, 0, server.https_port, "localhost")],
+            ("example.test", "MX"): [(10, "mx.example.test")]}
+    with Dns(good) as dns:
+        done = check(server, "--json", "--dns", "example.test", "--ask", "--resolver", dns.address)
+    report = json.loads(done.stdout)
+    assert done.returncode == 0 and report["ok"], done.stdout
+    assert {one["type"]: one["state"] for one in report["records"]} == {
+        "A or AAAA": "good", "CNAME": "optional", "SRV": "good", "MX": "good"}
+    # A CNAME helps only at port 443, and a service record elsewhere helps nobody.
+    for records in ({("localhost", "A"): ["127.0.0.1"], ("autodiscover.example.test", "CNAME"): ["localhost"]},
+                    {**good, ("_autodiscover._tcp.example.test", "SRV"): [(0, 0, 443, "elsewhere.test")]},
+                    {("localhost", "MX"): []}):
+        with Dns(records) as dns:
+            done = check(server, "--json", "--dns", "example.test", "--ask", "--resolver", dns.address)
+        assert done.returncode == 1 and json.loads(done.stdout)["problems"]
+
+
+def test_settings_that_are_no_rules(server):
+    text = server.config_path.read_text()
+    bad = server.folder / "bad.toml"
+    bad.write_text(text.replace('"bob@*=EXCH"', '"bob"'))
+    done = subprocess.run([str(server.program), "check", "-c", str(bad)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and 'protocols: "bob" is not PATTERN=VALUE' in done.stderr
