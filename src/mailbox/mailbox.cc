@@ -127,7 +127,14 @@ Task<Status> Mailbox::load_tree() {
   auto read = [](state::MailboxState& s) { return s.folders(); };
   auto folders = co_await with_state(read);
   if (!folders) co_return std::move(folders.error()).within("folders");
-  tree_ = std::make_shared<FolderTree>(with_announced(std::move(*folders)));
+  auto now = with_announced(std::move(*folders));
+  // What another gateway of the same store wrote: views made before are out of date.
+  for (const auto& folder : now) {
+    const auto* before = tree_ ? tree_->find(folder.id) : nullptr;
+    if (before && (before->total != folder.total || before->unread != folder.unread || before->size != folder.size))
+      changed(folder.id);
+  }
+  tree_ = std::make_shared<FolderTree>(std::move(now));
   tree_version_ = ++next_version_;
   co_return Status{};
 }

@@ -173,10 +173,10 @@ def test_nothing_can_be_changed(book):
             nspi.ACCESS_DENIED)
 
 
-def test_urls(book, gateway):
+def test_urls_lead_to_the_server_that_was_asked(book):
     url = book.url("GetMailboxUrl", "/o=x/cn=server")
-    assert url == f"https://localhost:{gateway.https_port}/mapi/emsmdb/?MailboxId={ALICE}"
-    assert book.url("GetAddressBookUrl", "/o=x/cn=alice").startswith(f"https://localhost:{gateway.https_port}/mapi/nspi/")
+    assert url == f"https://localhost:{book.client.port}/mapi/emsmdb/?MailboxId={ALICE}"
+    assert book.url("GetAddressBookUrl", "/o=x/cn=alice").startswith(f"https://localhost:{book.client.port}/mapi/nspi/")
 
 
 def test_a_body_that_is_none_is_refused_and_the_session_lives(book):
