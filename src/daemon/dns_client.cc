@@ -76,6 +76,7 @@ class Reader {
 };
 
 std::string address_of(int family, View bytes) {
+  if (bytes.empty()) return {};  // cut off
   char text[INET6_ADDRSTRLEN] = "";
   ::inet_ntop(family, bytes.data(), text, sizeof text);
   return text;
