@@ -321,12 +321,11 @@ Bytes pdu(std::uint8_t type, View body) {
 
 TEST(Dump, CapturedCallsWithTheirRops) {
   Arena arena;
-  Bytes bind(28);  // sizes and group; one context
+  Bytes bind(16 + 20 + 20);  // sizes and group; one context with its two syntaxes
   bind[8] = 1;
   bind[14] = 1;
   const mapi::Guid emsmdb = *mapi::guid_from_string("a4f1db00-ca47-1067-b31f-00dd010662da");
   std::copy(emsmdb.bytes.begin(), emsmdb.bytes.end(), bind.begin() + 16);
-  bind.resize(16 + 16 + 4 + 20);
 
   Bytes chain;
   ASSERT_TRUE(rpc::write_extended_buffer(request_payload(arena), true, {}, chain));
