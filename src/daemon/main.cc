@@ -130,7 +130,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   mv->add_option("messages", to.messages, "As ls prints them")->required()->type_name("MESSAGE");
   mv->add_option("--to", to.target, "Path or id of the folder")->required()->type_name("FOLDER");
   mv->add_flag("--copy", to.copy, "Leave them where they are, too");
-  auto* rm = client_part(client, "rm", "Delete messages for good", Command::rm, to);
+  auto* rm = client_part(client, "rm", "Delete messages; those of mail can be recovered for a while", Command::rm, to);
   rm->add_option("messages", to.messages, "As ls prints them")->required()->type_name("MESSAGE");
   auto* flag = client_part(client, "flag", "Mark messages", Command::flag, to);
   flag->add_option("mark", to.mark, "How")->required()->check(CLI::IsMember({"read", "unread", "flagged", "unflagged"}))->type_name("MARK");

@@ -39,6 +39,16 @@ Setting user_name() {
           .default_value = "%u",
           .help = "Login name: %u is the user's address, %n the part before its @, %d the part behind it."};
 }
+Setting master_user(const char* help) {
+  return {.name = "master_user", .type = Setting::Type::text, .default_value = "", .help = help};
+}
+Setting master_password() {
+  return {.name = "master_password",
+          .type = Setting::Type::text,
+          .default_value = "",
+          .help = "The master user's password.",
+          .secret = true};
+}
 Setting connect_timeout() {
   return {.name = "connect_timeout",
           .type = Setting::Type::duration,

@@ -29,6 +29,8 @@ Setting allow_plain_text();
 Setting verify();
 Setting ca_file();
 Setting user_name();
+Setting master_user(const char* help);
+Setting master_password();
 Setting connect_timeout();
 Setting command_timeout();
 }  // namespace server_rows

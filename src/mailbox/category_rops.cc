@@ -10,13 +10,19 @@ namespace {
 constexpr std::uint8_t state_version = 1;
 constexpr std::size_t max_toggled = 8000;  // keeps the collapse state below the 64 KiB of its field
 
-// The table with categories that the request is for; null with the reason in call.why.
-std::shared_ptr<TableObject> contents_table(RopCall& call) {
+// The contents table that the request is for, with its rows as they are now; null with the reason in call.why.
+Task<std::shared_ptr<TableObject>> contents_table(RopCall& call) {
   auto table = call.object<TableObject>();
-  if (!table) return nullptr;
-  if (table->source == TableObject::Source::contents) return table;
-  call.why = mapi::ecNotSupported;
-  return nullptr;
+  if (!table) co_return nullptr;
+  if (table->source != TableObject::Source::contents) {
+    call.why = mapi::ecNotSupported;
+  } else if (table->columns.empty()) {
+    call.why = mapi::ecNullObject;
+  } else {
+    call.why = co_await view(call, table);
+    if (call.why == mapi::ecNone) co_return table;
+  }
+  co_return nullptr;
 }
 GroupedView* view_of(TableObject& table) {
   auto* rows = dynamic_cast<ContentsRows*>(table.rows.get());
@@ -30,11 +36,8 @@ std::uint64_t order_number(const ListOrder& order) {
 }
 
 Task<ErrorCode> expand_row(RopCall& call, const wire::RopExpandRow::Request& request, wire::RopExpandRow::Response& response) {
-  auto table = contents_table(call);
+  auto table = co_await contents_table(call);
   if (!table) co_return call.why;
-  if (table->columns.empty()) co_return mapi::ecNullObject;
-  const auto loaded = co_await view(call, table);
-  if (loaded != mapi::ecNone) co_return loaded;
   auto* view = view_of(*table);
   if (!view || !view->knows(request.CategoryId)) co_return mapi::ecNotFound;
   const auto header = view->header(request.CategoryId);
@@ -70,11 +73,8 @@ Task<ErrorCode> expand_row(RopCall& call, const wire::RopExpandRow::Request& req
 }
 
 Task<ErrorCode> collapse_row(RopCall& call, const wire::RopCollapseRow::Request& request, wire::RopCollapseRow::Response& response) {
-  auto table = contents_table(call);
+  auto table = co_await contents_table(call);
   if (!table) co_return call.why;
-  if (table->columns.empty()) co_return mapi::ecNullObject;
-  const auto loaded = co_await view(call, table);
-  if (loaded != mapi::ecNone) co_return loaded;
   auto* view = view_of(*table);
   if (!view || !view->knows(request.CategoryId)) co_return mapi::ecNotFound;
   const auto header = view->header(request.CategoryId);
@@ -92,11 +92,8 @@ Task<ErrorCode> collapse_row(RopCall& call, const wire::RopCollapseRow::Request&
 // Ours alone: version, the order it belongs to, the row to return to, and the categories that are not as that order says.
 Task<ErrorCode> get_collapse_state(RopCall& call, const wire::RopGetCollapseState::Request& request,
                                    wire::RopGetCollapseState::Response& response) {
-  auto table = contents_table(call);
+  auto table = co_await contents_table(call);
   if (!table) co_return call.why;
-  if (table->columns.empty()) co_return mapi::ecNullObject;
-  const auto loaded = co_await load(call.mailbox, table);
-  if (loaded != mapi::ecNone) co_return loaded;
   Bytes bytes;
   Output out(bytes);
   out.scalar(state_version);
@@ -111,11 +108,8 @@ Task<ErrorCode> get_collapse_state(RopCall& call, const wire::RopGetCollapseStat
 
 Task<ErrorCode> set_collapse_state(RopCall& call, const wire::RopSetCollapseState::Request& request,
                                    wire::RopSetCollapseState::Response& response) {
-  auto table = contents_table(call);
+  auto table = co_await contents_table(call);
   if (!table) co_return call.why;
-  if (table->columns.empty()) co_return mapi::ecNullObject;
-  const auto loaded = co_await load(call.mailbox, table);
-  if (loaded != mapi::ecNone) co_return loaded;
   Cursor in(request.CollapseState);
   const auto version = in.scalar<std::uint8_t>();
   const auto order = in.scalar<std::uint64_t>();

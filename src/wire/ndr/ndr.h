@@ -6,8 +6,8 @@
 // compared with the bytes that are left before memory is taken; nesting is
 // limited; the first error stays and names its field.
 //
-// libndr and talloc may be used in one thread only: that of the RPC server, or the
-// only one of a test.
+// Each reader and writer has a talloc context of its own, so several threads may have
+// one at a time; Samba's server core, which shares contexts, keeps to its own thread.
 #pragma once
 
 #include <array>
