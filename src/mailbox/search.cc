@@ -275,6 +275,9 @@ Task<Status> Mailbox::search_once(std::shared_ptr<Search> search) {
 Task<Status> Mailbox::search_folder(std::shared_ptr<Search> search, GlobalCounter folder) {
   auto indexed = co_await wait_indexed(folder, context_.options.first_index_wait);
   if (!indexed) co_return indexed;
+  // What came since somebody last looked is searched too. Of a backend that is down the index knows what was there.
+  auto fresh = co_await refresh_folder(folder);
+  if (!fresh) log::info("mailbox: searching folder {:x} as it was: {}", folder, fresh.error().message);
   auto restriction = search->criteria.restriction;
   auto texts = co_await find_texts(folder, restriction->restriction);
   if (!texts) co_return texts.error();

@@ -133,6 +133,20 @@ TEST_F(SearchTest, FindsAcrossFoldersAndStaysCurrent) {
   EXPECT_EQ(found_at_last({"Bridge three", "bridge four", "RE: bridge two"}).size(), 3u);
 }
 
+TEST_F(SearchTest, WhatCameSinceTheLastLookIsSearched) {
+  use([](EngineOptions& o) { o.refresh_interval = std::chrono::hours(1); });
+  backend.add("INBOX", "an old whale");
+  start();
+  client->message_ids(inbox);  // indexed
+  backend.add("INBOX", "a new whale");
+  const auto whale = text(PidTagSubject, "whale");
+  ASSERT_EQ(search(&whale, {inbox}, restart), ecNone);
+  finish();
+  auto shown = found();
+  std::sort(shown.begin(), shown.end());
+  EXPECT_EQ(shown, (List{"a new whale", "an old whale"}));
+}
+
 TEST_F(SearchTest, MessagesAreTheOnesOfTheirFolders) {
   backend.add("INBOX", "mine");
   start();

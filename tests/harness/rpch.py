@@ -135,6 +135,11 @@ class Channel:
         with contextlib.suppress(OSError):
             self.socket.close()
 
+    def finish(self):
+        """Nothing more will be sent. Not closed yet: a reset, for what came and was not read, could overtake what was sent last."""
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
     def reset(self):
         """Ends it the hard way."""
         with contextlib.suppress(OSError):
@@ -182,6 +187,7 @@ class VirtualConnection:
         self.pings = self.acks = self.out_recycled = self.in_recycled = 0
         self.successor = None
         self.in_channel = self.out_channel = None
+        self.finished = []
 
     def _open(self, method, length):
         return Channel(self.port, method, self.target, length, self.credentials)
@@ -261,7 +267,8 @@ class VirtualConnection:
         elif flags == NONE and commands == [(DESTINATION, CLIENT)] and self.in_successor:
             old, self.in_channel, self.in_successor = self.in_channel, self.in_successor, None
             old.send(rts(NONE, (COOKIE, self.in_channel.cookie)))
-            old.close()
+            old.finish()
+            self.finished.append(old)
             self.sent, self.may_send = 0, self.server_window
             self.in_recycled += 1
         else:
@@ -281,7 +288,7 @@ class VirtualConnection:
                                    (COOKIE, self.in_successor.cookie)))
 
     def close(self):
-        for channel in (self.in_channel, self.out_channel, self.successor, self.in_successor):
+        for channel in (self.in_channel, self.out_channel, self.successor, self.in_successor, *self.finished):
             if channel:
                 channel.close()
 
