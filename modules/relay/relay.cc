@@ -38,9 +38,11 @@ const Setting rows[] = {
     {"call_limit", Setting::Type::duration, "6min", "Time for one call; a NotificationWait takes about 5 minutes.", "0.1", 1000, 3'600'000},
     {"silence_limit", Setting::Type::duration, "75s", "Longest silence within an answer of mapihttp; an upstream announces its pending period, 15 to 30 s.", "0.1", 1000, 600'000},
     {"max_reply", Setting::Type::size, "2MiB", "Longest reply.", "0.1", 65536, 1 << 28},
+    {"web_services", Setting::Type::boolean, "true", "Passes requests to /EWS/ and /OAB/ on to the upstream of mapihttp, where its Autodiscover announces them; not with credentials = \"fixed\".", "0.1"},
+    {"max_web_reply", Setting::Type::size, "64MiB", "Longest answer of its web services; a file of the offline address book is one.", "0.1", 65536, 1 << 30},
 };
 
-class Relay final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator {
+class Relay final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator, public chain::WebServices {
  public:
   Relay(const chain::Environment& environment, const Settings& settings)
       : upstream_(settings.text("transport") == "mapihttp" ? make_http_upstream(environment, settings) : make_rpc_upstream(environment, settings)),
@@ -75,6 +77,10 @@ class Relay final : public chain::Module, public chain::Authenticator, public ch
 
   Task<Status> authenticate(chain::Identity identity) override { return upstream_->authenticate(std::move(identity)); }
   Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override { return upstream_->locate(std::move(identity)); }
+  Task<Result<chain::WebPlaces>> web_places(chain::Identity identity) override { return upstream_->web_places(std::move(identity)); }
+  Task<Result<io::HttpResponse>> web_request(chain::Identity identity, chain::WebRequest request) override {
+    return upstream_->web_request(std::move(identity), std::move(request));
+  }
 
  private:
   Task<Result<chain::Reply>> relay(Call& call) {

@@ -87,7 +87,9 @@ class HttpUpstream final : public Upstream {
         url_(settings.text("url")),
         limit_(settings.duration("call_limit")),
         silence_(settings.duration("silence_limit")),
-        max_reply_(static_cast<std::size_t>(settings.number("max_reply"))) {
+        max_reply_(static_cast<std::size_t>(settings.number("max_reply"))),
+        web_(settings.boolean("web_services") && credentials_.personal()),
+        max_web_reply_(static_cast<std::size_t>(settings.number("max_web_reply"))) {
     while (url_.ends_with('/')) url_.pop_back();
     const auto tls = tls_for(environment, settings);
     io::HttpClientOptions options;
@@ -129,6 +131,44 @@ class HttpUpstream final : public Upstream {
     co_return chain::MailboxInfo{found->display_name, found->address, found->legacy_dn};
   }
 
+  Task<Result<chain::WebPlaces>> web_places(chain::Identity identity) override {
+    chain::WebPlaces out;
+    if (!web_) co_return out;
+    auto credentials = credentials_.of(identity);
+    if (!credentials) co_return out;  // somebody who came without a password is told of nothing that would fail
+    auto found = co_await upstream::discover(identity_of(*credentials), identity.user, url_);
+    if (!found) co_return found.error();
+    // Its hosts have several names; requests go to the one that the config gives.
+    const auto place = [](const std::string& text) {
+      const auto url = io::parse_url(text);
+      return url && chain::is_web_target(url->target) ? url->target : std::string();
+    };
+    out.ews = place(found->ews_url);
+    out.oab = place(found->oab_url);
+    co_return out;
+  }
+
+  Task<Result<io::HttpResponse>> web_request(chain::Identity identity, chain::WebRequest request) override {
+    if (!web_) co_return error(Errc::unsupported, "web services are not passed on");
+    auto credentials = credentials_.of(identity);
+    if (!credentials) co_return credentials.error();
+    auto url = io::parse_url(url_ + request.target);
+    if (!url) co_return url.error();
+    io::HttpRequest passed;
+    passed.method = std::move(request.method);
+    passed.url = std::move(*url);
+    passed.headers = std::move(request.headers);
+    passed.body = request.body;
+    io::RequestOptions limits;
+    limits.limit = limit_;
+    limits.inter_byte = silence_;
+    limits.body_bytes = max_web_reply_;
+    const auto own = identity_of(*credentials);
+    auto answer = co_await own->request(std::move(passed), limits);
+    if (answer && answer->status == 401) co_return error(Errc::denied, "the upstream's web services refuse {}", credentials->user);
+    co_return answer;
+  }
+
  private:
   std::shared_ptr<upstream::HttpIdentity> identity_of(const CredentialSource::Found& found) const {
     return upstream::make_http_identity(auth_, client_, {found.user, found.password}, runtime_);
@@ -145,6 +185,8 @@ class HttpUpstream final : public Upstream {
   std::string url_;  // "https://host:port"
   Duration limit_, silence_;
   std::size_t max_reply_;
+  bool web_;
+  std::size_t max_web_reply_;
   std::shared_ptr<io::HttpClient> client_;
 };
 
@@ -229,6 +271,11 @@ class RpcUpstream final : public Upstream {
 };
 
 }  // namespace
+
+Task<Result<chain::WebPlaces>> Upstream::web_places(chain::Identity) { co_return chain::WebPlaces(); }
+Task<Result<io::HttpResponse>> Upstream::web_request(chain::Identity, chain::WebRequest) {
+  co_return error(Errc::unsupported, "web services are not passed on over DCE/RPC");
+}
 
 std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings) {
   const auto& url = settings.text("url");

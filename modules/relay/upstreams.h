@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "chain/module.h"
+#include "chain/web_services.h"
 #include "upstream/session.h"
 
 namespace mapigate::relay {
@@ -22,7 +23,8 @@ class CredentialSource {
   explicit CredentialSource(const Settings& settings);
   // Errc::denied when there are none: the user came without a password, or is not in the map.
   Result<Found> of(const chain::Identity& identity) const;
-  bool pass_through() const { return kind_ == Kind::pass_through; }
+  // Whether each user has an account of the own there. Web services act for the account, whoever asks.
+  bool personal() const { return kind_ != Kind::fixed; }
 
  private:
   enum class Kind { pass_through, fixed, mapped };
@@ -38,6 +40,9 @@ class Upstream {
   virtual Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) = 0;
   virtual Task<Status> authenticate(chain::Identity identity) = 0;
   virtual Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) = 0;
+  // See chain::WebServices; those reached by DCE/RPC have none.
+  virtual Task<Result<chain::WebPlaces>> web_places(chain::Identity identity);
+  virtual Task<Result<io::HttpResponse>> web_request(chain::Identity identity, chain::WebRequest request);
 };
 
 std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings);

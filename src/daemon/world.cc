@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "chain/lua_host.h"
+#include "chain/web_services.h"
 #include "directory/source.h"
 
 namespace mapigate::daemon {
@@ -93,6 +94,7 @@ Result<std::shared_ptr<const World::Routing>> World::make_routing(const Config& 
       if (auto* locator = dynamic_cast<chain::MailboxLocator*>(module)) route.locator = locator;
       if (auto* books = dynamic_cast<directory::AddressBooks*>(module)) route.address_books = books;
       if (auto* services = dynamic_cast<mailbox::UserServices*>(module)) route.services = services;
+      if (auto* web = dynamic_cast<chain::WebServices*>(module)) route.web = web;
     }
     if (links.empty()) return error(Errc::malformed, "{}: the chain has no modules", where);
     if (const auto& chosen = settings.text("authenticator"); !chosen.empty()) {

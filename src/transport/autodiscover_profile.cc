@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "chain/loader.h"
+#include "chain/web_services.h"
 #include "directory/source.h"
 #include "mapi/ids.h"
 #include "mapi/legacy_dn.h"
@@ -155,13 +156,20 @@ io::Task<Result<Answer>> find_profile(Gateway& gateway, std::shared_ptr<const ch
   out.mdb_dn = mapi::mdb_dn(options.server_name);
   out.base_url = external_base(options);
   choose_protocols(out, options, client);
-  // What a chain that ends in another server has, is that server's to announce.
   const bool web = options.services.ews && (route->services != nullptr || route->address_books != nullptr);
-  out.web = out.web && web;
   if (web) out.ews_url = out.base_url + "/EWS/Exchange.asmx";
   const auto directory = route->address_books ? route->address_books->directory_name() : std::string();
   if (options.services.oab && !directory.empty())
     out.oab_url = fmt::format("{}/OAB/{}/", out.base_url, oab_guid(options.server_name, directory));
+  if (route->web && (out.ews_url.empty() || out.oab_url.empty())) {
+    // What another server announces is announced here, where it is passed on to that server.
+    auto places = co_await io::on(gateway.executor_of(identity->user), route->web->web_places(*identity));
+    if (!places && places.error().retryable()) co_return places.error();
+    if (!places) places = chain::WebPlaces();
+    if (out.ews_url.empty() && options.services.ews && !places->ews.empty()) out.ews_url = out.base_url + places->ews;
+    if (out.oab_url.empty() && !places->oab.empty()) out.oab_url = out.base_url + places->oab;
+  }
+  out.web = out.web && !out.ews_url.empty();
   co_return Answer(std::move(out));
 }
 

@@ -7,6 +7,7 @@
 #include "transport/ews/ews.h"
 #include "transport/oab.h"
 #include "transport/rpc_http/rpc_http.h"
+#include "transport/web_relay.h"
 
 namespace mapigate::transport {
 
@@ -111,7 +112,7 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
   else if (path == "/mapi/nspi") place = Place::nspi;
   else if (path == "/autodiscover/autodiscover.xml") place = Place::autodiscover;
   else if (path == "/autodiscover/autodiscover.svc" || path.starts_with("/autodiscover/autodiscover.svc/")) place = Place::autodiscover_soap;
-  else if (oab_ && path.starts_with("/oab/")) place = Place::oab;
+  else if (path.starts_with("/oab/")) place = Place::oab;
   else if (path.starts_with("/ews/")) place = Place::ews;
   else if (rpc_http_ != nullptr && RpcHttp::is_channel(exchange.method(), exchange.target())) place = Place::rpc;
   if (path == "/autodiscover/autodiscover.json" || path.starts_with("/autodiscover/autodiscover.json/")) {
@@ -139,9 +140,17 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
     case Place::ews: co_await handle_ews(*this, exchange, identity); break;
     case Place::rpc: co_await rpc_http_->handle(exchange, identity); break;
     case Place::autodiscover_soap: co_await handle_autodiscover_soap(*this, exchange, identity); break;
-    case Place::oab: co_await oab_->handle(exchange, identity); break;
+    case Place::oab: co_await handle_oab(exchange, identity); break;
     case Place::none: break;
   }
+}
+
+io::Task<> Gateway::handle_oab(io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity) {
+  const auto route = route_(identity->user);
+  const bool own = oab_ && route && route->address_books && !route->address_books->directory_name().empty();
+  if (!own && route && route->web) co_await relay_web_request(*this, exchange, identity, route->web);
+  else if (oab_) co_await oab_->handle(exchange, identity);
+  else co_await answer_text(exchange, 404, {}, "Nothing is here.\n");
 }
 
 io::Task<> Gateway::publish() {

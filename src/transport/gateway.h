@@ -20,6 +20,9 @@
 namespace mapigate::directory {
 class AddressBooks;
 }
+namespace mapigate::chain {
+class WebServices;
+}
 
 namespace mapigate::transport {
 
@@ -30,6 +33,7 @@ struct Route {
   chain::MailboxLocator* locator = nullptr;       // null: every user has a mailbox named after the address
   directory::AddressBooks* address_books = nullptr;  // null: the chain has none that can be looked into
   mailbox::UserServices* services = nullptr;      // null: no automatic replies, no free/busy information
+  chain::WebServices* web = nullptr;              // null: there is no other server whose web services are passed on
 };
 
 // Offline address books; none without a folder.
@@ -102,6 +106,7 @@ class Gateway {
   // Who the request comes from, or none after an answer (401, 429 → Retry-After, 503) was given.
   io::Task<std::shared_ptr<const chain::Identity>> authenticate(io::HttpExchange& exchange);
 
+  io::Task<> handle_oab(io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity);
   bool offered(AuthScheme scheme) const;
   io::Task<std::shared_ptr<const chain::Identity>> log_on(io::HttpExchange& exchange, AuthScheme scheme);
   io::Task<std::shared_ptr<const chain::Identity>> check_password(io::HttpExchange& exchange);

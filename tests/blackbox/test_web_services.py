@@ -425,3 +425,88 @@ def test_a_script_of_somebody_else_under_our_name_is_left_alone(site):
             assert sieve.get("mapigate") == "keep;\r\n" and sieve.active() is None
         finally:
             sieve.put("mapigate", before)
+
+
+# -- through a relay
+
+def through(relay, site):
+    """The site, asked through another gateway."""
+    other = Site.__new__(Site)
+    other.certificates, other.gateway = site.certificates, relay
+    return other
+
+
+@pytest.fixture(scope="module")
+def relay(certificates, site):
+    with Mapigate.relay(certificates, site.gateway.https_port, name="web-relay") as made:
+        yield made
+        assert made.alive()
+
+
+def announced(server):
+    return json.loads(server.client("--json", "autodiscover").stdout)
+
+
+def test_a_relay_passes_web_services_on(relay, site, calendars):
+    urls = announced(relay)
+    assert urls["ews_url"] == f"https://localhost:{relay.https_port}/EWS/Exchange.asmx"
+    account = through(relay, site).account(BOB)
+    account.oof_settings = oof("Enabled", internal_reply="through the relay")
+    direct = site.account(BOB).oof_settings
+    assert (direct.state, direct.internal_reply) == ("Enabled", "through the relay")
+    account.oof_settings = oof("Disabled")
+    assert site.account(BOB).oof_settings.state == "Disabled"
+    asked = availability([ALICE, BOB], view="FreeBusy")
+    seen = [xml.tostring(one.soap(asked)) for one in (site, through(relay, site))]
+    assert seen[0] == seen[1]
+    done = relay.client("oof")
+    assert "disabled" in done.stdout.lower()
+
+
+def test_a_relay_hands_back_faults_and_redirections_as_they_are(relay, site):
+    for body in (envelope("<m:GetUnifiedGroupsSettings/>"), "no XML"):
+        answers = [one.post(body)[:2] for one in (site, through(relay, site))]
+        assert answers[0] == answers[1] and answers[0][0] == 500 and "Fault>" in answers[0][1]
+    status, _, headers = through(relay, site).post(None, method="GET")
+    assert (status, headers["Location"]) == (302, "/EWS/Services.wsdl")
+    status, body, _ = through(relay, site).post(None, method="GET", path="/EWS/Services.wsdl")
+    assert status == 200 and "ExchangeServices" in body
+
+
+def test_a_relay_passes_the_offline_address_book_on(relay, site):
+    urls = announced(relay)
+    assert urls["oab_url"].startswith(f"https://localhost:{relay.https_port}/OAB/")
+    path = "/" + urls["oab_url"].split("/", 3)[3] + "oab.xml"
+    wait_until(lambda: site.post(None, method="GET", path=path)[0] == 200, "there is an offline address book", 60)
+    status, body, headers = through(relay, site).post(None, method="GET", path=path)
+    assert status == 200 and body == site.post(None, method="GET", path=path)[1] and headers["ETag"]
+    shown = relay.client("oab").stdout
+    assert "Alice Adams" in shown and "Bob Brown" in shown
+
+
+@pytest.mark.parametrize("path", ["/EWS/../mapi/emsmdb", "/EWS/%2e%2e/autodiscover/autodiscover.xml", "/EWS//Exchange.asmx", "/OAB/..\\x"])
+def test_a_relay_lets_no_request_out_of_the_web_services(relay, site, path):
+    status, body, _ = through(relay, site).post(None, method="GET", path=path)
+    assert status == 404 and "Nothing is here" in body
+
+
+def test_a_relay_whose_server_is_away_does_not_ask_for_a_password(certificates, site):
+    far = Mapigate.gateway(certificates, site.dovecot.tls_port, name="far").start()
+    with Mapigate.relay(certificates, far.https_port, name="lonely-relay") as lonely:
+        asked = envelope("<m:GetRoomLists/>")
+        assert through(lonely, site).post(asked)[0] == 200
+        far.kill()
+        status, body, headers = through(lonely, site).post(asked)
+        assert status == 503 and "Fault>" in body and headers["Retry-After"]
+
+
+def test_a_shared_account_of_the_far_server_is_nobodys_web_service(certificates, site):
+    secret = private_dir("fixed") / "password"
+    secret.write_text(PASSWORD + "\n")
+    secret.chmod(0o600)
+    modules = {"upstream": {"type": "relay", "url": f"https://127.0.0.1:{site.gateway.https_port}", "ca_file": certificates.ca,
+                            "credentials": "fixed", "user": ALICE, "password_file": secret}}
+    with Mapigate(certificates, modules, ["upstream"], name="fixed-relay") as shared:
+        assert announced(shared)["ews_url"] == ""
+        status, body, _ = through(shared, site).post(envelope("<m:GetRoomLists/>"))
+        assert status == 500 and "Fault>" in body

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "transport/ews/operation.h"
+#include "transport/web_relay.h"
 
 namespace mapigate::transport {
 
@@ -143,6 +144,9 @@ io::Task<std::pair<unsigned, std::string>> run(Gateway& gateway, std::shared_ptr
   co_return out;
 }
 
+// Whether the chain itself has something to answer with.
+bool serves(const std::optional<Route>& route) { return route && (route->services != nullptr || route->address_books != nullptr); }
+
 io::Task<> handle_request(Gateway& gateway, io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity) {
   using wire::ews::fault;
   auto envelope = wire::ews::Envelope::parse(exchange.body());
@@ -154,8 +158,13 @@ io::Task<> handle_request(Gateway& gateway, io::HttpExchange& exchange, std::sha
   const auto name = (*envelope)->operation();
   const auto* operation = (*envelope)->in_messages_namespace() ? find_operation(name) : nullptr;
   auto route = gateway.route(identity->user);
+  const bool here = operation != nullptr && serves(route);
   // A chain that ends in another server knows nothing of these; that server's own web services do.
-  if (operation == nullptr || !route || (route->services == nullptr && route->address_books == nullptr)) {
+  if (!here && route && route->web) {
+    co_await relay_web_request(gateway, exchange, identity, route->web);
+    co_return;
+  }
+  if (!here) {
     log::info("web services: {} asks for {}, which is not served", identity->user, name.substr(0, 100));
     co_await answer(exchange, 500, fault("ErrorInvalidRequest", "The request is invalid."));
     co_return;
@@ -234,6 +243,11 @@ io::Task<> handle_ews(Gateway& gateway, io::HttpExchange& exchange, std::shared_
   auto path = lower_ascii(exchange.path());
   while (path.size() > 1 && path.back() == '/') path.pop_back();
   const bool reading = exchange.method() == "GET" || exchange.method() == "HEAD";
+  const auto route = gateway.route(identity->user);
+  if (route && route->web && !ews::serves(route)) {
+    co_await relay_web_request(gateway, exchange, identity, route->web);
+    co_return;
+  }
   if (path == "/ews/exchange.asmx" && exchange.method() == "POST") {
     co_await ews::handle_request(gateway, exchange, identity);
   } else if (path == "/ews/exchange.asmx" && reading) {
