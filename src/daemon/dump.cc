@@ -1,10 +1,12 @@
 #include "daemon/dump.h"
 
+#include <algorithm>
 #include <limits>
 #include <memory>
 
 #include "base/text.h"
 #include "convert/msg.h"
+#include "convert/rtf.h"
 #include "convert/tnef.h"
 #include "daemon/output.h"
 #include "mapi/properties.h"
@@ -13,6 +15,8 @@
 #include "wire/fxics/dump.h"
 #include "wire/mapihttp/preamble.h"
 #include "wire/ndr/describe.h"
+#include "wire/nspi/all_bodies.h"
+#include "wire/read_and_tell.h"
 #include "wire/rop/trackers.h"
 #include "wire/rpc/aux.h"
 #include "wire/rpc/capture.h"
@@ -39,6 +43,23 @@ class GivenColumns final : public wire::ColumnSource {
 
  private:
   std::vector<mapi::PropertyTag> tags_;
+};
+
+// [MS-OXRTFCP] 2.1.3.1 "RTF Compression Header".
+struct RtfHeader {
+  std::uint32_t COMPSIZE = 0, RAWSIZE = 0;
+  std::array<std::uint8_t, 4> COMPTYPE{};
+  std::uint32_t CRC = 0;
+  static void fields(auto& s, auto& v) {
+    v("COMPSIZE", s.COMPSIZE);
+    v("RAWSIZE", s.RAWSIZE);
+    v("COMPTYPE", s.COMPTYPE);
+    remark(v, s.COMPTYPE);
+    v("CRC", s.CRC);
+  }
+  static void remark(wire::FieldTeller& v, const std::array<std::uint8_t, 4>& type) {
+    v.remark("form", as_text(type) == "LZFu" ? "compressed" : as_text(type) == "MELA" ? "stored" : "unknown");
+  }
 };
 
 class Dumper {
@@ -73,7 +94,7 @@ class Dumper {
       input = payload;
     }
     const auto told = http::describe_body(options_.endpoint, options_.request_type, options_.is_request, input, sink_);
-    if (!told) return trouble(told.error().message);
+    if (!told) return trouble(told.error().message + (told.error().code == Errc::unsupported ? known_request_types() : ""));
     if (options_.endpoint != http::Endpoint::mailbox || options_.request_type != "Execute") return;
     View buffer;
     if (options_.is_request) {
@@ -147,30 +168,48 @@ class Dumper {
     sink_.end_list();
   }
 
-  void object(View input) {
-    if (options_.object == "msg") {
-      const auto file = convert::read_msg(input);
-      if (!file) return broken(input, file.error());
-      convert::describe(sink_, file->message);
-      for (const auto& problem : file->problems) trouble(problem);
-      return;
-    }
-    if (options_.object == "tnef") {
-      const auto tnef = convert::read_tnef(input);
-      if (!tnef) return broken(input, tnef.error());
-      sink_.number("code page", tnef->message.code_page, 4);
-      if (tnef->bad_checksums != 0) sink_.number("bad checksums", tnef->bad_checksums, 4);
-      convert::describe(sink_, tnef->message);
-      trouble(tnef->problem);
-      return;
-    }
-    const auto* kind = wire::blobs::find_blob_kind(options_.object);
-    if (kind == nullptr) return trouble(fmt::format("there is no kind \"{}\"", options_.object));
-    wire::blobs::OffsetSink sink(sink_, options_.json);
-    const auto told = kind->tell(input, sink, sink.start());
-    if (told) return;
-    if (*sink.start() < input.size()) sink.bytes("rest", input.subspan(*sink.start()));
-    trouble(told.error().message);
+  void object(View input);
+
+  void msg(View input) {
+    const auto file = convert::read_msg(input);
+    if (!file) return broken(input, file.error());
+    convert::describe(sink_, file->message);
+    for (const auto& problem : file->problems) trouble(problem);
+  }
+  void tnef(View input) {
+    const auto tnef = convert::read_tnef(input);
+    if (!tnef) return broken(input, tnef.error());
+    sink_.number("code page", tnef->message.code_page, 4);
+    if (tnef->bad_checksums != 0) sink_.number("bad checksums", tnef->bad_checksums, 4);
+    convert::describe(sink_, tnef->message);
+    trouble(tnef->problem);
+  }
+  void rtf(View input) {
+    Cursor cursor(input);
+    wire::FieldReader reader(cursor, arena_);
+    wire::FieldTeller teller(reader, sink_);
+    RtfHeader header;
+    teller("header", header);
+    const auto rtf = convert::decompress_rtf(input, max_input);
+    if (!rtf) return broken(cursor.rest(), rtf.error());
+    sink_.text("RTF", from_code_page(*rtf, 1252));
+    const auto content = convert::rtf_content(*rtf);
+    if (content == convert::RtfContent::text) sink_.text("text", convert::rtf_to_text(*rtf));
+    if (content != convert::RtfContent::html) return;
+    const auto html = convert::rtf_to_html(*rtf);
+    if (html) sink_.text("HTML", *html);
+    else trouble(html.error().message);
+  }
+  // With or without RPC_HEADER_EXT: that begins with Version 0, a block with its size.
+  void aux(View input) {
+    if (input.size() >= 2 && input[0] == 0 && input[1] == 0) chain(input);
+    else aux_blocks(input);
+  }
+  template <class Replica>
+  void idset(View input) {
+    const auto set = wire::fxics::read_idset<Replica>(input);
+    if (set) wire::fxics::describe_idset(sink_, "IDSET", *set);
+    else broken(input, set.error());
   }
 
  private:
@@ -251,6 +290,18 @@ class Dumper {
     }
   }
 
+  std::string known_request_types() const {
+    std::string out = "; --request-type takes ";
+    if (options_.endpoint == http::Endpoint::mailbox) return out + "Connect, Execute, Disconnect or NotificationWait";
+    std::string_view separator;
+    wire::nspi::any_request_type([&]<class Type>() {
+      out.append(separator).append(Type::request_type);
+      separator = ", ";
+      return false;
+    });
+    return out;
+  }
+
   static bool has_preamble(View input) {
     const auto text = as_text(input);
     return text.starts_with("PROCESSING\r\n") || text.starts_with("PENDING\r\n") || text.starts_with("DONE\r\n");
@@ -305,14 +356,24 @@ class Dumper {
     return last ? left.size() : length;
   }
 
+  void aux_blocks(View payload) {
+    const auto blocks = rpc::read_aux(payload, arena_);
+    if (blocks) rpc::describe(sink_, *blocks);
+    else broken(payload, blocks.error());
+  }
+
   void payload(View plain) {
     if (options_.kind == DumpOptions::Kind::body) return rops(plain);
-    // What a chain carries is not said in it: shown as ROPs only if it is all ROPs.
+    if (options_.kind == DumpOptions::Kind::object) return aux_blocks(plain);
+    // What a chain carries is not said in it: shown as ROPs only if it is all ROPs, or as auxiliary blocks if all are known.
     Arena arena;
     const auto as_requests = wire::decode_requests(plain, arena);
     const bool fits = options_.is_request ? as_requests && as_requests->opaque.empty() && !as_requests->rops.empty()
                                           : wire::decode_responses(plain, arena, paired_.get(), &columns_).has_value();
-    if (fits) rops(plain);
+    if (fits) return rops(plain);
+    const auto blocks = rpc::read_aux(plain, arena);
+    const auto known = [](const rpc::AuxBlock& block) { return block.get<rpc::UnknownAuxBlock>() == nullptr; };
+    if (blocks && !blocks->empty() && std::all_of(blocks->begin(), blocks->end(), known)) rpc::describe(sink_, *blocks);
     else sink_.bytes("Payload", plain);
   }
 
@@ -337,6 +398,39 @@ class Dumper {
   std::string tail_;  // text that stands behind what the sink was told
 };
 
+// What `object` may name besides the kinds of blob.
+struct Object {
+  std::string_view name, holds;
+  void (Dumper::*tell)(View);
+};
+constexpr Object objects[] = {
+    {"msg", "a .msg file of Outlook", &Dumper::msg},
+    {"tnef", "winmail.dat", &Dumper::tnef},
+    {"rtf", "PidTagRtfCompressed, with the HTML or text that it was made from", &Dumper::rtf},
+    {"aux", "an auxiliary buffer, with or without RPC_HEADER_EXT", &Dumper::aux},
+    {"idset", "IDSET or CNSET of a synchronisation state: with REPLGUIDs", &Dumper::idset<mapi::Guid>},
+    {"idset-replid", "IDSET of deletions and read states: with REPLIDs", &Dumper::idset<std::uint16_t>},
+};
+
+void Dumper::object(View input) {
+  for (const auto& object : objects)
+    if (object.name == options_.object) return (this->*object.tell)(input);
+  const auto* kind = wire::blobs::find_blob_kind(options_.object);
+  if (kind == nullptr) return trouble(fmt::format("there is no kind \"{}\"", options_.object));
+  wire::blobs::OffsetSink sink(sink_, options_.json);
+  const auto told = kind->tell(input, sink, sink.start());
+  if (told) return;
+  if (*sink.start() < input.size()) sink.bytes("rest", input.subspan(*sink.start()));
+  trouble(told.error().message);
+}
+
+std::vector<std::string> object_names() {
+  std::vector<std::string> names;
+  for (const auto& object : objects) names.emplace_back(object.name);
+  for (const auto& kind : wire::blobs::blob_kinds()) names.emplace_back(kind.name);
+  return names;
+}
+
 template <class Sink>
 DumpResult dump_to(Sink& sink, const DumpOptions& options, GivenColumns columns, View input, View paired_request) {
   Dumper dumper(options, sink, std::move(columns));
@@ -360,8 +454,18 @@ Result<Bytes> input_of(const DumpOptions& options, const std::string& file) {
   Bytes out;
   const bool hex = options.encoding == DumpOptions::Encoding::hex;
   if (!(hex ? from_hex(as_text(*raw), out) : from_base64(as_text(*raw), out)))
-    return error(Errc::malformed, "{} is not {}", file, hex ? "hex" : "base64");
+    return error(Errc::malformed, "{} is not {}", file == "-" ? "standard input" : file, hex ? "hex" : "base64");
   return out;
+}
+
+// What to try when raw bytes made no sense; empty when they are no text of another form.
+std::string_view encoding_advice(const DumpOptions& options, View input) {
+  Bytes out;
+  if (options.encoding != DumpOptions::Encoding::raw) return {};
+  if (from_hex(as_text(input), out)) return "The input is hex digits: try --hex.";
+  out.clear();
+  if (from_base64(as_text(input), out)) return "The input looks like base64: try --base64.";
+  return {};
 }
 
 int fail(std::string_view message, std::string_view advice = {}) {
@@ -403,22 +507,26 @@ DumpResult dump(const DumpOptions& options, View input, View paired_request) {
 }
 
 std::string object_kinds() {
-  std::string out = "  msg                          a .msg file of Outlook\n  tnef                         winmail.dat\n";
-  for (const auto& kind : wire::blobs::blob_kinds()) out += fmt::format("  {:<28} {}\n", kind.name, kind.holds);
+  std::string out;
+  const auto add = [&out](std::string_view name, std::string_view holds) { out += fmt::format("  {:<28} {}\n", name, holds); };
+  for (const auto& object : objects) add(object.name, object.holds);
+  for (const auto& kind : wire::blobs::blob_kinds()) add(kind.name, kind.holds);
   return out;
 }
 
 int dump_command(const DumpOptions& options) {
-  if (options.kind == DumpOptions::Kind::object && options.object != "msg" && options.object != "tnef" &&
-      wire::blobs::find_blob_kind(options.object) == nullptr) {
-    std::vector<std::string> names{"msg", "tnef"};
-    for (const auto& kind : wire::blobs::blob_kinds()) names.emplace_back(kind.name);
-    const auto near = nearest(options.object, names);
-    return fail(fmt::format("there is no kind \"{}\"", options.object),
-                near.empty() ? "`mapigate dump --help` lists the kinds." : fmt::format("Did you mean \"{}\"?", near));
+  if (options.kind == DumpOptions::Kind::object) {
+    const auto names = object_names();
+    if (std::find(names.begin(), names.end(), options.object) == names.end()) {
+      const auto near = nearest(options.object, names);
+      return fail(fmt::format("there is no kind \"{}\"", options.object),
+                  near.empty() ? "`mapigate dump --help` lists the kinds." : fmt::format("Did you mean \"{}\"?", near));
+    }
   }
+  if (options.kind == DumpOptions::Kind::lz77 && options.size == 0)
+    return fail("a plain LZ77 stream does not say how many bytes come out", "Give SizeActual of the RPC_HEADER_EXT: --size N.");
   const auto input = input_of(options, options.file);
-  if (!input) return fail(input.error().message, "Raw bytes are expected unless --hex or --base64 is given.");
+  if (!input) return fail(input.error().message);
   if (input->empty()) return fail("the input is empty");
   Bytes paired;
   if (!options.paired_request.empty()) {
@@ -428,7 +536,7 @@ int dump_command(const DumpOptions& options) {
   }
   const auto result = dump(options, *input, paired);
   if (!print_out(result.text)) return fail("the output could not be written");
-  return result.problem.empty() ? 0 : fail(result.problem);
+  return result.problem.empty() ? 0 : fail(result.problem, encoding_advice(options, *input));
 }
 
 }  // namespace mapigate::daemon

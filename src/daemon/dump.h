@@ -18,7 +18,7 @@ struct DumpOptions {
     lz77,     // one plain LZ77 stream
     fasttransfer,  // a FastTransfer stream, its transfer buffers one behind the other
     pcap,          // captured traffic of plain DCE/RPC, as pcap or pcapng
-    object,        // a blob of a property, a .msg file or TNEF: `object`
+    object,        // a blob of a property, a file, a set of ids …: `object`
   };
   enum class Encoding : std::uint8_t { raw, hex, base64 };
 
@@ -31,7 +31,7 @@ struct DumpOptions {
   std::string paired_request;            // file with the request that a reply answers; may be empty
   std::vector<std::string> columns;      // of the table whose rows a reply holds, by name or number
   std::size_t size = 0;                  // lz77: bytes that come out
-  std::string object;                    // "msg", "tnef" or the name of a wire::blobs::BlobKind
+  std::string object;                    // one of object_kinds()
   bool json = false;
   bool full = false;                     // binary values whole, not their first 64 bytes
 };

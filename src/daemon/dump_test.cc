@@ -4,9 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "convert/rtf.h"
 #include "convert/tnef.h"
 #include "mapi/properties.h"
 #include "wire/rop/rops.h"
+#include "wire/rpc/aux.h"
 #include "wire/rpc/header_ext.h"
 #include "wire/rpc/lz77.h"
 
@@ -284,6 +286,71 @@ TEST(Dump, TellsTnef) {
   EXPECT_TRUE(holds(shown.problem, "attMsgProps")) << shown.problem;
   options.object = "msg";
   EXPECT_TRUE(holds(dump(options, bytes, {}).problem, "compound file"));
+}
+
+// [MS-OXRTFCP] 4.1 "Decompressing Compressed RTF".
+TEST(Dump, TellsCompressedRtf) {
+  Bytes bytes;
+  ASSERT_TRUE(from_hex("2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0", bytes));
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "rtf";
+  auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "RAWSIZE: 43")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "form: \"compressed\"")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "hello world}")) << shown.text;
+  shown = dump(options, convert::compress_rtf(convert::html_to_rtf("<p>Hello</p>")), {});
+  EXPECT_TRUE(holds(shown.text, "HTML: \"<p>Hello</p>")) << shown.text;
+  bytes.back() ^= 1;
+  shown = dump(options, bytes, {});
+  EXPECT_NE(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "COMPSIZE: 45")) << "the header is told before what is broken: " << shown.text;
+}
+
+TEST(Dump, TellsAuxiliaryBuffersInEitherForm) {
+  const auto blocks = rpc::server_aux_blocks(1, 2, 3, 4);
+  Bytes payload, wrapped;
+  ASSERT_TRUE(rpc::write_aux(blocks, payload));
+  ASSERT_TRUE(rpc::write_extended_buffer(payload, true, {}, wrapped));
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "aux";
+  for (const auto& form : {payload, wrapped}) {
+    const auto shown = dump(options, form, {});
+    EXPECT_EQ(shown.problem, "");
+    EXPECT_TRUE(holds(shown.text, "AUX_TYPE_EXORGINFO")) << shown.text;
+    EXPECT_TRUE(holds(shown.text, "EndpointCapabilityFlags: 4")) << shown.text;
+  }
+  options.kind = Kind::rpc_ext;
+  EXPECT_TRUE(holds(dump(options, wrapped, {}).text, "EndpointCapabilityFlags: 4")) << "recognised where the kind does not say it";
+  options.kind = Kind::object;
+  payload.resize(payload.size() - 1);
+  EXPECT_NE(dump(options, payload, {}).problem, "");
+}
+
+TEST(Dump, TellsSetsOfIds) {
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "idset-replid";
+  Bytes bytes;
+  ASSERT_TRUE(from_hex("0100 06000000000007 52000000000010000000000020 00", bytes));
+  auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "GLOBSET: \"0x7, 0x10-0x20\"")) << shown.text;
+  options.object = "idset";
+  EXPECT_NE(dump(options, bytes, {}).problem, "") << "two bytes are no REPLGUID";
+  bytes.erase(bytes.begin(), bytes.begin() + 2);
+  bytes.insert(bytes.begin(), 16, 0x11);
+  shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "REPLGUID: \"11111111-1111-1111-1111-111111111111\"")) << shown.text;
+}
+
+TEST(Dump, NamesTheRequestTypesThatThereAre) {
+  DumpOptions options;
+  options.endpoint = mapihttp::Endpoint::address_book;
+  EXPECT_TRUE(holds(dump(options, Bytes(8), {}).problem, "--request-type takes Bind, Unbind, CompareMIds"));
 }
 
 TEST(Dump, HexLinesAreAligned) {

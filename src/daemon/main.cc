@@ -182,14 +182,18 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
   static const std::map<std::string, DumpOptions::Kind> kinds{{"body", DumpOptions::Kind::body}, {"rops", DumpOptions::Kind::rops},
                                                               {"rpc-ext", DumpOptions::Kind::rpc_ext},
                                                               {"fasttransfer", DumpOptions::Kind::fasttransfer},
+                                                              {"lz77", DumpOptions::Kind::lz77},
                                                               {"pcap", DumpOptions::Kind::pcap}};
   dump->add_option_function<std::string>("--kind", [&to](const std::string& name) {
     const auto capture = kinds.find(name);
     to.kind = capture == kinds.end() ? DumpOptions::Kind::object : capture->second;
     to.object = name;
-  }, "What the input is: body, rops, rpc-ext, fasttransfer, pcap (captured plain DCE/RPC), or one of the kinds below")->type_name("KIND");
-  dump->add_option("--type", to.endpoint, "Endpoint: emsmdb (mailbox, default) or nspi (address book)")
-      ->transform(CLI::CheckedTransformer(endpoints))->type_name("ENDPOINT");
+  }, "What the input is: body, rops, rpc-ext, fasttransfer, lz77, pcap (captured plain DCE/RPC), or one of the kinds below")->type_name("KIND");
+  constexpr const char* size_help = "lz77: bytes that come out (SizeActual); the stream does not say";
+  dump->add_option("--size", to.size, size_help)->type_name("N")->check(CLI::Range(0, 1 << 24));
+  dump->add_option_function<std::string>("--type", [&to](const std::string& name) { to.endpoint = endpoints.at(name); },
+                                         "Endpoint: emsmdb (mailbox, default) or nspi (address book)")
+      ->check(CLI::IsMember({"emsmdb", "nspi"}))->type_name("ENDPOINT");
   dump->add_option("--request-type", to.request_type, "X-RequestType of the request")->type_name("TYPE")->capture_default_str();
   auto* rops = dump->add_subcommand("rops", "A ROP buffer without RPC_HEADER_EXT");
   add_dump_options(rops, to, DumpOptions::Kind::rops);
@@ -197,7 +201,7 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
   add_dump_options(rpc_ext, to, DumpOptions::Kind::rpc_ext);
   auto* lz77 = dump->add_subcommand("lz77", "A plain LZ77 stream");
   add_dump_options(lz77, to, DumpOptions::Kind::lz77);
-  lz77->add_option("--size", to.size, "Bytes that come out (SizeActual): the stream does not say")->required()->type_name("N")->check(CLI::Range(0, 1 << 24));
+  lz77->add_option("--size", to.size, size_help)->required()->type_name("N")->check(CLI::Range(0, 1 << 24));
   auto* fasttransfer = dump->add_subcommand("fasttransfer", "A FastTransfer stream: the transfer buffers of a download or upload, one behind the other");
   add_dump_options(fasttransfer, to, DumpOptions::Kind::fasttransfer);
   dump->footer(
