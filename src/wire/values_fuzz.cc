@@ -1,11 +1,13 @@
 // The first byte chooses what the rest is and how wide its counts are: a value of a type, tagged values, a
-// restriction, rows of columns, a property bag. What is read is written, read again and written again: both
+// restriction, rows of columns, a property bag, a recipient row, the action of a rule. What is read is written, read again and written again: both
 // writings must be the same.
 #include <algorithm>
 #include <cstdlib>
 
+#include "wire/blobs/rules.h"
 #include "wire/dump.h"
 #include "wire/property_bag_codec.h"
+#include "wire/rop/recipient_row.h"
 
 using namespace mapigate;
 using namespace mapigate::wire;
@@ -65,6 +67,32 @@ void check(View bytes, CountWidth width) {
   must(!text.take().empty());
 }
 
+// A recipient row says how many of the columns it has.
+void recipients(View bytes) {
+  static constexpr mapi::PropertyTag columns[] = {mapi::PropertyTag(0x0FFE0003), mapi::PropertyTag(0x39FE001F),
+                                                  mapi::PropertyTag(0x0FFF0102)};
+  Arena arena;
+  const auto first = decode_recipient_row(bytes, arena, columns);
+  if (!first) return;
+  Bytes once, twice;
+  must(encode_recipient_row(*first, once, columns).has_value());
+  const auto second = decode_recipient_row(once, arena, columns);
+  must(second && encode_recipient_row(*second, twice, columns) && once == twice);
+}
+
+void actions(View bytes, blobs::RuleForm form) {
+  if (bytes.empty()) return;
+  Arena arena;
+  const auto read = blobs::action_block({bytes[0], 0, 0, bytes.subspan(1)}, arena, form);
+  if (!read) return;
+  const auto once = blobs::rule_action(*read, arena, form);
+  must(once.has_value());
+  const auto again = blobs::action_block(*once, arena, form);
+  must(again.has_value());
+  const auto twice = blobs::rule_action(*again, arena, form);
+  must(twice && equal(twice->ActionData, once->ActionData));
+}
+
 void bags(View bytes) {
   const auto first = parse_property_bag(bytes);
   if (!first) return;
@@ -80,6 +108,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const View rest(data + 1, size - 1);
   constexpr CountWidth widths[] = {CountWidth::narrow, CountWidth::wide, CountWidth::address_book};
   const auto width = widths[(data[0] >> 4) % 3];
+  if (data[0] == 0xFD) return recipients(rest), 0;
+  if (data[0] == 0xFE) return actions(rest, blobs::RuleForm::standard), 0;
+  if (data[0] == 0xFF) return actions(rest, blobs::RuleForm::extended), 0;
   switch (data[0] % 5) {
     case 0: check<AnyValue>(rest, width); break;
     case 1: check<TaggedValues>(rest, width); break;
