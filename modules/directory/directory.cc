@@ -36,7 +36,7 @@ struct Shared {
     const auto count = entries->size();
     auto made = Snapshot::build(std::move(*entries), *ids, list_name);
     if (!made) return made.error();
-    if (const auto left_out = count - (*made)->objects().size(); left_out != 0)
+    if (const auto left_out = count - (*made)->size(); left_out != 0)
       log::warning("{}: {}: {} entries have the id or address of another and are left out", module, file, left_out);
     current.set(std::move(*made));
     read_at = when;
@@ -52,7 +52,7 @@ io::Task<> watch(std::shared_ptr<Shared> shared, io::Runtime* runtime, Duration 
     auto work = [shared] { return shared->read(); };
     auto read = co_await io::run_blocking(*runtime, work);
     if (read) {
-      log::info("{}: {} has changed: {} entries", shared->module, shared->file, shared->current.get()->objects().size());
+      log::info("{}: {} has changed: {} entries", shared->module, shared->file, shared->current.get()->size());
     } else {
       log::warning("{}: the address book stays as it was: {}", shared->module, read.error().message);
       shared->read_at = when;  // until it changes again

@@ -79,10 +79,10 @@ TEST_F(PeopleFileTest, TheModuleTakesOverChangesAndKeepsWhatItHasOverMistakes) {
   std::unique_ptr<chain::Component> component =
       (*type)->descriptor->create({runtime, metrics, "people", folder.string(), "mail.example.test", {}}, *settings);
   auto& source = dynamic_cast<Source&>(*component);
-  EXPECT_EQ(source.snapshot()->objects().size(), 1u);
+  EXPECT_EQ(source.snapshot()->size(), 1u);
   const auto until = [&](std::size_t count) {
-    for (int i = 0; i < 100 && source.snapshot()->objects().size() != count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    return source.snapshot()->objects().size() == count;
+    for (int i = 0; i < 100 && source.snapshot()->size() != count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    return source.snapshot()->size() == count;
   };
   const auto id = source.snapshot()->object(0).id;
   write("[[entry]]\nname = 'B'\naddress = 'b@example.test'\n[[entry]]\nname = 'A'\naddress = 'a@example.test'\n");
@@ -90,7 +90,7 @@ TEST_F(PeopleFileTest, TheModuleTakesOverChangesAndKeepsWhatItHasOverMistakes) {
   EXPECT_EQ(source.snapshot()->object(*source.snapshot()->find_address("a@example.test")).id, id);
   write("[[entry]\n");
   std::this_thread::sleep_for(std::chrono::milliseconds(400));
-  EXPECT_EQ(source.snapshot()->objects().size(), 2u);
+  EXPECT_EQ(source.snapshot()->size(), 2u);
   write("[[entry]]\nname = 'A'\naddress = 'a@example.test'\n");
   EXPECT_TRUE(until(1));
   runtime.stop();

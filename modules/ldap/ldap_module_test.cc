@@ -12,7 +12,6 @@
 #include "io/runtime.h"
 #include "mapi/properties.h"
 #include "mapping.h"
-#include "saved.h"
 #include "test_slapd.h"
 
 namespace mapigate::ldap {
@@ -113,7 +112,7 @@ TEST_F(LdapModuleTest, ReadsEverybodyPageByPage) {
   NEEDS_SLAPD();
   Slapd slapd(tree());
   start(slapd.url());
-  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));  // more than the server's size limit
+  ASSERT_TRUE(until([](const auto& s) { return s.size() == 124; }));  // more than the server's size limit
   const auto snapshot = source->snapshot();
   const auto& alice = snapshot->object(*snapshot->find_address("a.adams@example.test"));
   EXPECT_EQ(alice.entry.display_name, "Alice Adams");
@@ -134,7 +133,7 @@ TEST_F(LdapModuleTest, TakesOverChangesAndKeepsIds) {
   NEEDS_SLAPD();
   Slapd slapd(tree());
   start(slapd.url());
-  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  ASSERT_TRUE(until([](const auto& s) { return s.size() == 124; }));
   const auto before = source->snapshot();
   const auto id = before->object(*before->find_address("alice@example.test")).id;
   slapd.modify("dn: uid=alice,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: mail\nmail: new@example.test\n\n"
@@ -142,7 +141,7 @@ TEST_F(LdapModuleTest, TakesOverChangesAndKeepsIds) {
   ASSERT_TRUE(until([](const auto& s) { return s.find_address("new@example.test") && !s.find_address("p7@example.test"); }));
   const auto after = source->snapshot();
   EXPECT_EQ(after->object(*after->find_address("new@example.test")).id, id);  // the same entry under another address
-  EXPECT_EQ(after->objects().size(), 123u);
+  EXPECT_EQ(after->size(), 123u);
   std::this_thread::sleep_for(std::chrono::milliseconds(600));
   EXPECT_EQ(source->snapshot(), after);  // nothing new: nothing is read
 }
@@ -151,10 +150,10 @@ TEST_F(LdapModuleTest, ServesWhatItHasWhenTheServerIsAwayEvenAfterARestart) {
   NEEDS_SLAPD();
   Slapd slapd(tree());
   start(slapd.url());
-  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  ASSERT_TRUE(until([](const auto& s) { return s.size() == 124; }));
   slapd.stop();
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  EXPECT_EQ(source->snapshot()->objects().size(), 124u);
+  EXPECT_EQ(source->snapshot()->size(), 124u);
   const auto id = source->snapshot()->object(*source->snapshot()->find_address("alice@example.test")).id;
   stop();
   start(slapd.url());
@@ -162,14 +161,14 @@ TEST_F(LdapModuleTest, ServesWhatItHasWhenTheServerIsAwayEvenAfterARestart) {
   EXPECT_EQ(source->snapshot()->object(*source->snapshot()->find_address("alice@example.test")).id, id);
   slapd.start();
   slapd.modify("dn: uid=p1,ou=people,dc=example,dc=test\nchangetype: delete\n");
-  EXPECT_TRUE(until([](const auto& s) { return s.objects().size() == 123; }));
+  EXPECT_TRUE(until([](const auto& s) { return s.size() == 123; }));
 }
 
 TEST_F(LdapModuleTest, FollowsAServerThatTellsChanges) {
   NEEDS_SLAPD();
   Slapd slapd(tree(), false);
   start(slapd.url(), "1h");  // nobody asks: only following can bring changes
-  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  ASSERT_TRUE(until([](const auto& s) { return s.size() == 124; }));
   const auto id = source->snapshot()->object(*source->snapshot()->find_address("alice@example.test")).id;
   const auto began = std::chrono::steady_clock::now();
   slapd.modify("dn: uid=alice,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: mail\nmail: new@example.test\n\n"
@@ -180,7 +179,7 @@ TEST_F(LdapModuleTest, FollowsAServerThatTellsChanges) {
   ASSERT_TRUE(until([](const auto& s) { return s.find_address("one@example.test") && s.find_address("new@example.test") && !s.find_address("p7@example.test"); }));
   EXPECT_LT(std::chrono::steady_clock::now() - began, std::chrono::seconds(2));
   EXPECT_EQ(source->snapshot()->object(*source->snapshot()->find_address("new@example.test")).id, id);
-  EXPECT_EQ(source->snapshot()->objects().size(), 124u);
+  EXPECT_EQ(source->snapshot()->size(), 124u);
   EXPECT_EQ(source->snapshot()->object(*source->snapshot()->find_address("p8@example.test")).entry.account, "q8");
 }
 
@@ -188,13 +187,13 @@ TEST_F(LdapModuleTest, GoesOnWhereItStoppedAfterARestartOfEitherSide) {
   NEEDS_SLAPD();
   Slapd slapd(tree(), false);
   start(slapd.url());
-  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  ASSERT_TRUE(until([](const auto& s) { return s.size() == 124; }));
   slapd.stop();
   std::this_thread::sleep_for(std::chrono::milliseconds(500));
-  EXPECT_EQ(source->snapshot()->objects().size(), 124u);  // away is not empty
+  EXPECT_EQ(source->snapshot()->size(), 124u);  // away is not empty
   slapd.start();
   slapd.modify("dn: uid=p1,ou=people,dc=example,dc=test\nchangetype: delete\n");
-  EXPECT_TRUE(until([](const auto& s) { return s.objects().size() == 123; }));
+  EXPECT_TRUE(until([](const auto& s) { return s.size() == 123; }));
   stop();
   slapd.modify("dn: uid=p2,ou=people,dc=example,dc=test\nchangetype: delete\n\n"
                "dn: uid=p3,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: title\ntitle: Boss\n");
@@ -202,7 +201,7 @@ TEST_F(LdapModuleTest, GoesOnWhereItStoppedAfterARestartOfEitherSide) {
   ASSERT_NE(source->snapshot(), nullptr);
   EXPECT_TRUE(until([](const auto& s) {
     const auto third = s.find_address("p3@example.test");
-    return s.objects().size() == 122 && third && s.object(*third).text(mapi::PidTagTitle) == "Boss";
+    return s.size() == 122 && third && s.object(*third).text(mapi::PidTagTitle) == "Boss";
   }));
 }
 
@@ -210,7 +209,7 @@ TEST_F(LdapModuleTest, WritesWhatItMay) {
   NEEDS_SLAPD();
   Slapd slapd(tree(), false);
   start(slapd.url());
-  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  ASSERT_TRUE(until([](const auto& s) { return s.size() == 124; }));
   const auto entry_of = [&](const char* name) { return source->snapshot()->object(source->snapshot()->resolve(name).at(0)).entry; };
   using How = directory::Change::How;
   ASSERT_TRUE(source->change(entry_of("alice"), {{How::replace, "phone", {"+49 1"}}}));
@@ -231,14 +230,14 @@ TEST_F(LdapModuleTest, WithoutServerAndSavedDirectoryThereIsNone) {
   std::this_thread::sleep_for(std::chrono::milliseconds(400));
   EXPECT_EQ(source->snapshot(), nullptr);
   slapd.start();
-  EXPECT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  EXPECT_TRUE(until([](const auto& s) { return s.size() == 124; }));
 }
 
 TEST_F(LdapModuleTest, ChecksPasswordsByBinding) {
   NEEDS_SLAPD();
   Slapd slapd(tree());
   start(slapd.url());
-  ASSERT_TRUE(until([](const auto& s) { return s.objects().size() == 124; }));
+  ASSERT_TRUE(until([](const auto& s) { return s.size() == 124; }));
   EXPECT_TRUE(authenticate("alice@example.test", "pass-alice"));
   EXPECT_EQ(authenticate("alice@example.test", "pass-bob").error().code, Errc::denied);
   EXPECT_EQ(authenticate("alice@example.test", "").error().code, Errc::denied);  // would be an anonymous bind
@@ -293,34 +292,6 @@ TEST(Mapping, PresetsAndOverrides) {
   EXPECT_EQ(entry.certificates[0].size(), 2u);
   EXPECT_NE(Mapping::create("samba", {"titel=x"}, {}, "").error().message.find("title"), std::string::npos);
   EXPECT_FALSE(Mapping::create("samba", {}, {"room=palace"}, ""));
-}
-
-TEST(Saved, ComesBackAsItWasOrNotAtAll) {
-  const auto file = (std::filesystem::temp_directory_path() / ("mapigate-saved-" + std::to_string(getpid()))).string();
-  directory::Entry entry;
-  entry.key = "k";
-  entry.kind = EntryKind::room;
-  entry.display_name = "Ä";
-  entry.texts = {{mapi::PidTagTitle, "t"}};
-  entry.members = {"a", "b"};
-  entry.certificates = {{1, 2}};
-  entry.hidden = true;
-  ASSERT_TRUE(save(file, Saved{"cookie", "settings", {entry, directory::Entry()}}));
-  const auto saved = load(file);
-  ASSERT_TRUE(saved.has_value()) << saved.error().message;
-  EXPECT_EQ(saved->cookie, "cookie");
-  EXPECT_EQ(saved->settings, "settings");
-  const auto* read = &saved->entries;
-  ASSERT_EQ(read->size(), 2u);
-  EXPECT_EQ((*read)[0].kind, EntryKind::room);
-  EXPECT_EQ((*read)[0].texts, entry.texts);
-  EXPECT_EQ((*read)[0].members, entry.members);
-  EXPECT_EQ((*read)[0].certificates, entry.certificates);
-  EXPECT_TRUE((*read)[0].hidden);
-  std::filesystem::resize_file(file, std::filesystem::file_size(file) - 1);
-  EXPECT_EQ(load(file).error().code, Errc::malformed);
-  std::filesystem::remove(file);
-  EXPECT_EQ(load(file).error().code, Errc::not_found);
 }
 
 }  // namespace

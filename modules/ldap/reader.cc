@@ -1,9 +1,11 @@
 #include "reader.h"
 
+#include <malloc.h>
+
 #include <algorithm>
 
 #include "base/log.h"
-#include "saved.h"
+#include "directory/snapshot_file.h"
 
 namespace mapigate::ldap {
 
@@ -34,21 +36,24 @@ void Reader::start() {
 }
 
 void Reader::load_saved() {
-  auto saved = load(options_.saved_file);
+  auto saved = directory::SnapshotFile::load(options_.saved_file, *ids_, options_.list_name);
   if (!saved) {
     if (saved.error().code != Errc::not_found) log::warning("{}: {}", options_.module, saved.error().message);
     return;
   }
-  if (saved->settings == options_.settings) cookie_ = saved->cookie;
-  if (const auto taken = publish(std::move(saved->entries)); !taken) log::warning("{}: {}", options_.module, taken.error().message);
+  // Up to where the server's changes are in it, and what it was read with: another configuration reads all anew.
+  if (saved->notes.size() == 2 && saved->notes[1] == options_.settings) cookie_ = saved->notes[0];
+  current_.set(std::move(saved->snapshot));
 }
 
 Status Reader::publish(std::vector<directory::Entry> entries) {
-  auto made = directory::Snapshot::build(std::move(entries), *ids_, options_.list_name);
+  const auto before = current_.get();
+  auto made = directory::Snapshot::build(std::move(entries), *ids_, options_.list_name, before.get());
   if (!made) return made.error();
   if (const auto left_out = (*made)->left_out().size(); left_out != 0)
     log::warning("{}: {} entries have no name or the id of another and are left out", options_.module, left_out);
   current_.set(std::move(*made));
+  ::malloc_trim(0);  // entries as they are read take many times what is kept of them
   return {};
 }
 
@@ -105,7 +110,7 @@ Status Reader::poll(Client& client) {
   for (const auto& record : *records) entries.push_back(mapping_.entry(record));
   const bool first = !current_.get() || away_;
   if (const auto taken = publish(std::move(entries)); !taken) return taken;
-  if (first || *number != change_number_) log::info("{}: {} entries", options_.module, current_.get()->objects().size());
+  if (first || *number != change_number_) log::info("{}: {} entries", options_.module, current_.get()->size());
   change_number_ = *number;
   cookie_.clear();
   unsaved_ = true;
@@ -141,7 +146,7 @@ void Reader::refreshed(bool complete) {
     const auto check = [&](const directory::Entry& entry) {
       if (!mentioned_.contains(entry.source_id)) removed_.insert(entry.source_id);
     };
-    for (const auto& object : now->objects()) check(object.entry);
+    for (directory::Index i = 0; i < now->size(); ++i) check(now->entry(i));
     for (const auto& entry : now->left_out()) check(entry);
   }
   const bool first = !current_.get() || away_;
@@ -150,7 +155,7 @@ void Reader::refreshed(bool complete) {
   if (const auto done = apply(); !done) {
     log::warning("{}: {}", options_.module, done.error().message);
   } else if (first) {
-    log::info("{}: {} entries; changes are followed", options_.module, current_.get()->objects().size());
+    log::info("{}: {} entries; changes are followed", options_.module, current_.get()->size());
   }
   away_ = false;
 }
@@ -171,13 +176,14 @@ Status Reader::apply() {
   const auto before = current_.get();
   if (before && changed_.empty() && removed_.empty()) return {};
   std::vector<directory::Entry> entries;
-  entries.reserve((before ? before->objects().size() : 0) + changed_.size());
+  entries.reserve((before ? before->size() : 0) + changed_.size());
   // Entries of a directory that was read in pages have no source_id: a complete refresh replaces them.
-  const auto keep = [&](const directory::Entry& entry) {
-    if (!entry.source_id.empty() && !removed_.contains(entry.source_id) && !changed_.contains(entry.source_id)) entries.push_back(entry);
+  const auto keep = [&](directory::Entry entry) {
+    if (!entry.source_id.empty() && !removed_.contains(entry.source_id) && !changed_.contains(entry.source_id))
+      entries.push_back(std::move(entry));
   };
   if (before) {
-    for (const auto& object : before->objects()) keep(object.entry);
+    for (directory::Index i = 0; i < before->size(); ++i) keep(before->entry(i));
     for (const auto& entry : before->left_out()) keep(entry);
   }
   for (auto& [uuid, entry] : changed_) entries.push_back(std::move(entry));
@@ -191,14 +197,10 @@ void Reader::save_soon(bool now) {
   if (!unsaved_ || (!now && saved_at_ != Clock::time_point{} && Clock::now() - saved_at_ < save_interval)) return;
   const auto snapshot = current_.get();
   if (!snapshot) return;
-  std::vector<const directory::Entry*> entries;
-  entries.reserve(snapshot->objects().size());
-  for (const auto& object : snapshot->objects()) entries.push_back(&object.entry);
-  for (const auto& entry : snapshot->left_out()) entries.push_back(&entry);
   // The cookie may be ahead of the entries only by what has no effect yet: changes that wait are not in it.
   const bool waiting = !changed_.empty() || !removed_.empty() || refreshing_;
   if (waiting && !now) return;
-  if (const auto saved = save(options_.saved_file, waiting ? std::string() : cookie_, options_.settings, entries); !saved)
+  if (const auto saved = directory::SnapshotFile::save(options_.saved_file, *snapshot, {waiting ? std::string() : cookie_, options_.settings}); !saved)
     log::warning("{}: {}", options_.module, saved.error().message);
   unsaved_ = false;
   saved_at_ = Clock::now();

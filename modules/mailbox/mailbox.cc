@@ -138,7 +138,7 @@ class AddressBook {
     };
     std::optional<Result<Bytes>> reply;
     const bool changes = call.operation() == Operation::ModProps || call.operation() == Operation::ModLinkAtt;
-    if (changes || snapshot->objects().size() > large_directory) {
+    if (changes || snapshot->size() > large_directory) {
       auto found = co_await io::run_blocking(environment_.runtime, work);
       reply.emplace(std::move(found));
     } else {

@@ -128,6 +128,7 @@ std::string to_code_page(std::string_view utf8, unsigned code_page) {
 }
 
 std::string fold(std::string_view utf8, bool loose) {
+  if (std::all_of(utf8.begin(), utf8.end(), [](char c) { return static_cast<unsigned char>(c) < 0x80; })) return lower_ascii(utf8);
   auto wide = icu::UnicodeString::fromUTF8({utf8.data(), static_cast<std::int32_t>(utf8.size())});
   if (loose) {
     UErrorCode status = U_ZERO_ERROR;

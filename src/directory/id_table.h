@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
@@ -22,8 +23,11 @@ class IdTable {
 
   // The ids of these keys, in their order; new keys get new ids, from 0x10 on.
   Result<std::vector<std::uint32_t>> assign(const std::vector<std::string>& keys);
+  // The highest that was given out.
+  Result<std::uint32_t> last();
 
  private:
+  Result<std::unordered_map<std::string, std::uint32_t>> known(const std::vector<std::string>& keys);
   explicit IdTable(std::unique_ptr<state::Database> database);
   std::unique_ptr<state::Database> database_;
 };

@@ -97,7 +97,7 @@ Result<std::int32_t> Nspi::move(STAT& stat, mapi::ErrorCode& code, std::shared_p
     start = static_cast<std::int64_t>(*at);
   }
   const auto place = std::clamp<std::int64_t>(start + stat.Delta, 0, total);
-  stat.CurrentRec = place == total ? MinimalEntryID::MID_END_OF_TABLE : snapshot_.object((*rows)[static_cast<std::size_t>(place)]).id;
+  stat.CurrentRec = place == total ? MinimalEntryID::MID_END_OF_TABLE : snapshot_.id((*rows)[static_cast<std::size_t>(place)]);
   stat.NumPos = static_cast<std::uint32_t>(place);
   stat.TotalRecs = static_cast<std::uint32_t>(total);
   stat.Delta = 0;
@@ -135,7 +135,7 @@ nspi::RowsResponse Nspi::answer(const nspi::QueryRows::Request& request) {
     std::shared_ptr<const Indexes> table;
     if (!move(stat, code, &table)) return failed<Response>(code);
     const auto start = static_cast<std::size_t>(stat.NumPos);
-    for (auto at = start; at < table->size() && ids.size() < most; ++at) ids.push_back(snapshot_.object((*table)[at]).id);
+    for (auto at = start; at < table->size() && ids.size() < most; ++at) ids.push_back(snapshot_.id((*table)[at]));
     stat.Delta = static_cast<std::int32_t>(ids.size());
     if (!move(stat, code)) return failed<Response>(code);
   }
@@ -158,7 +158,7 @@ nspi::RowsResponse Nspi::answer(const nspi::SeekEntries::Request& request) {
   const auto target = mapi::text_of(request.Target->value, stat.CodePage);
   const auto collation = snapshot_.collation(stat.SortLocale);
   const auto is_before = [&](Index row, const std::string& wanted) {
-    return collation->compare(snapshot_.object(row).entry.display_name, wanted) < 0;
+    return collation->compare(snapshot_.entry(row).display_name, wanted) < 0;
   };
   Indexes given;
   std::shared_ptr<const Indexes> table;
@@ -174,7 +174,7 @@ nspi::RowsResponse Nspi::answer(const nspi::SeekEntries::Request& request) {
   const auto& list = table ? *table : given;
   const auto found = std::lower_bound(list.begin(), list.end(), target, is_before);
   if (found == list.end()) return failed<Response>(mapi::ecNotFound);
-  stat.CurrentRec = snapshot_.object(*found).id;
+  stat.CurrentRec = snapshot_.id(*found);
   stat.NumPos = static_cast<std::uint32_t>(found - list.begin());
   stat.TotalRecs = static_cast<std::uint32_t>(list.size());  // row N1
   Response out;
@@ -182,13 +182,16 @@ nspi::RowsResponse Nspi::answer(const nspi::SeekEntries::Request& request) {
   if (!request.Columns) return out;
   const auto most = table ? std::size_t{rows_of_seek} : max_rows;
   Ids ids;
-  for (auto at = found; at != list.end() && ids.size() < most; ++at) ids.push_back(snapshot_.object(*at).id);
+  for (auto at = found; at != list.end() && ids.size() < most; ++at) ids.push_back(snapshot_.id(*at));
   out.ColumnsAndRows = rows(ids, request.Columns, stat.CodePage, true);
   return out;
 }
 
 Indexes Nspi::visible(Indexes objects) const {
-  std::erase_if(objects, [&](Index i) { return snapshot_.object(i).entry.hidden && snapshot_.object(i).entry.address != user_; });
+  std::erase_if(objects, [&](Index i) {
+    const auto entry = snapshot_.entry(i);
+    return entry.hidden && entry.address != user_;
+  });
   return objects;
 }
 
@@ -202,7 +205,7 @@ mapi::ErrorCode Nspi::filter(const Container& container, const STAT& stat, const
   if (names.size() > 16) return mapi::ecTooComplex;
   std::vector<AnrQuery> queries;
   for (auto& name : names) {
-    AnrQuery query{std::move(name), std::vector<bool>(snapshot_.objects().size())};
+    AnrQuery query{std::move(name), std::vector<bool>(snapshot_.size())};
     for (const auto index : snapshot_.resolve(query.text)) query.matches[index] = true;
     queries.push_back(std::move(query));
   }
@@ -236,7 +239,7 @@ nspi::GetMatches::Response Nspi::answer(const nspi::GetMatches::Request& request
   }
   if (matches.size() > request.RowCount || matches.size() > max_rows) return failed<Response>(mapi::ecTableTooBig);
   Ids ids;
-  for (const auto index : matches) ids.push_back(snapshot_.object(index).id);
+  for (const auto index : matches) ids.push_back(snapshot_.id(index));
   stat.ContainerID = static_cast<std::uint32_t>(stat.CurrentRec);
   Response out;
   out.State = stat;
@@ -255,7 +258,7 @@ nspi::ResortRestriction::Response Nspi::answer(const nspi::ResortRestriction::Re
     if (const auto index = snapshot_.find(id)) objects.push_back(*index);
   snapshot_.sort(objects, stat.SortType, stat.SortLocale);
   Ids ids;
-  for (const auto index : objects) ids.push_back(snapshot_.object(index).id);
+  for (const auto index : objects) ids.push_back(snapshot_.id(index));
   const auto current = std::find(ids.begin(), ids.end(), stat.CurrentRec);
   stat.TotalRecs = static_cast<std::uint32_t>(ids.size());
   stat.NumPos = current == ids.end() ? 0 : static_cast<std::uint32_t>(current - ids.begin());
@@ -286,7 +289,7 @@ nspi::ResolveNames::Response Nspi::answer(const nspi::ResolveNames::Request& req
     outcomes.push_back(found.empty()       ? MinimalEntryID::MID_UNRESOLVED
                        : found.size() == 1 ? MinimalEntryID::MID_RESOLVED
                                            : MinimalEntryID::MID_AMBIGUOUS);
-    if (found.size() == 1) resolved.push_back(snapshot_.object(found[0]).id);
+    if (found.size() == 1) resolved.push_back(snapshot_.id(found[0]));
   }
   Response out;
   out.CodePage = stat.CodePage;

@@ -33,7 +33,7 @@ class ObjectSource final : public mailbox::PropertySource {
   std::vector<mapi::PropertyTag> list() const override;  // without tables (PtypObject)
 
   const Snapshot& snapshot;
-  const Object& object;
+  const Object object;
   const Server& server;
   const bool ephemeral_ids;
   const std::vector<AnrQuery>* anr;

@@ -6,11 +6,12 @@
 #include <mutex>
 #include <optional>
 #include <span>
-#include <unordered_map>
 
 #include "directory/collation.h"
 #include "directory/entry.h"
 #include "directory/id_table.h"
+#include "directory/record.h"
+#include "directory/word_index.h"
 #include "wire/nspi/nspi.h"
 
 namespace mapigate::directory {
@@ -22,6 +23,7 @@ using wire::nspi::SortType;
 using Index = std::uint32_t;  // of an object within its snapshot
 using Indexes = std::vector<Index>;
 
+// One of them, as it is taken out of its snapshot.
 struct Object {
   Entry entry;
   MinimalEntryID id{};
@@ -45,12 +47,18 @@ struct Container {
 
 class Snapshot {
  public:
-  // Entries without key or display name, and those whose key came before, are left out.
+  // Entries without key or display name, and those whose key came before, are left out. `before`: an older snapshot of the same
+  // source, whose ids need not be looked up again.
   static Result<std::shared_ptr<const Snapshot>> build(std::vector<Entry> entries, IdTable& ids,
-                                                       const std::string& gal_name = "Global Address List");
+                                                       const std::string& gal_name = "Global Address List",
+                                                       const Snapshot* before = nullptr);
 
-  const std::vector<Object>& objects() const { return objects_; }
-  const Object& object(Index index) const { return objects_[index]; }
+  // Objects are kept packed: each of these makes one anew, except where a cheaper question is enough.
+  std::size_t size() const { return ids_.size(); }
+  Object object(Index index) const;
+  Entry entry(Index index) const { return read_record(record(index), shared_); }
+  MinimalEntryID id(Index index) const { return MinimalEntryID{ids_[index]}; }
+  EntryKind kind(Index index) const { return static_cast<EntryKind>(kinds_[index]); }
   // Those that were left out: one that hides them may go.
   const std::vector<Entry>& left_out() const { return left_out_; }
   // The Global Address List first, parents before children.
@@ -77,6 +85,18 @@ class Snapshot {
   Indexes resolve(std::string_view name) const;
 
  private:
+  friend class SnapshotFile;
+  // Something in a table that is sorted by what it is found by.
+  struct Key {
+    std::uint32_t hash;
+    Index object;
+    bool operator<(const Key& other) const { return hash != other.hash ? hash < other.hash : object < other.object; }
+  };
+  struct Link {
+    Index from, to;
+    bool operator<(const Link& other) const { return from != other.from ? from < other.from : to < other.to; }
+  };
+  enum Relation : std::size_t { members, member_of, owners, owned, delegates, delegate_of, manager, reports, relations };
   struct Order {
     std::uint32_t locale;
     std::shared_ptr<const Collation> collation;
@@ -89,21 +109,29 @@ class Snapshot {
     std::shared_ptr<const Indexes> rows;
   };
   Snapshot() = default;
-  void link(const std::unordered_map<std::string, Index>& by_name);
-  void make_containers();
+  View record(Index index) const { return View(records_).subspan(record_at_[index], record_at_[index + 1] - record_at_[index]); }
+  Indexes linked(Relation relation, Index from) const;
+  Status take_ids(IdTable& ids, const Snapshot* before);
+  void link(const std::vector<Entry>& entries);
+  void make_containers(const std::vector<Entry>& entries);
   Container& container_of(const std::vector<std::string>& path);
-  void index_names();
-  std::vector<std::string> words_of(const Object& object) const;
+  void index_names(const std::vector<Entry>& entries);
   const Order& order(std::uint32_t locale, bool phonetic) const;  // under the lock
 
-  std::vector<Object> objects_;
+  Bytes records_;
+  std::vector<std::uint32_t> record_at_{0};  // one more for the end
+  Shared shared_;
+  std::vector<std::uint32_t> ids_;
+  std::vector<std::uint8_t> kinds_;
+  Indexes by_id_;
+  std::vector<Link> links_[relations];
+  std::vector<Key> by_address_;    // addresses, primary and others; the key of who has none
+  std::vector<Key> by_former_dn_;
+  std::vector<Key> by_name_;       // folded display names and accounts
+  WordIndex words_;
   std::vector<Entry> left_out_;
   std::vector<Container> containers_;
   std::uint32_t hierarchy_version_ = 1;
-  std::unordered_map<std::uint32_t, Index> by_id_;
-  std::unordered_map<std::string, Index> by_dn_, by_address_;
-  std::unordered_multimap<std::string, Index> by_name_;         // folded display names and accounts
-  std::vector<std::pair<std::string, Index>> words_;            // folded, sorted
 
   mutable std::mutex mutex_;
   mutable std::vector<std::unique_ptr<Order>> orders_;

@@ -45,7 +45,7 @@ using directory::Snapshot;
 // Whether `user` may act for `object`: named there, or in a group that is.
 bool may_act_for(const Snapshot& book, const directory::Object& object, directory::Index user) {
   std::vector<directory::Index> open(object.delegates.begin(), object.delegates.end());
-  std::vector<bool> seen(book.objects().size());
+  std::vector<bool> seen(book.size());
   while (!open.empty()) {
     const auto one = open.back();
     open.pop_back();

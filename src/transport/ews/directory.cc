@@ -182,7 +182,7 @@ io::Task<Status> find_people(Call* call) {
 bool is_room_list(const Snapshot& book, const Object& object) {
   return object.entry.kind == EntryKind::group && !object.entry.hidden && !object.members.empty() &&
          std::all_of(object.members.begin(), object.members.end(),
-                     [&](Index member) { return book.object(member).entry.kind == EntryKind::room; });
+                     [&](Index member) { return book.kind(member) == EntryKind::room; });
 }
 
 io::Task<Status> get_room_lists(Call* call) {
@@ -191,8 +191,11 @@ io::Task<Status> get_room_lists(Call* call) {
   auto response = call->body.append_child("m:GetRoomListsResponse");
   write_response_message(response, "NoError");
   auto list = response.append_child("m:RoomLists");
-  for (const auto& object : book->objects())
+  for (Index i = 0; i < book->size(); ++i) {
+    if (book->kind(i) != EntryKind::group) continue;
+    const auto object = book->object(i);
     if (is_room_list(*book, object) && !object.entry.address.empty()) write_address(list.append_child("t:Address"), object);
+  }
   co_return Status();
 }
 

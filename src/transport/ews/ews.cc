@@ -53,11 +53,11 @@ directory::Indexes people_of(const directory::Snapshot& book, directory::Index g
   directory::Indexes out, left{group};
   std::set<directory::Index> seen{group};
   while (!left.empty()) {
-    const auto& object = book.object(left.back());
+    const auto object = book.object(left.back());
     left.pop_back();
     for (const auto member : object.members) {
       if (!seen.insert(member).second) continue;
-      if (book.object(member).entry.kind == directory::EntryKind::group) left.push_back(member);
+      if (book.kind(member) == directory::EntryKind::group) left.push_back(member);
       else out.push_back(member);
     }
   }

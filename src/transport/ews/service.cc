@@ -113,7 +113,7 @@ bool wants(std::string_view asked, std::string_view tip) {
 
 void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Recipient& recipient, std::string_view asked) {
   auto address = tips.append_child("t:RecipientAddress");
-  const auto* object = book && recipient.known ? &book->object(*recipient.known) : nullptr;
+  const auto object = book && recipient.known ? std::optional(book->object(*recipient.known)) : std::nullopt;
   add(address, "t:Name", object ? object->entry.display_name : recipient.address);
   if (!recipient.address.empty()) add(address, "t:EmailAddress", recipient.address);
   add(address, "t:RoutingType", "SMTP");
@@ -133,7 +133,7 @@ void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Reci
   if (object && object->entry.kind == EntryKind::group) {
     const auto members = people_of(*book, *recipient.known);
     const auto outside = std::count_if(members.begin(), members.end(),
-                                       [&](auto one) { return book->object(one).entry.kind == EntryKind::contact; });
+                                       [&](auto one) { return book->kind(one) == EntryKind::contact; });
     if (wants(asked, "TotalMemberCount")) add(tips, "t:TotalMemberCount", static_cast<int>(members.size()));
     if (wants(asked, "ExternalMemberCount")) add(tips, "t:ExternalMemberCount", static_cast<int>(outside));
   } else {
@@ -166,7 +166,7 @@ io::Task<Status> get_mail_tips(Call* call) {
   if (factory != nullptr && factory->reads_for_others() && wants(asked, "OutOfOfficeMessage")) {
     const std::function<io::Task<>(std::size_t)> one = [&](std::size_t i) {
       auto& recipient = recipients[i];
-      const bool person = recipient.known && book->object(*recipient.known).entry.kind == EntryKind::person;
+      const bool person = recipient.known && book->kind(*recipient.known) == EntryKind::person;
       return person ? look_whether_away(call, factory, &recipient) : nothing();
     };
     co_await for_each(recipients.size(), asked_at_once, one);

@@ -1,0 +1,132 @@
+#include "directory/snapshot.h"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "directory/snapshot_file.h"
+#include "mapi/legacy_dn.h"
+#include "mapi/properties.h"
+
+namespace mapigate::directory {
+namespace {
+
+// What a file gives back is the snapshot that went in; a damaged one, or one whose ids are others', gives nothing.
+TEST(Snapshot, ComesBackOutOfItsFileOrNotAtAll) {
+  const auto folder = std::filesystem::temp_directory_path() / ("mapigate-snapshot-" + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  const auto file = (folder / "snapshot").string();
+  auto table = IdTable::open((folder / "ids").string());
+  ASSERT_TRUE(table);
+  Entry room;
+  room.key = "0d2bb2a4-9b1c-4d5e-8f00-0123456789ab";
+  room.kind = EntryKind::room;
+  room.display_name = "Ärchive";
+  room.address = "archive@example.test";
+  room.account = "archive";
+  room.aliases = {"old@example.test"};
+  room.former_dns = {"/o=old/cn=archive"};
+  room.source_id = room.key;
+  room.known_as = "cn=a\\,b,ou=rooms,dc=x";
+  room.texts = {{mapi::PidTagTitle, "t"}, {mapi::PidTagNickname, "not one of ours"}};
+  room.manager = "boss@example.test";
+  room.container = {"One", "Two"};
+  room.photo = {1, 2, 3};
+  room.certificates = {{1, 2}, {3}};
+  room.capacity = 300;
+  Entry boss;
+  boss.key = "boss";
+  boss.display_name = "Boss";
+  boss.address = "boss@example.test";
+  boss.hidden = true;
+  Entry group;
+  group.key = "group";
+  group.kind = EntryKind::group;
+  group.display_name = "Group";
+  group.members = {"cn=a\\,b,ou=rooms,dc=x", "boss", "nobody"};
+  Entry nameless;
+  nameless.key = "nameless";
+  nameless.known_as = "cn=n,dc=y";
+  const auto made = Snapshot::build({room, boss, group, nameless}, **table);
+  ASSERT_TRUE(made);
+  ASSERT_TRUE(SnapshotFile::save(file, **made, {"cookie", "settings"}));
+  const auto loaded = SnapshotFile::load(file, **table, "All of us");
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->notes, (SnapshotFile::Notes{"cookie", "settings"}));
+  for (const auto& book : {*made, loaded->snapshot}) {
+    ASSERT_EQ(book->size(), 3u);
+    const auto found = book->resolve("arch");
+    ASSERT_EQ(found.size(), 1u);
+    const auto object = book->object(found[0]);
+    EXPECT_EQ(object.entry.key, room.key);
+    EXPECT_EQ(object.entry.kind, EntryKind::room);
+    EXPECT_EQ(object.entry.display_name, room.display_name);
+    EXPECT_EQ(object.entry.account, room.account);
+    EXPECT_EQ(object.entry.aliases, room.aliases);
+    EXPECT_EQ(object.entry.former_dns, room.former_dns);
+    EXPECT_EQ(object.entry.source_id, room.source_id);
+    EXPECT_EQ(object.entry.known_as, room.known_as);
+    EXPECT_EQ(object.entry.texts, room.texts);
+    EXPECT_EQ(object.entry.container, room.container);
+    EXPECT_EQ(object.entry.photo, room.photo);
+    EXPECT_EQ(object.entry.certificates, room.certificates);
+    EXPECT_EQ(object.entry.capacity, 300u);
+    EXPECT_FALSE(object.entry.hidden);
+    ASSERT_TRUE(object.manager);
+    EXPECT_TRUE(book->entry(*object.manager).hidden);
+    EXPECT_EQ(object.member_of.size(), 1u);
+    EXPECT_EQ(book->find_address("OLD@example.test"), found[0]);
+    EXPECT_EQ(book->find_dn("/O=old/cn=ARCHIVE"), found[0]);
+    EXPECT_EQ(book->find_dn(object.dn), found[0]);
+    EXPECT_EQ(book->find(object.id), found[0]);
+    const auto lists = book->object(*book->find_dn(mapi::user_dn("group"))).members;
+    EXPECT_EQ(lists.size(), 2u);
+    ASSERT_EQ(book->left_out().size(), 1u);
+    EXPECT_EQ(book->left_out()[0].known_as, "cn=n,dc=y");
+    EXPECT_EQ(book->containers().size(), (*made)->containers().size());
+  }
+  EXPECT_EQ(loaded->snapshot->containers().front().name, "All of us");
+  EXPECT_EQ(loaded->snapshot->hierarchy_version(), (*made)->hierarchy_version());
+  auto other = IdTable::open((folder / "other").string());
+  ASSERT_TRUE(other);
+  EXPECT_EQ(SnapshotFile::load(file, **other).error().code, Errc::malformed);
+  {
+    std::fstream bytes(file, std::ios::in | std::ios::out | std::ios::binary);
+    bytes.seekp(40);
+    bytes.put('!');
+  }
+  EXPECT_EQ(SnapshotFile::load(file, **table).error().code, Errc::malformed);
+  std::filesystem::resize_file(file, 9);
+  EXPECT_EQ(SnapshotFile::load(file, **table).error().code, Errc::malformed);
+  std::filesystem::remove_all(folder);
+  EXPECT_EQ(SnapshotFile::load(file, **table).error().code, Errc::not_found);
+}
+
+// Ids do not depend on what is known from before, and those of entries that are new come out of the table.
+TEST(Snapshot, TakesIdsOverFromTheSnapshotBefore) {
+  const auto folder = std::filesystem::temp_directory_path() / ("mapigate-ids-" + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  auto table = IdTable::open((folder / "ids").string());
+  ASSERT_TRUE(table);
+  const auto entry = [](const char* key) {
+    Entry out;
+    out.key = out.display_name = key;
+    return out;
+  };
+  const auto first = Snapshot::build({entry("a"), entry("b")}, **table);
+  ASSERT_TRUE(first);
+  const auto second = Snapshot::build({entry("c"), entry("B")}, **table, "List", first->get());
+  ASSERT_TRUE(second);
+  EXPECT_EQ((*second)->id(1), (*first)->id(1));
+  EXPECT_FALSE((*first)->find((*second)->id(0)));
+  const auto third = Snapshot::build({entry("a"), entry("c")}, **table, "List", second->get());
+  ASSERT_TRUE(third);
+  EXPECT_EQ((*third)->id(0), (*first)->id(0));
+  EXPECT_EQ((*third)->id(1), (*second)->id(0));
+  std::filesystem::remove_all(folder);
+}
+
+}  // namespace
+}  // namespace mapigate::directory
