@@ -249,6 +249,22 @@ TEST(Security, DescriptorPartsAreReadWhereverTheyStand) {
   EXPECT_FALSE(decode_blob<SecurityDescriptor>(outside, arena));
 }
 
+// [MS-OXODLGT] 4.1.1: a PidTagIpmAppointmentEntryId.
+TEST(EntryIds, FolderOfTheSpecification) {
+  const auto bytes = bytes_of(
+      "00000000 C3E178579652CE46A353B3E07F9B97BC 0100 8B8DB182AF2ED048934707ED5448840F 00174EA89C98 0000");
+  Arena arena;
+  const auto id = read<EntryId>(bytes, arena);
+  EXPECT_EQ(id.kind, EntryId::Kind::folder);
+  EXPECT_EQ(id.ObjectType, mapi::eitLTPrivateFolder);
+  EXPECT_EQ(mapi::counter_from(id.Folder.GlobalCounter), 0x174EA89C98u);
+  std::size_t rest = 1;
+  const auto again = find_blob_kind("entry-id")->rewrite(bytes, rest);
+  ASSERT_TRUE(again);
+  EXPECT_EQ(*again, bytes);
+  EXPECT_EQ(rest, 0u);
+}
+
 TEST(EntryIds, NestingIsBounded) {
   Bytes blob;
   for (int i = 0; i < 40; ++i) {

@@ -278,6 +278,35 @@ TEST_F(Examples, LogonToPublicFolders) {
   EXPECT_EQ(body->ReplGuid.bytes[15], 0x0f);
 }
 
+// [MS-OXCPRPT] 4.4.1.1.
+TEST_F(Examples, OpenStream) {
+  const auto* open = request<RopOpenStream>("2B 01 00 01 02 01 9A 0E 01");
+  ASSERT_NE(open, nullptr);
+  EXPECT_EQ(rop_.LogonId, 1);
+  EXPECT_EQ(open->OutputHandleIndex, 1);
+  EXPECT_EQ(open->PropertyTag, mapi::PidTagExtendedRuleMessageCondition);
+  EXPECT_EQ(open->OpenModeFlags, RopOpenStream::ReadWrite);
+}
+
+// [MS-OXCSTOR] 4: how a property with its value stands in a buffer.
+TEST_F(Examples, TaggedPropertyValue) {
+  const auto bytes = bytes_of("03 00 76 66 0a 00 00 00");
+  Cursor cursor(bytes);
+  FieldReader reader(cursor, arena_);
+  mapi::TaggedValue value;
+  reader.tagged("PropertyValue", value);
+  EXPECT_TRUE(cursor.ok() && cursor.left() == 0);
+  EXPECT_EQ(value.tag.value, 0x66760003u);
+  ASSERT_NE(value.value.get<std::int32_t>(), nullptr);
+  EXPECT_EQ(*value.value.get<std::int32_t>(), 10);
+  Bytes again;
+  Output output(again);
+  FieldWriter writer(output);
+  writer.tagged("PropertyValue", value);
+  ASSERT_TRUE(writer.ok());
+  EXPECT_EQ(again, bytes);
+}
+
 TEST_F(Examples, StreamsSizeTheirLimits) {
   EXPECT_EQ(request<RopReadStream>("2c 00 00 be ba 00 00 01 00")->wanted(), 0x10000u);
   EXPECT_EQ(request<RopReadStream>("2c 00 00 00 10")->wanted(), 0x1000u);
