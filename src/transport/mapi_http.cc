@@ -138,16 +138,22 @@ io::Task<bool> answer_trouble(Gateway& gateway, io::HttpExchange& exchange, Trou
   co_return sent.has_value();
 }
 
-// Sends PROCESSING, PENDING … while the call runs, and DONE with its outcome (rows M3, M4). False: the
-// client has gone.
-io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Request& request,
+// What the client heard.
+enum class Heard : std::uint8_t {
+  nothing,  // it has gone
+  trouble,  // an HTTP status in the place of an answer: it keeps the cookies it has
+  answer,
+};
+
+// Sends PROCESSING, PENDING … while the call runs, and DONE with its outcome (rows M3, M4).
+io::Task<Heard> answer(Gateway& gateway, io::HttpExchange& exchange, const Request& request,
                       io::HttpHeaders headers, std::shared_ptr<Pending> pending, bool at_once) {
   const auto period = gateway.options().pending_period;
   bool done = false;
   if (!at_once) done = co_await pending->done.wait_for(processing_grace);
   if (const auto trouble = done ? trouble_of(*pending->result) : Trouble::none; trouble != Trouble::none) {
     const auto sent = co_await answer_trouble(gateway, exchange, trouble);
-    co_return sent;
+    co_return sent ? Heard::trouble : Heard::nothing;
   }
   headers.add("X-PendingPeriod", milliseconds(period));
   headers.add("X-ExpirationInfo", milliseconds(gateway.sessions().limits().expiration));
@@ -155,7 +161,7 @@ io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Reques
   exchange.queue(as_view(wire::mapihttp::processing_tag));
   while (!done) {
     const auto sent = co_await exchange.flush();
-    if (!sent) co_return false;
+    if (!sent) co_return Heard::nothing;
     // Well inside the period, so that it holds on slow lines too.
     done = co_await pending->done.wait_for(period / 2);
     if (!done) exchange.queue(as_view(wire::mapihttp::pending_tag));
@@ -174,8 +180,10 @@ io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Reques
   }
   exchange.queue(as_view(done_of(request, code)));
   exchange.queue(body);
+  // The chain's session is lost (an upstream has forgotten it), and the client hears so: ours is over too.
+  if (code == ResponseCode::ContextNotFound) gateway.sessions().end(pending->context);
   const auto sent = co_await exchange.finish();
-  co_return sent.has_value();
+  co_return sent ? Heard::answer : Heard::nothing;
 }
 
 std::shared_ptr<Pending> start(Gateway& gateway, std::shared_ptr<SessionContext> context, Operation operation,
@@ -233,8 +241,8 @@ io::Task<> open_session(Gateway& gateway, io::HttpExchange& exchange, const Requ
     log::info("{} {} opens session {} from {} with {}", identity->user, request.type, context->session->id(),
               exchange.peer().ip, pending->call->client().application);
   }
-  const auto sent = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
-  (void)sent;  // a client that has gone will connect anew; the session expires
+  const auto heard = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  (void)heard;  // a client that has gone will connect anew; the session expires
 }
 
 // The session of a request that needs one, or null after a refusal.
@@ -297,15 +305,15 @@ io::Task<> execute(Gateway& gateway, io::HttpExchange& exchange, const Request& 
   auto headers = headers_of(gateway, request, ResponseCode::Success);
   headers.add("Set-Cookie", cookie(sequence_cookie, context->sequence, request.endpoint));
   auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
-  bool sent = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
-  if (!sent) {
+  const auto heard = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  if (heard == Heard::nothing) {
     // The client has gone, the call goes on: the next one waits for its turn.
     (void)co_await pending->done.wait_for(gateway.options().execute_limit);
   }
   const std::lock_guard lock(context->mutex);
   context->executing = false;
-  // Nothing was done, and the client keeps its old cookie: it may send the same again.
-  if (pending->result && trouble_of(*pending->result) == Trouble::unavailable) context->sequence = request.sequence;
+  // The client keeps its old cookie: it may send the same again.
+  if (heard == Heard::trouble) context->sequence = request.sequence;
 }
 
 io::Task<> disconnect(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
@@ -314,8 +322,8 @@ io::Task<> disconnect(Gateway& gateway, io::HttpExchange& exchange, const Reques
   headers.add("Set-Cookie", dead_cookie(context_cookie, request.endpoint));
   headers.add("Set-Cookie", dead_cookie(sequence_cookie, request.endpoint));
   auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
-  const auto sent = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
-  (void)sent;
+  const auto heard = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  (void)heard;
   gateway.sessions().end(context);
 }
 
@@ -379,8 +387,8 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
       const bool waits = *operation == Operation::NotificationWait;
       auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
                            waits ? gateway.options().wait_limit : gateway.options().execute_limit);
-      const auto sent = co_await answer(gateway, exchange, request, headers_of(gateway, request, ResponseCode::Success), pending, waits);
-      (void)sent;
+      const auto heard = co_await answer(gateway, exchange, request, headers_of(gateway, request, ResponseCode::Success), pending, waits);
+      (void)heard;
       break;
     }
   }

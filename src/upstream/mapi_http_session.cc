@@ -74,13 +74,24 @@ Task<Result<chain::Reply>> MapiHttpSession::call(chain::Operation operation, Vie
   limits.inter_byte = options_.silence;
   limits.body_bytes = options_.max_reply;
   auto response = co_await identity_->request(std::move(request), limits);
+  auto reply = response ? read(response->status, response->fields, response->body) : Result<chain::Reply>(response.error());
+  if (operation == chain::Operation::Execute) {
+    // Without an answer nobody knows whether the sequence cookie that we have still counts. When it turns out that it does
+    // not, no later call can succeed, and only a new session helps.
+    const bool lost = reply && reply->response_code == static_cast<std::uint32_t>(ResponseCode::InvalidSequence) && adrift_;
+    adrift_ = !response;
+    if (lost) {
+      cookies_.clear();
+      reply->response_code = static_cast<std::uint32_t>(ResponseCode::ContextNotFound);
+    }
+  }
   if (!response) {
     // A certificate that does not check out is the upstream's trouble, not the user's password.
     Error problem = response.error();
     if (problem.code == Errc::denied) problem.code = Errc::unavailable;
     co_return std::move(problem).within(options_.endpoint.authority());
   }
-  co_return read(response->status, response->fields, response->body);
+  co_return reply;
 }
 
 }  // namespace mapigate::upstream

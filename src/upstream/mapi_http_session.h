@@ -36,6 +36,7 @@ class MapiHttpSession final : public Session {
   // In the place of what a client by another transport does not say.
   std::string own_info_, application_;
   unsigned requests_ = 0;
+  bool adrift_ = false;  // the last Execute got no answer
 };
 
 }  // namespace mapigate::upstream

@@ -134,8 +134,8 @@ def hello(dce, dn, aux=b""):
     return dce.request(request)
 
 
-def execute(dce, handle, rops, handles, room=0x8007):
-    """Sends ROP bytes with a table of handles; (response ROPs, handles). NoCompression, NoXorMagic."""
+def execute_raw(dce, handle, rops, handles, room=0x8007):
+    """Sends ROP bytes with a table of handles; the response whatever its ErrorCode. NoCompression, NoXorMagic."""
     payload = struct.pack("<H", len(rops) + 2) + rops + b"".join(struct.pack("<I", one) for one in handles)
     buffer = struct.pack("<4H", 0, 4, len(payload), len(payload)) + payload
     request = EcDoRpcExt2()
@@ -143,7 +143,13 @@ def execute(dce, handle, rops, handles, room=0x8007):
     request["pulFlags"] = 3
     request["rgbIn"], request["cbIn"], request["pcbOut"] = list(bytes([b]) for b in buffer), len(buffer), room
     request["rgbAuxIn"], request["cbAuxIn"], request["pcbAuxOut"] = [], 0, 0x1008
-    answer = dce.request(request)
+    dce.call(request.opnum, request)
+    return EcDoRpcExt2Response(dce.recv())
+
+
+def execute(dce, handle, rops, handles, room=0x8007):
+    """(response ROPs, handles); DCERPCException with the ErrorCode when it is not zero."""
+    answer = execute_raw(dce, handle, rops, handles, room)
     if answer["ErrorCode"]:
         raise DCERPCException(error_code=answer["ErrorCode"])
     out = b"".join(answer["rgbOut"])

@@ -2,6 +2,7 @@
 #include "base/log.h"
 #include "transport/gateway.h"
 #include "transport/rpc/core.h"
+#include "wire/mapihttp/headers.h"
 #include "wire/ndr/nspi_values.h"
 
 namespace mapigate::transport::rpc {
@@ -97,18 +98,31 @@ class AddressBook : public Service {
     typename Body::Request wanted;
     Status fit = to_body(arena, in, wanted);
     const auto context = handle->session.lock();
-    if (!fit || context == nullptr || context->ended) {
-      if (!fit) log::debug("{}: {}", name, fit.error().message);
-      out.result = static_cast<std::int32_t>(fit ? std::uint32_t{mapi::ecRpcFailed} : std::uint32_t{mapi::ecInvalidParam});
+    if (context == nullptr || context->ended) return lost(*request.group, *handle, reply);
+    if (!fit) {
+      log::debug("{}: {}", name, fit.error().message);
+      out.result = static_cast<std::int32_t>(mapi::ecInvalidParam);
       return reply(encoded(name, out));
     }
-    auto done = [name, out, to_out, reply = std::move(reply)](const Result<chain::Reply>& outcome) mutable {
+    auto done = [this, name, out, to_out, handle, group = std::weak_ptr<Group>(request.group),
+                 reply = std::move(reply)](const Result<chain::Reply>& outcome) mutable {
+      if (outcome && outcome->response_code == static_cast<std::uint32_t>(wire::mapihttp::ResponseCode::ContextNotFound)) {
+        if (const auto session = handle->session.lock()) gateway_.sessions().end(session);
+        if (const auto owner = group.lock()) return lost(*owner, *handle, reply);
+      }
       Arena space;
       typename Body::Response answered;
       if (read(name, outcome, space, answered, out.result)) to_out(space, answered, out);
       reply(encoded(name, out));
     };
     start(context, operation, request.caller, body_of(name, wanted), false, std::move(done));
+  }
+
+  // The session is over, here or at an upstream. Only NspiUnbind could hand back an empty handle; a handle that is not known
+  // any more makes the client bind anew.
+  static void lost(Group& group, const Handle& handle, const Reply& reply) {
+    group.remove_session(handle.session_key);
+    reply({fault_context_mismatch, {}});
   }
 
   template <class Response>

@@ -5,6 +5,7 @@
 #include "transport/gateway.h"
 #include "transport/rpc/core.h"
 #include "wire/mapihttp/bodies.h"
+#include "wire/mapihttp/headers.h"
 #include "wire/ndr/asyncemsmdb_ndr.h"
 #include "wire/ndr/emsmdb_ndr.h"
 #include "wire/rpc/header_ext.h"
@@ -25,6 +26,11 @@ constexpr std::size_t header = wire::rpc::header_ext_size;
 
 std::int32_t result(std::uint32_t code) { return static_cast<std::int32_t>(code); }
 
+// The chain's session is lost: an upstream has forgotten it.
+bool session_lost(const Result<chain::Reply>& reply) {
+  return reply && reply->response_code == static_cast<std::uint32_t>(http::ResponseCode::ContextNotFound);
+}
+
 // What a call that did not reach its body comes to: codes on which Outlook keeps what it has and tries again.
 std::uint32_t failure(const Result<chain::Reply>& reply) {
   if (!reply) return reply.error().code == Errc::malformed ? std::uint32_t{mapi::ecRpcFormat} : std::uint32_t{mapi::to_error_code(reply.error())};
@@ -33,7 +39,14 @@ std::uint32_t failure(const Result<chain::Reply>& reply) {
     case chain::Reply::Trouble::denied: return mapi::ecLoginFailure;
     case chain::Reply::Trouble::none: break;
   }
-  return reply->response_code != 0 ? mapi::ecRpcFormat : mapi::ecNone;
+  switch (static_cast<http::ResponseCode>(reply->response_code)) {
+    case http::ResponseCode::Success: return mapi::ecNone;
+    case http::ResponseCode::InvalidRequestBody:
+    case http::ResponseCode::InvalidRequestType:
+    case http::ResponseCode::TooLarge: return mapi::ecRpcFormat;
+    case http::ResponseCode::NoPrivilege: return mapi::ecAccessDenied;
+    default: return mapi::ecRpcFailed;
+  }
 }
 
 // Fills in the body, or a result that says why there is none.
@@ -179,14 +192,12 @@ class Mailbox : public Service {
     if (in.cbIn > wire::rpc::max_rop_out || in.cbAuxIn > wire::rpc::max_aux) return reply({fault_bad_stub_data, {}});
     const auto handle = request.group->find(in.pcxh, Handle::Kind::mailbox, request.caller);
     if (handle == nullptr) return reply({fault_context_mismatch, {}});
-    emsmdb::EcDoRpcExt2::Out out;
     const auto context = handle->session.lock();
     if (context == nullptr || context->ended) {
-      // It expired: a zero handle tells the client to connect anew.
       request.group->remove_session(handle->session_key);
-      out.result = result(mapi::ecRpcFailed);
-      return reply(encoded("EcDoRpcExt2", out));
+      return reply(session_destroyed());
     }
+    emsmdb::EcDoRpcExt2::Out out;
     if (in.cbIn < header || in.pcbOut < header || (in.cbAuxIn > 0 && in.cbAuxIn < header)) {
       out.pcxh = in.pcxh;
       out.result = result(mapi::ecRpcFormat);
@@ -198,9 +209,23 @@ class Mailbox : public Service {
     body.MaxRopOut = in.pcbOut;
     body.AuxiliaryBuffer = in.rgbAuxIn.span();
     auto call = make_call(*context, Operation::Execute, request.caller, body_of("Execute", body));
-    auto done = [cxh = in.pcxh, room = in.pcbOut, aux_room = in.pcbAuxOut, start = Clock::now(),
-                 reply = std::move(reply)](const Result<chain::Reply>& outcome) { reply(executed(outcome, cxh, room, aux_room, start)); };
+    auto done = [this, cxh = in.pcxh, room = in.pcbOut, aux_room = in.pcbAuxOut, start = Clock::now(), handle,
+                 group = std::weak_ptr<Group>(request.group), reply = std::move(reply)](const Result<chain::Reply>& outcome) {
+      if (session_lost(outcome)) {
+        if (const auto owner = group.lock()) owner->remove_session(handle->session_key);
+        if (const auto session = handle->session.lock()) gateway_.sessions().end(session);
+        return reply(session_destroyed());
+      }
+      reply(executed(outcome, cxh, room, aux_room, start));
+    };
     run_call(gateway_, inbox_, context, std::move(call), handle->turn, gateway_.options().execute_limit, false, std::move(done));
+  }
+
+  // A zero handle tells the client to connect anew ([MS-OXCRPC] 3.1.4.2, 3.2.4.2).
+  static Answer session_destroyed() {
+    emsmdb::EcDoRpcExt2::Out out;
+    out.result = result(mapi::ecRpcFailed);
+    return encoded("EcDoRpcExt2", out);
   }
 
   static Answer executed(const Result<chain::Reply>& outcome, const ndr::ContextHandle& cxh, std::uint32_t room, std::uint32_t aux_room,
@@ -235,7 +260,7 @@ class Mailbox : public Service {
       Arena space;
       emsmdb::EcDoDisconnect::Out out;
       http::Disconnect::Response body;
-      read_body("Disconnect", outcome, space, body, out.result);
+      if (!session_lost(outcome)) read_body("Disconnect", outcome, space, body, out.result);
       reply(encoded("EcDoDisconnect", out));
     };
     run_call(gateway_, inbox_, context, std::move(call), handle->turn, gateway_.options().execute_limit, false, std::move(done));
@@ -285,10 +310,11 @@ class Waiting : public Service {
     if (handle == nullptr) return reply({fault_context_mismatch, {}});
     Wait::Out out;
     const auto context = handle->session.lock();
-    if (handle->waiting || context == nullptr || context->ended) {
-      out.result = result(handle->waiting ? ecRejected : std::uint32_t{mapi::ecRpcFailed});
+    if (handle->waiting) {
+      out.result = result(ecRejected);
       return reply(encoded("EcDoAsyncWaitEx", out));
     }
+    if (context == nullptr || context->ended) return reply(session_over());
     handle->waiting = true;
     chain::ClientInfo client;
     client.application = "DCE/RPC";
@@ -297,6 +323,7 @@ class Waiting : public Service {
                                               body_of("NotificationWait", http::NotificationWait::Request()));
     auto done = [handle, reply = std::move(reply)](const Result<chain::Reply>& outcome) {
       handle->waiting = false;
+      if (session_lost(outcome)) return reply(session_over());
       Arena space;
       Wait::Out answer;
       http::NotificationWait::Response body;
@@ -308,6 +335,14 @@ class Waiting : public Service {
   }
 
  private:
+  // A handle of a session that is over completes as if there were news ([MS-OXCRPC] 3.3.4.1): the client's next EcDoRpcExt2
+  // tells it, while after an error it would never wait again ([MS-OXCNOTIF] 3.2.5.5.1).
+  static Answer session_over() {
+    ndr::asyncemsmdb::EcDoAsyncWaitEx::Out out;
+    out.pulFlagsOut = notification_pending;
+    return encoded("EcDoAsyncWaitEx", out);
+  }
+
   Gateway& gateway_;
   std::shared_ptr<Inbox> inbox_;
 };
