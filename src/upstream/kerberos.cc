@@ -71,24 +71,38 @@ std::string principal_of(const std::string& user) {
   return at == std::string::npos ? user : user.substr(0, at + 1) + upper(user.substr(at + 1));
 }
 
+// Otherwise MIT's library says that it can encrypt when only signatures were wanted, and Samba, which tells from that how
+// long its signatures are, then cannot make one.
+Status only_wanted_flags(State& state) {
+  OM_uint32 minor = 0;
+  gss_buffer_desc nothing = GSS_C_EMPTY_BUFFER;
+  const auto major = gss_set_cred_option(&minor, &state.credential, GSS_KRB5_CRED_NO_CI_FLAGS_X, &nothing);
+  return major == GSS_S_COMPLETE ? Status() : Status(failed("the flags of the ticket", major, minor));
+}
+
 Status begin(State& state, bool spnego, const Credentials& credentials, const SecurityTarget& target) {
   OM_uint32 minor = 0;
   const std::string service = target.service + "@" + target.host;
   auto name = buffer_of(service);
   OM_uint32 major = gss_import_name(&minor, &name, GSS_C_NT_HOSTBASED_SERVICE, &state.target);
   if (major != GSS_S_COMPLETE) return failed("the name of the service", major, minor);
-  if (credentials.password.empty()) return {};  // the ticket cache
+  gss_OID_set_desc mechanisms{1, spnego ? &spnego_oid : &krb5_oid};
+  if (credentials.password.empty()) {  // the ticket cache
+    if (!target.rpc || target.seal) return {};
+    major = gss_acquire_cred(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &mechanisms, GSS_C_INITIATE, &state.credential, nullptr, nullptr);
+    return major == GSS_S_COMPLETE ? only_wanted_flags(state) : Status(failed("the ticket cache", major, minor));
+  }
   const auto principal = principal_of(credentials.user);
   auto user = buffer_of(principal), password = buffer_of(credentials.password.reveal());
   gss_name_t own = GSS_C_NO_NAME;
   major = gss_import_name(&minor, &user, GSS_C_NT_USER_NAME, &own);
   if (major != GSS_S_COMPLETE) return failed("the name of the user", major, minor);
-  gss_OID_set_desc mechanisms{1, spnego ? &spnego_oid : &krb5_oid};
   major = gss_acquire_cred_with_password(&minor, own, &password, GSS_C_INDEFINITE, &mechanisms, GSS_C_INITIATE, &state.credential,
                                          nullptr, nullptr);
   OM_uint32 ignored = 0;
   gss_release_name(&ignored, &own);
-  return major == GSS_S_COMPLETE ? Status() : Status(failed("a ticket for the password", major, minor));
+  if (major != GSS_S_COMPLETE) return failed("a ticket for the password", major, minor);
+  return target.rpc && !target.seal ? only_wanted_flags(state) : Status();
 }
 
 Result<Bytes> advance(State& state, bool spnego, const Credentials& credentials, const SecurityTarget& target, View from_server) {
@@ -98,7 +112,8 @@ Result<Bytes> advance(State& state, bool spnego, const Credentials& credentials,
   }
   OM_uint32 minor = 0, flags = 0;
   OM_uint32 wanted = GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG;
-  if (target.rpc) wanted |= GSS_C_DCE_STYLE | GSS_C_CONF_FLAG | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG;
+  if (target.rpc) wanted |= GSS_C_DCE_STYLE | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG;
+  if (target.seal) wanted |= GSS_C_CONF_FLAG;
   auto in = buffer_of(from_server);
   gss_buffer_desc out = GSS_C_EMPTY_BUFFER;
   Bytes end_point;

@@ -199,8 +199,9 @@ struct RpcConnection::Impl {
       auto next = co_await security->step(std::move(*answer));
       if (!next) co_return next.error();
       token = std::move(*next);
-      if (security->established()) {
-        if (token.empty()) co_return Status();
+      if (security->established() && token.empty()) co_return Status();
+      // SPNEGO's acceptor has the last word.
+      if (security->established() && options.type != AuthType::spnego) {
         Bytes last;
         if (auto written = write_auth3(id, token, last); !written) co_return written;
         auto gone = co_await channel->send(std::move(last), options.limit);

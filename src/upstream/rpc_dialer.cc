@@ -114,7 +114,7 @@ Task<Result<std::unique_ptr<RpcConnection>>> RpcDialer::open(RpcService service,
   options.max_reply = server_.max_reply;
   options.limit = std::max(server_.connect_limit, Duration(std::chrono::seconds(10)));
   if (server_.auth != AuthType::none && server_.level != AuthLevel::none) {
-    SecurityTarget target{names.principal, server_.principal_host.empty() ? server_.host : server_.principal_host, true, {}};
+    SecurityTarget target{names.principal, server_.principal_host.empty() ? server_.host : server_.principal_host, true, {}, server_.level == AuthLevel::privacy};
     auto made = make_security_context(server_.auth, server_.credentials, std::move(target), runtime_);
     if (!made) co_return made.error();
     security = std::move(*made);

@@ -49,11 +49,12 @@ class SecurityContext {
 };
 
 // For a server that its administrator knows as `service`/`host` ("exchangeMDB", "HTTP"). `rpc`: tokens go into a DCE/RPC
-// bind ([MS-RPCE] 3.3.1.5.2). `channel` is the hash of the server's certificate (RFC 5929 tls-server-end-point), or empty.
+// bind ([MS-RPCE] 3.3.1.5.2), and `seal` whether calls will be encrypted. `channel` is the hash of the server's certificate (RFC 5929 tls-server-end-point), or empty.
 struct SecurityTarget {
   std::string service, host;
   bool rpc = true;
   Bytes channel;
+  bool seal = false;
 };
 // With AuthType::spnego, Kerberos is what it offers. Kerberos asks its KDC on workers of the runtime, which
 // outlives the context. Errc::unsupported for AuthType::none.

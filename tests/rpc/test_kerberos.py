@@ -97,3 +97,15 @@ def test_mailbox_over_http(gateway, kdc, monkeypatch):
         dce.connect()
         dce.bind(emsmdb.EMSMDB)
         log_on(dce)
+
+
+@pytest.mark.parametrize("mechanism", ["kerberos", "negotiate"])
+@pytest.mark.parametrize("protection", ["connect", "integrity", "privacy"])
+def test_own_client(gateway, kdc, mechanism, protection):
+    """`mapigate client` with a ticket, within DCE/RPC."""
+    done = subprocess.run(
+        [str(gateway.program), "client", "--user", ALICE, "--transport", "rpctcp", "--rpc-server", "localhost", "--epm-port",
+         str(gateway.rpc["epm_port"]), "--auth", mechanism, "--protection", protection, "folders"],
+        capture_output=True, text=True, timeout=60, env={**os.environ, **kdc.ticket("alice", "secret")})
+    assert done.returncode == 0, done.stderr
+    assert "Inbox" in done.stdout
