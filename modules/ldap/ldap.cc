@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "base/text.h"
+#include "directory/nt_hashes.h"
 #include "io/runtime.h"
 #include "reader.h"
 
@@ -37,6 +38,8 @@ const Setting settings[] = {
      .help = "Let servers that can (RFC 4533, OpenLDAP's overlay syncprov) tell changes as they happen."},
     {.name = "writable", .type = list, .default_value = "", .help = "What clients may change, in our names: of one's own entry e.g. phone, "
      "certificates, delegates; members of groups that one owns. bind_dn needs the right to write it."},
+    {.name = "nt_hash", .type = text, .default_value = "sambaNTPassword",
+     .help = "Attribute with the hash that NTLM needs, for [rpc] accounts_directory. bind_dn needs the right to read it, and the connection TLS."},
     {.name = "timeout", .type = duration, .default_value = "30s", .help = "How long one answer of the server may take.",
      .minimum = 100, .maximum = 600'000},
     {.name = "page_size", .type = number, .default_value = "500", .help = "Entries asked for at once.", .minimum = 1, .maximum = 10'000},
@@ -44,9 +47,26 @@ const Setting settings[] = {
      .minimum = 1, .maximum = 5'000'000},
 };
 
-class LdapModule final : public directory::Source, public chain::Authenticator {
+// sambaAcctFlags is "[UX         ]": D disabled, L locked.
+Result<directory::NtHash> nt_hash_of(const std::vector<Record>& records, const std::string& dn, const std::string& attribute) {
+  const auto value_of = [](const Record& record, std::string_view name) {
+    const auto found = record.values.find(lower_ascii(name));
+    return found == record.values.end() || found->second.empty() ? std::string() : found->second.front();
+  };
+  const auto record = std::find_if(records.begin(), records.end(), [&](const Record& one) { return one.dn == dn; });
+  const auto text = record == records.end() ? std::string() : value_of(*record, attribute);
+  if (text.empty()) return error(Errc::not_found, "{} has no {}", dn, attribute);
+  if (value_of(*record, "sambaAcctFlags").find_first_of("DL") != std::string::npos) return error(Errc::denied, "{} is disabled or locked", dn);
+  Bytes raw;
+  directory::NtHash out{};
+  if (!from_hex(lower_ascii(trim(text)), raw) || raw.size() != out.size()) return error(Errc::not_found, "{}: {} is no NT hash", dn, attribute);
+  std::copy(raw.begin(), raw.end(), out.begin());
+  return out;
+}
+
+class LdapModule final : public directory::Source, public directory::NtHashes, public chain::Authenticator {
  public:
-  LdapModule(const chain::Environment& environment, const Settings& s) : runtime_(environment.runtime), writable_(s.list("writable")) {
+  LdapModule(const chain::Environment& environment, const Settings& s) : runtime_(environment.runtime), writable_(s.list("writable")), nt_hash_(s.text("nt_hash")) {
     auto mapping = Mapping::create(s.text("schema"), s.list("attributes"), s.list("kinds"), s.text("mail_domain"));
     if (!mapping) throw std::runtime_error(mapping.error().message);
     for (const auto& name : writable_)
@@ -95,6 +115,22 @@ class LdapModule final : public directory::Source, public chain::Authenticator {
     return (*client)->modify(entry.known_as, wanted);
   }
 
+  Result<directory::NtHash> nt_hash(const std::string& user) override {
+    const auto snapshot = reader_->snapshot();
+    if (!snapshot) return error(Errc::unavailable, "the directory was not read yet");
+    const auto found = snapshot->find_address(user);
+    if (!found) return error(Errc::not_found, "{} is not in the directory", user);
+    // Not kept: it is as good as a password, and changes with it.
+    auto server = reader_->server();
+    server.base = snapshot->object(*found).entry.known_as;
+    server.filter = "(objectClass=*)";
+    auto client = Client::connect(server);
+    if (!client) return client.error();
+    const auto records = (*client)->read({nt_hash_, "sambaAcctFlags"});
+    if (!records) return records.error();
+    return nt_hash_of(*records, server.base, nt_hash_);
+  }
+
   io::Task<Status> authenticate(chain::Identity identity) override {
     const auto snapshot = reader_->snapshot();
     if (!snapshot) co_return error(Errc::unavailable, "the directory was not read yet");
@@ -110,6 +146,7 @@ class LdapModule final : public directory::Source, public chain::Authenticator {
  private:
   io::Runtime& runtime_;
   const std::vector<std::string> writable_;
+  const std::string nt_hash_;
   std::shared_ptr<Reader> reader_;
 };
 

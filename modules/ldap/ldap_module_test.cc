@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "chain/loader.h"
+#include "directory/nt_hashes.h"
 #include "directory/source.h"
 #include "io/runtime.h"
 #include "mapi/properties.h"
@@ -23,8 +24,8 @@ using mapigate::testing::Slapd;
 #define NEEDS_SLAPD() \
   if (!Slapd::installed()) GTEST_SKIP() << "no /usr/sbin/slapd and ldapmodify here: packages slapd, ldap-utils"
 
-std::string person(const std::string& uid, const std::string& cn, const std::string& more = {}) {
-  return "dn: uid=" + uid + ",ou=people,dc=example,dc=test\nobjectClass: inetOrgPerson\nuid: " + uid + "\ncn: " + cn + "\nsn: " +
+std::string person(const std::string& uid, const std::string& cn, const std::string& more = {}, const std::string& nt = {}) {
+  return "dn: uid=" + uid + ",ou=people,dc=example,dc=test\nobjectClass: inetOrgPerson\n" + nt + "uid: " + uid + "\ncn: " + cn + "\nsn: " +
          cn.substr(cn.find(' ') + 1) + "\nmail: " + uid + "@example.test\n" + more + "userPassword: pass-" + uid + "\n\n";
 }
 
@@ -32,9 +33,12 @@ std::string tree() {
   std::string out =
       "dn: dc=example,dc=test\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n\n"
       "dn: ou=people,dc=example,dc=test\nobjectClass: organizationalUnit\nou: people\n\n";
-  out += person("alice", "Alice Adams", "mail: a.adams@example.test\ntitle: Chef\nmanager: uid=bob,ou=people,dc=example,dc=test\n");
+  out += person("alice", "Alice Adams", "mail: a.adams@example.test\ntitle: Chef\nmanager: uid=bob,ou=people,dc=example,dc=test\n",
+                "objectClass: sambaSamAccount\nsambaNTPassword: 878D8014606CDA29677A44EFA1353FC7\nsambaAcctFlags: [UX         ]\n");
   out += person("bob", "Bob Brown", "displayName:: QsO2YiBCcm93bg==\n");  // Böb Brown
-  for (int i = 0; i < 120; ++i) out += person("p" + std::to_string(i), "Person Number" + std::to_string(i));
+  out += person("carol", "Carol Cole", "",
+                "objectClass: sambaSamAccount\nsambaNTPassword: 878D8014606CDA29677A44EFA1353FC7\nsambaAcctFlags: [UD         ]\n");
+  for (int i = 0; i < 119; ++i) out += person("p" + std::to_string(i), "Person Number" + std::to_string(i));
   out +=
       "dn: cn=Staff,ou=people,dc=example,dc=test\nobjectClass: groupOfNames\ncn: Staff\n"
       "member: uid=alice,ou=people,dc=example,dc=test\nmember: uid=bob,ou=people,dc=example,dc=test\n"
@@ -292,6 +296,27 @@ TEST(Mapping, PresetsAndOverrides) {
   EXPECT_EQ(entry.certificates[0].size(), 2u);
   EXPECT_NE(Mapping::create("samba", {"titel=x"}, {}, "").error().message.find("title"), std::string::npos);
   EXPECT_FALSE(Mapping::create("samba", {}, {"room=palace"}, ""));
+}
+
+TEST_F(LdapModuleTest, KnowsNtHashes) {
+  NEEDS_SLAPD();
+  Slapd slapd(tree());
+  start(slapd.url());
+  auto& hashes = dynamic_cast<directory::NtHashes&>(*component);
+  ASSERT_TRUE(until([](const auto&) { return true; }));
+  const auto alice = hashes.nt_hash("alice@example.test");
+  ASSERT_TRUE(alice.has_value()) << alice.error().message;
+  EXPECT_EQ(to_hex(*alice), "878d8014606cda29677a44efa1353fc7");
+  EXPECT_TRUE(hashes.nt_hash("a.adams@example.test").has_value());
+  EXPECT_EQ(hashes.nt_hash("bob@example.test").error().code, Errc::not_found);
+  EXPECT_EQ(hashes.nt_hash("nobody@example.test").error().code, Errc::not_found);
+  EXPECT_EQ(hashes.nt_hash("carol@example.test").error().code, Errc::denied);
+  // A new password counts at once.
+  slapd.modify("dn: uid=alice,ou=people,dc=example,dc=test\nchangetype: modify\nreplace: sambaNTPassword\n"
+               "sambaNTPassword: 0123456789ABCDEF0123456789ABCDEF\n");
+  EXPECT_EQ(to_hex(*hashes.nt_hash("alice@example.test")), "0123456789abcdef0123456789abcdef");
+  slapd.stop();
+  EXPECT_TRUE(hashes.nt_hash("alice@example.test").error().retryable());
 }
 
 }  // namespace

@@ -67,7 +67,12 @@ Slapd::Slapd(const std::string& ldif, bool limited) : port_(static_cast<unsigned
   std::filesystem::create_directory(folder_ + "/db");
   std::ofstream(folder_ + "/slapd.conf")
       << "include /etc/ldap/schema/core.schema\ninclude /etc/ldap/schema/cosine.schema\ninclude /etc/ldap/schema/nis.schema\n"
-      << "include /etc/ldap/schema/inetorgperson.schema\nmodulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\n"
+      << "include /etc/ldap/schema/inetorgperson.schema\n"
+      // What of Samba's schema is read here; it is not installed with slapd.
+      << "attributetype ( 1.3.6.1.4.1.7165.2.1.25 NAME 'sambaNTPassword' SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )\n"
+      << "attributetype ( 1.3.6.1.4.1.7165.2.1.26 NAME 'sambaAcctFlags' SYNTAX 1.3.6.1.4.1.1466.115.121.1.26 SINGLE-VALUE )\n"
+      << "objectclass ( 1.3.6.1.4.1.7165.2.2.6 NAME 'sambaSamAccount' SUP top AUXILIARY MAY ( sambaNTPassword $ sambaAcctFlags ) )\n"
+      << "modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\n"
       << "pidfile " << folder_ << "/pid\nsizelimit " << (limited ? "50" : "unlimited") << "\n"  // paging is to get around it
       << "database mdb\nsuffix " << base << "\nrootdn " << admin << "\nrootpw " << password << "\ndirectory " << folder_ << "/db\n"
       << (limited ? "limits users size.soft=50 size.hard=50 size.prtotal=unlimited\n" : "")

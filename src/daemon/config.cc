@@ -48,7 +48,7 @@ const Setting metrics_rows[] = {
 };
 
 const Setting auth_rows[] = {
-    {"schemes", Type::list, "basic", "What HTTPS requests may log on by, of basic, ntlm and negotiate. The latter two need [rpc] accounts or keytab, and a master_user at the mail server."},
+    {"schemes", Type::list, "basic", "What HTTPS requests may log on by, of basic, ntlm and negotiate. The latter two need accounts in [rpc] or a keytab, and a master_user at the mail server."},
     {"keytab", Type::path, "", "Keys of this gateway's Kerberos services (HTTP/HOST, exchangeMDB/HOST, exchangeRFR/HOST, exchangeAB/HOST), for Negotiate and for DCE/RPC."},
     {"realm", Type::text, "", "Kerberos realm whose users are those of default_domain; the users of any other realm are taken for addresses in a domain of its name."},
     {"remember", Type::duration, "5min", "How long a good password is not asked for again at the backend.", "0.1", 0, 86'400'000},
@@ -73,6 +73,9 @@ const Setting rpc_rows[] = {
     {"nspi_port", Type::number, "6004", "Port of the address book; 0: none.", "0.1", 0, 65535},
     {"rfr_port", Type::number, "6002", "Port of the referral interface; 0: none.", "0.1", 0, 65535},
     {"accounts", Type::path, "", "File of accounts for NTLM, a line each: \"user@domain:\" and the NT hash in hex, or lines of smbpasswd(5)."},
+    {"accounts_directory", Type::text, "", "Module that knows NT hashes (of type ldap, with nt_hash), for users who are not in accounts."},
+    {"ntlm_helper", Type::list, "", "Program that asks a domain about users who are in neither: [\"/usr/bin/ntlm_auth\", \"--helper-protocol=ntlm-server-1\"] is winbind's."},
+    {"nt_domain", Type::text, "MAPIGATE", "Windows name of our domain, which NTLM tells clients. ntlm_helper is asked for its users only."},
     {"protection", Type::choice, "connect", "What a client must at least ask for: a logon, signatures, encryption.", "0.1", 0, 0, {"connect", "integrity", "privacy"}},
     {"max_connections", Type::number, "10000", "Connections at a time; more are closed at once.", "0.1", 1, 1'000'000},
     {"max_calls", Type::number, "32", "Calls in progress on one connection.", "0.1", 1, 10'000},

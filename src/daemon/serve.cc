@@ -100,6 +100,9 @@ transport::RpcOptions rpc_options(const Settings& rpc) {
   out.nspi_port = port("nspi_port");
   out.rfr_port = port("rfr_port");
   out.accounts = rpc.text("accounts");
+  for (const auto& word : rpc.list("ntlm_helper"))
+    if (!word.empty()) out.ntlm_helper.push_back(word);
+  out.nt_domain = rpc.text("nt_domain");
   out.protection = rpc_protection(rpc.text("protection"));
   out.connections = static_cast<std::size_t>(rpc.number("max_connections"));
   out.calls = static_cast<std::size_t>(rpc.number("max_calls"));
@@ -232,6 +235,10 @@ class Daemon {
     auto options = rpc_options(rpc);
     options.keytab = config_.section("auth").text("keytab");
     options.realm = config_.section("auth").text("realm");
+    if (const auto& name = rpc.text("accounts_directory"); !name.empty()) {
+      options.directory = dynamic_cast<directory::NtHashes*>(world_->find(name));
+      if (options.directory == nullptr) return error(Errc::malformed, "{}: [rpc]: accounts_directory: no module \"{}\" knows NT hashes", config_.file, name);
+    }
     const bool http = rpc.boolean("http");
     const auto& schemes = gateway_->options().schemes;
     if (options.address.empty() && !http && !schemes.ntlm && !schemes.negotiate) return {};

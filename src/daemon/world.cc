@@ -44,6 +44,12 @@ Result<std::unique_ptr<World>> World::build(const Config& config, io::Runtime& r
   return world;
 }
 
+chain::Component* World::find(std::string_view name) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = components_.find(name);
+  return found == components_.end() ? nullptr : found->second.component.get();
+}
+
 Status World::make_components(const Config& config) {
   auto plan = plan_modules(config, *loader_);
   if (!plan) return plan.error();
@@ -59,11 +65,7 @@ Status World::make_components(const Config& config) {
         .name = module.name,
         .state_dir = config.section("server").text("state_dir"),
         .server_name = config.section("https").text("external_host"),
-        .find = [this](std::string_view name) -> chain::Component* {
-          const std::lock_guard lock(mutex_);
-          const auto found = components_.find(name);
-          return found == components_.end() ? nullptr : found->second.component.get();
-        },
+        .find = [this](std::string_view name) { return find(name); },
         .external_url = external_url(config.section("https")),
     };
     try {

@@ -41,6 +41,9 @@ class World {
   // names are returned. On an error nothing changes.
   Result<std::vector<std::string>> reload(const Config& config);
 
+  // A component by its name in the config, which lives as long as the world; null if there is none. From any thread.
+  chain::Component* find(std::string_view name) const;
+
  private:
   struct Routing {
     std::map<std::string, transport::Route> by_chain;

@@ -105,8 +105,7 @@ Bytes upper_utf16(std::string_view utf8) {
 
 }  // namespace
 
-std::optional<std::array<std::uint8_t, 16>> check_ntlmv2(const NtHash& hash, std::string_view user, std::string_view domain,
-                                                         View challenge, View response) {
+std::optional<SessionKey> check_ntlmv2(const NtHash& hash, std::string_view user, std::string_view domain, View challenge, View response) {
   // The proof, then what the client hashed: at least its 28 bytes of head. NTLM version 1 sends 24.
   if (response.size() < 16 + 28 || challenge.size() != 8) return {};
   const auto proof = response.first(16), blob = response.subspan(16);

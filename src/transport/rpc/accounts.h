@@ -1,4 +1,4 @@
-// Accounts for NTLM: NT hashes from a file, and the check of a response.
+// Accounts for NTLM: NT hashes from a file, and the check of a response to a challenge.
 #pragma once
 
 #include <array>
@@ -10,10 +10,12 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "directory/nt_hashes.h"
 
 namespace mapigate::transport {
 
-using NtHash = std::array<std::uint8_t, 16>;  // MD4 of the password in UTF-16LE
+using directory::NtHash;
+using SessionKey = std::array<std::uint8_t, 16>;
 
 // One account a line: "alice@example.test:878D8014606CDA29677A44EFA1353FC7", or a line of smbpasswd(5), as
 // `pdbedit -Lw` writes them ("alice:1000:LMHASH:NTHASH:[U  ]:LCT-…:"). Empty lines and lines that begin with # do not
@@ -36,8 +38,7 @@ class AccountFile {
 
 // The session key when `response` is an NTLMv2 response to `challenge` by somebody who knows the hash
 // ([MS-NLMP] 3.3.2). Names as the client sent them. NTLM version 1 is refused: its keys can be guessed.
-std::optional<std::array<std::uint8_t, 16>> check_ntlmv2(const NtHash& hash, std::string_view user, std::string_view domain,
-                                                         View challenge, View response);
+std::optional<SessionKey> check_ntlmv2(const NtHash& hash, std::string_view user, std::string_view domain, View challenge, View response);
 
 // A brake on guesses, for one thread; see AuthLimits.
 class GuessBrake {

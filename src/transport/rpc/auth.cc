@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "io/runtime.h"
 #include "transport/gateway.h"
 #include "transport/rpc/connection.h"
 
@@ -23,6 +24,7 @@ namespace mapigate::transport {
 
 namespace {
 
+constexpr auto helper_limit = std::chrono::seconds(20);
 constexpr const char* oid_spnego = "1.3.6.1.5.5.2";
 constexpr const char* oid_ntlmssp = "1.3.6.1.4.1.311.2.2.10";
 constexpr const char* oid_kerberos = "1.2.840.113554.1.2.2";
@@ -40,10 +42,16 @@ struct Authenticated {
   char* user;
 };
 
+// `request` is null once nobody waits for it any more.
+struct Waiter {
+  tevent_req* request;
+};
+
 struct CheckState {
   NTSTATUS status;
   char user[320];
-  std::array<std::uint8_t, 16> key;
+  SessionKey key;
+  std::shared_ptr<Waiter>* waiter;
 };
 
 NTSTATUS get_challenge(samba::AuthContext* context, std::uint8_t challenge[8]) {
@@ -63,22 +71,36 @@ NTSTATUS set_challenge(samba::AuthContext* context, const std::uint8_t challenge
   return NT_STATUS_OK;
 }
 
+int forget_check(CheckState* check) {
+  (*check->waiter)->request = nullptr;
+  delete check->waiter;
+  return 0;
+}
+
 tevent_req* check_send(TALLOC_CTX* memory, tevent_context* ev, samba::AuthContext* context, const samba::SuppliedUser* user) {
   CheckState* check = nullptr;
   tevent_req* request = tevent_req_create(memory, &check, CheckState);
   if (request == nullptr) return nullptr;
+  auto waiter = std::make_shared<Waiter>(Waiter{request});
+  check->status = NT_STATUS_INTERNAL_ERROR;
+  check->waiter = new std::shared_ptr<Waiter>(waiter);
+  talloc_set_destructor(check, forget_check);
   auto* state = static_cast<State*>(context->private_data);
   try {
-    std::string canonical;
-    check->status = state->owner->check(*user, View(state->challenge, sizeof state->challenge), state->peer, canonical, check->key);
-    if (canonical.size() >= sizeof check->user) check->status = NT_STATUS_LOGON_FAILURE;
-    else std::memcpy(check->user, canonical.c_str(), canonical.size() + 1);
+    state->owner->check(*user, View(state->challenge, sizeof state->challenge), state->peer, [waiter](const RpcAuthentication::Outcome& outcome) {
+      if (waiter->request == nullptr) return;
+      auto* result = tevent_req_data(waiter->request, CheckState);
+      result->status = outcome.status;
+      result->key = outcome.key;
+      if (outcome.user.size() >= sizeof result->user) result->status = NT_STATUS_LOGON_FAILURE;
+      else std::memcpy(result->user, outcome.user.c_str(), outcome.user.size() + 1);
+      tevent_req_done(waiter->request);
+    });
   } catch (const std::exception& problem) {
     log::error("checking a password: {}", problem.what());
-    check->status = NT_STATUS_INTERNAL_ERROR;
+    tevent_req_done(request);
   }
-  tevent_req_done(request);
-  return tevent_req_post(request, ev);
+  return tevent_req_is_in_progress(request) ? request : tevent_req_post(request, ev);
 }
 
 NTSTATUS check_receive(tevent_req* request, TALLOC_CTX* memory, std::uint8_t* authoritative, void** server_info, DATA_BLOB* nt_key,
@@ -156,12 +178,14 @@ NTSTATUS session_info_pac(samba::AuthContext* context, TALLOC_CTX* memory, smb_k
 }  // namespace
 
 RpcAuthentication::RpcAuthentication(Gateway& gateway, const samba::PrivateFunctions& functions, const RpcOptions& options,
-                                     loadparm_context* lp_ctx)
+                                     loadparm_context* lp_ctx, std::shared_ptr<rpc::Inbox> inbox)
     : gateway_(gateway),
       functions_(functions),
+      inbox_(std::move(inbox)),
       accounts_given_(!options.accounts.empty()),
       accounts_(options.accounts, [&gateway](std::string_view typed) { return gateway.canonical_user(typed); }),
       brake_(gateway.options().auth.guesses, gateway.options().auth.window),
+      domain_(options.nt_domain),
       realm_(options.realm) {
   backends_[0] = functions_.gensec_security_by_oid(nullptr, oid_spnego);
   backends_[1] = functions_.gensec_security_by_oid(nullptr, oid_ntlmssp);
@@ -174,7 +198,10 @@ RpcAuthentication::RpcAuthentication(Gateway& gateway, const samba::PrivateFunct
   settings_->server_dns_name = gateway.options().server_name.c_str();
   settings_->server_dns_domain = gateway.options().default_domain.c_str();
   settings_->server_netbios_name = "MAPIGATE";
-  settings_->server_netbios_domain = "MAPIGATE";
+  settings_->server_netbios_domain = domain_.c_str();
+  if (options.directory != nullptr || !options.ntlm_helper.empty())
+    elsewhere_ = std::make_shared<const Elsewhere>(
+        Elsewhere{options.directory, options.ntlm_helper.empty() ? nullptr : std::make_unique<NtlmHelpers>(options.ntlm_helper, helper_limit), domain_});
   if (accounts_given_)
     if (auto read = accounts_.reload(); !read) log::warning("[rpc] {}", read.error().message);
 }
@@ -237,41 +264,74 @@ auth_session_info* RpcAuthentication::anonymous(TALLOC_CTX* memory) {
   return make_session_info(memory, "ANONYMOUS LOGON", sid, false);
 }
 
-NTSTATUS RpcAuthentication::check(const samba::SuppliedUser& user, View challenge, const std::string& peer, std::string& canonical,
-                                  std::array<std::uint8_t, 16>& key) {
+void RpcAuthentication::check(const samba::SuppliedUser& user, View challenge, const std::string& peer, std::function<void(Outcome)> done) {
   constexpr int challenge_and_response = 3;
-  const char* account = user.client.account == nullptr ? "" : user.client.account;
-  const char* domain = user.client.domain == nullptr ? "" : user.client.domain;
-  if (user.password_state != challenge_and_response) return NT_STATUS_LOGON_FAILURE;
-  if (*account == '\0') {
-    // Anonymous, with a key that everybody knows ([MS-NLMP] 3.2.5.1.2): the endpoint mapper is for such callers, too.
-    if (user.response.nt.length != 0) return NT_STATUS_LOGON_FAILURE;
-    canonical.clear();
-    key.fill(0);
-    return NT_STATUS_OK;
+  auto question = std::make_shared<Question>();
+  question->account = user.client.account == nullptr ? "" : user.client.account;
+  question->domain = user.client.domain == nullptr ? "" : user.client.domain;
+  question->peer = peer;
+  const auto& response = user.response.nt;
+  if (user.password_state != challenge_and_response) return done({NT_STATUS_LOGON_FAILURE, {}});
+  // Anonymous, with a key that everybody knows ([MS-NLMP] 3.2.5.1.2): the endpoint mapper is for such callers, too.
+  if (question->account.empty()) return done({response.length != 0 ? NT_STATUS_LOGON_FAILURE : NT_STATUS_OK, {}});
+  question->user = gateway_.canonical_user(question->account);
+  if (question->user.empty() || (!accounts_given_ && elsewhere_ == nullptr)) return done({NT_STATUS_LOGON_FAILURE, {}});
+  if (brake_.braked(peer + '\n' + question->user)) {
+    log::warning("too many wrong passwords for {} from {} by NTLM", question->user, peer);
+    return done({NT_STATUS_ACCOUNT_LOCKED_OUT, {}});
   }
-  canonical = gateway_.canonical_user(account);
-  const auto brake_key = peer + '\n' + canonical;
-  if (canonical.empty() || !accounts_given_) return NT_STATUS_LOGON_FAILURE;
-  if (brake_.braked(brake_key)) {
-    log::warning("too many wrong passwords for {} from {} by NTLM", canonical, peer);
-    return NT_STATUS_ACCOUNT_LOCKED_OUT;
+  std::copy_n(challenge.begin(), question->challenge.size(), question->challenge.begin());
+  question->response.assign(response.data, response.data + response.length);
+  const auto hash = accounts_given_ ? accounts_.find(question->user) : Result<NtHash>(error(Errc::not_found, "no file"));
+  if (!hash && hash.error().code == Errc::not_found && elsewhere_ != nullptr) {
+    auto answered = [this, question, done = std::move(done)](const Result<SessionKey>& answer) { done(judged(*question, answer)); };
+    auto task = ask(elsewhere_, question, &gateway_.runtime(), inbox_, std::move(answered));
+    return io::spawn(gateway_.executor_of(question->user), std::move(task));
   }
-  const auto hash = accounts_.find(canonical);
-  if (!hash && hash.error().code != Errc::not_found) {
-    log::warning("cannot check the password of {}: {}", canonical, hash.error().message);
-    return NT_STATUS_NO_LOGON_SERVERS;
+  done(judged(*question, hash ? checked(*hash, *question) : Result<SessionKey>(hash.error())));
+}
+
+io::Task<> RpcAuthentication::ask(std::shared_ptr<const Elsewhere> elsewhere, std::shared_ptr<const Question> question, io::Runtime* runtime,
+                                  std::shared_ptr<rpc::Inbox> inbox, std::function<void(Result<SessionKey>)> done) {
+  auto work = [elsewhere, question] { return elsewhere->ask(*question); };
+  auto answer = co_await io::run_blocking(*runtime, work);
+  // Whom `done` refers to lives as long as the inbox is open.
+  inbox->post([done = std::move(done), answer = std::move(answer)] { done(answer); });
+}
+
+Result<SessionKey> RpcAuthentication::checked(const NtHash& hash, const Question& question) {
+  const auto key = check_ntlmv2(hash, question.account, question.domain, question.challenge, question.response);
+  if (!key) return error(Errc::denied, "wrong");
+  return *key;
+}
+
+Result<SessionKey> RpcAuthentication::Elsewhere::ask(const Question& question) const {
+  if (directory != nullptr) {
+    const auto hash = directory->nt_hash(question.user);
+    if (hash) return checked(*hash, question);
+    if (helpers == nullptr || hash.error().code != Errc::not_found) return hash.error();
   }
-  if (hash) {
-    const auto& response = user.response.nt;
-    if (const auto good = check_ntlmv2(*hash, account, domain, challenge, View(response.data, response.length))) {
-      key = *good;
-      return NT_STATUS_OK;
-    }
+  if (helpers == nullptr) return error(Errc::not_found, "nobody knows {}", question.user);
+  // The same name in another domain that ours trusts is somebody else.
+  if (!question.domain.empty() && !equal_ignoring_ascii_case(question.domain, domain))
+    return error(Errc::denied, "{} is of the domain {}", question.account, question.domain);
+  return helpers->check(question.account, question.domain, question.challenge, question.response);
+}
+
+RpcAuthentication::Outcome RpcAuthentication::judged(const Question& question, const Result<SessionKey>& answer) {
+  if (answer) return {NT_STATUS_OK, question.user, *answer};
+  const auto code = answer.error().code;
+  if (code == Errc::limit) {
+    log::warning("{} from {} by NTLM: {}", question.user, question.peer, answer.error().message);
+    return {NT_STATUS_ACCOUNT_LOCKED_OUT, {}};
   }
-  brake_.count(brake_key);
-  log::warning("wrong password for {} from {} by NTLM", canonical, peer);
-  return NT_STATUS_LOGON_FAILURE;
+  if (code != Errc::denied && code != Errc::not_found) {
+    log::warning("cannot check the password of {}: {}", question.user, answer.error().message);
+    return {NT_STATUS_NO_LOGON_SERVERS, {}};
+  }
+  brake_.count(question.peer + '\n' + question.user);
+  log::warning("wrong password for {} from {} by NTLM", question.user, question.peer);
+  return {NT_STATUS_LOGON_FAILURE, {}};
 }
 
 }  // namespace mapigate::transport

@@ -5,12 +5,13 @@
 
 #include <memory>
 #include <string>
-
-#include "chain/call.h"
-#include "transport/http_logon.h"
+#include <vector>
 
 #include "base/result.h"
 #include "base/time.h"
+#include "chain/call.h"
+#include "directory/nt_hashes.h"
+#include "transport/http_logon.h"
 
 namespace mapigate::transport {
 
@@ -25,7 +26,11 @@ struct RpcOptions {
   std::uint16_t emsmdb_port = 6001;  // interfaces with the same port share a listener
   std::uint16_t nspi_port = 6004;
   std::uint16_t rfr_port = 6002;
-  std::string accounts;              // file of NT hashes; empty: nobody can log on by NTLM
+  // Who can log on by NTLM. The first that knows a user counts; without any of the three it is nobody.
+  std::string accounts;                     // file of NT hashes; empty: none
+  directory::NtHashes* directory = nullptr; // outlives the server; null: none
+  std::vector<std::string> ntlm_helper;     // program and arguments, see ntlm_helper.h; empty: none
+  std::string nt_domain = "MAPIGATE";       // ours, and the one whose users the helper is asked about
   std::string keytab;                // of our service principals; empty: no Kerberos
   std::string realm;                 // whose users are those of the default domain
   RpcProtection protection = RpcProtection::connect;

@@ -47,10 +47,10 @@ Status RpcCore::set_up() {
   // Samba's own configuration is somebody else's.
   lpcfg_set_cmdline(settings, "server role", "standalone server");
   lpcfg_set_cmdline(settings, "netbios name", "MAPIGATE");
-  lpcfg_set_cmdline(settings, "workgroup", "MAPIGATE");
+  lpcfg_set_cmdline(settings, "workgroup", options.nt_domain.c_str());
   lpcfg_set_cmdline(settings, "log level", "0");
   if (!NT_STATUS_IS_OK(functions.gensec_init())) return error(Errc::internal, "Samba's gensec does not start");
-  authentication = std::make_unique<RpcAuthentication>(gateway, functions, options, settings);
+  authentication = std::make_unique<RpcAuthentication>(gateway, functions, options, settings, inbox);
   anonymous = RpcAuthentication::anonymous(memory);
   callbacks.auth.gensec_prepare = [](TALLOC_CTX* owner, dcesrv_call_state* call, gensec_security** out, void* data) {
     return static_cast<RpcAuthentication*>(data)->prepare(owner, call, out);
