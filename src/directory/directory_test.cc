@@ -535,6 +535,42 @@ TEST_F(DirectoryTest, TemplatesAreRowsAndTheirStrings) {
   EXPECT_EQ(ask(request).ErrorCode, nspi::InvalidLocale);
 }
 
+// [MS-OXNSPI] 3.1.4.1.18, constraints 5 and 6.
+TEST_F(DirectoryTest, TemplatesHaveALanguageAScriptAndNames) {
+  const auto template_of = [&](const nspi::GetTemplateInfo::Request& request) {
+    const auto reply = ask(request);
+    if (reply.ErrorCode != mapi::ecNone || reply.Row->PropertyValues.size() != 1) return std::string();
+    return std::string(as_text(*reply.Row->PropertyValues[0].value.get<View>()));
+  };
+  nspi::GetTemplateInfo::Request request;
+  request.Flags = nspi::TI_TEMPLATE;
+  request.CodePage = 1252;
+  request.LocaleId = english;
+  EXPECT_NE(template_of(request).find("&Department:"), std::string::npos);
+  request.LocaleId = 0xC07;  // of Austria
+  const auto german = template_of(request);
+  EXPECT_NE(german.find("A&bteilung:"), std::string::npos);
+  EXPECT_NE(german.find("&Stra\xDF" "e:"), std::string::npos);
+  request.LocaleId = 0x40C;
+  EXPECT_NE(template_of(request).find("&Soci\xE9t\xE9 :"), std::string::npos);
+  const auto staff = mapi::user_dn("staff@example.test");
+  request.TemplateDn = std::string_view(staff);  // a group, whatever the type says
+  const auto group = template_of(request);
+  EXPECT_NE(group.find("&Display name:"), std::string::npos);
+  EXPECT_EQ(group.find("&Department:"), std::string::npos);
+  request.DisplayType = 0x200;
+  request.LocaleId = english;
+  EXPECT_EQ(template_of(request), group);
+  request.Flags = nspi::TI_SCRIPT;
+  const auto reply = ask(request);
+  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
+  ASSERT_EQ(reply.Row->PropertyValues.size(), 1u);
+  EXPECT_EQ(reply.Row->PropertyValues[0].tag.value, 0x00040102u);  // PidTagScriptData
+  const auto nobody = mapi::user_dn("nobody@example.test");
+  request.TemplateDn = std::string_view(nobody);
+  EXPECT_EQ(ask(request).ErrorCode, nspi::InvalidLocale);
+}
+
 TEST_F(DirectoryTest, BodiesInBodiesOut) {
   const auto run = [&](chain::Operation operation, std::string_view hex) {
     Bytes body;

@@ -101,7 +101,7 @@ nspi::DNToMId::Response Nspi::answer(const nspi::DNToMId::Request& request) {
   for (const auto& [name] : *request.Names) {
     const auto index = snapshot_.find_dn(name);
     const auto* container = index ? nullptr : snapshot_.find_container_dn(name);
-    ids.push_back(index ? snapshot_.object(*index).id : container ? container->id : MinimalEntryID{});
+    ids.push_back(index ? snapshot_.id(*index) : container ? container->id : MinimalEntryID{});
   }
   nspi::DNToMId::Response out;
   out.MinimalIds = nspi::MinimalIdList(keep(ids));
@@ -167,16 +167,24 @@ nspi::GetProps::Response Nspi::answer(const nspi::GetProps::Request& request) {
 nspi::GetTemplateInfo::Response Nspi::answer(const nspi::GetTemplateInfo::Request& request) {
   using Response = nspi::GetTemplateInfo::Response;
   if (request.CodePage == nspi::CP_WINUNICODE || !is_known_code_page(request.CodePage)) return failed<Response>(nspi::InvalidCodepage);
-  // Templates have no DNs of their own here: a client that names one got it elsewhere.
-  if (request.TemplateDn && !request.TemplateDn->empty() && !snapshot_.find_dn(*request.TemplateDn))
-    return failed<Response>(nspi::InvalidLocale);
-  const auto type = static_cast<DisplayType>(request.DisplayType);
-  const auto data = details_template(type, request.CodePage);
+  auto type = static_cast<DisplayType>(request.DisplayType);
+  auto locale = request.LocaleId;
+  // An object's PidTagTemplateid is its own entry id: the DN says what type it is of, and then ([MS-OXNSPI] 3.1.4.1.18) neither
+  // DisplayType nor LocaleId count.
+  if (request.TemplateDn && !request.TemplateDn->empty()) {
+    const auto named = snapshot_.find_dn(*request.TemplateDn);
+    if (!named) return failed<Response>(nspi::InvalidLocale);
+    type = snapshot_.object(*named).display_type;
+    locale = nspi::NSPI_DEFAULT_LOCALE;
+  }
+  const auto data = details_template(type, request.CodePage, locale);
   if (data.empty()) return failed<Response>(nspi::InvalidLocale);
   std::vector<mapi::TaggedValue> values;
-  // The properties of the row have the flags as ids. There are no scripts and no help files.
+  // The properties of the row have the flags as ids. There are no help files.
   if (request.Flags & nspi::TI_TEMPLATE)
     values.push_back({PropertyTag(nspi::TI_TEMPLATE, PropertyType::PtypBinary), Value::binary(arena_.copy(View(data)))});
+  if (request.Flags & nspi::TI_SCRIPT)
+    values.push_back({PropertyTag(nspi::TI_SCRIPT, PropertyType::PtypBinary), Value::binary(arena_.copy(View(empty_script())))});
   Response out;
   out.CodePage = request.CodePage;
   out.Row = nspi::AddressBookPropertyValueList{arena_.copy(std::span<const mapi::TaggedValue>(values))};

@@ -16,41 +16,52 @@ constexpr std::uint32_t DT_MULTILINE = 0x01, DT_ACCEPT_DBCS = 0x20;
 constexpr std::uint32_t template_version = 1;
 constexpr std::size_t header_size = 8, row_size = 36;
 
-// A field with its label; one without property begins a page.
+enum Language : std::size_t { English, German, French, languages };
+
+// By the primary language of a locale ([MS-LCID]).
+Language language_of(std::uint32_t locale) {
+  switch (locale & 0x3FF) {
+    case 0x07: return German;
+    case 0x0C: return French;
+    default: return English;
+  }
+}
+
+// A field with its labels; one without property begins a page.
 struct Field {
-  const char* label;
+  const char* labels[languages];
   mapi::PropertyTag tag;
   bool tall = false;
 };
 
 constexpr Field person[] = {
-    {"General", {}},
-    {"&Name:", mapi::PidTagDisplayName},
-    {"&First:", mapi::PidTagGivenName},
-    {"&Last:", mapi::PidTagSurname},
-    {"&Alias:", mapi::PidTagAccount},
-    {"&E-mail:", mapi::PidTagSmtpAddress},
-    {"&Title:", mapi::PidTagTitle},
-    {"&Company:", mapi::PidTagCompanyName},
-    {"&Department:", mapi::PidTagDepartmentName},
-    {"&Office:", mapi::PidTagOfficeLocation},
-    {"&Manager:", mapi::PidTagManagerName},
-    {"Phone/Notes", {}},
-    {"&Business:", mapi::PidTagBusinessTelephoneNumber},
-    {"&Mobile:", mapi::PidTagMobileTelephoneNumber},
-    {"&Home:", mapi::PidTagHomeTelephoneNumber},
-    {"&Fax:", mapi::PidTagPrimaryFaxNumber},
-    {"&Street:", mapi::PidTagStreetAddress},
-    {"&City:", mapi::PidTagLocality},
-    {"C&ountry:", mapi::PidTagCountry},
-    {"&Notes:", mapi::PidTagComment, true},
+    {{"General", "Allgemein", "Général"}, {}},
+    {{"&Name:", "&Name:", "&Nom complet :"}, mapi::PidTagDisplayName},
+    {{"&First:", "&Vorname:", "&Prénom :"}, mapi::PidTagGivenName},
+    {{"&Last:", "Na&chname:", "N&om :"}, mapi::PidTagSurname},
+    {{"&Alias:", "&Alias:", "&Alias :"}, mapi::PidTagAccount},
+    {{"&E-mail:", "&E-Mail:", "&Courriel :"}, mapi::PidTagSmtpAddress},
+    {{"&Title:", "&Position:", "&Titre :"}, mapi::PidTagTitle},
+    {{"&Company:", "&Firma:", "&Société :"}, mapi::PidTagCompanyName},
+    {{"&Department:", "A&bteilung:", "&Service :"}, mapi::PidTagDepartmentName},
+    {{"&Office:", "Bü&ro:", "&Bureau :"}, mapi::PidTagOfficeLocation},
+    {{"&Manager:", "V&orgesetzte(r):", "&Responsable :"}, mapi::PidTagManagerName},
+    {{"Phone/Notes", "Telefon/Notizen", "Téléphone/Notes"}, {}},
+    {{"&Business:", "&Geschäftlich:", "&Professionnel :"}, mapi::PidTagBusinessTelephoneNumber},
+    {{"&Mobile:", "&Mobil:", "&Mobile :"}, mapi::PidTagMobileTelephoneNumber},
+    {{"&Home:", "&Privat:", "&Domicile :"}, mapi::PidTagHomeTelephoneNumber},
+    {{"&Fax:", "&Fax:", "&Télécopie :"}, mapi::PidTagPrimaryFaxNumber},
+    {{"&Street:", "&Straße:", "&Rue :"}, mapi::PidTagStreetAddress},
+    {{"&City:", "&Ort:", "&Ville :"}, mapi::PidTagLocality},
+    {{"C&ountry:", "&Land:", "Pa&ys :"}, mapi::PidTagCountry},
+    {{"&Notes:", "&Notizen:", "&Notes :"}, mapi::PidTagComment, true},
 };
 constexpr Field group[] = {
-    {"General", {}},
-    {"&Display name:", mapi::PidTagDisplayName},
-    {"&Alias:", mapi::PidTagAccount},
-    {"&E-mail:", mapi::PidTagSmtpAddress},
-    {"&Notes:", mapi::PidTagComment, true},
+    {{"General", "Allgemein", "Général"}, {}},
+    {{"&Display name:", "&Anzeigename:", "&Nom complet :"}, mapi::PidTagDisplayName},
+    {{"&Alias:", "A&lias:", "&Alias :"}, mapi::PidTagAccount},
+    {{"&E-mail:", "&E-Mail:", "&Courriel :"}, mapi::PidTagSmtpAddress},
+    {{"&Notes:", "&Notizen:", "N&otes :"}, mapi::PidTagComment, true},
 };
 
 // Collects rows and, behind them, their strings; offsets count from the start.
@@ -84,7 +95,7 @@ class Writer {
   Bytes rows_, strings_;
 };
 
-Bytes lay_out(std::span<const Field> fields, std::uint32_t code_page) {
+Bytes lay_out(std::span<const Field> fields, std::uint32_t code_page, Language language) {
   constexpr std::uint32_t left = 7, label_width = 70, edit_at = 80, edit_width = 240, height = 12, step = 16, tall = 60;
   std::size_t rows = 0;
   for (const auto& field : fields) rows += field.tag.value == 0 ? 1 : 2;
@@ -92,12 +103,12 @@ Bytes lay_out(std::span<const Field> fields, std::uint32_t code_page) {
   std::uint32_t y = 0;
   for (const auto& field : fields) {
     if (field.tag.value == 0) {
-      out.row({0, 0, 0, 0}, DTCT_PAGE, 0, 0, 0, field.label);
+      out.row({0, 0, 0, 0}, DTCT_PAGE, 0, 0, 0, field.labels[language]);
       y = step / 2;
       continue;
     }
     const auto tag = field.tag.with(mapi::PropertyType::PtypString8).value;
-    out.row({left, label_width, y, height}, DTCT_LABEL, 0, 0, 0, field.label);
+    out.row({left, label_width, y, height}, DTCT_LABEL, 0, 0, 0, field.labels[language]);
     out.row({edit_at, edit_width, y, field.tall ? tall : height}, DTCT_EDIT, DT_ACCEPT_DBCS | (field.tall ? DT_MULTILINE : 0), tag,
             field.tall ? 1024 : 256, "*");  // "*" lets every character in
     y += step;
@@ -107,14 +118,17 @@ Bytes lay_out(std::span<const Field> fields, std::uint32_t code_page) {
 
 }  // namespace
 
-Bytes details_template(DisplayType type, std::uint32_t code_page) {
+Bytes empty_script() { return Bytes(4); }  // the number of instructions
+
+Bytes details_template(DisplayType type, std::uint32_t code_page, std::uint32_t locale) {
+  const auto language = language_of(locale);
   switch (type) {
     case DisplayType::DT_MAILUSER:
     case DisplayType::DT_REMOTE_MAILUSER:
     case DisplayType::DT_AGENT:
-    case DisplayType::DT_ORGANIZATION: return lay_out(person, code_page);
+    case DisplayType::DT_ORGANIZATION: return lay_out(person, code_page, language);
     case DisplayType::DT_DISTLIST:
-    case DisplayType::DT_PRIVATE_DISTLIST: return lay_out(group, code_page);
+    case DisplayType::DT_PRIVATE_DISTLIST: return lay_out(group, code_page, language);
     default: return {};
   }
 }

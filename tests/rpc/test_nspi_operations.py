@@ -3,7 +3,7 @@ import pytest
 from impacket.dcerpc.v5 import nspi
 from impacket.dcerpc.v5.dtypes import DWORD, NULL
 from impacket.dcerpc.v5.ndr import NDRCALL
-from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY
+from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY, DCERPCException
 
 import emsmdb
 from conftest import ALICE, PASSWORD, start_gateway
@@ -182,6 +182,17 @@ def test_hierarchy_and_dialogs(book):
     assert {"Global Address List", "All Rooms", "North"} <= {row[NAME] for row in rows(answer)}
     answer = nspi.hNspiGetTemplateInfo(*book, ulType=0, dwCodePage=1252, dwLocaleID=0x409, dwFlags=1)
     assert answer["ErrorCode"] == 0 and list(nspi.simplifyPropertyRow(answer["ppData"]))
+    answer = nspi.hNspiGetTemplateInfo(*book, ulType=0, dwCodePage=1252, dwLocaleID=0x407, dwFlags=4)
+    assert list(nspi.simplifyPropertyRow(answer["ppData"])) == [0x00040102]
+
+
+@pytest.mark.parametrize("opnum", [15, 17, 18, 21])
+def test_methods_that_are_not_on_the_wire(book, opnum):
+    """[MS-OXNSPI] 3.1.4.1: NspiGetNamesFromIDs and NspiGetIDsFromNames of [MS-NSPI] are no methods of Exchange's interface."""
+    book[0].call(opnum, bytes(20))
+    with pytest.raises(DCERPCException) as problem:
+        book[0].recv()
+    assert "nca_s_op_rng_error" in str(problem.value)
 
 
 def test_links_are_not_for_everybody_to_change(book):

@@ -35,7 +35,7 @@ DetailsFile make_details(const Snapshot& snapshot, const Server& server, const B
 Result<DetailsFile> split_details(Bytes bytes, std::vector<std::uint32_t> ids);
 
 // The dialogs in this code page.
-Bytes make_template_file(std::uint32_t code_page);
+Bytes make_template_file(std::uint32_t code_page, std::uint32_t locale);
 
 // A record as a reader sees it: text as UTF-8, numbers in decimal, bytes in hex; several values with a line break between.
 using DetailsRecord = std::map<std::uint32_t, std::string>;  // by property tag

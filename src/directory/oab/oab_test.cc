@@ -200,7 +200,7 @@ TEST_F(OabTest, PatchesLeadFromEachVersionToTheNext) {
 }
 
 TEST_F(OabTest, TemplatesHoldTheDialogs) {
-  const auto file = make_template_file(1252);
+  const auto file = make_template_file(1252, 0x409);
   Cursor in(file);
   EXPECT_EQ(in.scalar<std::uint32_t>(), 7u);
   in.skip(8);

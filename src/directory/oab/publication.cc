@@ -24,9 +24,9 @@ constexpr const char* state_head = "mapigate-oab 1";
 // The dialogs by language: their code pages on Windows and on the Mac.
 struct Language {
   const char* id;
-  std::uint32_t windows, mac;
+  std::uint32_t locale, windows, mac;
 };
-constexpr Language languages[] = {{"0409", 1252, 10000}, {"0407", 1252, 10000}, {"040c", 1252, 10000}};
+constexpr Language languages[] = {{"0409", 0x409, 1252, 10000}, {"0407", 0x407, 1252, 10000}, {"040c", 0x40C, 1252, 10000}};
 
 std::string sha1(View bytes) {
   std::uint8_t out[EVP_MAX_MD_SIZE];
@@ -152,7 +152,7 @@ Result<bool> Publication::update(const Snapshot& snapshot, const Server& server)
   items.push_back(std::move(*full));
   for (const auto& language : languages)
     for (const bool windows : {true, false}) {
-      const auto file = make_template_file(windows ? language.windows : language.mac);
+      const auto file = make_template_file(windows ? language.windows : language.mac, language.locale);
       auto item = put("Template", fmt::format("{}{}-{}", windows ? "lng" : "mac", language.id, number), compress_file(file), file.size(), number,
                       template_version);
       if (!item) return item.error();
