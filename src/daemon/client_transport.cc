@@ -7,6 +7,8 @@
 namespace mapigate::daemon {
 
 using upstream::DiscoveredMailbox;
+constexpr unsigned most_redirects = 10;  // [MS-OXDISCO] 3.1.5: some limit has to end them
+
 using SessionResult = Result<std::unique_ptr<upstream::Session>>;
 
 ClientTransport::ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http,
@@ -19,7 +21,7 @@ io::Task<Result<DiscoveredMailbox>> ClientTransport::find() {
     auto found = co_await find_in_address_book();
     co_return found;
   }
-  auto found = co_await upstream::discover(http_identity(), options_.user, options_.server);
+  auto found = co_await upstream::discover(http_identity(), options_.user, options_.server, most_redirects);
   if (found && !options_.rpc_server.empty()) found->rpc_server = options_.rpc_server;
   co_return found;
 }

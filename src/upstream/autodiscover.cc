@@ -2,6 +2,7 @@
 
 #include <pugixml.hpp>
 
+#include <set>
 #include <sstream>
 
 #include "base/text.h"
@@ -51,9 +52,14 @@ Result<DiscoveredMailbox> parse_autodiscover(View document_bytes) {
   out.address = user.child("AutoDiscoverSMTPAddress").text().get();
   out.legacy_dn = user.child("LegacyDN").text().get();
   const auto account = response.child("Account");
-  if (const std::string_view action = account.child("Action").text().get(); action == "redirectAddr" || action == "redirectUrl")
-    return error(Errc::unsupported, "autodiscover redirects to {}{}", account.child("RedirectAddr").text().get(),
-                 account.child("RedirectUrl").text().get());
+  const std::string_view action = account.child("Action").text().get();
+  if (action == "redirectAddr") out.redirect_address = trim(account.child("RedirectAddr").text().get());
+  if (action == "redirectUrl") out.redirect_url = trim(account.child("RedirectUrl").text().get());
+  if (action == "redirectAddr" || action == "redirectUrl") {
+    if (out.redirect_address.empty() && out.redirect_url.empty())
+      return error(Errc::malformed, "the autodiscover answer redirects to nowhere");
+    return out;
+  }
   if (out.legacy_dn.empty()) return error(Errc::malformed, "the autodiscover answer has no LegacyDN");
   for (const auto& protocol : account.children("Protocol")) {
     const auto* type = protocol.attribute("Type").empty() ? protocol.child("Type").text().get() : protocol.attribute("Type").value();
@@ -95,44 +101,78 @@ Result<DiscoveredMailbox> parse_autodiscover(View document_bytes) {
   return out;
 }
 
-Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server) {
+namespace {
+
+// What one URL answers. A redirection of HTTP comes as redirect_url. Errc::denied ends the search, others go on with the next.
+Task<Result<DiscoveredMailbox>> ask(std::shared_ptr<HttpIdentity> identity, std::string address, std::string text) {
+  auto url = io::parse_url(text);
+  if (!url) co_return std::move(url.error()).within(text);
   const auto body = request_for(address);
-  const auto urls = autodiscover_urls(address, server);
-  Result<DiscoveredMailbox> outcome = error(Errc::not_found, "\"{}\" is no e-mail address", address);
-  for (const auto& text : urls) {
-    auto url = io::parse_url(text);
-    if (!url) co_return std::move(url.error()).within(text);
-    io::HttpRequest request;
-    request.method = "POST";
-    request.url = std::move(*url);
-    request.headers.add("Content-Type", "text/xml; charset=utf-8");
-    request.headers.add("X-MapiHttpCapability", "1");
-    request.headers.add("User-Agent", "mapigate");
-    request.body = as_view(body);
-    io::RequestOptions limits;
-    limits.limit = std::chrono::seconds(30);
-    limits.body_bytes = 1 << 20;
-    auto response = co_await identity->request(std::move(request), limits);
-    if (!response) {
-      Error problem = response.error();
-      if (problem.code == Errc::denied) problem.code = Errc::unavailable;  // its certificate, not our password
-      outcome = std::move(problem).within(text);
-      continue;
-    }
-    if (response->status == 200) {
-      outcome = parse_autodiscover(response->body);
-      if (outcome) {
-        outcome->source = text;
-        if (outcome->address.empty()) outcome->address = address;
-      } else {
-        outcome = std::move(outcome.error()).within(text);
-      }
-      co_return outcome;
-    }
-    if (response->status == 401) co_return error(Errc::denied, "{}: the user name or password is wrong", text);
-    outcome = error(response->status == 429 ? Errc::limit : Errc::unavailable, "{}: HTTP {}", text, response->status);
+  io::HttpRequest request;
+  request.method = "POST";
+  request.url = std::move(*url);
+  request.headers.add("Content-Type", "text/xml; charset=utf-8");
+  request.headers.add("X-MapiHttpCapability", "1");
+  request.headers.add("User-Agent", "mapigate");
+  request.body = as_view(body);
+  io::RequestOptions limits;
+  limits.limit = std::chrono::seconds(30);
+  limits.body_bytes = 1 << 20;
+  auto response = co_await identity->request(std::move(request), limits);
+  if (!response) {
+    Error problem = response.error();
+    if (problem.code == Errc::denied) problem.code = Errc::unavailable;  // its certificate, not our password
+    co_return std::move(problem).within(text);
   }
-  co_return outcome;
+  const auto status = response->status;
+  if (status == 301 || status == 302 || status == 307 || status == 308) {
+    DiscoveredMailbox out;
+    out.redirect_url = response->header("Location");
+    if (out.redirect_url.empty()) co_return error(Errc::unavailable, "{}: HTTP {} to nowhere", text, status);
+    co_return out;
+  }
+  if (status == 401) co_return error(Errc::denied, "{}: the user name or password is wrong", text);
+  if (status != 200) co_return error(status == 429 ? Errc::limit : Errc::unavailable, "{}: HTTP {}", text, status);
+  auto found = parse_autodiscover(response->body);
+  if (!found) co_return std::move(found.error()).within(text);
+  found->source = text;
+  if (found->address.empty()) found->address = address;
+  co_return found;
+}
+
+bool is_final(const Result<DiscoveredMailbox>& outcome) {
+  return outcome || outcome.error().code == Errc::denied || outcome.error().code == Errc::not_found;
+}
+
+}  // namespace
+
+Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
+                                         unsigned redirects) {
+  std::set<std::pair<std::string, std::string>> asked;  // address and URL
+  for (;;) {
+    Result<DiscoveredMailbox> outcome = error(Errc::not_found, "\"{}\" is no e-mail address", address);
+    std::string asking;
+    for (const auto& text : autodiscover_urls(address, server)) {
+      asking = text;
+      if (!asked.emplace(lower_ascii(address), text).second) co_return error(Errc::unsupported, "autodiscover goes round in circles at {}", text);
+      auto answer = co_await ask(identity, address, text);
+      outcome = std::move(answer);
+      if (is_final(outcome)) break;
+    }
+    if (!outcome || (outcome->redirect_address.empty() && outcome->redirect_url.empty())) co_return outcome;
+    const auto& to = outcome->redirect_url.empty() ? outcome->redirect_address : outcome->redirect_url;
+    // Who answers with a document has checked the password; a redirection of HTTP says nothing about it.
+    const auto code = outcome->source.empty() ? Errc::unavailable : Errc::unsupported;
+    if (redirects == 0) co_return error(code, "{}: autodiscover redirects to {}", asking, to);
+    --redirects;
+    if (!outcome->redirect_address.empty()) {
+      address = outcome->redirect_address;
+    } else {
+      if (!lower_ascii(to).starts_with("https://"))
+        co_return error(Errc::unsupported, "{}: autodiscover redirects to {}, where a password would be seen by others", asking, to);
+      server = to;
+    }
+  }
 }
 
 }  // namespace mapigate::upstream

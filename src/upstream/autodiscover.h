@@ -31,6 +31,8 @@ struct DiscoveredMailbox {
     std::string display_name, address, legacy_dn, type;
   };
   std::vector<Shared> shared;  // AlternativeMailbox
+  // The answer was to ask for another address, or somewhere else; then it holds nothing but this.
+  std::string redirect_address, redirect_url;
 };
 
 // The URLs that are asked, in order: `server` alone when it is given ("https://host:port"), else
@@ -39,7 +41,12 @@ std::vector<std::string> autodiscover_urls(const std::string& address, const std
 
 // Errc::denied: the credentials were refused; not_found: the server does not know the
 // address; unavailable: nobody answered.
-Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server);
+//
+// So many redirections are followed (redirectAddr, redirectUrl, and those of HTTP), none of them twice and none to a URL without
+// TLS: the credentials go to wherever one leads. Errc::unsupported: a
+// document, which only who knows the password gets, had one more; unavailable: HTTP had.
+Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
+                                         unsigned redirects = 0);
 
 // Reads a response document; what discover() does with an HTTP 200 answer.
 Result<DiscoveredMailbox> parse_autodiscover(View document);

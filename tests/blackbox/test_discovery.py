@@ -2,10 +2,12 @@
 import base64
 import contextlib
 import http.client
+import http.server
 import json
 import re
 import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -199,6 +201,76 @@ def test_the_client_shows_what_it_was_told(server):
 
 def check(server, *arguments):
     return subprocess.run([str(server.program), "check", "-c", str(server.config_path), *arguments], capture_output=True, text=True, timeout=60)
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Gives one answer after another, the last one for ever: (where HTTP leads to, or a document)."""
+    protocol_version = "HTTP/1.1"
+    answers = []
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        location, document = self.answers[min(self.server.asked, len(self.answers) - 1)]
+        self.server.asked += 1
+        body = (document or "").encode()
+        self.send_response(302 if location else 200)
+        if location:
+            self.send_header("Location", location)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def elsewhere(certificates):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    handler = type("Handler", (Elsewhere,), {})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as made:
+        made.socket = context.wrap_socket(made.socket, server_side=True)
+        made.asked, made.handler = 0, handler
+        made.url = f"https://localhost:{made.server_address[1]}"
+        thread = threading.Thread(target=made.serve_forever, daemon=True)
+        thread.start()
+        yield made
+        made.shutdown()
+        thread.join()
+
+
+def redirect(action, element, target):
+    return ('<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"><Response '
+            'xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"><Account>'
+            f"<Action>{action}</Action><{element}>{target}</{element}></Account></Response></Autodiscover>")
+
+
+def test_the_client_follows_redirections(server, elsewhere):
+    """To another address, by HTTP to another server, and there to a third address; and a URL in a document."""
+    target = f"{server.url()}/autodiscover/autodiscover.xml"
+    elsewhere.handler.answers = [(None, redirect("redirectAddr", "RedirectAddr", "alice@old.test")), (target, None)]
+    told = json.loads(server.client("--json", "autodiscover", server=elsewhere.url).stdout)
+    assert told["address"] == ALICE and elsewhere.asked == 2
+    elsewhere.handler.answers = [(None, redirect("redirectUrl", "RedirectUrl", target))]
+    told = json.loads(server.client("--json", "autodiscover", server=elsewhere.url).stdout)
+    assert told["address"] == ALICE and elsewhere.asked == 3
+
+
+@pytest.mark.parametrize("target, asked, said", [
+    ("{self}/autodiscover/autodiscover.xml", 1, "circles"), ("http://localhost/autodiscover/autodiscover.xml", 1, "seen by others"),
+    ("", 1, "nowhere")])
+def test_the_client_follows_no_circles_and_nothing_without_tls(server, elsewhere, target, asked, said):
+    target = target.format(self=elsewhere.url)
+    elsewhere.handler.answers = [(None, redirect("redirectUrl", "RedirectUrl", target))]
+    done = server.client("autodiscover", server=elsewhere.url, check=False)
+    assert done.returncode == 1 and said in done.stderr and elsewhere.asked == asked
+
+
+def test_the_client_does_not_follow_for_ever(server, elsewhere):
+    elsewhere.handler.answers = [(f"{elsewhere.url}/{number}", None) for number in range(30)]
+    done = server.client("autodiscover", server=elsewhere.url, check=False)
+    assert done.returncode == 1 and elsewhere.asked == 11
 
 
 def test_dns_that_has_to_be_there(server, certificates):
