@@ -32,7 +32,8 @@ def test_mapi_http_by_ntlm(far):
 
 def test_address_book(far):
     way = ["--transport", "rpchttp", "--rpc-proxy", far.url()]
-    assert far.client(*way, "gal").stdout == far.client("gal").stdout
+    for asked in (("gal",), ("resolve", "bob", "nobody"), ("--json", "gal", "--containers"), ("--json", "autodiscover"), ("oab",)):
+        assert far.client(*way, *asked).stdout == far.client(*asked).stdout, asked
 
 
 def test_relay(certificates, far):
