@@ -248,9 +248,9 @@ Task<Status> Connection::write_view(View bytes) {
   co_return Status();
 }
 
-Task<Result<Completion>> Connection::run_literal(std::string command, View literal, OnResponse on) {
+Task<Result<Completion>> Connection::run_literal(std::string command, View literal, OnResponse on, bool ask_first) {
   constexpr std::size_t literal_minus = 4096;  // RFC 7888 5
-  const bool at_once = has("LITERAL+") || (has("LITERAL-") && literal.size() <= literal_minus);
+  const bool at_once = !ask_first && (has("LITERAL+") || (has("LITERAL-") && literal.size() <= literal_minus));
   command += fmt::format(" {{{}{}}}", literal.size(), at_once ? "+" : "");
   auto tag = co_await send(std::move(command));
   if (!tag) co_return tag.error();

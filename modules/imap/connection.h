@@ -72,8 +72,9 @@ class Connection {
   Task<Result<Completion>> finish(std::string tag, OnResponse on);
   Task<Result<Completion>> run(std::string command, OnResponse on);
   Task<Status> run_ok(std::string command, OnResponse on);  // NO and BAD are errors
-  // A command that ends in a literal. The bytes must live until it ends.
-  Task<Result<Completion>> run_literal(std::string command, View literal, OnResponse on);
+  // A command that ends in a literal. The bytes must live until it ends. With `ask_first` they leave only after the server
+  // has said that it takes them.
+  Task<Result<Completion>> run_literal(std::string command, View literal, OnResponse on, bool ask_first);
 
   // Errc::not_found when the mailbox does not exist; the connection stays good then.
   Task<Result<Selected>> select(std::string mailbox);

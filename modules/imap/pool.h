@@ -31,6 +31,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     ~Lease() { give_back(); }
     Connection& operator*() const { return *connection_; }
     Connection* operator->() const { return connection_.get(); }
+    bool reused() const { return reused_; }
     // It may have died while it lay idle: worth another try on a new one.
     bool stale() const { return reused_ && !connection_->any_response() && !connection_->is_open(); }
     // Closes the connection instead of giving it back: commands are still under way on it.

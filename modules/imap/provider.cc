@@ -12,8 +12,10 @@ constexpr std::size_t flags_at_once = 1000;  // messages in one STORE; keeps the
 
 }  // namespace
 
-Task<Status> enter(Connection* connection, state::Folder folder) {
-  if (connection->selected() != folder.remote_id) {
+Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t newest) {
+  // Commands over what the server has not yet told this connection of do nothing, and say OK.
+  const bool sees = connection->selected() == folder.remote_id && newest < connection->selection().uidnext;
+  if (!sees) {
     auto selected = co_await connection->select(folder.remote_id);
     if (!selected) co_return selected.error();
   }
@@ -90,7 +92,7 @@ Task<Result<convert::ByteSource>> ImapProvider::content(state::Folder folder, st
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
-    auto entered = co_await enter(&connection, folder);
+    auto entered = co_await enter(&connection, folder, remote_key);
     if (!entered && lease->stale()) continue;
     if (!entered) co_return entered.error();
     std::optional<convert::ByteSource> found;
@@ -126,7 +128,7 @@ Task<Status> ImapProvider::set_flags(state::Folder folder, std::vector<std::uint
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
-    auto entered = co_await enter(&connection, folder);
+    auto entered = co_await enter(&connection, folder, uids.back());
     if (!entered && lease->stale()) continue;
     if (!entered) co_return entered;
     if (connection.selection().read_only)

@@ -41,8 +41,9 @@ struct Account {
   std::map<std::string, Clock::time_point> flags_seen;  // by remote_id: the last look at all flags
 };
 
-// Selects the folder unless it is, and makes sure that its UIDs mean what the index thinks.
-Task<Status> enter(Connection* connection, state::Folder folder);
+// Selects the folder unless it is, so that the connection sees messages up to the UID `newest`, whoever stored them, and
+// makes sure that UIDs mean what the index thinks.
+Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t newest);
 
 Task<Result<std::vector<mailbox::RemoteFolder>>> list_folders(std::shared_ptr<Account> account);
 Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder,

@@ -64,6 +64,21 @@ class Refreshing : public ::testing::TestWithParam<Kind> {
 INSTANTIATE_TEST_SUITE_P(Server, Refreshing, ::testing::ValuesIn(kinds),
                          [](const auto& info) { return std::string(info.param.name); });
 
+// A pooled connection does not know of what another stored since it selected the mailbox: commands over that would do
+// nothing, and say OK (RFC 9051 6.4.9).
+TEST_P(Refreshing, WorksOnWhatCameSinceItSelected) {
+  append(1, 1);
+  const auto id = account_->add_folder("INBOX").id;
+  ASSERT_OK(account_->refresh(id));
+  ASSERT_OK(account_->content(id, 1));
+  append(2, 2);
+  ASSERT_OK(account_->content(id, 2));
+  append(3, 3);
+  ASSERT_OK(account_->set_flags(id, {3}, state::flag_flagged, 0));
+  client_->command("SELECT INBOX");
+  EXPECT_NE(client_->command("UID FETCH 3 FLAGS").find("\\Flagged"), std::string::npos);
+}
+
 TEST_P(Refreshing, FollowsTheMailbox) {
   append(1, 18);
   client_->append("INBOX", test_message(19), "\\Seen \\Flagged $Forwarded", "02-Mar-2024 23:30:00 -0230");

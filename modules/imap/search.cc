@@ -29,7 +29,7 @@ Task<Result<std::vector<std::uint64_t>>> ImapProvider::search(state::Folder fold
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
-    auto entered = co_await enter(&connection, folder);
+    auto entered = co_await enter(&connection, folder, uids.empty() ? UINT32_MAX : uids.back());
     if (!entered && lease->stale()) continue;
     if (!entered) co_return entered.error();
     std::string command = "UID SEARCH ";
@@ -44,7 +44,7 @@ Task<Result<std::vector<std::uint64_t>>> ImapProvider::search(state::Folder fold
       if (auto ranges = parse_search(response)) found.insert(found.end(), ranges->begin(), ranges->end());
       return {};
     };
-    auto done = co_await connection.run_literal(std::move(command), as_view(text), on);
+    auto done = co_await connection.run_literal(std::move(command), as_view(text), on, false);
     if (!done && lease->stale()) continue;
     if (!done) co_return done.error();
     if (!done->ok && done->code == "BADCHARSET") co_return error(Errc::unsupported, "the IMAP server does not search in UTF-8");

@@ -85,7 +85,9 @@ Task<Result<std::uint64_t>> ImapProvider::append(state::Folder folder, convert::
     const bool keywords = connection.selected() == folder.remote_id && connection.selection().keywords;
     auto command = "APPEND " + quote(folder.remote_id) + " (" + flag_names(flags, keywords) + ")";
     if (received.ticks != 0) command += " \"" + format_internal_date(received) + "\"";
-    auto done = co_await connection.run_literal(std::move(command), message.view(), {});
+    // On a connection that may have died while it lay idle nothing is stored before the server has answered; else trying
+    // again could store it twice.
+    auto done = co_await connection.run_literal(std::move(command), message.view(), {}, lease->reused());
     if (!done && lease->stale()) continue;
     if (!done) co_return done.error();
     if (!done->ok) co_return done->error("APPEND");
@@ -106,7 +108,7 @@ Task<Status> ImapProvider::remove(state::Folder folder, std::vector<std::uint64_
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
-    auto entered = co_await enter(&connection, folder);
+    auto entered = co_await enter(&connection, folder, uids.back());
     if (!entered && lease->stale()) continue;
     if (!entered) co_return entered;
     if (connection.selection().read_only)
@@ -133,7 +135,7 @@ Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Fold
     auto lease = co_await account->pool->acquire(from.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
-    auto entered = co_await enter(&connection, from);
+    auto entered = co_await enter(&connection, from, uids.back());
     if (!entered && lease->stale()) continue;
     if (!entered) co_return entered.error();
     if (move && connection.selection().read_only)
@@ -205,7 +207,7 @@ Task<Status> ImapProvider::set_keywords(state::Folder folder, std::vector<std::u
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
-    auto entered = co_await enter(&connection, folder);
+    auto entered = co_await enter(&connection, folder, uids.back());
     if (!entered && lease->stale()) continue;
     if (!entered) co_return entered;
     if (connection.selection().read_only)
