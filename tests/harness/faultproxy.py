@@ -46,6 +46,7 @@ class FaultProxy:
         self._inject = None
         self._literal_lie = None
         self._rewrite = None
+        self._chance = None
         self._healed = getattr(self, "_healed", threading.Event())
         self._healed.set()
 
@@ -81,6 +82,11 @@ class FaultProxy:
     def rewrite(self, function):
         """`function(chunk)` gives what the client gets instead of each chunk from the server."""
         self._rewrite = function
+
+    def misbehave(self, chance, rate):
+        """Anything at random, decided by `chance` (a random.Random): each chunk of either side meets with probability
+        `rate` a delay, a cut before or within it, or passes in small pieces; the server's may also have garbage put in."""
+        self._rate, self._chance = rate, chance
 
     def cut_now(self):
         """Breaks every open connection."""
@@ -143,7 +149,8 @@ class FaultProxy:
         with contextlib.suppress(OSError, ValueError):
             while chunk := client.recv(65536):
                 self._healed.wait()
-                server.sendall(chunk)
+                if not self._pass_at_random(chunk, client, server, garbage=False):
+                    server.sendall(chunk)
         with contextlib.suppress(OSError):
             server.shutdown(socket.SHUT_WR)
 
@@ -167,6 +174,8 @@ class FaultProxy:
                 _reset(client)
                 return
             sent += len(chunk)
+            if self._pass_at_random(chunk, server, client, garbage=True):
+                continue
             if self._bytes_a_second:
                 step = max(1, self._bytes_a_second // 20)
                 for start in range(0, len(chunk), step):
@@ -176,6 +185,35 @@ class FaultProxy:
                 client.sendall(chunk)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_RDWR)
+
+
+    def _pass_at_random(self, chunk, source, target, garbage):
+        """True when the chunk was passed on, in its own way. OSError once the connection is cut."""
+        with self._lock:
+            chance = self._chance
+            if not chance or chance.random() >= self._rate:
+                return False
+            fault = chance.choice(["delay", "cut", "cut within", "pieces"] + ["garbage"] * garbage)
+            place, pause = chance.randrange(len(chunk)), chance.random() / 4
+            junk = chance.randbytes(chance.randrange(1, 40))
+        if fault == "delay":
+            time.sleep(pause)
+            target.sendall(chunk)
+        elif fault == "pieces":
+            for start in range(0, min(len(chunk), 64), 8):
+                target.sendall(chunk[start:min(start + 8, 64)])
+                time.sleep(0.005)
+            target.sendall(chunk[64:])
+        elif fault == "garbage":
+            target.sendall(chunk[:place] + junk + chunk[place:])
+        else:
+            if fault == "cut within":
+                target.sendall(chunk[:place])
+                time.sleep(0.01)  # so that what was sent arrives before the reset
+            _reset(source)
+            _reset(target)
+            raise ConnectionResetError
+        return True
 
 
 def _reset(link):
