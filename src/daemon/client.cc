@@ -17,6 +17,7 @@
 #include "daemon/client_print.h"
 #include "daemon/client_progress.h"
 #include "daemon/client_transport.h"
+#include "daemon/client_watch.h"
 #include "daemon/output.h"
 #include "io/runtime.h"
 #include "io/tls.h"
@@ -99,6 +100,11 @@ class ClientRun {
     if (options_.command == Command::gal || options_.command == Command::resolve) {
       auto done = co_await address_book(std::move(*mailbox));
       co_return done;
+    }
+    if (options_.command == Command::watch) {
+      progress_.end();
+      watch_ = std::make_unique<MailboxWatch>(options_, runtime_, transport_, [this](const std::string& line) { return print(line); }, trace());
+      co_return co_await watch_->run();
     }
     auto session = co_await transport_.mailbox_session(*mailbox);
     if (!session) co_return session.error();
@@ -429,6 +435,7 @@ class ClientRun {
   Secret authorization_;  // of the web services
   ClientTransport transport_;
   std::unique_ptr<MailboxClient> client_;
+  std::unique_ptr<MailboxWatch> watch_;
   ProgressLine progress_;
   Status outcome_;
 };

@@ -16,7 +16,7 @@ namespace mapigate::daemon {
 
 struct ClientOptions {
   enum class Command : std::uint8_t {
-    folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, autodiscover, gal, resolve, oab, oof, freebusy
+    folders, ls, show, attachments, search, send, mkdir, mv, rm, flag, watch, autodiscover, gal, resolve, oab, oof, freebusy
   };
   Command command = Command::folders;
 
@@ -41,7 +41,7 @@ struct ClientOptions {
   std::string folder;         // path or id
   std::string message;        // "FOLDERID/MESSAGEID", or "MESSAGEID" beside `folder`
   std::string text;           // what search looks for
-  std::size_t limit = 0;      // messages; 0 is all
+  std::size_t limit = 0;      // messages, events of watch; 0 is all
   bool html = false, rtf = false, headers = false;
   std::string save;           // folder for attachments; empty: list only
 

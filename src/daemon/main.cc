@@ -135,6 +135,9 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   auto* flag = client_part(client, "flag", "Mark messages", Command::flag, to);
   flag->add_option("mark", to.mark, "How")->required()->check(CLI::IsMember({"read", "unread", "flagged", "unflagged"}))->type_name("MARK");
   flag->add_option("messages", to.messages, "As ls prints them")->required()->type_name("MESSAGE");
+  auto* watch = client_part(client, "watch", "Say what happens in the mailbox, as it happens, until Ctrl-C; with --json one object a line", Command::watch, to);
+  watch->add_option("folder", to.folder, "Only in this one: path or id")->type_name("FOLDER");
+  watch->add_option("--count", to.limit, "End after so many events")->type_name("N");
   auto* gal = client_part(client, "gal", "The address book: everybody, or one container of it", Command::gal, to);
   gal->add_option("--container", to.container, "Only this one, by name")->type_name("NAME");
   gal->add_flag("--containers", to.containers, "List the containers instead");
@@ -152,6 +155,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
       "  mapigate client --user alice@example.org show 1-2a/1-3f --headers\n"
       "  mapigate client --user alice@example.org attachments 1-2a/1-3f --save attachments\n"
       "  mapigate client --user alice@example.org send --to bob@example.org --subject Hello --text 'See you.' --attach plan.pdf\n"
+      "  mapigate client --user alice@example.org --json watch | jq -r 'select(.event == \"new_mail\").subject'\n"
       "  mapigate client --user alice@example.org oof set --state enabled --internal 'Back on Monday.'\n"
       "  mapigate client --user alice@example.org freebusy bob@example.org 2024-03-04 2024-03-09\n"
       "  mapigate client --user alice@example.org resolve bob staff@example.org\n"

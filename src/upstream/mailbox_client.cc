@@ -118,6 +118,10 @@ Task<Result<std::unique_ptr<Executed>>> MailboxClient::execute(std::vector<RopRe
   if (!responses) co_return responses.error();
   out->responses = std::move(*responses);
   // What the server tells of its own accord is not an answer.
+  if (notified_)
+    for (const auto& one : out->responses.rops)
+      if (one.id == RopId::RopNotify)
+        if (const auto* told = one.as<RopNotify>()) notified_(told->NotificationData);
   std::erase_if(out->responses.rops, [](const RopResponse& one) {
     return one.id == RopId::RopNotify || one.id == RopId::RopPending;
   });
@@ -168,6 +172,60 @@ Task<Status> MailboxClient::log_off() {
   auto reply = co_await session_->call(Operation::Disconnect, body, info);
   if (!reply) co_return reply.error();
   co_return Status{};
+}
+
+Task<Status> MailboxClient::subscribe(mapi::Id folder, std::uint16_t types, Notified notified) {
+  notified_ = std::move(notified);
+  RopRegisterNotification::Request subscription;
+  subscription.OutputHandleIndex = 1;
+  subscription.NotificationTypes = types;
+  subscription.WantWholeStore = folder.value == 0;
+  subscription.FolderId = folder;
+  std::vector<RopRequest> rops{rop<RopRegisterNotification>(0, subscription)};
+  std::vector<std::uint32_t> handles{logon_, no_handle};
+  auto executed = co_await execute(std::move(rops), &handles);
+  if (!executed) co_return executed.error();
+  auto answer = (*executed)->response<RopRegisterNotification>(0);
+  if (!answer) co_return answer.error();
+  co_return Status{};
+}
+
+Task<Result<bool>> MailboxClient::wait_for_events() {
+  Bytes body;
+  auto encoded = encode("NotificationWait", wire_http::NotificationWait::Request{}, body, CountWidth::narrow);
+  if (!encoded) co_return encoded.error();
+  const auto info = client_info();
+  auto reply = co_await session_->call(Operation::NotificationWait, body, info);
+  if (!reply) co_return reply.error();
+  if (reply->response_code != 0)
+    co_return error(Errc::unavailable, "NotificationWait: X-ResponseCode {} ({})", reply->response_code,
+                    wire_http::to_string(static_cast<wire_http::ResponseCode>(reply->response_code)));
+  Arena arena;
+  auto response = decode<wire_http::NotificationWait::Response>("NotificationWait response", reply->body, arena, CountWidth::narrow);
+  if (!response) co_return response.error();
+  if (response->StatusCode != 0 || response->ErrorCode != mapi::ecNone) co_return failed("NotificationWait", response->ErrorCode);
+  co_return (response->EventPending & wire_http::NotificationWait::event_pending) != 0;
+}
+
+// A buffer holds only so many: until one comes without.
+Task<Status> MailboxClient::take_events() {
+  arena_ = Arena();
+  bool more = true;
+  auto tell = std::move(notified_);
+  notified_ = [&more, &tell](const NotificationData& event) {
+    more = true;
+    tell(event);
+  };
+  Status outcome;
+  while (more && outcome) {
+    more = false;
+    std::vector<RopRequest> rops{rop<RopRelease>(0)};  // of nothing
+    std::vector<std::uint32_t> handles{no_handle};
+    auto executed = co_await execute(std::move(rops), &handles);
+    if (!executed) outcome = executed.error();
+  }
+  notified_ = std::move(tell);
+  co_return outcome;
 }
 
 Task<> MailboxClient::release(std::vector<std::uint32_t> handles) {

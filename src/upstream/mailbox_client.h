@@ -65,6 +65,8 @@ struct MessageDetail {
 using Progress = std::function<void(std::uint64_t done, std::uint64_t total)>;
 // Sees each ROP buffer in decoded form, requests (true) and replies (false).
 using Trace = std::function<void(bool request, const std::string& text)>;
+// What the server tells unasked; views live during the call.
+using Notified = std::function<void(const wire::NotificationData& event)>;
 
 class MailboxClient : private wire::ColumnSource {
  public:
@@ -88,6 +90,14 @@ class MailboxClient : private wire::ColumnSource {
   Task<Status> read_attachment(mapi::Id folder, mapi::Id message, std::uint32_t number, std::function<Status(View)> sink,
                                Progress progress);
 
+  // Notifications ([MS-OXCNOTIF] 3.1): of a folder, or of the whole mailbox for an id of 0; until log_off(). `types` are
+  // those of wire::notification.
+  Task<Status> subscribe(mapi::Id folder, std::uint16_t types, Notified notified);
+  // Returns when there are events (true), or when the server ends the wait without any. Nothing but log_off() may run beside.
+  Task<Result<bool>> wait_for_events();
+  // Those that are there go to `notified`.
+  Task<Status> take_events();
+
   // One Execute. `handles` is the server object handle table, changed by the reply.
   Task<Result<std::unique_ptr<Executed>>> execute(std::vector<wire::RopRequest> rops, std::vector<std::uint32_t>* handles);
 
@@ -95,6 +105,7 @@ class MailboxClient : private wire::ColumnSource {
   // After log_on(): the handle of the logon, and special folders.
   std::uint32_t logon() const { return logon_; }
   mapi::Id ipm_subtree() const { return folder_ids_[3]; }
+  mapi::Id inbox() const { return folder_ids_[4]; }
   mapi::Id outbox() const { return folder_ids_[5]; }
   mapi::Id sent_items() const { return folder_ids_[6]; }
 
@@ -119,6 +130,7 @@ class MailboxClient : private wire::ColumnSource {
   DiscoveredMailbox mailbox_;
   std::unique_ptr<Session> session_;
   Trace trace_;
+  Notified notified_;
   std::string client_guid_;
   unsigned requests_ = 0;
   Arena arena_;  // request bodies under construction; cleared after each public call

@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from harness import mailgen, people  # noqa: E402
 from harness.dovecot import modified_utf7  # noqa: E402
 from harness.processes import TOP  # noqa: E402
+from harness.watch import Watch  # noqa: E402
 
 # Where IMAP keeps what MAPI calls otherwise
 NAMES = {"INBOX": "Inbox", "Sent": "Sent Items", "Trash": "Deleted Items", "Junk": "Junk E-mail"}
@@ -35,23 +36,30 @@ class Tour:
         self.good += bool(ok)
         self.bad += not ok
 
+    def start_client(self, port, *arguments, user="USER1"):
+        """A running `mapigate client --json`."""
+        return subprocess.Popen([self.values["MAPIGATE"], "client", "--json", "--user", self.values[user], "--server",
+                                 f"https://127.0.0.1:{self.values[port]}", "--ca-file", self.values["CA_FILE"], *arguments],
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                env={**os.environ, "MAPIGATE_PASSWORD": self.values["PASSWORD"]})
+
     def client(self, port, *arguments, user="USER1", silent=False):
         """Decoded --json output of `mapigate client` (True where it prints nothing), or None; its failure is a finding."""
-        command = [self.values["MAPIGATE"], "client", "--json", "--user", self.values[user], "--server",
-                   f"https://127.0.0.1:{self.values[port]}", "--ca-file", self.values["CA_FILE"], *arguments]
+        process = self.start_client(port, *arguments, user=user)
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=180,
-                                  env={**os.environ, "MAPIGATE_PASSWORD": self.values["PASSWORD"]})
+            output, errors = process.communicate(timeout=180)
         except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
             self.finding(False, f"client {' '.join(arguments)}: no answer in 180 s")
             return None
-        if done.returncode:
-            self.finding(False, f"client {' '.join(arguments)}: status {done.returncode}: {done.stderr.strip()[-300:]}")
+        if process.returncode:
+            self.finding(False, f"client {' '.join(arguments)}: status {process.returncode}: {errors.strip()[-300:]}")
             return None
         if silent:
             return True
         try:
-            return json.loads(done.stdout)
+            return json.loads(output)
         except ValueError as error:
             self.finding(False, f"client {' '.join(arguments)}: its output is not JSON: {error}")
             return None
@@ -198,6 +206,16 @@ def send_and_receive(tour, port):
         print("  - sending: skipped, there is no Postfix here")
         return
     subject = f"Größe der Brücke {time.time():.3f}"
+    with Watch(tour.start_client(port, "watch", "Inbox", user="USER2")) as watch:
+        try:
+            watch.until(lambda event: event["event"] == "watching", 60)
+        except AssertionError as error:
+            tour.finding(False, f"client watch: {error}")
+            return
+        send_watched(tour, port, subject, watch)
+
+
+def send_watched(tour, port, subject, watch):
     started = time.monotonic()
     with tempfile.NamedTemporaryFile(suffix=".bin") as file:
         file.write(os.urandom(200_000))
@@ -205,11 +223,15 @@ def send_and_receive(tour, port):
         if not tour.client(port, "send", "--to", tour.values["USER2"], "--subject", subject, "--text", "Bis morgen.",
                            "--attach", file.name, silent=True):
             return
-    found = []
-    while not found and time.monotonic() - started < 60:
-        found = [entry for entry in tour.client(port, "ls", "Inbox", "--limit", "20", user="USER2") or [] if entry["subject"] == subject]
-        time.sleep(0.5)
-    tour.finding(bool(found), f"a message from USER1 reaches USER2 in {time.monotonic() - started:.1f} s")
+    try:
+        watch.until(lambda event: event["event"] == "new_mail" and event.get("subject") == subject, 60)
+        tour.finding(True, f"a message from USER1 is told to USER2, who watches, after {time.monotonic() - started:.1f} s")
+    except AssertionError as error:
+        tour.finding(False, f"a message from USER1 is not told to USER2: {error}")
+    status, errors = watch.interrupt()
+    tour.finding(status == 0, f"watching ends at Ctrl-C with status {status} {errors.strip()[-200:]}".rstrip())
+    found = [entry for entry in tour.client(port, "ls", "Inbox", "--limit", "20", user="USER2") or [] if entry["subject"] == subject]
+    tour.finding(bool(found), "and is in USER2's inbox")
     if not found:
         return
     copies = [entry for entry in tour.client(port, "ls", "Sent Items", "--limit", "20") or [] if entry["subject"] == subject]

@@ -219,12 +219,19 @@ class Mapigate:
     def url(self):
         return f"https://127.0.0.1:{self.https_port}"
 
-    def client(self, *arguments, user="alice@example.test", password="secret", server=None, timeout=120, check=True):
+    def _client(self, arguments, user="alice@example.test", password="secret", server=None):
+        """What subprocess needs for `mapigate client ARGUMENTS` against this daemon."""
+        return {"args": [str(self.program), "client", "--user", user, "--server", server or self.url(), "--ca-file",
+                         str(self.certificates.ca), *map(str, arguments)],
+                "text": True, "env": {**os.environ, "MAPIGATE_PASSWORD": password}}
+
+    def start_client(self, *arguments, **keywords):
+        """`mapigate client ARGUMENTS` as a running process, with pipes."""
+        return subprocess.Popen(stdout=subprocess.PIPE, stderr=subprocess.PIPE, **self._client(arguments, **keywords))
+
+    def client(self, *arguments, timeout=120, check=True, **keywords):
         """Runs `mapigate client ARGUMENTS` against this daemon; the finished process with text output."""
-        done = subprocess.run(
-            [str(self.program), "client", "--user", user, "--server", server or self.url(), "--ca-file",
-             str(self.certificates.ca), *map(str, arguments)], capture_output=True, text=True, timeout=timeout,
-            env={**os.environ, "MAPIGATE_PASSWORD": password})
+        done = subprocess.run(capture_output=True, timeout=timeout, **self._client(arguments, **keywords))
         if check and done.returncode:
             raise HarnessError(f"mapigate client {' '.join(map(str, arguments))} ended with status "
                                f"{done.returncode}: {done.stderr[-2000:]}")
