@@ -9,7 +9,7 @@ from harness import imap_server, rops
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate
 from harness.processes import wait_until
-from harness.properties import tag_of
+from harness.properties import EQ, res_content, res_not, res_property, tag_of
 from test_writing import Imap
 
 SUBJECT, MID = tag_of("PidTagSubject"), tag_of("PidTagMid")
@@ -284,6 +284,23 @@ def test_categories_are_keywords(mapi, imap, folder):
     mapi.save(message)
     flags = imap.fetch(name, uid)[1]
     assert "$NotOurs" in flags and not flags & {"Von_IMAP", "$label2"}
+
+
+def test_what_stands_beside_messages_restricts_and_sorts(mapi, folder):
+    """[MS-OXCTABL] 3.2.5.3 and 3.2.5.4, over categories and over a named property, which IMAP knows nothing of."""
+    folder_id, handle, _ = folder
+    tag, note = keywords_tag(mapi), mapi.call(rops.get_property_ids_from_names([(uuid.UUID(int=7), "note")], True)).property_ids[0] << 16 | 0x1F
+    for subject, words, text in (("a", ["Rot", "Grün"], "zwei"), ("b", ["Grün"], "eins"), ("c", [], "drei"), ("d", ["Rot"], None)):
+        mapi.save(mapi.new_message(folder_id, {"PidTagSubject": subject, **({tag: words} if words else {}), **({note: text} if text else {})}))
+    table = mapi.contents_table(handle)
+    single = tag & 0xFFFF0000 | 0x1F
+    for restriction, expected in ((res_content(single, "rot", substring=False), "ad"), (res_property(single, EQ, "Grün"), "ab"),
+                                  (res_not(res_content(single, "o")), "bc"), (res_content(note, "EI"), "abc")):
+        mapi.call(rops.restrict(restriction), table)
+        assert sorted(row[SUBJECT] for row in mapi.rows(table, [SUBJECT])) == list(expected)
+    mapi.call(rops.restrict(b""), table)
+    mapi.call(rops.sort_table((note, 0)), table)
+    assert [row[SUBJECT] for row in mapi.rows(table, [SUBJECT])] == ["d", "c", "b", "a"]
 
 
 def test_new_messages_bring_their_keywords(mapi, imap, folder, server):
