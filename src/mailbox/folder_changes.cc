@@ -70,7 +70,7 @@ Task<ErrorCode> create_folder(RopCall& call, const wire::RopCreateFolder::Reques
   co_return call.put(request.OutputHandleIndex, std::make_shared<FolderObject>(*made));
 }
 
-Task<Status> delete_contents(Mailbox* mailbox, GlobalCounter folder, bool associated, bool hard) {
+Task<Status> delete_contents(Mailbox* mailbox, GlobalCounter folder, bool associated, Deletion how) {
   const auto* row = mailbox->tree()->find(folder);
   if (!row) co_return Status{};
   if (row->selectable && !mailbox->is_local(*row)) {
@@ -87,18 +87,18 @@ Task<Status> delete_contents(Mailbox* mailbox, GlobalCounter folder, bool associ
     for (const auto& key : *keys) ids.push_back(key.id);
   }
   if (ids.empty()) co_return Status{};
-  co_return co_await mailbox->delete_messages(folder, std::move(ids), hard);
+  co_return co_await mailbox->delete_messages(folder, std::move(ids), how);
 }
 
-// The folder and what is below it, that first. Messages can be recovered unless `hard`, folders cannot.
-Task<Status> delete_tree(Mailbox* mailbox, GlobalCounter folder, bool hard) {
+// The folder and what is below it, that first. Messages can be recovered unless hard, folders cannot.
+Task<Status> delete_tree(Mailbox* mailbox, GlobalCounter folder, Deletion how) {
   auto below = mailbox->tree()->descendants(folder);
   std::vector<std::pair<unsigned, GlobalCounter>> order{{0, folder}};
   for (const auto& [row, depth] : below) order.emplace_back(depth, row->id);
   std::sort(order.rbegin(), order.rend());
   for (const auto& [depth, id] : order) {
-    if (!hard) {
-      auto kept = co_await delete_contents(mailbox, id, false, false);
+    if (how == Deletion::soft) {
+      auto kept = co_await delete_contents(mailbox, id, false, how);
       if (!kept) co_return kept;
     }
     auto gone = co_await mailbox->delete_folder(id);
@@ -128,33 +128,33 @@ Task<ErrorCode> delete_folder(RopCall& call, const wire::RopDeleteFolder::Reques
     response.PartialCompletion = true;
     co_return mapi::ecNone;
   }
-  auto done = co_await delete_tree(&call.mailbox, id, (request.DeleteFolderFlags & Rop::DELETE_HARD_DELETE) != 0);
+  auto done = co_await delete_tree(&call.mailbox, id, (request.DeleteFolderFlags & Rop::DELETE_HARD_DELETE) ? Deletion::hard : Deletion::soft);
   if (done) co_return mapi::ecNone;
   response.PartialCompletion = true;
   co_return folder_error(done.error());
 }
 
-Task<ErrorCode> empty(RopCall& call, bool associated, bool hard, bool* partial) {
+Task<ErrorCode> empty(RopCall& call, bool associated, Deletion how, bool* partial) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   // Its messages are those of other folders.
   if (const auto* row = call.mailbox.tree()->find(folder->id); row && row->role == FolderRole::search) co_return mapi::ecNotSupported;
-  auto done = co_await delete_contents(&call.mailbox, folder->id, associated, hard);
+  auto done = co_await delete_contents(&call.mailbox, folder->id, associated, how);
   if (!done) co_return mapi::to_error_code(done.error());
   for (const auto* child : call.mailbox.tree()->children(folder->id)) {
     if (special_folder(child->role)) continue;
     const auto id = child->id;
-    done = co_await delete_tree(&call.mailbox, id, hard);
+    done = co_await delete_tree(&call.mailbox, id, how);
     if (!done) *partial = true;
   }
   co_return mapi::ecNone;
 }
 Task<ErrorCode> empty_folder(RopCall& call, const wire::RopEmptyFolder::Request& request, wire::RopEmptyFolder::Response& response) {
-  co_return co_await empty(call, request.WantDeleteAssociated, false, &response.PartialCompletion);
+  co_return co_await empty(call, request.WantDeleteAssociated, Deletion::soft, &response.PartialCompletion);
 }
 Task<ErrorCode> hard_delete_all(RopCall& call, const wire::RopHardDeleteMessagesAndSubfolders::Request& request,
                                 wire::RopHardDeleteMessagesAndSubfolders::Response& response) {
-  co_return co_await empty(call, request.WantDeleteAssociated, true, &response.PartialCompletion);
+  co_return co_await empty(call, request.WantDeleteAssociated, Deletion::hard, &response.PartialCompletion);
 }
 
 bool is_below(const FolderTree& tree, GlobalCounter id, GlobalCounter above) {

@@ -42,6 +42,9 @@ struct MailboxContext {
   std::function<SubmitterFactory*()> submitter{};        // the same; none: nothing can be sent
 };
 
+// Soft: where they can be recovered from ([MS-OXCFOLD] 2.2.1.11); hard: for good (2.2.1.12).
+enum class Deletion : std::uint8_t { soft, hard };
+
 // Something changed; told to everyone who listens, on the user's executor.
 struct MailboxEvent {
   enum class Kind : std::uint8_t {
@@ -57,6 +60,7 @@ struct MailboxEvent {
   GlobalCounter folder = 0, message = 0;
   std::uint32_t flags = 0;  // MessageFlag of the message
   GlobalCounter old_folder = 0, old_message = 0;
+  std::string message_class{};  // new_mail: of the message
 };
 class Listener {
  public:
@@ -150,7 +154,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, mapi::PropertyBag extras, std::uint32_t set, std::uint32_t clear);
   // For good, or to where they can be recovered from. Messages that are gone, or in other folders, are passed over; of those
   // that were deleted from this folder, hard deletion is the end.
-  Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids, bool hard = true);
+  Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids, Deletion how = Deletion::soft);
   // Messages deleted from `from` are found, too: moving them out is how they are recovered.
   Task<Status> move_messages(GlobalCounter from, std::vector<GlobalCounter> ids, GlobalCounter to, bool copy);
   // Stores a finished Internet message, e.g. a report, under the index of `folder`.
@@ -204,8 +208,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   };
   bool can_submit() const;
   Task<Status> submit(Submission submission);
-  // False when it has left, or is on its way.
-  Task<Result<bool>> abort_submit(GlobalCounter folder, GlobalCounter message);
+  // On its way: it was tried to send it, and nobody knows how far that got.
+  enum class Abort : std::uint8_t { stopped, not_there, on_its_way };
+  Task<Result<Abort>> abort_submit(GlobalCounter folder, GlobalCounter message);
 
   // -- listeners; they remove themselves before they end
 

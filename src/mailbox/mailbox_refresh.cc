@@ -18,6 +18,20 @@ namespace {
 // Beyond, a change is told as "look again" and not message by message.
 constexpr std::size_t max_told_messages = 20;
 
+// What was delivered ([MS-OXCNOTIF] 2.2.1.1), not what somebody filed: scripts of the server deliver into any folder, other
+// clients move there what is older.
+bool is_new_mail(const Folder& folder, const state::Message& message) {
+  constexpr std::int64_t recent = 600;  // seconds
+  if (message.flags & (state::flag_seen | state::flag_draft)) return false;
+  if (folder.role == FolderRole::inbox) return true;
+  return folder.role == FolderRole::none && !folder.provider.empty() && to_unix(message.received) + recent >= to_unix(now());
+}
+MailboxEvent new_mail(GlobalCounter folder, GlobalCounter id, const state::Message& message) {
+  MailboxEvent event{MailboxEvent::Kind::new_mail, folder, id, message.flags};
+  event.message_class = message.properties.string(mapi::PidTagMessageClass);
+  return event;
+}
+
 // Under this key the state store knows that a provider's folders were listed, and with which counts: a line
 // "total unread remote_id" a folder.
 std::string listed_key(const std::string& provider) { return "engine.listed." + provider; }
@@ -349,6 +363,8 @@ Task<Status> Mailbox::apply(GlobalCounter id, state::FolderDelta delta) {
 Task<Status> Mailbox::apply_refresh(GlobalCounter id, state::FolderDelta delta, std::uint64_t since) {
   auto lock = co_await write_lock();
   if (!lock) co_return lock.error();
+  // Among what came may be what a write that failed meanwhile had stored; that has an id already.
+  if (journal_open_ && !delta.added.empty()) co_return error(Errc::unavailable, "what was begun has to be finished first");
   // Messages that got a new key meanwhile: that the old one is gone says nothing about them.
   const auto newer = [&](GlobalCounter message) {
     const auto found = rekeyed_.find(message);
@@ -380,6 +396,8 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
   for (const auto& message : delta.added) {
     state::Message light;
     light.flags = message.flags;
+    light.received = message.received;
+    light.properties.set_string(mapi::PidTagMessageClass, message.properties.string(mapi::PidTagMessageClass));
     told.added.push_back(std::move(light));
   }
   auto write = [contents, &delta](state::MailboxState& s) { return s.apply(contents, std::move(delta)); };
@@ -415,7 +433,7 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
 void Mailbox::tell_deltas(const Folder& folder, bool was_indexed, const state::FolderDelta& delta,
                           const state::AppliedDelta& applied) {
   using Kind = MailboxEvent::Kind;
-  const auto keep = tree_;
+  const auto keep = tree_;  // `folder` lives in it
   const auto id = folder.id;
   if (was_indexed && delta.added.size() + delta.flags.size() + delta.removed.size() <= max_told_messages) {
     for (std::size_t i = 0; i < applied.added.size() && i < delta.added.size(); ++i) {
@@ -425,14 +443,13 @@ void Mailbox::tell_deltas(const Folder& folder, bool was_indexed, const state::F
         continue;
       }
       tell({Kind::message_created, id, applied.added[i], flags});
-      if (!(flags & state::flag_seen) && keep->find(id)->role == FolderRole::inbox)
-        tell({Kind::new_mail, id, applied.added[i], flags});
+      if (is_new_mail(folder, delta.added[i])) tell(new_mail(id, applied.added[i], delta.added[i]));
     }
     for (const auto& change : delta.rekeyed) tell({Kind::message_changed, id, change.id});
     for (const auto& change : delta.flags) tell({Kind::message_changed, id, change.id, change.flags});
     for (const auto gone : delta.removed) tell({Kind::message_removed, id, gone});
   } else if (was_indexed && !delta.added.empty() && folder.role == FolderRole::inbox && !applied.added.empty()) {
-    tell({Kind::new_mail, id, applied.added.back(), delta.added.back().flags});
+    tell(new_mail(id, applied.added.back(), delta.added.back()));
   }
   tell({Kind::contents_changed, id});
   tell({Kind::folder_changed, id});

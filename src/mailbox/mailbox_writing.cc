@@ -297,7 +297,8 @@ Task<Status> Mailbox::save_extras(GlobalCounter folder_id, GlobalCounter id, Pro
 
 // -- removing and moving
 
-Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<GlobalCounter> ids, bool hard) {
+Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<GlobalCounter> ids, Deletion how) {
+  const bool hard = how == Deletion::hard;
   const auto* found = tree_->find(folder_id);
   if (!found) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *found;

@@ -140,24 +140,24 @@ std::vector<GlobalCounter> counters(std::span<const mapi::Id> ids) {
   return out;
 }
 
-Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, bool hard) {
+Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, Deletion how) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   auto places = co_await call.mailbox.by_folder(folder->id, counters(ids));
   if (!places) co_return mapi::to_error_code(places.error());
   for (const auto& [place, messages] : *places) {
     auto here = messages;
-    auto done = co_await call.mailbox.delete_messages(place, std::move(here), hard);
+    auto done = co_await call.mailbox.delete_messages(place, std::move(here), how);
     if (!done) co_return mapi::to_error_code(done.error());
   }
   co_return mapi::ecNone;
 }
 Task<ErrorCode> delete_messages(RopCall& call, const wire::RopDeleteMessages::Request& request, wire::RopDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds, false);
+  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::soft);
 }
 Task<ErrorCode> hard_delete_messages(RopCall& call, const wire::RopHardDeleteMessages::Request& request,
                                      wire::RopHardDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds, true);
+  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::hard);
 }
 
 Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessages::Request& request,

@@ -45,12 +45,14 @@ void Session::on_event(const MailboxEvent& event) {
   data.FolderId = store->id(event.folder);
   data.MessageId = store->id(event.message);
   std::uint16_t type = 0;
+  std::shared_ptr<const Bytes> text;  // what `data` points to
   switch (event.kind) {
     case Kind::new_mail:
       type = note::NewMail;
       data.NotificationFlags = type | NotificationData::M;
       data.MessageFlags = (event.flags & state::flag_seen) ? 0x1 : 0;
-      data.MessageClass.string8 = "IPM.Note";
+      text = std::make_shared<const Bytes>(to_bytes(as_view(event.message_class.empty() ? "IPM.Note" : event.message_class)));
+      data.MessageClass.string8 = as_text(*text);
       break;
     case Kind::message_created:
       type = note::ObjectCreated;
@@ -104,7 +106,7 @@ void Session::on_event(const MailboxEvent& event) {
   for (const auto& [handle, object] : objects_) {
     if (object->kind != Object::Kind::subscription) continue;
     const auto& subscription = static_cast<const SubscriptionObject&>(*object);
-    if ((subscription.types & type) != 0 && concerns(subscription, event)) queue(handle, subscription, data);
+    if ((subscription.types & type) != 0 && concerns(subscription, event)) queue(handle, subscription, data, text);
   }
 }
 

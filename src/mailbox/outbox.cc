@@ -31,6 +31,7 @@ constexpr std::int64_t longest_pause = 3600;
 struct Entry {
   std::uint64_t journal = 0;
   std::int64_t created = 0, due = 0;
+  std::int64_t first_due = 0;  // trying begins
   unsigned attempts = 0;
   bool sent = false;  // nobody is left to send it to
   std::string from, subject;
@@ -44,7 +45,7 @@ struct Entry {
 std::string to_head(const Entry& e) {
   json failed = json::array();
   for (const auto& one : e.failed) failed.push_back({one.address, one.status, one.text});
-  const json head = {{"created", e.created}, {"due", e.due},         {"attempts", e.attempts}, {"sent", e.sent},
+  const json head = {{"created", e.created}, {"first_due", e.first_due}, {"due", e.due},         {"attempts", e.attempts}, {"sent", e.sent},
                      {"from", e.from},       {"subject", e.subject}, {"to", e.to},             {"failed", failed},
                      {"folder", e.folder},   {"message", e.message}, {"copy_to", e.copy_to},   {"report", e.report}};
   return head.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -57,6 +58,7 @@ Entry from_head(const state::JournalEntry& stored) {
   if (!head.is_object()) return e;
   e.created = head.value("created", std::int64_t{0});
   e.due = head.value("due", std::int64_t{0});
+  e.first_due = head.value("first_due", e.created);
   e.attempts = head.value("attempts", 0u);
   e.sent = head.value("sent", false);
   e.from = head.value("from", std::string());
@@ -117,6 +119,7 @@ Task<Status> Mailbox::submit(Submission submission) {
   Entry entry;
   entry.created = seconds_now();
   entry.due = submission.not_before.ticks != 0 ? to_unix(submission.not_before) : 0;
+  entry.first_due = std::max(entry.created, entry.due);
   // A receipt, which has no message of ours behind it, goes out as reports do: nobody is told when it fails.
   entry.from = submission.message == 0 ? std::string() : store_->user;
   entry.to = submission.recipients;
@@ -144,20 +147,21 @@ Task<Status> Mailbox::submit(Submission submission) {
   co_return Status{};
 }
 
-Task<Result<bool>> Mailbox::abort_submit(GlobalCounter folder, GlobalCounter message) {
+Task<Result<Mailbox::Abort>> Mailbox::abort_submit(GlobalCounter folder, GlobalCounter message) {
   auto lock = co_await outbox_lock_.lock(context_.options.backend_wait);
   if (!lock) co_return lock.error();
-  auto remove = [folder, message](state::MailboxState& s) -> Result<bool> {
+  auto remove = [folder, message](state::MailboxState& s) -> Result<Abort> {
     auto entries = s.journal(outbox_kind);
     if (!entries) return entries.error();
     for (const auto& stored : *entries) {
       const auto entry = from_head(stored);
-      if (entry.folder != folder || entry.message != message || entry.sent || entry.attempts > 0) continue;
+      if (entry.folder != folder || entry.message != message) continue;
+      if (entry.sent || entry.attempts > 0) return Abort::on_its_way;
       auto removed = s.remove_journal(stored.id);
       if (!removed) return removed.error();
-      return true;
+      return Abort::stopped;
     }
-    return false;
+    return Abort::not_there;
   };
   co_return co_await with_state(remove);
 }
@@ -250,7 +254,7 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
     if (!outcome && outcome.error().code == Errc::denied && login_->password.empty()) co_return seconds_now() + longest_pause;
     ++entry.attempts;
     std::vector<std::string> left;
-    const bool too_old = seconds_now() - entry.created > give_up_after;
+    const bool too_old = seconds_now() - entry.first_due > give_up_after;
     if (!outcome) {
       const bool final = !outcome.error().retryable() && outcome.error().code != Errc::denied && outcome.error().code != Errc::cancelled;
       for (const auto& address : entry.to) {
@@ -312,7 +316,7 @@ Task<Status> Mailbox::file_sent(GlobalCounter folder, GlobalCounter message, Glo
   }
   if (message == 0) co_return Status{};
   std::vector<GlobalCounter> source{message};
-  auto gone = co_await delete_messages(folder, std::move(source));
+  auto gone = co_await delete_messages(folder, std::move(source), Deletion::hard);
   if (!gone && gone.error().code != Errc::not_found) co_return std::move(gone.error()).within("a message that was sent");
   co_return Status{};
 }

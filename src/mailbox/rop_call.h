@@ -97,6 +97,9 @@ HandlerList synchronization_handlers();
 // Null: nobody answers this ROP.
 RawHandler find_handler(wire::RopId id);
 
+// What runs, or is on its way, and cannot be stopped any more.
+constexpr auto ecUnableToAbort = static_cast<ErrorCode>(0x80040114);
+
 // Helpers that several chapters use.
 
 // The properties of any object that has some; ecNotSupported for others.

@@ -10,7 +10,6 @@ namespace {
 using mapi::PropertyTag;
 using mapi::PropertyType;
 
-constexpr auto ecUnableToAbort = static_cast<ErrorCode>(0x80040114);
 constexpr std::uint8_t tblstat_complete = 0x00;
 constexpr std::size_t max_columns = 1024, max_sort_orders = 100, max_bookmarks = 1000;
 constexpr std::size_t page = 64;            // rows read from the index at once

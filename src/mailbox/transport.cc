@@ -12,7 +12,6 @@ namespace {
 using namespace mapi;
 
 constexpr std::int32_t mf_submitted = 0x04;
-constexpr PropertyTag PidTagDeferredDeliveryTime_{0x000F, PropertyType::PtypTime};
 
 std::string domain_of(std::string_view user) {
   const auto at = user.rfind('@');
@@ -30,6 +29,18 @@ GlobalCounter folder_named(const RopCall& call, const PropertyBag& bag) {
   auto entry_id = parse_folder_entry_id(bag.binary(PidTagSentMailEntryId));
   if (entry_id && entry_id->DatabaseGuid == call.store().replica) return counter_from(entry_id->GlobalCounter);
   return 0;
+}
+
+// [MS-OXOMSG] 2.2.3.2 to 2.2.3.4: number and units count from the submission, and outweigh a time. 0: at once.
+FileTime deferred_until(const PropertyBag& bag) {
+  constexpr std::int64_t units[] = {60, 3600, 24 * 3600, 7 * 24 * 3600};  // seconds
+  constexpr std::int64_t most = 999;
+  const auto number = bag.number(PidTagDeferredSendNumber), unit = bag.number(PidTagDeferredSendUnits);
+  const bool both = bag.contains(PidTagDeferredSendNumber) && bag.contains(PidTagDeferredSendUnits);
+  if (both && number >= 0 && number <= most && unit >= 0 && unit < std::ssize(units))
+    return from_unix(to_unix(bag.time(PidTagClientSubmitTime)) + number * units[unit]);
+  const auto time = bag.time(PidTagDeferredSendTime);
+  return time.ticks != 0 ? time : bag.time(PidTagDeferredDeliveryTime);
 }
 
 void set_sender(PropertyBag& bag, const StoreIdentity& store) {
@@ -71,6 +82,11 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   auto& bag = data.properties;
   set_sender(bag, call.store());
   bag.set_time(PidTagClientSubmitTime, now());
+  const auto not_before = deferred_until(bag);
+  if (not_before.ticks != 0 && not_before.ticks != bag.time(PidTagDeferredSendTime).ticks) {
+    bag.set_time(PidTagDeferredSendTime, not_before);
+    message->content_changed = true;
+  }
   if (message->content_changed || !message->saved) {
     auto saved = co_await save(mailbox, message, true);
     if (!saved) co_return save_error(saved.error());
@@ -94,11 +110,11 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   submission.folder = message->folder;
   submission.message = message->id;
   submission.extras = beside_mime(bag);
-  for (const auto tag : {PidTagMessageFlags, PidTagDeleteAfterSubmit, PidTagSentMailEntryId, PidTagDeferredSendTime, PidTagTargetEntryId})
+  for (const auto tag : {PidTagMessageFlags, PidTagDeleteAfterSubmit, PidTagSentMailEntryId, PidTagDeferredSendTime, PidTagDeferredSendNumber,
+                         PidTagDeferredSendUnits, PidTagTargetEntryId})
     submission.extras.remove(tag);
   submission.extras.remove(PidTagSentMailSvrEID);
-  submission.not_before = bag.time(PidTagDeferredSendTime);
-  if (submission.not_before.ticks == 0) submission.not_before = bag.time(PidTagDeferredDeliveryTime_);
+  submission.not_before = not_before;
   submission.wants_delivery_report = bag.number(PidTagOriginatorDeliveryReportRequested) != 0;
   if (bag.number(PidTagDeleteAfterSubmit) == 0) {
     submission.copy_to = folder_named(call, bag);
@@ -142,7 +158,7 @@ Task<ErrorCode> abort_submit(RopCall& call, const wire::RopAbortSubmit::Request&
   const auto folder = RopCall::counter(request.FolderId), id = RopCall::counter(request.MessageId);
   auto stopped = co_await call.mailbox.abort_submit(folder, id);
   if (!stopped) co_return to_error_code(stopped.error());
-  if (!*stopped) co_return ecNotInQueue;
+  if (*stopped != Mailbox::Abort::stopped) co_return *stopped == Mailbox::Abort::on_its_way ? ecUnableToAbort : ecNotInQueue;
   auto row = co_await call.mailbox.message(id);
   if (!row) co_return to_error_code(row.error());
   auto extras = row->extras.clone();

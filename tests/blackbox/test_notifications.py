@@ -76,6 +76,29 @@ def allowed(kind):
     return 12.0 if kind == "poll" else 2.0
 
 
+def test_new_mail_is_what_is_delivered_into_any_folder(teller, server, kind, open_session):
+    """[MS-OXCNOTIF] 2.2.1.1: scripts deliver into folders, too; what another client moves there is old, or was read."""
+    if kind == "idle":
+        pytest.skip("IDLE tells of the inbox only")
+    session = open_session(teller)
+    name = f"Delivered {kind}"
+    made = session.call(rops.create_folder(name), session.open_folder(session.ipm_subtree))
+    session.rows(session.contents_table(made.handle), [SUBJECT])
+    session.call(rops.register_notification(NEW_MAIL | CREATED, whole_store=True))
+    session.call(rops.register_notification(NEW_MAIL | CREATED, made.folder_id), made.handle)
+    with Waiter(session) as waiter:  # the gateway stands by from here on
+        waiter.pending(1.5)
+    fetch(session)
+    server.seed(ALICE, name, [(mail("old"), None, mailgen.FIRST_DATE), (mail("read"), [r"\Seen"], None)])
+    _, seen = wait_for(session, lambda e: e.kind == CREATED and e.message, 40)
+    server.seed(ALICE, name, [mail("delivered")])
+    event, more = wait_for(session, lambda e: e.kind == NEW_MAIL, 40)
+    assert event.message_class == "IPM.Note"
+    told = session.properties(session.open_message(made.folder_id, event.message_id), [SUBJECT])
+    assert told[SUBJECT] == "delivered"
+    assert len({e.message_id for e in seen + more if e.kind == NEW_MAIL}) == 1
+
+
 def test_new_mail(watching, server, kind):
     took = seconds_to(watching, lambda: server.seed(ALICE, "INBOX", [mail("news")]))
     assert took < allowed(kind)

@@ -1,5 +1,6 @@
 """Messages that leave by a real Postfix and arrive in a real Dovecot."""
 import contextlib
+import datetime
 import json
 import struct
 import time
@@ -9,6 +10,7 @@ import pytest
 from conftest import ALICE, BOB, PASSWORD
 from harness import people, postfix, rops
 from harness.dovecot import Dovecot
+from harness.faultproxy import FaultProxy
 from harness.mapigate import Mapigate
 from harness.mapihttp import Session
 from harness.processes import free_port, private_dir, wait_until
@@ -149,7 +151,6 @@ def test_without_recipients_nothing_is_sent(sender, open_session):
 
 
 def test_deferred_and_taken_back(sender, mail_server, open_session):
-    import datetime
     session = open_session(sender)
     later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
     saved = submit(session, "later", PidTagDeferredSendTime=later)
@@ -161,6 +162,50 @@ def test_deferred_and_taken_back(sender, mail_server, open_session):
     assert session.try_call(rops.abort_submit(session.outbox, saved)).error == 0x80040601  # ecNotInQueue
     flags = session.properties(session.open_message(session.outbox, saved), ["PidTagMessageFlags"])[tag_of("PidTagMessageFlags")]
     assert not flags & 4
+
+
+def test_number_and_units_outweigh_the_time(sender, mail_server, open_session):
+    """[MS-OXOMSG] 2.2.3.4: they count from the submission, and the time is computed anew."""
+    session = open_session(sender)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    before = now - datetime.timedelta(hours=1)
+    saved = submit(session, "in two hours", PidTagDeferredSendTime=before, PidTagDeferredSendNumber=2, PidTagDeferredSendUnits=1)
+    due = session.properties(session.open_message(session.outbox, saved), ["PidTagDeferredSendTime"])[tag_of("PidTagDeferredSendTime")]
+    assert abs(due - (now + datetime.timedelta(hours=2))) < datetime.timedelta(minutes=2)
+    assert arrived(Imap(mail_server[0], BOB), "INBOX", "in two hours") == 0
+    session.call(rops.abort_submit(session.outbox, saved))
+    # A number of 0, and a time that has passed: at once.
+    submit(session, "in no time", PidTagDeferredSendNumber=0, PidTagDeferredSendUnits=3)
+    submit(session, "an hour ago", PidTagDeferredSendTime=before)
+    for subject in ("in no time", "an hour ago"):
+        wait_until(lambda: arrived(Imap(mail_server[0], BOB), "INBOX", subject) == 1, f"{subject} arrives", 30)
+
+
+def test_deferred_mail_leaves_while_nobody_is_logged_on(sender, mail_server, open_session):
+    session = open_session(sender)
+    later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=6)
+    submit(session, "leaves alone", PidTagDeferredSendTime=later)
+    session.client.disconnect()
+    bob = Imap(mail_server[0], BOB)
+    assert arrived(bob, "INBOX", "leaves alone") == 0
+    wait_until(lambda: arrived(bob, "INBOX", "leaves alone") == 1, "it leaves when its time has come", 40)
+    assert datetime.datetime.now(datetime.timezone.utc) >= later
+    wait_until(lambda: arrived(Imap(mail_server[0]), "Sent", "leaves alone") == 1, "its copy is filed", 30)
+    copy, _ = Imap(mail_server[0]).fetch("Sent", Imap(mail_server[0]).uids("Sent")[-1])
+    assert copy["Subject"] == "leaves alone"
+
+
+def test_what_was_tried_cannot_be_taken_back(certificates, mail_server, smtp):
+    """[MS-OXCROPS] RopAbortSubmit: it may have reached somebody (ecUnableToAbort)."""
+    with FaultProxy(smtp.port) as proxy, Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=proxy.port, name="tried") as gateway:
+        proxy.refuse()
+        with Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD) as session:
+            saved = submit(session, "tried once")
+            wait_until(lambda: proxy.connections > 0, "it is tried", 20)
+            code = wait_until(lambda: session.try_call(rops.abort_submit(session.outbox, saved)).error, "an answer", 20)
+            assert code == 0x80040114
+            proxy.heal()
+            wait_until(lambda: arrived(Imap(mail_server[0], BOB), "INBOX", "tried once") == 1, "it arrives all the same", 60)
 
 
 def test_outage_and_kill_lose_and_double_nothing(certificates, mail_server, smtp):

@@ -38,7 +38,7 @@ TAGS = {
     "PidTagAttributeHidden": 0x10F4000B, "PidTagAttributeSystem": 0x10F5000B, "PidTagAttributeReadOnly": 0x10F6000B,
     "PidTagRenderingPosition": 0x370B0003, "PidTagSentMailSvrEID": 0x674000FB, "PidTagDeleteAfterSubmit": 0x0E01000B,
     "PidTagComment": 0x3004001F, "PidTagLastVerbExecuted": 0x10810003, "PidTagMessageStatus": 0x0E170003,
-    "PidTagAssociatedContentCount": 0x36170003, "PidTagDeferredSendTime": 0x3FEF0040, "PidTagRoamingDatatypes": 0x7C060003,
+    "PidTagAssociatedContentCount": 0x36170003, "PidTagDeferredSendTime": 0x3FEF0040, "PidTagDeferredSendNumber": 0x3FEB0003, "PidTagDeferredSendUnits": 0x3FEC0003, "PidTagRoamingDatatypes": 0x7C060003,
     "PidTagCreatorSid": 0x0E580102, "PidTagFolderType": 0x36010003, "PidTagImportance": 0x00170003,
     "PidTagInstID": 0x674D0014, "PidTagInstanceNum": 0x674E0003, "PidTagRowType": 0x0FF50003, "PidTagDepth": 0x30050003,
     "PidTagReadReceiptRequested": 0x0029000B, "PidTagSentRepresentingAddressType": 0x0064001F,
