@@ -58,30 +58,56 @@ std::string milliseconds(Duration duration) {
 std::string cookie(std::string_view name, std::string_view value, const char* path) {
   return fmt::format("{}={}; Path={}; Secure; HttpOnly", name, value, path);
 }
-std::string dead_cookie(std::string_view name, const char* path) {
-  return fmt::format("{}=; Path={}; Secure; HttpOnly; Max-Age=0", name, path);
+
+// Every answer of a session names its cookies, even if the session ends with it ([MS-OXCMAPIHTTP] 3.2.5.2, 3.2.5.4):
+// a client may keep those of the last answer alone. NotificationWait leaves out the sequence, which may be an old
+// one when its answer overtakes, or is overtaken by, that of an Execute.
+enum class Cookies { none, context, all };
+void add_cookies(io::HttpHeaders& headers, const Request& request, SessionContext& context, Cookies which) {
+  if (which == Cookies::none) return;
+  headers.add("Set-Cookie", cookie(context_cookie, context.context, request.endpoint));
+  if (which == Cookies::context) return;
+  const std::lock_guard lock(context.mutex);
+  headers.add("Set-Cookie", cookie(sequence_cookie, context.sequence, request.endpoint));
 }
 
-io::HttpHeaders headers_of(const Gateway& gateway, const Request& request, ResponseCode code) {
+// A refusal is a text for people, and its type says so ([MS-OXCMAPIHTTP] 2.2.3.2.2).
+io::HttpHeaders headers_of(Gateway& gateway, const Request& request, ResponseCode code) {
   io::HttpHeaders headers;
-  headers.add("Content-Type", "application/mapi-http");
+  headers.add("Content-Type", code == ResponseCode::Success ? "application/mapi-http" : "text/html");
   headers.add("Cache-Control", "private");
   headers.add("X-ServerApplication", gateway.options().server_application);
   headers.add("X-ResponseCode", std::to_string(static_cast<unsigned>(code)));
   if (!request.type.empty()) headers.add("X-RequestType", request.type);
   if (!request.id.empty()) headers.add("X-RequestId", request.id);
   if (!request.client_info.empty()) headers.add("X-ClientInfo", request.client_info);
+  headers.add("X-PendingPeriod", milliseconds(gateway.options().pending_period));
+  headers.add("X-ExpirationInfo", milliseconds(gateway.sessions().limits().expiration));
   return headers;
 }
 
+std::string html_of(std::string_view text) {
+  std::string out = "<html><body>";
+  for (const char c : text) {
+    if (c == '<') out += "&lt;";
+    else if (c == '&') out += "&amp;";
+    else out += c;
+  }
+  return out + "</body></html>\r\n";
+}
+
 // A protocol error is HTTP 200 with its code, and a text for whoever reads a trace.
-io::Task<> refuse(Gateway& gateway, io::HttpExchange& exchange, const Request& request, ResponseCode code,
-                  std::string why) {
+io::Task<> refuse_with(io::HttpHeaders headers, io::HttpExchange& exchange, const Request& request, ResponseCode code,
+                       std::string why) {
   log::debug("{} {} from {} refused with X-ResponseCode {}: {}", request.endpoint, request.type, exchange.peer().ip,
              static_cast<unsigned>(code), why);
-  auto headers = headers_of(gateway, request, code);
-  const auto sent = co_await exchange.respond(200, headers, why + "\r\n");
+  const auto sent = co_await exchange.respond(200, headers, html_of(why));
   (void)sent;  // the client has gone; nothing is lost
+}
+io::Task<> refuse(Gateway& gateway, io::HttpExchange& exchange, const Request& request, ResponseCode code,
+                  std::string why) {
+  auto headers = headers_of(gateway, request, code);
+  co_await refuse_with(std::move(headers), exchange, request, code, std::move(why));
 }
 
 // A call in progress: shared by the task that runs it on the session's executor and the
@@ -138,6 +164,17 @@ io::Task<bool> answer_trouble(Gateway& gateway, io::HttpExchange& exchange, Trou
   co_return sent.has_value();
 }
 
+void log_failure(const Request& request, const Pending& pending) {
+  if (!*pending.result)
+    log::warning("{} for {}: {}", request.type, pending.context->session->identity().user, pending.result->error().message);
+}
+
+ResponseCode code_of(const Result<chain::Reply>& result) {
+  if (result) return static_cast<ResponseCode>(result->response_code);
+  // Outlook takes UnknownFailure as a reason to try again, keeping what it has.
+  return result.error().code == Errc::malformed ? ResponseCode::InvalidRequestBody : ResponseCode::UnknownFailure;
+}
+
 // What the client heard.
 enum class Heard : std::uint8_t {
   nothing,  // it has gone
@@ -147,7 +184,7 @@ enum class Heard : std::uint8_t {
 
 // Sends PROCESSING, PENDING … while the call runs, and DONE with its outcome (rows M3, M4).
 io::Task<Heard> answer(Gateway& gateway, io::HttpExchange& exchange, const Request& request,
-                      io::HttpHeaders headers, std::shared_ptr<Pending> pending, bool at_once) {
+                       Cookies cookies, std::shared_ptr<Pending> pending, bool at_once) {
   const auto period = gateway.options().pending_period;
   bool done = false;
   if (!at_once) done = co_await pending->done.wait_for(processing_grace);
@@ -155,8 +192,17 @@ io::Task<Heard> answer(Gateway& gateway, io::HttpExchange& exchange, const Reque
     const auto sent = co_await answer_trouble(gateway, exchange, trouble);
     co_return sent ? Heard::trouble : Heard::nothing;
   }
-  headers.add("X-PendingPeriod", milliseconds(period));
-  headers.add("X-ExpirationInfo", milliseconds(gateway.sessions().limits().expiration));
+  // What fails before anything was said fails in the headers; later the additional ones have to tell.
+  const auto early = done ? code_of(*pending->result) : ResponseCode::Success;
+  auto headers = headers_of(gateway, request, early);
+  add_cookies(headers, request, *pending->context, cookies);
+  if (early != ResponseCode::Success) {
+    log_failure(request, *pending);
+    // The chain's session is lost (an upstream has forgotten it), and the client hears so: ours is over too.
+    if (early == ResponseCode::ContextNotFound) gateway.sessions().end(pending->context);
+    co_await refuse_with(std::move(headers), exchange, request, early, "the request failed");
+    co_return Heard::answer;
+  }
   exchange.begin_chunked(200, headers);
   exchange.queue(as_view(wire::mapihttp::processing_tag));
   while (!done) {
@@ -166,21 +212,13 @@ io::Task<Heard> answer(Gateway& gateway, io::HttpExchange& exchange, const Reque
     done = co_await pending->done.wait_for(period / 2);
     if (!done) exchange.queue(as_view(wire::mapihttp::pending_tag));
   }
+  log_failure(request, *pending);
   auto& result = *pending->result;
-  auto code = ResponseCode::Success;
+  const auto code = code_of(result);
   Bytes body;
-  if (!result) {
-    // Outlook takes UnknownFailure as a reason to try again, keeping what it has.
-    code = result.error().code == Errc::malformed ? ResponseCode::InvalidRequestBody : ResponseCode::UnknownFailure;
-    log::warning("{} for {}: {}", request.type, pending->context->session->identity().user, result.error().message);
-  } else if (result->response_code != 0) {
-    code = static_cast<ResponseCode>(result->response_code);
-  } else {
-    body = std::move(result->body);
-  }
+  if (code == ResponseCode::Success) body = std::move(result->body);
   exchange.queue(as_view(done_of(request, code)));
   exchange.queue(body);
-  // The chain's session is lost (an upstream has forgotten it), and the client hears so: ours is over too.
   if (code == ResponseCode::ContextNotFound) gateway.sessions().end(pending->context);
   const auto sent = co_await exchange.finish();
   co_return sent ? Heard::answer : Heard::nothing;
@@ -229,19 +267,21 @@ io::Task<> open_session(Gateway& gateway, io::HttpExchange& exchange, const Requ
     co_return;
   }
   const auto good = opened(*pending->result);
-  auto headers = headers_of(gateway, request, ResponseCode::Success);
   if (good) {
+    // Who connects anew has done with the session whose cookies still come along (3.2.5.6).
+    if (!request.context.empty()) {
+      const auto previous = gateway.sessions().find(request.context, identity->user, chain::interface_of(operation));
+      if (previous != nullptr) gateway.sessions().end(previous);
+    }
     if (const auto added = gateway.sessions().add(context); !added) {
       log::warning("{} for {}: {}", request.type, identity->user, added.error().message);
       co_await refuse(gateway, exchange, request, ResponseCode::UnknownFailure, added.error().message);
       co_return;
     }
-    headers.add("Set-Cookie", cookie(context_cookie, context->context, request.endpoint));
-    headers.add("Set-Cookie", cookie(sequence_cookie, context->sequence, request.endpoint));
     log::info("{} {} opens session {} from {} with {}", identity->user, request.type, context->session->id(),
               exchange.peer().ip, pending->call->client().application);
   }
-  const auto heard = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  const auto heard = co_await answer(gateway, exchange, request, good ? Cookies::all : Cookies::none, pending, false);
   (void)heard;  // a client that has gone will connect anew; the session expires
 }
 
@@ -253,26 +293,31 @@ io::Task<std::shared_ptr<SessionContext>> session_of(Gateway& gateway, io::HttpE
     co_await refuse(gateway, exchange, request, ResponseCode::MissingCookie, "the session context cookie is missing");
     co_return context;
   }
+  if (!is_token(request.context)) {
+    co_await refuse(gateway, exchange, request, ResponseCode::InvalidContextCookie, "the session context cookie is none of ours");
+    co_return context;
+  }
   context = gateway.sessions().find(request.context, user, interface);
   if (context == nullptr)
     co_await refuse(gateway, exchange, request, ResponseCode::ContextNotFound, "there is no such session");
   co_return context;
 }
 
+bool is_executing(SessionContext& context) {
+  const std::lock_guard lock(context.mutex);
+  return context.executing;
+}
+
 io::Task<> ping(Gateway& gateway, io::HttpExchange& exchange, const Request& request, Interface interface,
                 const std::string& user) {
+  auto headers = headers_of(gateway, request, ResponseCode::Success);
   // Keeps a session from expiring; without a cookie it only shows that somebody is here.
   if (!request.context.empty()) {
-    const auto context = gateway.sessions().find(request.context, user, interface);
-    if (context == nullptr) {
-      co_await refuse(gateway, exchange, request, ResponseCode::ContextNotFound, "there is no such session");
-      co_return;
-    }
+    const auto context = co_await session_of(gateway, exchange, request, interface, user);
+    if (context == nullptr) co_return;
     context->touch();
+    add_cookies(headers, request, *context, is_executing(*context) ? Cookies::context : Cookies::all);
   }
-  auto headers = headers_of(gateway, request, ResponseCode::Success);
-  headers.add("X-PendingPeriod", milliseconds(gateway.options().pending_period));
-  headers.add("X-ExpirationInfo", milliseconds(gateway.sessions().limits().expiration));
   const auto body = std::string(wire::mapihttp::processing_tag) + done_of(request, ResponseCode::Success);
   const auto sent = co_await exchange.respond(200, headers, body);
   (void)sent;
@@ -302,10 +347,8 @@ io::Task<> execute(Gateway& gateway, io::HttpExchange& exchange, const Request& 
                     turn == Turn::busy ? "another request of the session is in progress" : "the sequence cookie is not the last one given out");
     co_return;
   }
-  auto headers = headers_of(gateway, request, ResponseCode::Success);
-  headers.add("Set-Cookie", cookie(sequence_cookie, context->sequence, request.endpoint));
   auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
-  const auto heard = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  const auto heard = co_await answer(gateway, exchange, request, Cookies::all, pending, false);
   if (heard == Heard::nothing) {
     // The client has gone, the call goes on: the next one waits for its turn.
     (void)co_await pending->done.wait_for(gateway.options().execute_limit);
@@ -318,11 +361,8 @@ io::Task<> execute(Gateway& gateway, io::HttpExchange& exchange, const Request& 
 
 io::Task<> disconnect(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
                       std::shared_ptr<SessionContext> context, Operation operation) {
-  auto headers = headers_of(gateway, request, ResponseCode::Success);
-  headers.add("Set-Cookie", dead_cookie(context_cookie, request.endpoint));
-  headers.add("Set-Cookie", dead_cookie(sequence_cookie, request.endpoint));
   auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
-  const auto heard = co_await answer(gateway, exchange, request, std::move(headers), pending, false);
+  const auto heard = co_await answer(gateway, exchange, request, Cookies::all, pending, false);
   (void)heard;
   gateway.sessions().end(context);
 }
@@ -387,7 +427,7 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
       const bool waits = *operation == Operation::NotificationWait;
       auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
                            waits ? gateway.options().wait_limit : gateway.options().execute_limit);
-      const auto heard = co_await answer(gateway, exchange, request, headers_of(gateway, request, ResponseCode::Success), pending, waits);
+      const auto heard = co_await answer(gateway, exchange, request, waits ? Cookies::context : Cookies::all, pending, waits);
       (void)heard;
       break;
     }

@@ -14,9 +14,12 @@
 
 namespace mapigate::transport {
 
+namespace {
+constexpr std::size_t token_size = 16;  // bytes; twice as many digits
+}
+
 std::string random_token() {
   // Every Execute takes one; the generator costs much the same for 16 bytes as for many.
-  constexpr std::size_t token_size = 16;
   thread_local std::array<std::uint8_t, 64 * token_size> store;
   thread_local std::size_t left = 0;
   if (left == 0) {
@@ -27,6 +30,10 @@ std::string random_token() {
   const auto token = to_hex(View(store.data() + left, token_size));
   OPENSSL_cleanse(store.data() + left, token_size);
   return token;
+}
+
+bool is_token(std::string_view text) {
+  return text.size() == 2 * token_size && text.find_first_not_of("0123456789abcdef") == text.npos;
 }
 
 SessionTable::SessionTable(SessionLimits limits, Metrics& metrics)

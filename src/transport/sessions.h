@@ -75,5 +75,7 @@ class SessionTable {
 
 // 128 random bits, URL-safe: for cookies.
 std::string random_token();
+// Could `text` have come from random_token()?
+bool is_token(std::string_view text);
 
 }  // namespace mapigate::transport

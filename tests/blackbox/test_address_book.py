@@ -41,6 +41,14 @@ def test_bind_gives_the_same_server_each_time(endpoint, certificates):
     assert len(guids) == 1 and guids != {bytes(16)}
 
 
+def test_every_reply_names_the_cookies(book):
+    """A client may send those of the last reply alone, [MS-OXCMAPIHTTP] 3.2.5.2."""
+    before = dict(book.client.cookies)
+    reply = book.client.raw("QueryColumns", struct.pack("<III", 0, 0, 0)).check()
+    assert [line.partition("=")[0] for line in reply.headers.get_all("Set-Cookie") or []] == list(before)
+    assert book.client.cookies == before
+
+
 def test_bind_refuses_a_code_page_that_is_none(endpoint, certificates):
     session = nspi.Session(endpoint.https_port, certificates.ca, ALICE, PASSWORD)
     refused(lambda: session.bind(Stat(code_page=4711)), nspi.INVALID_CODEPAGE)

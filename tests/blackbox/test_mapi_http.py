@@ -43,6 +43,10 @@ def sequence_cookie(client):
     return changed[0]
 
 
+def cookies_named(reply):
+    return [line.partition("=")[0] for line in reply.headers.get_all("Set-Cookie") or []]
+
+
 @pytest.mark.parametrize("header", ["X-RequestType", "X-RequestId", "X-ClientInfo"])
 def test_row_m1_required_headers(client, header):
     reply = client.raw("PING", headers={header: None})
@@ -61,7 +65,7 @@ def test_row_m1_reply_headers(client):
     assert reply.headers["X-RequestId"] == "{A-B}:77"
     assert reply.headers["X-ClientInfo"] == "{C}:9"
     assert reply.headers["Content-Type"].startswith("application/mapi-http")
-    assert re.match(r"Exchange/1[5-9]\.\d+\.\d+\.\d+$", reply.headers["X-ServerApplication"])
+    assert re.match(r"Exchange/15\.\d{2}\.\d{4}\.\d{3}$", reply.headers["X-ServerApplication"])
 
 
 def test_row_m2_two_cookies_and_only_the_sequence_rotates(client):
@@ -115,6 +119,41 @@ def test_context_of_another_user(client, endpoint, certificates):
         assert reply.status == 200
         assert reply.code in (CODES["no_privilege"], CODES["context_not_found"], CODES["invalid_context_cookie"])
     client.raw("Execute", empty_execute()).check()
+
+
+def test_malformed_context(client):
+    cookies = "; ".join(f"{key}=Invalid cookie" for key in client.cookies)
+    for request_type, body in [("Execute", empty_execute()), ("PING", b"")]:
+        reply = client.raw(request_type, body, headers={"Cookie": cookies}, keep_cookies=False)
+        assert (reply.status, reply.code) == (200, CODES["invalid_context_cookie"])
+
+
+def test_every_reply_names_the_cookies(client):
+    """A client may send those of the last reply alone, [MS-OXCMAPIHTTP] 3.2.5.2 and 3.2.5.4."""
+    sequence = sequence_cookie(client)
+    names = [name for name in client.cookies if name != sequence] + [sequence]
+    for request_type, body in [("Execute", empty_execute()), ("PING", b""), ("Execute", b"\0" * 5)]:
+        assert cookies_named(client.raw(request_type, body)) == names, request_type
+    before = dict(client.cookies)
+    assert cookies_named(client.disconnect().check()) == names
+    assert client.cookies == before
+    assert client.raw("Execute", empty_execute()).code == CODES["context_not_found"]
+
+
+def test_connecting_anew_ends_the_session_of_the_cookies(client):
+    """[MS-OXCMAPIHTTP] 3.2.5.6"""
+    before = "; ".join(f"{key}={value}" for key, value in client.cookies.items())
+    assert client.raw("Connect", b"short", keep_cookies=False).code != 0
+    assert client.ping(headers={"Cookie": before}, keep_cookies=False).code == 0
+    client.connect(client.dn)
+    assert client.ping(headers={"Cookie": before}, keep_cookies=False).code == CODES["context_not_found"]
+    client.raw("Execute", empty_execute()).check()
+
+
+def test_a_refusal_is_html(client):
+    reply = client.raw("Frobnicate")
+    assert reply.headers["Content-Type"] == "text/html"
+    assert int(reply.headers["X-ExpirationInfo"]) > 0 and reply.headers["X-ServerApplication"]
 
 
 def test_row_m3_form_of_the_body(client):
