@@ -358,6 +358,10 @@ TEST_F(DirectoryTest, GetMatchesFollowsLinks) {  // row N2
   stat.CurrentRec = MinimalEntryID{0x7000};
   request.State = stat;
   EXPECT_EQ(ask(request).ErrorCode, mapi::ecError);
+  // No property, but ids of the client's own.
+  const MinimalEntryID own[] = {id("zoe@example.test"), MinimalEntryID{0x7000}, id("alice@example.test")};
+  request.MinimalIds = nspi::MinimalIdList(own);
+  EXPECT_EQ(names(*follow("alice@example.test", PropertyTag(0)).MinimalIds), (Names{"Alice Adams", "Zoë Zimmer"}));
 }
 
 TEST_F(DirectoryTest, ResortRestrictionDropsUnknownIds) {
@@ -440,6 +444,8 @@ TEST_F(DirectoryTest, GetPropListNamesWhatGetPropsGives) {
   list.Flags = nspi::fSkipObjects;
   const auto skipped = ask(list);
   EXPECT_FALSE(has(skipped.PropertyTags->PropertyTags, mapi::PidTagAddressBookMember));
+  list.MinimalId = {};  // no object: all there are
+  EXPECT_EQ(ask(list).PropertyTags->PropertyTags.size(), ask(nspi::QueryColumns::Request{}).Columns->PropertyTags.size());
   // [MS-OXNSPI] 3.1.4.2 "Required Properties".
   for (const auto tag : {mapi::PidTagObjectType, mapi::PidTagInitialDetailsPane, mapi::PidTagAddressBookDisplayNamePrintable,
                          mapi::PidTagAddressBookContainerId, mapi::PidTagEntryId, mapi::PidTagInstanceKey, mapi::PidTagSearchKey,

@@ -123,7 +123,10 @@ std::vector<PropertyTag> Nspi::properties_of(MinimalEntryID id, bool with_tables
 
 nspi::GetPropList::Response Nspi::answer(const nspi::GetPropList::Request& request) {
   if (request.CodePage == nspi::CP_WINUNICODE) return failed<nspi::GetPropList::Response>(mapi::ecNotSupported);
-  const auto tags = properties_of(request.MinimalId, (request.Flags & nspi::fSkipObjects) == 0);
+  auto tags = properties_of(request.MinimalId, (request.Flags & nspi::fSkipObjects) == 0);
+  // Of no object in particular: all there are, as QueryColumns lists them.
+  if (request.MinimalId == MinimalEntryID{})
+    for (const auto tag : known_properties()) tags.push_back(as_string8(tag));
   if (tags.empty()) return failed<nspi::GetPropList::Response>(mapi::ecNotFound);
   nspi::GetPropList::Response out;
   out.PropertyTags = nspi::LargePropertyTagArray{arena_.copy(std::span<const PropertyTag>(tags))};
@@ -306,16 +309,29 @@ nspi::QueryColumns::Response Nspi::answer(const nspi::QueryColumns::Request& req
 
 namespace {
 
-// Conformance tests end the DN of the two URL requests with a second zero code unit, which servers take.
+// Servers take what some clients send beside the documents: strings with a zero code unit too many and whatever else
+// leaves bytes behind a complete request, and the target of SeekEntries without the HasValue byte of its text.
 template <class Request>
 Result<Request> decode_request(View body, Arena& arena) {
-  auto decoded = wire::decode<Request>("request", body, arena, wire::CountWidth::address_book);
-  if constexpr (std::is_same_v<Request, nspi::GetMailboxUrl::Request> || std::is_same_v<Request, nspi::GetAddressBookUrl::Request>) {
-    static constexpr std::uint8_t zeros[8] = {};
-    if (!decoded && body.size() >= 12 && equal(body.last(8), zeros))
-      return wire::decode<Request>("request", body.first(body.size() - 2), arena, wire::CountWidth::address_book);
+  auto strict = wire::decode<Request>("request", body, arena, wire::CountWidth::address_book);
+  if (strict) return strict;
+  if constexpr (std::is_same_v<Request, nspi::SeekEntries::Request>) {
+    // Reserved, HasState, State (if any), HasTarget, the target's tag, its text.
+    const std::size_t at = body.size() > 4 && body[4] == 0 ? 10 : 46;
+    if (body.size() > at) {
+      Bytes amended(body.size() + 1, nspi::present);
+      std::copy_n(body.begin(), at, amended.begin());
+      std::copy(body.begin() + static_cast<std::ptrdiff_t>(at), body.end(), amended.begin() + static_cast<std::ptrdiff_t>(at) + 1);
+      auto decoded = wire::decode<Request>("request", arena.copy(View(amended)), arena, wire::CountWidth::address_book);
+      if (decoded) return decoded;
+    }
   }
-  return decoded;
+  Cursor cursor(body);
+  wire::FieldReader reader(cursor, arena, wire::CountWidth::address_book);
+  Request out{};
+  Request::fields(out, reader);
+  if (cursor.ok()) return out;
+  return strict;
 }
 
 }  // namespace

@@ -232,9 +232,15 @@ nspi::GetMatches::Response Nspi::answer(const nspi::GetMatches::Request& request
     if (!index) return failed<Response>(mapi::ecError);
     if (stat.SortType == SortType::SortTypeDisplayName_W) return failed<Response>(mapi::ecAccessDenied);
     if (request.PropertyName) return failed<Response>(mapi::ecNotSupported);
-    const auto linked = linked_objects(snapshot_.object(*index), PropertyTag(stat.ContainerID));
-    if (!linked) return failed<Response>(mapi::ecNotSupported);
-    matches = visible(*linked);
+    if (const auto linked = linked_objects(snapshot_.object(*index), PropertyTag(stat.ContainerID))) {
+      matches = visible(*linked);
+    } else if (request.MinimalIds) {
+      // No property, but a table of the client's own ([MS-OXCMAPIHTTP] 2.2.5.5.1).
+      for (const auto id : *request.MinimalIds)
+        if (const auto row = snapshot_.find(id)) matches.push_back(*row);
+    } else {
+      return failed<Response>(mapi::ecNotSupported);
+    }
     snapshot_.sort(matches, SortType::SortTypeDisplayName, stat.SortLocale);
   }
   if (matches.size() > request.RowCount || matches.size() > max_rows) return failed<Response>(mapi::ecTableTooBig);

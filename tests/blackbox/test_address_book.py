@@ -94,6 +94,20 @@ def test_positions(book):
     refused(lambda: book.update_stat(Stat(container=0x7777)), nspi.INVALID_BOOKMARK)
 
 
+def test_requests_beside_the_documents(book):
+    """What servers take all the same: strings ended twice, a target without HasValue, bytes behind the request."""
+    names = "".join(name + "\0\0" for name in ["bob@example.test", "", "nobody"]).encode("utf-16-le")
+    body = struct.pack("<I", 0) + nspi.state(Stat()) + nspi.tags(["PidTagDisplayName"]) + b"\1" + struct.pack("<I", 3) + names
+    reader, _ = book.call("ResolveNames", body)
+    assert struct.unpack("<IBIIII", reader.bytes(21))[3:] == (nspi.RESOLVED, nspi.UNRESOLVED, nspi.UNRESOLVED)
+    target = struct.pack("<I", NAME) + "Team".encode("utf-16-le") + b"\0\0"
+    reader, _ = book.call("SeekEntries", struct.pack("<I", 0) + nspi.state(Stat()) + b"\1" + target + b"\0"
+                          + nspi.tags(["PidTagDisplayName"]))
+    assert reader.u8() and struct.unpack("<IIIiIIIII", reader.bytes(36))[4] > 0
+    assert book.client.raw("Unbind", struct.pack("<II", 0, 0) + b"more").check()
+    book.client.cookies = {}
+
+
 def test_seeking(book):
     stat, rows = book.seek_entries(Stat(), "team", ["PidTagDisplayName"])
     assert rows[0][NAME] == "Team Entwicklung"
