@@ -122,14 +122,15 @@ def handle_of(value):
     return handle
 
 
-def hello(dce, dn, aux=b""):
+def hello(dce, dn, aux=b"", version=(0x0c00, 0x9a6c, 0x07d0), link=0xffffffff, stamp=0):
     request = EcDoConnectEx()
     request["szUserDN"] = dn
-    for name in ("ulFlags", "ulConMod", "cbLimit", "pulTimeStamp"):
+    for name in ("ulFlags", "ulConMod", "cbLimit"):
         request[name] = 0
+    request["pulTimeStamp"] = stamp
     request["ulCpid"], request["ulLcidString"], request["ulLcidSort"] = 1252, 0x409, 0x409
-    request["ulIcxrLink"], request["usFCanConvertCodePages"] = 0xffffffff, 1
-    request["rgwClientVersion"] = struct.pack("<3H", 0x0c00, 0x9a6c, 0x07d0)
+    request["ulIcxrLink"], request["usFCanConvertCodePages"] = link, 1
+    request["rgwClientVersion"] = struct.pack("<3H", *version)
     request["rgbAuxIn"], request["cbAuxIn"], request["pcbAuxOut"] = list(bytes([b]) for b in aux), len(aux), 0x1008
     return dce.request(request)
 

@@ -92,6 +92,36 @@ def test_malformed_rop_buffer(gateway):
     emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
 
 
+@pytest.mark.parametrize("size, room, aux", [(7, 0x8007, 0), (0, 0x8007, 0), (8, 7, 0), (8, 0x8007, 7)])
+def test_lengths_below_a_header(gateway, size, room, aux):
+    """[MS-OXCRPC] 3.1.4.2: ecRpcFailed."""
+    dce = log_on(gateway)
+    hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+    request = emsmdb.EcDoRpcExt2()
+    request["pcxh"] = emsmdb.handle_of(hello["pcxh"])
+    request["pulFlags"] = 3
+    request["rgbIn"], request["cbIn"], request["pcbOut"] = [b"\0"] * size, size, room
+    request["rgbAuxIn"], request["cbAuxIn"], request["pcbAuxOut"] = [b"\0"] * aux, aux, 0x1008
+    with pytest.raises(DCERPCException) as refused:
+        dce.request(request)
+    assert refused.value.error_code == 0x80040115
+
+
+@pytest.mark.parametrize("version", [(0, 0, 0), (1, 2, 3), (10, 0, 0)])
+def test_client_that_is_too_old(gateway, version):
+    with pytest.raises(DCERPCException) as refused:
+        emsmdb.hello(log_on(gateway), emsmdb.user_dn(ALICE), version=version)
+    assert refused.value.error_code == 0x80040110  # ecVersionMismatch
+
+
+def test_linked_session_has_the_time_stamp_of_the_first(gateway):
+    dce = log_on(gateway)
+    first = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+    second = emsmdb.hello(dce, emsmdb.user_dn(ALICE), link=first["picxr"], stamp=first["pulTimeStamp"])
+    assert second["pulTimeStamp"] == first["pulTimeStamp"] != 0
+    assert second["picxr"] != first["picxr"]
+
+
 def test_stub_that_is_cut_off(gateway):
     dce = log_on(gateway)
     dce.call(emsmdb.EcDoRpcExt2.opnum, b"\0" * 30)

@@ -21,6 +21,9 @@ using chain::Operation;
 using wire::CountWidth;
 
 constexpr std::uint32_t ecRejected = 0x000007ee;  // [MS-OXCDATA] 2.4
+constexpr std::uint32_t ecVersionMismatch = 0x80040110;     // the same
+constexpr wire::rpc::Version oldest_client{11, 0, 0, 0};   // [MS-OXCRPC] 3.2.4.1.3.2
+constexpr std::uint32_t no_link = 0xFFFFFFFF;               // ulIcxrLink
 constexpr std::uint32_t notification_pending = 0x00000001;  // of pulFlagsOut
 constexpr std::size_t header = wire::rpc::header_ext_size;
 
@@ -113,7 +116,11 @@ class Mailbox : public Service {
       return reply(encoded("EcDoConnectEx", out));
     }
     if (in.cbAuxIn > 0 && in.cbAuxIn < header) {
-      out.result = result(mapi::ecRpcFormat);
+      out.result = result(mapi::ecRpcFailed);
+      return reply(encoded("EcDoConnectEx", out));
+    }
+    if (wire::rpc::normalize_version(in.rgwClientVersion) < oldest_client) {
+      out.result = result(ecVersionMismatch);
       return reply(encoded("EcDoConnectEx", out));
     }
     auto context = new_session(gateway_, request.caller, chain::Interface::emsmdb);
@@ -142,15 +149,18 @@ class Mailbox : public Service {
     handle->session_key = context->context;
     handle->turn = std::make_shared<io::Mutex>();
     const auto id = context->session->id();
-    auto done = [this, handle, id, room, client, version = in.rgwClientVersion, group = std::weak_ptr<Group>(request.group),
+    // A session linked to another has the time stamp of the first.
+    const auto stamp = in.ulIcxrLink != no_link && in.pulTimeStamp != 0 ? in.pulTimeStamp : static_cast<std::uint32_t>(id);
+    auto done = [this, handle, id, stamp, room, client, version = in.rgwClientVersion, group = std::weak_ptr<Group>(request.group),
                  reply = std::move(reply)](const Result<chain::Reply>& outcome) {
-      reply(connected(outcome, handle, group.lock(), id, room, client, version));
+      reply(connected(outcome, handle, group.lock(), id, stamp, room, client, version));
     };
     run_call(gateway_, inbox_, std::move(context), std::move(call), nullptr, gateway_.options().execute_limit, true, std::move(done));
   }
 
   Answer connected(const Result<chain::Reply>& outcome, const std::shared_ptr<Handle>& handle, const std::shared_ptr<Group>& group,
-                   std::uint64_t id, std::uint32_t room, const chain::ClientInfo& client, const wire::rpc::WireVersion& version) {
+                   std::uint64_t id, std::uint32_t stamp, std::uint32_t room, const chain::ClientInfo& client,
+                   const wire::rpc::WireVersion& version) {
     Arena arena;
     emsmdb::EcDoConnectEx::Out out;
     http::Connect::Response body;
@@ -177,7 +187,7 @@ class Mailbox : public Service {
       const auto server = wire::rpc::parse_version(gateway_.options().server_application);
       if (server) out.rgwServerVersion = wire::rpc::encode_version(*server);
       out.rgwBestVersion = version;
-      out.pulTimeStamp = static_cast<std::uint32_t>(id);
+      out.pulTimeStamp = stamp;
       if (body.AuxiliaryBuffer.size() <= room) out.rgbAuxOut = body.AuxiliaryBuffer;
       out.pcbAuxOut = static_cast<std::uint32_t>(out.rgbAuxOut.size());
     }
@@ -200,7 +210,7 @@ class Mailbox : public Service {
     emsmdb::EcDoRpcExt2::Out out;
     if (in.cbIn < header || in.pcbOut < header || (in.cbAuxIn > 0 && in.cbAuxIn < header)) {
       out.pcxh = in.pcxh;
-      out.result = result(mapi::ecRpcFormat);
+      out.result = result(mapi::ecRpcFailed);
       return reply(encoded("EcDoRpcExt2", out));
     }
     http::Execute::Request body;
