@@ -32,7 +32,7 @@ struct EngineOptions {
   Duration first_index_wait = std::chrono::seconds(60);   // a table waits so long for a folder never seen
   Duration backend_wait = std::chrono::seconds(60);       // for the folder list and for content
   Duration idle_close = std::chrono::minutes(10);
-  Duration notification_wait = std::chrono::seconds(285); // row M4: below 300 s
+  Duration notification_wait = std::chrono::seconds(300); // row M4, [MS-OXCRPC] 3.3.4.1
   // Deleted messages are kept so long (zero: not at all), in this folder of the backend, which clients of MAPI do not see.
   Duration deleted_retention = std::chrono::hours(24 * 14);
   std::string recoverable_folder = "Recoverable Items";
