@@ -77,6 +77,8 @@ std::shared_ptr<SessionContext> SessionTable::find(std::string_view cookie, std:
   if (found == by_context_.end()) return nullptr;
   const auto& context = found->second;
   if (context->session->identity().user != user || context->session->interface() != interface) return nullptr;
+  // Too old, though no sweep has come by yet ([MS-OXCMAPIHTTP] 3.2.5.6).
+  if (context->requests == 0 && Clock::now() - context->used() >= limits_.expiration + limits_.grace) return nullptr;
   return context;
 }
 
