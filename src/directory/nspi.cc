@@ -40,6 +40,10 @@ Response failed(mapi::ErrorCode code) {
 
 }  // namespace
 
+bool Nspi::speaks(std::uint32_t code_page) {
+  return code_page == 0 || code_page == nspi::CP_WINUNICODE || is_known_code_page(code_page);
+}
+
 const nspi::STAT& Nspi::stat_of(const nspi::Optional<STAT>& state) {
   static const STAT none = [] {
     STAT stat;
@@ -51,6 +55,7 @@ const nspi::STAT& Nspi::stat_of(const nspi::Optional<STAT>& state) {
 }
 
 nspi::Bind::Response Nspi::answer(const nspi::Bind::Request& request) {
+  if ((request.Flags & nspi::fAnonymousLogin) != 0) return failed<nspi::Bind::Response>(mapi::ecNotSupported);
   if (const auto code_page = stat_of(request.State).CodePage; !is_known_code_page(code_page))
     return failed<nspi::Bind::Response>(nspi::InvalidCodepage);
   nspi::Bind::Response out;
@@ -137,8 +142,11 @@ nspi::GetProps::Response Nspi::answer(const nspi::GetProps::Request& request) {
   using Response = nspi::GetProps::Response;
   const auto& stat = stat_of(request.State);
   const auto& asked = request.PropertyTags->PropertyTags;
-  if (stat.CodePage == nspi::CP_WINUNICODE &&
-      std::any_of(asked.begin(), asked.end(), [](auto tag) { return mapi::element_type(tag.type()) == PropertyType::PtypString8; }))
+  if (!speaks(stat.CodePage)) return failed<Response>(nspi::InvalidCodepage);
+  // A tag without an id names no text: it is just not there.
+  if (stat.CodePage == nspi::CP_WINUNICODE && std::any_of(asked.begin(), asked.end(), [](auto tag) {
+        return tag.id() != 0 && mapi::element_type(tag.type()) == PropertyType::PtypString8;
+      }))
     return failed<Response>(mapi::ecNotSupported);
   if (asked.size() > max_columns) return failed<Response>(mapi::ecTableTooBig);
   std::vector<PropertyTag> tags(asked.begin(), asked.end());
@@ -179,6 +187,8 @@ nspi::GetTemplateInfo::Response Nspi::answer(const nspi::GetTemplateInfo::Reques
     if (!named) return failed<Response>(nspi::InvalidLocale);
     type = snapshot_.object(*named).display_type;
     locale = nspi::NSPI_DEFAULT_LOCALE;
+  } else if (!request.TemplateDn && locale == 0) {
+    return failed<Response>(nspi::InvalidLocale);
   }
   const auto data = details_template(type, request.CodePage, locale);
   if (data.empty()) return failed<Response>(nspi::InvalidLocale);

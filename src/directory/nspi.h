@@ -49,6 +49,8 @@ class Nspi {
   using STAT = wire::nspi::STAT;
   using Ids = std::vector<MinimalEntryID>;
 
+  // Can texts be had in it? Zero leaves the choice to us.
+  static bool speaks(std::uint32_t code_page);
   static const STAT& stat_of(const wire::nspi::Optional<STAT>& state);
   std::vector<mapi::PropertyTag> properties_of(MinimalEntryID id, bool with_tables) const;
   // The rows of these objects; ids that name none give rows without values.

@@ -123,6 +123,7 @@ nspi::RowsResponse Nspi::answer(const nspi::QueryRows::Request& request) {
   auto stat = stat_of(request.State);
   const bool is_explicit = !request.ExplicitTable.empty();
   if (stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  if (!speaks(stat.CodePage)) return failed<Response>(nspi::InvalidCodepage);
   if (request.RowCount == 0) return failed<Response>(mapi::ecInvalidParam);
   const auto columns = request.Columns ? request.Columns->PropertyTags.size() : std::size(default_columns);
   const auto most = std::min({std::size_t{request.RowCount}, max_rows, std::max<std::size_t>(1, max_cells / std::max<std::size_t>(1, columns))});
@@ -200,6 +201,7 @@ mapi::ErrorCode Nspi::filter(const Container& container, const STAT& stat, const
   const auto table = snapshot_.table(container, stat.SortType, stat.SortLocale);
   if (nodes > max_nodes || nodes * table->size() > max_comparisons) return mapi::ecTooComplex;
   if (const auto code = mailbox::check(restriction, true, false); code != mapi::ecNone) return code;
+  if (restriction.type == RestrictType::ExistRestriction && restriction.tag.id() == 0) return mapi::ecTooComplex;
   std::vector<std::string> names;
   collect_anr(restriction, stat.CodePage, names);
   if (names.size() > 16) return mapi::ecTooComplex;
@@ -310,6 +312,7 @@ nspi::GetSpecialTable::Response Nspi::answer(const nspi::GetSpecialTable::Reques
   const bool templates = (request.Flags & nspi::NspiAddressCreationTemplates) != 0;
   const bool unicode = !templates && (request.Flags & nspi::NspiUnicodeStrings) != 0;
   if (!templates && !unicode && stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
+  if (!unicode && !speaks(stat.CodePage)) return failed<Response>(nspi::InvalidCodepage);
   Response out;
   out.CodePage = unicode ? nspi::CP_WINUNICODE : stat.CodePage;
   out.Rows = std::span<const nspi::AddressBookPropertyValueList>();

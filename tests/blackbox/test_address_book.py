@@ -55,6 +55,25 @@ def test_bind_refuses_a_code_page_that_is_none(endpoint, certificates):
     session.client.close()
 
 
+def test_bind_lets_nobody_in_unnamed(endpoint, certificates):
+    session = nspi.Session(endpoint.https_port, certificates.ca, ALICE, PASSWORD)
+    refused(lambda: session.call("Bind", struct.pack("<I", 0x20) + nspi.state(Stat())), nspi.NOT_SUPPORTED)
+    session.client.close()
+
+
+def test_code_pages_that_are_none(book):
+    refused(lambda: book.get_props(Stat(current=mid(book, ALICE), code_page=0xFF), ["PidTagDisplayName"]), nspi.INVALID_CODEPAGE)
+    refused(lambda: book.query_rows(Stat(code_page=0xFF), 1, ["PidTagDisplayName"]), nspi.INVALID_CODEPAGE)
+    refused(lambda: book.get_special_table(Stat(code_page=0xFF), flags=0), nspi.INVALID_CODEPAGE)
+
+
+def test_a_tag_without_an_id(book):
+    """It is no text that CP_WINUNICODE could not hold, and nothing that a restriction could look for."""
+    code, _, values = book.get_props(Stat(current=mid(book, ALICE), code_page=1200), [0x0000001E])
+    assert code == nspi.ERRORS_RETURNED and values[0][0] & 0xFFFF == 0x0A
+    refused(lambda: book.get_matches(Stat(), 10, struct.pack("<BI", 8, 0)), 0x80040117)
+
+
 def test_hierarchy(book):
     code_page, version, rows = book.get_special_table(Stat())
     assert code_page == 1200 and version
