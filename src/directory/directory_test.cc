@@ -354,7 +354,8 @@ TEST_F(DirectoryTest, GetMatchesFollowsLinks) {  // row N2
   EXPECT_EQ(names(*follow("zoe@example.test", mapi::PidTagAddressBookIsMemberOfDistributionList).MinimalIds), Names{"Staff"});
   EXPECT_EQ(names(*follow("staff@example.test", mapi::PidTagAddressBookOwner).MinimalIds), Names{"Bob Brown"});
   EXPECT_TRUE(follow("bob@example.test", mapi::PidTagAddressBookManager).MinimalIds->empty());
-  EXPECT_EQ(follow("bob@example.test", mapi::PidTagTitle).ErrorCode, mapi::ecNotSupported);
+  EXPECT_EQ(follow("bob@example.test", PropertyTag(mapi::PidTagTitle.id(), PropertyType::PtypObject)).ErrorCode, mapi::ecNotSupported);
+  EXPECT_EQ(names(*follow("bob@example.test", PropertyTag(0)).MinimalIds), Names{"Bob Brown"});  // no property: the object
   stat.CurrentRec = MinimalEntryID{0x7000};
   request.State = stat;
   EXPECT_EQ(ask(request).ErrorCode, mapi::ecError);

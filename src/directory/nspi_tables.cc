@@ -150,7 +150,6 @@ nspi::RowsResponse Nspi::answer(const nspi::SeekEntries::Request& request) {
   using Response = nspi::RowsResponse;
   auto stat = stat_of(request.State);
   if (stat.CodePage == nspi::CP_WINUNICODE) return failed<Response>(mapi::ecNotSupported);
-  if (request.Reserved != 0) return failed<Response>(mapi::ecInvalidParam);
   const auto* container = snapshot_.find_container(MinimalEntryID{stat.ContainerID});
   if (!container) return failed<Response>(mapi::ecInvalidBookmark);
   if (stat.SortType != SortType::SortTypeDisplayName || !request.Target || request.Target->tag.id() != mapi::PidTagDisplayName.id() ||
@@ -220,12 +219,15 @@ mapi::ErrorCode Nspi::filter(const Container& container, const STAT& stat, const
 nspi::GetMatches::Response Nspi::answer(const nspi::GetMatches::Request& request) {
   using Response = nspi::GetMatches::Response;
   auto stat = stat_of(request.State);
-  const bool by_name = stat.SortType == SortType::SortTypeDisplayName || stat.SortType == SortType::SortTypePhoneticDisplayName;
+  const bool by_name = stat.SortType == SortType::SortTypeDisplayName || stat.SortType == SortType::SortTypePhoneticDisplayName ||
+                       stat.SortType == SortType::SortTypeDisplayName_RO || stat.SortType == SortType::SortTypeDisplayName_W;
   if (stat.CodePage == nspi::CP_WINUNICODE || (request.Filter && !by_name)) return failed<Response>(mapi::ecNotSupported);
   if (request.Reserved != 0) return failed<Response>(mapi::ecInvalidParam);
   Indexes matches;
   if (request.Filter) {
     const auto* container = snapshot_.find_container(MinimalEntryID{stat.ContainerID});
+    // Where GetMatches has put an object's id, clients send it along with the next search.
+    if (!container && snapshot_.find(MinimalEntryID{stat.ContainerID})) container = snapshot_.find_container(MinimalEntryID{});
     if (!container) return failed<Response>(mapi::ecInvalidBookmark);
     if (const auto code = filter(*container, stat, **request.Filter, matches); code != mapi::ecNone) return failed<Response>(code);
   } else {
@@ -240,8 +242,10 @@ nspi::GetMatches::Response Nspi::answer(const nspi::GetMatches::Request& request
       // No property, but a table of the client's own ([MS-OXCMAPIHTTP] 2.2.5.5.1).
       for (const auto id : *request.MinimalIds)
         if (const auto row = snapshot_.find(id)) matches.push_back(*row);
-    } else {
+    } else if (PropertyTag(stat.ContainerID).type() == PropertyType::PtypObject) {
       return failed<Response>(mapi::ecNotSupported);
+    } else {
+      matches.push_back(*index);
     }
     snapshot_.sort(matches, SortType::SortTypeDisplayName, stat.SortLocale);
   }
@@ -260,7 +264,7 @@ nspi::ResortRestriction::Response Nspi::answer(const nspi::ResortRestriction::Re
   using Response = nspi::ResortRestriction::Response;
   auto stat = stat_of(request.State);
   const bool by_name = stat.SortType == SortType::SortTypeDisplayName || stat.SortType == SortType::SortTypePhoneticDisplayName;
-  if (stat.CodePage == nspi::CP_WINUNICODE || !by_name) return failed<Response>(mapi::ecNotSupported);
+  if (!by_name) return failed<Response>(mapi::ecNotSupported);
   Indexes objects;
   for (const auto id : *request.MinimalIds)
     if (const auto index = snapshot_.find(id)) objects.push_back(*index);

@@ -104,6 +104,21 @@ def test_a_container_holds_its_own(book):
     assert [row[NAME] for row in rows] == ["Großer Saal", "Room Amsterdam", "Room Berlin"]
 
 
+def test_matches_in_the_orders_of_tables_on_objects(book):
+    """SortTypeDisplayName_RO and _W; then with the ContainerID that the answer has."""
+    stat = Stat(current=mid(book, ALICE), sort_type=0x3E8)
+    moved, found, _ = book.get_matches(stat, 10, nspi.equals("PidTagSmtpAddress", ALICE))
+    assert found == [stat.current]
+    moved.sort_type = 0x3E9
+    assert book.get_matches(moved, 10, nspi.equals("PidTagSmtpAddress", ALICE))[1] == found
+
+
+def test_fields_that_are_ignored(book):
+    target = b"\xff" + struct.pack("<I", NAME) + b"\xff" + "Team".encode("utf-16-le") + b"\0\0"
+    book.call("SeekEntries", struct.pack("<I", 1) + nspi.state(Stat()) + target + b"\0" + nspi.tags(["PidTagDisplayName"]))
+    assert book.resort_restriction(Stat(code_page=1200), [0x70000000])[1] == []
+
+
 def test_positions(book):
     stat, by = book.update_stat(Stat(current=nspi.END, delta=-1))
     assert by == -1 and stat.position == LISTED - 1 and stat.total == LISTED
