@@ -20,11 +20,11 @@ namespace {
 SyncState state_after(const SyncContext& context, const Guid& replica, GlobalCounter latest) {
   SyncState after = context.state;
   if (latest == 0) return after;
-  after.seen.of(replica).insert(1, latest);
-  if (context.contents) {
-    after.seen_fai.of(replica).insert(1, latest);
-    after.read.of(replica).insert(1, latest);
-  }
+  // What a client does not ask for it has not seen.
+  const auto asks = [&](SyncContext::Flag flag) { return (context.flags & flag) != 0; };
+  if (!context.contents || asks(SyncContext::Normal)) after.seen.of(replica).insert(1, latest);
+  if (context.contents && asks(SyncContext::FAI)) after.seen_fai.of(replica).insert(1, latest);
+  if (context.contents && asks(SyncContext::ReadState)) after.read.of(replica).insert(1, latest);
   return after;
 }
 
@@ -92,34 +92,44 @@ class ContentsSync final : public Producer {
     const auto folder = context_->folder;
     const auto seen = seen_without_gap(context_->state.seen, replica);
     const auto read = seen_without_gap(context_->state.read, replica);
+    const auto seen_fai = seen_without_gap(context_->state.seen_fai, replica);
     const auto* given = context_->state.given.find(replica);
     const auto known = given ? *given : fxics::GlobSet();
     const auto& restriction = context_->restriction;
     const auto total = total_of(mailbox);
-    auto look = [this, folder, seen, read, &known, &restriction, total, store = mailbox.identity()](state::MailboxState& s) -> Status {
+    auto look = [this, folder, seen, read, seen_fai, &known, &restriction, total, store = mailbox.identity()](state::MailboxState& s) -> Status {
       auto changes = s.changes(folder, seen, read);
       if (!changes) return changes.error();
       changes_ = std::move(*changes);
+      // Hidden messages are in a folder beside this one, but in the same IdsetGiven.
+      auto hidden = s.changes(state::associated_of(folder), seen_fai, seen_fai);
+      if (!hidden) return hidden.error();
+      hidden_ = std::move(hidden->changed);
       if (restriction) {
         auto list = build_list(s, store, folder, *restriction, SIZE_MAX);
         if (!list) return list.error();
         in_scope_ = set_of(**list);
       }
       auto gone = set_of(changes_.removed);
+      gone.unite(set_of(std::move(hidden->removed)));
       gone.intersect(known);
       // The log is right as long as the client's state came from here: the sum shows whether it did.
       fxics::GlobSet has = known;
       has.subtract(gone);
       for (const auto& change : changes_.changed) has.insert(change.id);
+      for (const auto& change : hidden_) has.insert(change.id);
       if (restriction || has.size() != total) {
         auto ids = s.message_ids(folder, {state::SortKey::id, false});
         if (!ids) return ids.error();
+        auto beside = s.message_ids(state::associated_of(folder), {state::SortKey::id, false});
+        if (!beside) return beside.error();
         const auto all = set_of(std::move(*ids));
-        gone = difference(known, all);
+        gone = difference(known, united(all, set_of(std::move(*beside))));
         if (in_scope_) out_of_scope_ = difference(intersection(known, all), *in_scope_);
       } else {
         // What left and came back is changed, not deleted.
         for (const auto& change : changes_.changed) gone.erase(change.id, change.id);
+        for (const auto& change : hidden_) gone.erase(change.id, change.id);
       }
       deleted_ = std::move(gone);
       return {};
@@ -132,14 +142,15 @@ class ContentsSync final : public Producer {
     after.subtract(deleted_);
     after.subtract(out_of_scope_);
     if (flag(SyncContext::Progress)) write_progress(writer);
-    options_ = options();
+    options_ = options(false);
+    hidden_options_ = options(true);
     co_return true;
   }
 
   std::uint64_t total_of(Mailbox& mailbox) const {
     const auto tree = mailbox.tree();
     const auto* folder = tree->find(context_->folder);
-    return folder ? folder->total : 0;
+    return folder ? std::uint64_t{folder->total} + folder->associated : 0;
   }
 
   // Which of the changes the client has not seen and wants.
@@ -157,12 +168,18 @@ class ContentsSync final : public Producer {
       std::sort(changed.begin(), changed.end(), [](const auto& a, const auto& b) {
         return a.received != b.received ? a.received > b.received : a.id > b.id;
       });
+    for (const auto& change : hidden_) {
+      if (!flag(SyncContext::FAI) || context_->state.seen_fai.contains(replica, change.change_number)) continue;
+      hidden_ids_.insert(change.id);
+      changed.push_back(change);
+    }
   }
 
-  std::shared_ptr<const TransferOptions> options() const {
+  std::shared_ptr<const TransferOptions> options(bool hidden) const {
     TransferOptions out;
-    out.tags = context_->tags;
     out.only_these = flag(SyncContext::OnlySpecifiedProperties);
+    if (hidden && out.only_these && flag(SyncContext::IgnoreSpecifiedOnFAI)) out.only_these = false;
+    else out.tags = context_->tags;
     out.best_body = flag(SyncContext::BestBody);
     out.unicode = flag(SyncContext::Unicode);
     out.delete_properties = true;
@@ -171,8 +188,11 @@ class ContentsSync final : public Producer {
 
   void write_progress(StreamWriter& writer) {
     fxics::ProgressInformation progress;
-    progress.NormalMessageCount = static_cast<std::uint32_t>(changes_.changed.size());
-    for (const auto& change : changes_.changed) progress.NormalMessageTotalSize += change.size;
+    for (const auto& change : changes_.changed) {
+      const bool hidden = hidden_ids_.contains(change.id);
+      ++(hidden ? progress.FAIMessageCount : progress.NormalMessageCount);
+      (hidden ? progress.FAIMessageTotalSize : progress.NormalMessageTotalSize) += change.size;
+    }
     Bytes bytes;
     (void)wire::encode("ProgressInformation", progress, bytes, wire::CountWidth::narrow);
     writer.marker(Marker::IncrSyncProgressMode);
@@ -188,7 +208,9 @@ class ContentsSync final : public Producer {
     auto message = std::make_shared<MessageObject>();
     message->folder = context_->folder;
     message->id = change.id;
-    auto opened = co_await open_transfer(call, message, options_);
+    message->associated = hidden_ids_.contains(change.id);
+    auto with = message->associated ? hidden_options_ : options_;
+    auto opened = co_await open_transfer(call, message, with);
     if (!opened) {
       // A backend that is down is asked again with the next buffer. A message that is gone or broken is left out (row S5).
       if (opened.error().retryable()) co_return opened.error();
@@ -210,7 +232,7 @@ class ContentsSync final : public Producer {
     if (flag(SyncContext::Progress)) {
       writer.marker(Marker::IncrSyncProgressPerMsg);
       (void)writer.integer32(fxics::message_size_tag, static_cast<std::int32_t>(std::min<std::uint64_t>(change.size, INT32_MAX)));
-      (void)writer.property(fxics::is_associated_tag, Value::boolean(false));
+      (void)writer.property(fxics::is_associated_tag, Value::boolean(hidden_ids_.contains(change.id)));
     }
     writer.marker(Marker::IncrSyncChg);
     // messageChangeHeader: these, in this order.
@@ -248,10 +270,12 @@ class ContentsSync final : public Producer {
   std::shared_ptr<SyncContext> context_;
   Stage stage_ = Stage::start;
   state::FolderChanges changes_;
+  std::vector<state::FolderChanges::Changed> hidden_;  // of the hidden messages, what may be new to the client
+  fxics::GlobSet hidden_ids_;                          // those in changes_.changed
   std::optional<fxics::GlobSet> in_scope_;
   fxics::GlobSet deleted_, out_of_scope_;
   std::size_t next_ = 0;
-  std::shared_ptr<const TransferOptions> options_;
+  std::shared_ptr<const TransferOptions> options_, hidden_options_;
   std::shared_ptr<MessageTransfer> transfer_;
   SyncState after_;
 };

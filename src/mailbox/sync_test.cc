@@ -238,6 +238,47 @@ TEST_F(SyncTest, ContentsComeOnceThenOnlyWhatIsNew) {
   EXPECT_EQ(subjects(*sync(true, {})).size(), 3u);
 }
 
+TEST_F(SyncTest, HiddenMessagesComeWithTheirFlag) {
+  backend.add("INBOX", "one");
+  log_on();
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), true}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  const TaggedValue values[] = {{PidTagSubject, Value::string(client->arena, "hidden")}};
+  ASSERT_EQ(client->execute(Ask<wire::RopSetProperties>{{values}, 3}).value(), ecNone);
+  const auto saved = client->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3});
+  ASSERT_EQ(saved.value(), ecNone);
+  const auto id = saved.get<wire::RopSaveChangesMessage>().MessageId;
+
+  const auto others = sync(true, {}, usual_flags & ~0x0010);
+  ASSERT_TRUE(others);
+  EXPECT_EQ(subjects(*others), std::vector<std::string>{"one"});
+  EXPECT_TRUE(state_of(*others).seen_fai.empty());
+  const auto alone = sync(true, {}, usual_flags & ~0x0020);
+  ASSERT_TRUE(alone);
+  EXPECT_EQ(subjects(*alone), std::vector<std::string>{"hidden"});
+  EXPECT_EQ(subjects(*sync(true, state_of(*alone))), std::vector<std::string>{"one"});
+  const auto both = sync(true, state_of(*others));
+  ASSERT_TRUE(both);
+  EXPECT_EQ(subjects(*both), std::vector<std::string>{"hidden"});
+  EXPECT_EQ(both->all(fxics::Element::messageChangeFull)[0]->properties.number(PidTagMessageFlags) & 0x40, 0x40);
+  const auto state = state_of(*both);
+  EXPECT_EQ(state.given.size(), 2u);
+  const auto again = sync(true, state);
+  ASSERT_TRUE(again);
+  EXPECT_TRUE(subjects(*again).empty() && again->all(fxics::Element::deletions).empty());
+  // With an empty state again, and what leaves is deleted.
+  EXPECT_EQ(subjects(*sync(true, {})), (std::vector<std::string>{"one", "hidden"}));
+  const Id ids[] = {id};
+  Ask<wire::RopHardDeleteMessages> remove;
+  remove.handle = 1;
+  remove.body.MessageIds = ids;
+  ASSERT_EQ(client->execute(remove).value(), ecNone);
+  const auto after = sync(true, state);
+  ASSERT_TRUE(after);
+  ASSERT_EQ(after->all(fxics::Element::deletions).size(), 1u);
+  EXPECT_EQ(state_of(*after).given.size(), 1u);
+}
+
 TEST_F(SyncTest, DeletionsAndReadStatesComeAsSets) {
   for (const auto* subject : {"one", "two", "three", "four"}) backend.add("INBOX", subject);
   log_on();
