@@ -133,6 +133,11 @@ io::Task<> run(std::shared_ptr<Pending> pending, Duration limit) {
   }
   --pending->context->requests;
   pending->context->touch();
+  // Before the client hears of it: its next Execute may come at once, by another connection.
+  if (pending->call->operation() == Operation::Execute) {
+    const std::lock_guard lock(pending->context->mutex);
+    pending->context->executing = false;
+  }
   pending->done.set();
 }
 
@@ -164,6 +169,11 @@ io::Task<bool> answer_trouble(Gateway& gateway, io::HttpExchange& exchange, Trou
   co_return sent.has_value();
 }
 
+void restore_sequence(SessionContext& context, const Request& request) {
+  const std::lock_guard lock(context.mutex);
+  context.sequence = request.sequence;
+}
+
 void log_failure(const Request& request, const Pending& pending) {
   if (!*pending.result)
     log::warning("{} for {}: {}", request.type, pending.context->session->identity().user, pending.result->error().message);
@@ -175,22 +185,18 @@ ResponseCode code_of(const Result<chain::Reply>& result) {
   return result.error().code == Errc::malformed ? ResponseCode::InvalidRequestBody : ResponseCode::UnknownFailure;
 }
 
-// What the client heard.
-enum class Heard : std::uint8_t {
-  nothing,  // it has gone
-  trouble,  // an HTTP status in the place of an answer: it keeps the cookies it has
-  answer,
-};
-
-// Sends PROCESSING, PENDING … while the call runs, and DONE with its outcome (rows M3, M4).
-io::Task<Heard> answer(Gateway& gateway, io::HttpExchange& exchange, const Request& request,
-                       Cookies cookies, std::shared_ptr<Pending> pending, bool at_once) {
+// Sends PROCESSING, PENDING … while the call runs, and DONE with its outcome (rows M3, M4). False: the
+// client has gone.
+io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Request& request,
+                      Cookies cookies, std::shared_ptr<Pending> pending, bool at_once) {
   const auto period = gateway.options().pending_period;
   bool done = false;
   if (!at_once) done = co_await pending->done.wait_for(processing_grace);
   if (const auto trouble = done ? trouble_of(*pending->result) : Trouble::none; trouble != Trouble::none) {
+    // Nothing was done, and the client keeps its old cookie: it may send the same again.
+    if (trouble == Trouble::unavailable && pending->call->operation() == Operation::Execute) restore_sequence(*pending->context, request);
     const auto sent = co_await answer_trouble(gateway, exchange, trouble);
-    co_return sent ? Heard::trouble : Heard::nothing;
+    co_return sent;
   }
   // What fails before anything was said fails in the headers; later the additional ones have to tell.
   const auto early = done ? code_of(*pending->result) : ResponseCode::Success;
@@ -201,13 +207,13 @@ io::Task<Heard> answer(Gateway& gateway, io::HttpExchange& exchange, const Reque
     // The chain's session is lost (an upstream has forgotten it), and the client hears so: ours is over too.
     if (early == ResponseCode::ContextNotFound) gateway.sessions().end(pending->context);
     co_await refuse_with(std::move(headers), exchange, request, early, "the request failed");
-    co_return Heard::answer;
+    co_return true;
   }
   exchange.begin_chunked(200, headers);
   exchange.queue(as_view(wire::mapihttp::processing_tag));
   while (!done) {
     const auto sent = co_await exchange.flush();
-    if (!sent) co_return Heard::nothing;
+    if (!sent) co_return false;
     // Well inside the period, so that it holds on slow lines too.
     done = co_await pending->done.wait_for(period / 2);
     if (!done) exchange.queue(as_view(wire::mapihttp::pending_tag));
@@ -221,7 +227,7 @@ io::Task<Heard> answer(Gateway& gateway, io::HttpExchange& exchange, const Reque
   exchange.queue(body);
   if (code == ResponseCode::ContextNotFound) gateway.sessions().end(pending->context);
   const auto sent = co_await exchange.finish();
-  co_return sent ? Heard::answer : Heard::nothing;
+  co_return sent.has_value();
 }
 
 std::shared_ptr<Pending> start(Gateway& gateway, std::shared_ptr<SessionContext> context, Operation operation,
@@ -281,8 +287,8 @@ io::Task<> open_session(Gateway& gateway, io::HttpExchange& exchange, const Requ
     log::info("{} {} opens session {} from {} with {}", identity->user, request.type, context->session->id(),
               exchange.peer().ip, pending->call->client().application);
   }
-  const auto heard = co_await answer(gateway, exchange, request, good ? Cookies::all : Cookies::none, pending, false);
-  (void)heard;  // a client that has gone will connect anew; the session expires
+  const auto sent = co_await answer(gateway, exchange, request, good ? Cookies::all : Cookies::none, pending, false);
+  (void)sent;  // a client that has gone will connect anew; the session expires
 }
 
 // The session of a request that needs one, or null after a refusal.
@@ -348,22 +354,15 @@ io::Task<> execute(Gateway& gateway, io::HttpExchange& exchange, const Request& 
     co_return;
   }
   auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
-  const auto heard = co_await answer(gateway, exchange, request, Cookies::all, pending, false);
-  if (heard == Heard::nothing) {
-    // The client has gone, the call goes on: the next one waits for its turn.
-    (void)co_await pending->done.wait_for(gateway.options().execute_limit);
-  }
-  const std::lock_guard lock(context->mutex);
-  context->executing = false;
-  // The client keeps its old cookie: it may send the same again.
-  if (heard == Heard::trouble) context->sequence = request.sequence;
+  const auto sent = co_await answer(gateway, exchange, request, Cookies::all, pending, false);
+  (void)sent;  // a client that has gone: the call goes on, and the next one waits for its turn
 }
 
 io::Task<> disconnect(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
                       std::shared_ptr<SessionContext> context, Operation operation) {
   auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
-  const auto heard = co_await answer(gateway, exchange, request, Cookies::all, pending, false);
-  (void)heard;
+  const auto sent = co_await answer(gateway, exchange, request, Cookies::all, pending, false);
+  (void)sent;
   gateway.sessions().end(context);
 }
 
@@ -427,8 +426,8 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
       const bool waits = *operation == Operation::NotificationWait;
       auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
                            waits ? gateway.options().wait_limit : gateway.options().execute_limit);
-      const auto heard = co_await answer(gateway, exchange, request, waits ? Cookies::context : Cookies::all, pending, waits);
-      (void)heard;
+      const auto sent = co_await answer(gateway, exchange, request, waits ? Cookies::context : Cookies::all, pending, waits);
+      (void)sent;
       break;
     }
   }
