@@ -49,6 +49,47 @@ bool instances_in(std::span<const PropertyTag> columns, std::span<const mapi::So
          std::all_of(columns.begin(), columns.end(), take);
 }
 
+// What a column may be asked as ([MS-OXCTABL] 3.2.5.2).
+bool is_column_type(PropertyType type) {
+  switch (static_cast<PropertyType>(static_cast<std::uint16_t>(type) & ~mapi::multivalue_instance_flag)) {
+    case PropertyType::PtypInteger16:
+    case PropertyType::PtypInteger32:
+    case PropertyType::PtypFloating32:
+    case PropertyType::PtypFloating64:
+    case PropertyType::PtypCurrency:
+    case PropertyType::PtypFloatingTime:
+    case PropertyType::PtypBoolean:
+    case PropertyType::PtypInteger64:
+    case PropertyType::PtypString8:
+    case PropertyType::PtypString:
+    case PropertyType::PtypTime:
+    case PropertyType::PtypGuid:
+    case PropertyType::PtypServerId:
+    case PropertyType::PtypRestriction:
+    case PropertyType::PtypRuleAction:
+    case PropertyType::PtypBinary:
+    case PropertyType::PtypMultipleInteger16:
+    case PropertyType::PtypMultipleInteger32:
+    case PropertyType::PtypMultipleFloating32:
+    case PropertyType::PtypMultipleFloating64:
+    case PropertyType::PtypMultipleCurrency:
+    case PropertyType::PtypMultipleFloatingTime:
+    case PropertyType::PtypMultipleInteger64:
+    case PropertyType::PtypMultipleString8:
+    case PropertyType::PtypMultipleString:
+    case PropertyType::PtypMultipleTime:
+    case PropertyType::PtypMultipleGuid:
+    case PropertyType::PtypMultipleBinary: return true;
+    default: return false;
+  }
+}
+
+// Some ROPs are for some kinds of tables only ([MS-OXCTABL] 3.2.5.4, 3.2.5.6, 3.2.5.10 to 3.2.5.16).
+bool has_places(const TableObject& table) {
+  return table.source == TableObject::Source::contents || table.source == TableObject::Source::hierarchy;
+}
+bool can_filter(const TableObject& table) { return has_places(table) || table.source == TableObject::Source::rules; }
+
 std::size_t clamp(std::int64_t position, std::size_t size) {
   return static_cast<std::size_t>(std::clamp<std::int64_t>(position, 0, static_cast<std::int64_t>(size)));
 }
@@ -56,9 +97,11 @@ std::size_t clamp(std::int64_t position, std::size_t size) {
 Task<ErrorCode> set_columns(RopCall& call, const wire::RopSetColumns::Request& request, wire::RopSetColumns::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
+  // A request that fails leaves the table without columns ([MS-OXCTABL] 3.2.5.2).
+  table->columns.clear();
   if (request.PropertyTags.empty() || request.PropertyTags.size() > max_columns) co_return mapi::ecInvalidParam;
   for (const auto tag : request.PropertyTags)
-    if (tag.type() == PropertyType::PtypErrorCode || tag.type() == PropertyType::PtypObject) co_return mapi::ecInvalidParam;
+    if (!is_column_type(tag.type())) co_return mapi::ecInvalidParam;
   auto categories = table->order->category_order();
   categories.instances.reset();
   if (!instances_in(request.PropertyTags, table->order->asked, &categories.instances)) co_return mapi::ecNotSupported;
@@ -101,6 +144,7 @@ Task<ErrorCode> sort_table(RopCall& call, const wire::RopSortTable::Request& req
 Task<ErrorCode> restrict_table(RopCall& call, const wire::RopRestrict::Request& request, wire::RopRestrict::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
+  if (!can_filter(*table)) co_return mapi::ecNotSupported;
   if (request.RestrictionData) {
     const auto code = check(*request.RestrictionData, !table->rows->has_texts(), table->rows->subobjects() != nullptr);
     if (code != mapi::ecNone) co_return code;
@@ -176,7 +220,9 @@ Task<ErrorCode> get_status(RopCall& call, const wire::RopGetStatus::Request&, wi
   co_return mapi::ecNone;
 }
 Task<ErrorCode> abort_table(RopCall& call, const wire::RopAbort::Request&, wire::RopAbort::Response&) {
-  if (!call.object<TableObject>()) co_return call.why;
+  auto table = call.object<TableObject>();
+  if (!table) co_return call.why;
+  if (!has_places(*table)) co_return mapi::ecNotSupported;
   co_return ecUnableToAbort;  // nothing runs in the background
 }
 
@@ -218,6 +264,7 @@ Task<ErrorCode> seek_row_bookmark(RopCall& call, const wire::RopSeekRowBookmark:
                                   wire::RopSeekRowBookmark::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
+  if (!has_places(*table)) co_return mapi::ecNotSupported;
   if (table->columns.empty()) co_return mapi::ecNullObject;
   const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
@@ -248,11 +295,6 @@ Task<ErrorCode> seek_row_fractional(RopCall& call, const wire::RopSeekRowFractio
   co_return mapi::ecNone;
 }
 
-// Bookmarks are for contents and hierarchy tables ([MS-OXCTABL] 3.2.5.12).
-bool has_places(const TableObject& table) {
-  return table.source == TableObject::Source::contents || table.source == TableObject::Source::hierarchy;
-}
-
 Task<ErrorCode> create_bookmark(RopCall& call, const wire::RopCreateBookmark::Request&, wire::RopCreateBookmark::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
@@ -275,6 +317,7 @@ Task<ErrorCode> free_bookmark(RopCall& call, const wire::RopFreeBookmark::Reques
 Task<ErrorCode> find_row(RopCall& call, const wire::RopFindRow::Request& request, wire::RopFindRow::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
+  if (!can_filter(*table)) co_return mapi::ecNotSupported;
   if (table->columns.empty()) co_return mapi::ecNullObject;
   const auto loaded = co_await view(call, table);
   if (loaded != mapi::ecNone) co_return loaded;
@@ -343,6 +386,7 @@ Task<ErrorCode> query_columns_all(RopCall& call, const wire::RopQueryColumnsAll:
 Task<ErrorCode> reset_table(RopCall& call, const wire::RopResetTable::Request&, wire::RopResetTable::Response&) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
+  if (table->source != TableObject::Source::contents) co_return mapi::ecNotSupported;
   table->columns.clear();
   table->viewed = false;
   co_return co_await reorder(call, table, ListOrder::make({}, nullptr));
