@@ -92,8 +92,19 @@ bool is_computed(PropertyTag tag) { return in(computed, tag); }
 PropertyBag beside_mime(const PropertyBag& properties) {
   PropertyBag out;
   const auto compressed = properties.binary(PidTagRtfCompressed);
+  // A name without an address: MIME would give back that of the mailbox's owner.
+  const auto sender = convert::person(properties, {PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress,
+                                                   PidTagSenderEntryId, PidTagSenderSmtpAddress});
+  const auto represented = convert::person(properties, {PidTagSentRepresentingName, PidTagSentRepresentingAddressType,
+                                                        PidTagSentRepresentingEmailAddress, PidTagSentRepresentingEntryId,
+                                                        PidTagSentRepresentingSmtpAddress});
   for (const auto& [tag, value] : properties) {
     if (is_computed(tag)) continue;
+    if ((tag.id() == PidTagSenderName.id() && sender.address.empty()) ||
+        (tag.id() == PidTagSentRepresentingName.id() && represented.address.empty())) {
+      out.set(tag, value);
+      continue;
+    }
     const bool complete = tag.id() == PidTagFlagStatus.id() && number_of(value) == followup_complete;
     if (in(by_flags, tag) && !complete) continue;
     const bool class_of_mail = tag.id() == PidTagMessageClass.id() && equal_ignoring_ascii_case(text_of(value), "IPM.Note");

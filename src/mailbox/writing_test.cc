@@ -165,5 +165,17 @@ TEST_F(WritingTest, StreamsWriteWhatIsTooLargeForAReply) {
   EXPECT_EQ(client->read_stream(PidTagBody.with(PropertyType::PtypString8), 3), text + "\r\n");
 }
 
+TEST_F(WritingTest, ASenderWithoutAddressKeepsTheName) {
+  open();
+  ASSERT_EQ(create("from nobody"), ecNone);
+  ASSERT_EQ(set(PidTagSenderName, Value::string(client->arena, "Somebody Else")), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  ASSERT_TRUE(client->contents());
+  client->columns({PidTagSubject, PidTagSenderName});
+  EXPECT_EQ(client->rows(), (std::vector<std::vector<std::string>>{{"from nobody", "Somebody Else"}}));
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagSenderName}, 3), (std::vector<std::string>{"Somebody Else"}));
+}
+
 }  // namespace
 }  // namespace mapigate::mailbox::testing
