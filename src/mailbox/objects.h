@@ -111,13 +111,17 @@ struct StreamObject final : Object {
   convert::ByteSource bytes;
   std::uint64_t position = 0;
 
-  // Of a stream that can be written: the value, which RopCommitStream and the stream's end put into `target`.
+  // Of a stream that can be written: the value, which it shares with its clones. RopCommitStream, the stream's end and
+  // ROPs that may look at it put it into `target`.
+  struct Written {
+    Bytes bytes;
+    bool dirty = false;
+  };
   std::shared_ptr<Object> target;  // null: read-only
   mapi::PropertyTag tag;
-  Bytes written;
-  bool dirty = false;
-  std::uint64_t size() const { return target ? written.size() : bytes.size(); }
-  View view() const { return target ? View(written) : bytes.view(); }
+  std::shared_ptr<Written> written;
+  std::uint64_t size() const { return target ? written->bytes.size() : bytes.size(); }
+  View view() const { return target ? View(written->bytes) : bytes.view(); }
 };
 
 struct SubscriptionObject final : Object {

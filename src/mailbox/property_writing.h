@@ -9,7 +9,7 @@ namespace mapigate::mailbox {
 Task<Status> edit_attachment(Mailbox& mailbox, std::shared_ptr<AttachmentObject> attachment);
 
 // Puts what was written into the property (stream.cc).
-Task<ErrorCode> commit(Mailbox& mailbox, unsigned code_page, std::shared_ptr<StreamObject> stream);
+Task<ErrorCode> commit(RopCall& call, std::shared_ptr<StreamObject> stream);
 
 // Of a folder or the store (folder_changes.cc): takes effect at once.
 Task<ErrorCode> set_on_container(RopCall& call, std::shared_ptr<Object> object, std::span<const mapi::TaggedValue> values,

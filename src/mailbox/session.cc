@@ -95,6 +95,26 @@ void Session::release_logon(std::uint8_t logon_id) {
   for (const auto handle : handles) release(handle);
 }
 
+void Session::note_writing(const std::shared_ptr<StreamObject>& stream) {
+  std::erase_if(writing_, [](const auto& one) { return one.expired(); });
+  writing_.push_back(stream);
+}
+
+// What was written to a stream is the value of its property for all other ROPs ([MS-OXCPRPT] 3.2.5.13).
+Task<> Session::settle_streams(RopCall& call) {
+  const auto object = call.find();
+  const bool saves = call.request.id == RopId::RopSaveChangesMessage || call.request.id == RopId::RopSaveChangesAttachment;
+  if (object && object->kind == Object::Kind::stream && !saves) co_return;
+  std::erase_if(writing_, [](const auto& one) { return one.expired(); });
+  const auto streams = writing_;
+  for (const auto& one : streams) {
+    auto stream = one.lock();
+    if (!stream || !stream->written->dirty) continue;
+    const auto code = co_await commit(call, stream);
+    if (code != mapi::ecNone) log::debug("mailbox: a stream cannot be committed yet: {}", mapi::to_string(code));
+  }
+}
+
 std::shared_ptr<Object> RopCall::find(std::uint8_t index) const {
   return index < handles.size() ? session.find(handles[index]) : nullptr;
 }
@@ -127,7 +147,7 @@ Task<ErrorCode> Session::answer(const wire::RopRequest& request, Answer& answer,
       auto object = find(answer.handles[request.HandleIndex]);
       // What was written and not committed counts when the stream ends ([MS-OXCPRPT] 3.2.5.13).
       if (object && object->kind == Object::Kind::stream && mailbox_->is_open()) {
-        const auto committed = co_await commit(*mailbox_, options_.code_page, std::static_pointer_cast<StreamObject>(object));
+        const auto committed = co_await commit(call, std::static_pointer_cast<StreamObject>(object));
         (void)committed;
       }
       release(answer.handles[request.HandleIndex]);
@@ -138,6 +158,7 @@ Task<ErrorCode> Session::answer(const wire::RopRequest& request, Answer& answer,
   if (const auto handle = find_handler(request.id)) {
     auto open = co_await mailbox_->open();
     if (open) {
+      if (!writing_.empty()) co_await settle_streams(call);
       code = co_await handle(call);
     } else {
       log::info("mailbox of {}: {}", mailbox_->identity()->user, open.error().message);

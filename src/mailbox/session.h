@@ -22,6 +22,8 @@ struct ExecuteResult {
   std::vector<Bytes> payloads;
 };
 
+struct RopCall;
+
 class Session final : public Listener {
  public:
   Session(std::shared_ptr<Mailbox> mailbox, SessionOptions options);
@@ -46,6 +48,8 @@ class Session final : public Listener {
   // A logon that takes an id in use releases what was opened under it ([MS-OXCROPS] 2.2.3.1.1).
   void release_logon(std::uint8_t logon_id);
   std::size_t objects() const { return objects_.size(); }
+  // A stream that can be written, whose value other ROPs are to see.
+  void note_writing(const std::shared_ptr<StreamObject>& stream);
 
   // Tells of the rows that changed in a table, and brings these up to date (table_events.cc).
   Task<mapi::ErrorCode> tell_rows(std::uint32_t handle, std::shared_ptr<TableObject> table);
@@ -63,6 +67,7 @@ class Session final : public Listener {
   struct Answer;
   Task<ExecuteResult> run(const wire::RopRequestBuffer& requests, std::uint32_t flags, std::size_t max_rop_out, Arena& arena);
   Task<mapi::ErrorCode> answer(const wire::RopRequest& request, Answer& answer, std::size_t budget, bool packed);
+  Task<> settle_streams(RopCall& call);
   Task<Status> chain_more(const wire::RopRequest& request, Answer& last, std::size_t max_rop_out, std::size_t used,
                           std::vector<Bytes>& payloads);
   void append_events(Bytes& rops, std::size_t limit, Arena& arena);
@@ -78,6 +83,7 @@ class Session final : public Listener {
   std::map<std::uint32_t, std::shared_ptr<Object>> objects_;
   std::uint32_t next_handle_ = 1;
   std::size_t tables_ = 0, messages_ = 0;
+  std::vector<std::weak_ptr<StreamObject>> writing_;
   std::deque<Event> events_;
   io::Event wake_;
   bool closed_ = false;

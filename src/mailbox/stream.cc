@@ -11,6 +11,9 @@ namespace {
 using mapi::PropertyTag;
 using mapi::PropertyType;
 
+constexpr auto StreamAccessDenied = static_cast<ErrorCode>(0x80030005);
+constexpr auto StreamSeekError = static_cast<ErrorCode>(0x80030019);
+constexpr auto StreamInvalidParam = static_cast<ErrorCode>(0x80030057);
 constexpr std::uint8_t best_access = 0x03;
 constexpr std::size_t read_stream_fields = 2;  // DataSize
 
@@ -72,19 +75,25 @@ Task<Result<convert::ByteSource>> bytes_of(RopCall& call, std::shared_ptr<Object
   co_return co_await io::run_blocking(call.mailbox.context().runtime, read);
 }
 
-bool can_write(const Object& object) { return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment; }
+bool can_write(const Object& object) {
+  return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment || object.kind == Object::Kind::folder;
+}
+
+std::size_t most_bytes(RopCall& call) { return std::size_t{call.mailbox.context().options.max_submit_kilobytes} * 1024 * 2; }
 
 Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& request, wire::RopOpenStream::Response& response) {
   using Rop = wire::RopOpenStream;
   auto object = call.find();
   if (!object) co_return mapi::ecNullObject;
   const auto mode = request.OpenModeFlags & best_access;
-  const auto tag = request.PropertyTag;
+  auto tag = request.PropertyTag;
+  // The bytes of an object are those of a binary value.
+  if (tag.type() == PropertyType::PtypObject && object->kind != Object::Kind::folder) tag = tag.with(PropertyType::PtypBinary);
   if (!can_stream(tag.type())) co_return mapi::ecNotSupported;
   const bool create = mode == Rop::Create;
   // Best access reads what was not made for writing; a stream costs its bytes otherwise.
   const bool write = create || mode == Rop::ReadWrite || (mode == best_access && can_write(*object));
-  if (write && !can_write(*object)) co_return mapi::ecAccessDenied;
+  if (write && !can_write(*object)) co_return mapi::ecNotSupported;
   auto stream = std::make_shared<StreamObject>();
   if (!create) {
     auto bytes = co_await bytes_of(call, object, tag);
@@ -94,9 +103,11 @@ Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& r
   if (write) {
     stream->target = object;
     stream->tag = tag;
-    stream->written = to_bytes(stream->bytes.view());
+    stream->written = std::make_shared<StreamObject::Written>();
+    stream->written->bytes = to_bytes(stream->bytes.view());
+    stream->written->dirty = create;
     stream->bytes = {};
-    stream->dirty = create;
+    call.session.note_writing(stream);
   }
   response.StreamSize = static_cast<std::uint32_t>(std::min<std::size_t>(stream->size(), UINT32_MAX));
   co_return call.put(request.OutputHandleIndex, stream);
@@ -127,10 +138,15 @@ Task<ErrorCode> seek_stream(RopCall& call, const wire::RopSeekStream::Request& r
   std::int64_t from = 0;
   if (request.Origin == wire::RopSeekStream::FromCurrent) from = static_cast<std::int64_t>(stream->position);
   else if (request.Origin == wire::RopSeekStream::FromEnd) from = size;
-  else if (request.Origin != wire::RopSeekStream::FromStart) co_return mapi::ecInvalidParam;
+  else if (request.Origin != wire::RopSeekStream::FromStart) co_return StreamInvalidParam;
   // Within [-from, 2^31 - from]: no overflow, and no position that a stream cannot have.
-  if (request.Offset < -from || request.Offset > INT32_MAX - from) co_return static_cast<ErrorCode>(0x80030019);  // StreamSeekError
+  if (request.Offset < -from || request.Offset > INT32_MAX - from) co_return StreamSeekError;
   stream->position = static_cast<std::uint64_t>(from + request.Offset);
+  // A stream that can be written grows to where its position is; what is further than it may ever grow fails with the write.
+  if (stream->target && stream->position > stream->size() && stream->position <= most_bytes(call)) {
+    stream->written->bytes.resize(stream->position);
+    stream->written->dirty = true;
+  }
   response.NewPosition = stream->position;
   co_return mapi::ecNone;
 }
@@ -151,21 +167,21 @@ Task<ErrorCode> clone_stream(RopCall& call, const wire::RopCloneStream::Request&
   copy->target = stream->target;
   copy->tag = stream->tag;
   copy->written = stream->written;
+  if (copy->target) call.session.note_writing(copy);
   co_return call.put(request.OutputHandleIndex, copy);
 }
-
-std::size_t most_bytes(RopCall& call) { return std::size_t{call.mailbox.context().options.max_submit_kilobytes} * 1024 * 2; }
 
 Task<ErrorCode> write_bytes(RopCall& call, View data, std::size_t* written) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
-  if (!stream->target) co_return mapi::ecAccessDenied;
+  if (!stream->target) co_return StreamAccessDenied;
   if (stream->position > most_bytes(call) || data.size() > most_bytes(call) - stream->position) co_return mapi::ecTooBig;
   const auto end = stream->position + data.size();
-  if (stream->written.size() < end) stream->written.resize(end);
-  std::copy(data.begin(), data.end(), stream->written.begin() + static_cast<std::ptrdiff_t>(stream->position));
+  auto& bytes = stream->written->bytes;
+  if (bytes.size() < end) bytes.resize(end);
+  std::copy(data.begin(), data.end(), bytes.begin() + static_cast<std::ptrdiff_t>(stream->position));
   stream->position = end;
-  stream->dirty = true;
+  stream->written->dirty = true;
   *written = data.size();
   co_return mapi::ecNone;
 }
@@ -185,20 +201,24 @@ Task<ErrorCode> write_stream_extended(RopCall& call, const wire::RopWriteStreamE
 }
 Task<ErrorCode> write_and_commit_stream(RopCall& call, const wire::RopWriteAndCommitStream::Request& request,
                                         wire::RopWriteAndCommitStream::Response& response) {
+  auto stream = call.object<StreamObject>();
+  if (!stream) co_return call.why;
+  // Not for folders ([MS-OXCPRPT] 2.2.26).
+  if (stream->target && stream->target->kind == Object::Kind::folder) co_return mapi::ecNotSupported;
   std::size_t written = 0;
   const auto code = co_await write_bytes(call, request.Data, &written);
   response.WrittenSize = static_cast<std::uint16_t>(written);
   if (code != mapi::ecNone) co_return code;
-  co_return co_await commit(call.mailbox, call.session.options().code_page, call.object<StreamObject>());
+  co_return co_await commit(call, stream);
 }
 
 Task<ErrorCode> set_stream_size(RopCall& call, const wire::RopSetStreamSize::Request& request, wire::RopSetStreamSize::Response&) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
-  if (!stream->target) co_return mapi::ecAccessDenied;
+  if (!stream->target) co_return StreamAccessDenied;
   if (request.StreamSize > most_bytes(call)) co_return mapi::ecTooBig;
-  stream->written.resize(request.StreamSize);
-  stream->dirty = true;
+  stream->written->bytes.resize(request.StreamSize);
+  stream->written->dirty = true;
   co_return mapi::ecNone;
 }
 
@@ -208,16 +228,17 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
   auto to = call.object<StreamObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
   if (!to) co_return mapi::ecDstNullObject;
-  if (!to->target) co_return mapi::ecAccessDenied;
+  if (!to->target) co_return StreamAccessDenied;
   const auto begin = std::min<std::uint64_t>(from->position, from->size());
   const auto n = std::min<std::uint64_t>(request.ByteCount, from->size() - begin);
   if (n > most_bytes(call) || to->position > most_bytes(call) - n) co_return mapi::ecTooBig;
   const auto piece = to_bytes(from->view().subspan(begin, n));
-  if (to->written.size() < to->position + n) to->written.resize(to->position + n);
-  std::copy(piece.begin(), piece.end(), to->written.begin() + static_cast<std::ptrdiff_t>(to->position));
+  auto& bytes = to->written->bytes;
+  if (bytes.size() < to->position + n) bytes.resize(to->position + n);
+  std::copy(piece.begin(), piece.end(), bytes.begin() + static_cast<std::ptrdiff_t>(to->position));
   from->position = begin + n;
   to->position += n;
-  to->dirty = true;
+  to->written->dirty = true;
   response.ReadByteCount = response.WrittenByteCount = n;
   co_return mapi::ecNone;
 }
@@ -226,13 +247,16 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
 Task<ErrorCode> commit_stream(RopCall& call, const wire::RopCommitStream::Request&, wire::RopCommitStream::Response&) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
-  co_return co_await commit(call.mailbox, call.session.options().code_page, stream);
+  co_return co_await commit(call, stream);
 }
 
 }  // namespace
 
-Task<ErrorCode> commit(Mailbox& mailbox, unsigned code_page, std::shared_ptr<StreamObject> stream) {
-  if (!stream->target || !stream->dirty) co_return mapi::ecNone;
+Task<ErrorCode> commit(RopCall& call, std::shared_ptr<StreamObject> stream) {
+  if (!stream->target || !stream->written->dirty) co_return mapi::ecNone;
+  auto& mailbox = call.mailbox;
+  const auto code_page = call.session.options().code_page;
+  const auto written = stream->written;
   auto tag = stream->tag;
   if (tag.type() == PropertyType::PtypUnspecified) tag = tag.with(PropertyType::PtypBinary);
   if (stream->target->kind == Object::Kind::attachment) {
@@ -241,16 +265,16 @@ Task<ErrorCode> commit(Mailbox& mailbox, unsigned code_page, std::shared_ptr<Str
     if (!ready) co_return mapi::to_error_code(ready.error());
     if (tag.id() == mapi::PidTagAttachDataBinary.id()) {
       convert::Spool spool(mailbox.context().options.max_stream_memory);
-      if (auto done = spool.append(stream->written); !done) co_return mapi::to_error_code(done.error());
+      if (auto done = spool.append(written->bytes); !done) co_return mapi::to_error_code(done.error());
       auto held = std::move(spool).finish();
       if (!held) co_return mapi::to_error_code(held.error());
       attachment->edit->data = std::move(*held);
-      stream->dirty = false;
+      written->dirty = false;
       co_return mapi::ecNone;
     }
   }
-  mapi::Value value = mapi::Value::binary(stream->written);
-  View text = stream->written;
+  mapi::Value value = mapi::Value::binary(written->bytes);
+  View text = written->bytes;
   if (tag.type() == PropertyType::PtypString) {
     text = text.first(text.size() / 2 * 2);
     while (text.size() >= 2 && text[text.size() - 1] == 0 && text[text.size() - 2] == 0) text = text.first(text.size() - 2);
@@ -264,11 +288,16 @@ Task<ErrorCode> commit(Mailbox& mailbox, unsigned code_page, std::shared_ptr<Str
     Arena arena;
     const auto normal = normal_value(tag, value, arena, code_page);
     std::static_pointer_cast<AttachmentObject>(stream->target)->edit->properties.set(tag, normal);
+  } else if (stream->target->kind == Object::Kind::folder) {
+    const mapi::TaggedValue values[] = {{tag, value}};
+    std::vector<wire::PropertyProblem> problems;
+    code = co_await set_on_container(call, stream->target, values, problems);
+    if (code == mapi::ecNone && !problems.empty()) code = problems[0].ErrorCode;
   } else {
     auto message = std::static_pointer_cast<MessageObject>(stream->target);
     code = co_await set_property(mailbox, message, tag, value, message->code_page ? message->code_page : code_page);
   }
-  if (code == mapi::ecNone) stream->dirty = false;
+  if (code == mapi::ecNone) written->dirty = false;
   co_return code;
 }
 

@@ -165,6 +165,43 @@ TEST_F(WritingTest, StreamsWriteWhatIsTooLargeForAReply) {
   EXPECT_EQ(client->read_stream(PidTagBody.with(PropertyType::PtypString8), 3), text + "\r\n");
 }
 
+TEST_F(WritingTest, WhatWasWrittenToAStreamCountsWithoutCommit) {  // [MS-OXCPRPT] 3.2.5.13, 3.2.5.18 and 3.2.5.24
+  open();
+  ASSERT_EQ(create("streams"), ecNone);
+  const PropertyTag tag(0x04D2, PropertyType::PtypBinary);
+  Ask<wire::RopOpenStream> open_stream{{4, tag, wire::RopOpenStream::Create}, 3};
+  ASSERT_EQ(client->execute(open_stream).value(), ecNone);
+  Ask<wire::RopWriteStream> write{{as_view("one")}, 4};
+  ASSERT_EQ(client->execute(write).value(), ecNone);
+  EXPECT_EQ(client->read_stream(tag, 3), "one");
+  // A clone has the same bytes.
+  Ask<wire::RopCloneStream> clone{{5}, 4};
+  ASSERT_EQ(client->execute(clone).value(), ecNone);
+  write.body.Data = as_view("two");
+  write.handle = 5;
+  ASSERT_EQ(client->execute(write).value(), ecNone);
+  EXPECT_EQ(client->execute(Ask<wire::RopGetStreamSize>{{}, 4}).get<wire::RopGetStreamSize>().StreamSize, 6u);
+  ASSERT_EQ(save().value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->read_stream(tag, 3), "onetwo");
+  // Beyond the end there are zeros.
+  Ask<wire::RopSeekStream> seek{{wire::RopSeekStream::FromEnd, 2}, 5};
+  EXPECT_EQ(client->execute(seek).get<wire::RopSeekStream>().NewPosition, 8u);
+  EXPECT_EQ(client->execute(Ask<wire::RopGetStreamSize>{{}, 4}).get<wire::RopGetStreamSize>().StreamSize, 8u);
+}
+
+TEST_F(WritingTest, StreamsOfFoldersAreWritten) {
+  open();
+  const PropertyTag tag(0x3FE3, PropertyType::PtypBinary);
+  Ask<wire::RopOpenStream> open_stream{{4, tag, wire::RopOpenStream::Create}, 1};
+  ASSERT_EQ(client->execute(open_stream).value(), ecNone);
+  Ask<wire::RopWriteStream> write{{as_view("rules")}, 4};
+  ASSERT_EQ(client->execute(write).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopCommitStream>{{}, 4}).value(), ecNone);
+  client->execute(Ask<wire::RopRelease>{{}, 4});
+  EXPECT_EQ(client->read_stream(tag, 1), "rules");
+}
+
 TEST_F(WritingTest, ASenderWithoutAddressKeepsTheName) {
   open();
   ASSERT_EQ(create("from nobody"), ecNone);
