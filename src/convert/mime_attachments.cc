@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "convert/header_properties.h"
+#include "wire/property_bag_codec.h"
 
 namespace mapigate::convert {
 
@@ -80,6 +81,14 @@ bool shown_in(std::string_view html, const Entity& entity, std::string_view loca
 }
 
 }  // namespace
+
+bool in_part(PropertyTag tag) {
+  constexpr PropertyTag told[] = {PidTagAttachNumber,       PidTagAttachMethod,   PidTagAttachSize,      PidTagAttachDataBinary,
+                                  PidTagAttachLongFilename, PidTagAttachFilename, PidTagAttachExtension, PidTagAttachMimeTag,
+                                  PidTagAttachContentId,    PidTagAttachFlags,    PidTagAttachEncoding,  PidTagCreationTime,
+                                  PidTagLastModificationTime, PidTagObjectType,   PidTagAccessLevel};
+  return std::any_of(std::begin(told), std::end(told), [&](auto one) { return one.id() == tag.id(); });
+}
 
 std::string safe_file_name(std::string_view name) {
   if (const auto slash = name.find_last_of("/\\"); slash != name.npos) name.remove_prefix(slash + 1);
@@ -194,6 +203,15 @@ Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t nu
   bag.set_boolean(PidTagAttachmentHidden, rendered || (part.alternative && entity.type != "text/calendar"));
   bag.set_integer(PidTagAttachmentLinkId, 0);
   bag.set_integer(PidTagAttachmentFlags, 0);
+  if (const auto* field = find_field(entity.fields, kept_properties_field)) {
+    Bytes bytes;
+    const bool readable = from_base64(as_text(field->value), bytes);
+    auto kept = wire::parse_property_bag(bytes);
+    if (readable && kept) {
+      for (const auto& [tag, value] : *kept)
+        if (!in_part(tag) && !tag.named()) bag.set(tag, value);
+    }
+  }
   return out;
 }
 

@@ -15,6 +15,11 @@ struct AttachmentContext {
 Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t number,
                            const AttachmentContext& context);
 
+// A field of stored parts: the properties that nothing else in the part tells, as a bag in base64.
+inline constexpr std::string_view kept_properties_field = "X-Mapigate-Attachment";
+// Whether the rest of the part tells the property; the field has no say in these.
+bool in_part(mapi::PropertyTag tag);
+
 // The bytes of the attachment. An opaque multipart comes with its Content-Type field, byte for byte.
 Status read_part(const Entity& entity, bool opaque, const std::function<Status(View)>& sink);
 

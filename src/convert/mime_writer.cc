@@ -8,6 +8,7 @@
 #include "convert/mime_attachments.h"
 #include "convert/mime_writer_parts.h"
 #include "convert/rtf.h"
+#include "wire/property_bag_codec.h"
 
 namespace mapigate::convert {
 
@@ -130,6 +131,35 @@ bool is_shown(const MessageData::Attachment& attachment, std::string_view html) 
   return html.find("cid:" + id) != html.npos || (attachment.properties.number(PidTagAttachFlags) & 4) != 0;
 }
 
+// Whether reading the part gives the value anyway.
+bool is_usual(const MessageData::Attachment& attachment, PropertyTag tag, const Value& value, std::string_view name, bool shown) {
+  const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
+  if (is(PidTagRenderingPosition)) return number_of(value) == -1;
+  if (is(PidTagAttachmentHidden)) return (number_of(value) != 0) == shown;
+  if (is(PidTagAttachmentLinkId) || is(PidTagAttachmentFlags)) return number_of(value) == 0;
+  if (!is(PidTagDisplayName)) return false;
+  const auto text = text_of(value);
+  return text == name || (attachment.embedded && text == attachment.embedded->properties.string(PidTagSubject));
+}
+
+// The field of what the part does not tell; empty when there is nothing.
+std::string kept_properties(const MessageData::Attachment& attachment, std::string_view name, bool shown) {
+  constexpr std::size_t most = 100'000, columns = 72;
+  PropertyBag kept;
+  for (const auto& [tag, value] : attachment.properties)
+    if (!in_part(tag) && !tag.named() && !is_usual(attachment, tag, value, name, shown)) kept.set(tag, value);
+  if (kept.empty()) return {};
+  const auto text = to_base64(wire::serialize(kept));
+  if (text.size() > most) return {};
+  std::string out = std::string(kept_properties_field) + ": ";
+  for (std::size_t at = 0; at < text.size(); at += columns) {
+    if (at > 0) out += "\r\n ";
+    out += text.substr(at, columns);
+  }
+  out += "\r\n";
+  return out;
+}
+
 }  // namespace
 
 Writer::Bodies Writer::bodies_of(const PropertyBag& bag) {
@@ -211,8 +241,9 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
   if (name.empty()) name = bag.string(PidTagAttachFilename);
   if (name.empty() && !attachment.embedded) name = bag.string(PidTagDisplayName);
   name = safe_file_name(name);
+  const auto kept = options_.attachment_properties ? kept_properties(attachment, name, shown) : std::string();
   if (attachment.embedded) {
-    if (auto done = put("Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n\r\n"); !done) return done;
+    if (auto done = put("Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n" + kept + "\r\n"); !done) return done;
     return message(*attachment.embedded, depth + 1);
   }
   auto type = clean_type(bag.string(PidTagAttachMimeTag));
@@ -228,7 +259,7 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
     std::erase_if(id, [](char c) { return c <= 0x20 || c == '<' || c == '>'; });
     head += "Content-ID: <" + id + ">\r\n";
   }
-  if (auto done = put(head + "\r\n"); !done) return done;
+  if (auto done = put(head + kept + "\r\n"); !done) return done;
   return base64(attachment.data.view());
 }
 

@@ -119,6 +119,30 @@ TEST(MimeWriter, HtmlWithPictureFilesAndMessage) {
   EXPECT_FALSE(parse_message_data(View(stored).first(stored.size() - 1)));
 }
 
+TEST(MimeWriter, KeepsWhatPartsDoNotTellInTheStoreAlone) {
+  auto message = sample();
+  message.properties.set_string(PidTagBody, "text");
+  MessageData::Attachment attachment;
+  attachment.number = message.next_attachment++;
+  attachment.properties.set_string(PidTagAttachLongFilename, "a.dat");
+  attachment.properties.set_boolean(PidTagAttachmentHidden, true);
+  const PropertyTag own(0x04D2, PropertyType::PtypBinary);
+  const std::string large(3000, 'x');
+  attachment.properties.set_binary(own, as_view(large));
+  attachment.data = ByteSource::from_string("data");
+  message.attachments.push_back(std::move(attachment));
+  MimeWriteOptions options;
+  options.attachment_properties = true;
+  const auto stored = written(message, options);
+  ASSERT_EQ(stored->attachments().size(), 1u);
+  const auto& bag = stored->attachments()[0].properties;
+  EXPECT_EQ(as_text(bag.binary(own)), large);
+  EXPECT_EQ(bag.number(PidTagAttachmentHidden), 1);
+  EXPECT_EQ(bag.string(PidTagAttachLongFilename), "a.dat");
+  EXPECT_EQ(as_text(*stored->attachment_data(0)), "data");
+  EXPECT_FALSE(written(message)->attachments()[0].properties.contains(own));
+}
+
 TEST(MimeWriter, RtfBodies) {
   auto message = sample();
   const auto rtf = compress_rtf(html_to_rtf("<html><body><b>fett</b></body></html>"));

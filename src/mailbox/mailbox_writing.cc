@@ -134,6 +134,7 @@ Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, Glo
   options.from = {store_->display_name == store_->user ? std::string() : store_->display_name, store_->user};
   options.host = domain_of(store_->user);
   options.names = std::move(*names);
+  options.attachment_properties = true;
   options.memory_limit = context_.options.max_stream_memory;
   auto* message = data.get();
   auto write = [message, &options]() { return convert::write_mime(*message, options); };
@@ -510,6 +511,7 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       options.from = {{}, store_->user};
       options.host = domain_of(store_->user);
       options.names = std::move(*names);
+      options.attachment_properties = true;
       auto* raw = message.get();
       auto write = [raw, &options]() { return convert::write_mime(*raw, options); };
       auto mime = co_await io::run_blocking(context_.runtime, write);
