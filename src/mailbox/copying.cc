@@ -2,6 +2,7 @@
 // attachment or folder into another of its kind. What comes into messages and attachments lasts when they are saved.
 // A client may allow it to go on in the background; it never has to.
 #include <algorithm>
+#include <functional>
 
 #include "mailbox/message_edit.h"
 #include "mailbox/property_writing.h"
@@ -13,6 +14,7 @@ namespace {
 using mapi::PropertyTag;
 using Problems = std::vector<wire::PropertyProblem>;
 
+constexpr auto ecMessageCycle = static_cast<ErrorCode>(0x00000504);
 enum CopyFlag : std::uint8_t { flag_move = 0x01, flag_no_overwrite = 0x02 };
 
 // What is to go over.
@@ -27,6 +29,11 @@ struct Selection {
   }
   bool wants(PropertyTag tag) const { return named(tag) != all_but; }
   bool wants_object(PropertyTag tag) const { return all_but ? subobjects && !named(tag) : named(tag); }
+  // Says of what was asked for and is not there that it is not.
+  void report_missing(const std::function<bool(PropertyTag)>& is_there, Problems* problems) const {
+    for (std::size_t i = 0; !all_but && i < tags.size(); ++i)
+      if (!is_there(tags[i])) problems->push_back({static_cast<std::uint16_t>(i), tags[i], mapi::ecNotFound});
+  }
   // Problems carry the place in what was asked for; of a copy of everything there is none.
   std::uint16_t place(PropertyTag tag, std::size_t otherwise) const {
     for (std::size_t i = 0; !all_but && i < tags.size(); ++i)
@@ -93,13 +100,10 @@ Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from,
     if (code != mapi::ecNone) problems->push_back({place, tag, code});
     else copied.push_back(tag);
   }
-  if (!selection.all_but)
-    for (std::size_t i = 0; i < selection.tags.size(); ++i) {
-      const auto tag = selection.tags[i];
-      if (is_object(tag) || is_computed(tag)) continue;
-      if (!properties.contains(tag.with(mapi::PropertyType::PtypUnspecified)))
-        problems->push_back({static_cast<std::uint16_t>(i), tag, mapi::ecNotFound});
-    }
+  const auto is_there = [&properties](PropertyTag tag) {
+    return is_object(tag) || is_computed(tag) || properties.contains(tag.with(mapi::PropertyType::PtypUnspecified));
+  };
+  selection.report_missing(is_there, problems);
   const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
   if (selection.wants_object(mapi::PidTagMessageRecipients) && (overwrite || to->data->recipients.empty())) {
     to->data->recipients.clear();
@@ -148,10 +152,24 @@ Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject>
     }
     if (overwrite || !to->edit->properties.contains(tag)) to->edit->properties.set(tag, value);
   }
+  const auto is_there = [&taken](PropertyTag tag) {
+    return tag.id() == mapi::PidTagAttachDataBinary.id() || tag.id() == mapi::PidTagAttachNumber.id() ||
+           tag.id() == mapi::PidTagAttachSize.id() || taken.properties.contains(tag.with(mapi::PropertyType::PtypUnspecified));
+  };
+  selection.report_missing(is_there, problems);
   const bool data = selection.wants(mapi::PidTagAttachDataBinary);
   if (data && taken.data.size() > 0 && (overwrite || to->edit->data.size() == 0)) to->edit->data = taken.data;
   if (taken.embedded && (selection.all_but ? selection.subobjects && data : data)) to->edit->embedded = taken.embedded;
   co_return mapi::ecNone;
+}
+
+// Whether `message` is somewhere within `outer`.
+bool is_within(const MessageObject* message, const MessageObject& outer) {
+  for (unsigned depth = 0; depth < 100 && message && message->parent; ++depth) {
+    message = message->parent->message.get();
+    if (message == &outer || (message && !message->parent && !outer.parent && message->id != 0 && message->id == outer.id)) return true;
+  }
+  return false;
 }
 
 bool is_below(const FolderTree& tree, GlobalCounter id, GlobalCounter above) {
@@ -196,6 +214,16 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
     values.push_back({mapi::PidTagContainerClass, mapi::Value::string(call.arena, container_class)});
   if (!selection.all_but && selection.named(mapi::PidTagDisplayName))
     values.push_back({mapi::PidTagDisplayName, mapi::Value::string(call.arena, source->name)});
+  auto whole = co_await properties_of(call, from, false, false);
+  if (!whole) co_return mapi::to_error_code(whole.error());
+  auto held = *whole;
+  auto* arena = &call.arena;
+  const auto is_there = [held, arena](PropertyTag tag) {
+    for (const auto objects : {mapi::PidTagContainerHierarchy, mapi::PidTagContainerContents, mapi::PidTagFolderAssociatedContents})
+      if (tag.id() == objects.id()) return true;
+    return held->get(tag.with(mapi::PropertyType::PtypUnspecified), *arena).has_value();
+  };
+  selection.report_missing(is_there, problems);
   if (!values.empty()) {
     Problems found;
     const auto code = co_await set_on_container(call, to, values, found);
@@ -228,12 +256,15 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
   if (!from) co_return mapi::ecNullObject;
   if (!to) co_return mapi::ecDstNullObject;
   if (from->kind != to->kind) co_return mapi::ecNotSupported;
-  if (selection.flags & ~(flag_move | flag_no_overwrite)) co_return mapi::ecInvalidParam;
+  // The two flags do not go together ([MS-OXCPRPT] 2.2.10.1 and 2.2.11.1).
+  if ((selection.flags & ~(flag_move | flag_no_overwrite)) || selection.flags == (flag_move | flag_no_overwrite))
+    co_return mapi::ecInvalidParam;
   Problems problems;
   ErrorCode code = mapi::ecNotSupported;
   if (from == to) {
     code = mapi::ecNone;
   } else if (from->kind == Object::Kind::message) {
+    if (is_within(static_cast<const MessageObject*>(to.get()), static_cast<const MessageObject&>(*from))) co_return ecMessageCycle;
     code = co_await copy_message(call, std::static_pointer_cast<MessageObject>(from), std::static_pointer_cast<MessageObject>(to), selection,
                                  &problems);
   } else if (from->kind == Object::Kind::attachment) {

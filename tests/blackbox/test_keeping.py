@@ -14,6 +14,7 @@ from test_writing import Imap
 
 SUBJECT, MID = tag_of("PidTagSubject"), tag_of("PidTagMid")
 EC_NOT_FOUND, EC_NOT_SUPPORTED, EC_FOLDER_CYCLE, EC_NULL_DESTINATION = 0x8004010F, 0x80040102, 0x8004060B, 0x503
+EC_MESSAGE_CYCLE = 0x504
 EC_ACCESS_DENIED, EC_ERROR, EC_INVALID_PARAM = 0x80070005, 0x80004005, 0x80070057
 DELETED_ON = 0x668F0040
 RECIPIENTS, ATTACHMENTS = 0x0E12000D, 0x0E13000D
@@ -218,6 +219,7 @@ def test_copy_of_some_properties(mapi, folder):
     mapi.call(rops.copy_properties(["PidTagComment"], flags=1), source, target)
     assert mapi.properties(source, ["PidTagComment"])[tag_of("PidTagComment")] != "beside"
     assert mapi.try_call(rops.copy_properties(["PidTagSubject"], flags=0x80), source, target).error == EC_INVALID_PARAM
+    assert mapi.try_call(rops.copy_properties(["PidTagSubject"], flags=3), source, target).error == EC_INVALID_PARAM
     inbox = mapi.open_folder(mapi.inbox)
     assert mapi.try_call(rops.copy_to(), source, inbox).error == EC_NOT_SUPPORTED
     failed = mapi.try_call(rops.copy_to(), source, 0x7777)
@@ -235,11 +237,25 @@ def test_copy_of_an_attachment(mapi, folder):
     mapi.save(target)
     assert [one["name"] for one in mapi.attachments(target)] == ["a.txt"]
     assert mapi.attachment_data(target, 0) == b"one"
+    absent = 0x04D20102
+    assert [problem[:2] for problem in mapi.call(rops.copy_properties([absent]), old, new).problems] == [(0, absent)]
+
+
+def test_no_message_is_copied_into_itself(mapi, folder):
+    folder_id, _, _ = folder
+    outer = mapi.new_message(folder_id, {"PidTagSubject": "outer"})
+    attachment = mapi.call(rops.create_attachment(), outer).handle
+    mapi.call(rops.set_properties({"PidTagAttachMethod": 5}), attachment)
+    inner = mapi.call(rops.open_embedded_message(2), attachment).handle
+    assert mapi.try_call(rops.copy_to(), outer, inner).error == EC_MESSAGE_CYCLE
 
 
 def test_copy_of_a_folder(mapi, imap, folder):
     folder_id, handle, name = folder
     parts = {part: mapi.call(rops.create_folder(part), handle) for part in ("from", "to", "to2")}
+    absent = 0x04D20102
+    done = mapi.call(rops.copy_properties([absent]), parts["from"].handle, parts["to"].handle)
+    assert [problem[:2] for problem in done.problems] == [(0, absent)]
     mapi.call(rops.set_properties({"PidTagComment": "note"}), parts["from"].handle)
     mapi.save(mapi.new_message(parts["from"].folder_id, {"PidTagSubject": "in"}))
     mapi.save(mapi.new_message(parts["from"].folder_id, {"PidTagSubject": "fai"}, associated=True))
