@@ -12,14 +12,15 @@ using mapi::PropertyTag;
 using mapi::PropertyType;
 using mapi::Value;
 
-CellOptions options_for(RopCall& call, const Object& object, std::uint16_t size_limit, std::uint16_t want_unicode) {
+// PropertySizeLimit is not looked at ([MS-OXCPRPT] 3.2.5.1 and 3.2.5.2): what fits into the reply is returned.
+CellOptions options_for(RopCall& call, const Object& object, std::uint16_t want_unicode) {
   CellOptions options;
   options.code_page = call.session.options().code_page;
   if (object.kind == Object::Kind::message)
     if (const auto own = static_cast<const MessageObject&>(object).code_page) options.code_page = own;
   options.unicode = want_unicode != 0;
   // What cannot fit into the reply is not carried as far as there.
-  options.max_value = std::min<std::size_t>(size_limit != 0 ? size_limit : SIZE_MAX, call.budget);
+  options.max_value = call.budget;
   return options;
 }
 
@@ -58,7 +59,7 @@ Task<ErrorCode> get_properties_specific(RopCall& call, const wire::RopGetPropert
   if (!object) co_return mapi::ecNullObject;
   auto source = co_await properties_of(call, object, wants_named(request.PropertyTags), wants_bodies(request.PropertyTags));
   if (!source) co_return mapi::to_error_code(source.error());
-  const auto options = options_for(call, *object, request.PropertySizeLimit, request.WantUnicode);
+  const auto options = options_for(call, *object, request.WantUnicode);
   auto held = *source;
   auto tags = request.PropertyTags;
   auto* arena = &call.arena;
@@ -94,7 +95,7 @@ Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAl
   if (!object) co_return mapi::ecNullObject;
   auto source = co_await properties_of(call, object, true, true);
   if (!source) co_return mapi::to_error_code(source.error());
-  const auto options = options_for(call, *object, request.PropertySizeLimit, request.WantUnicode);
+  const auto options = options_for(call, *object, request.WantUnicode);
   auto held = *source;
   auto* arena = &call.arena;
   const auto budget = call.budget;
