@@ -215,6 +215,45 @@ TEST_F(TableEventTest, RowsAreToldOneByOne) {
   EXPECT_EQ(events(), List{"added six first"});
 }
 
+TEST_F(TableEventTest, NothingIsToldOfATableThatNobodyLooksAt) {  // [MS-OXCNOTIF] 3.1.4.3
+  backend.add("INBOX", "one");
+  open({PidTagSubject});
+  backend.add("INBOX", "two");
+  settle(*client, inbox);
+  EXPECT_FALSE(client->session->has_events());
+  ASSERT_EQ(client->execute(Ask<wire::RopQueryColumnsAll>{{}, 2}).value(), ecNone);
+  backend.add("INBOX", "three");
+  settle(*client, inbox);
+  EXPECT_EQ(events(), List{"added three first"});
+  ASSERT_EQ(client->execute(Ask<wire::RopResetTable>{{}, 2}).value(), ecNone);
+  ASSERT_EQ(client->columns({PidTagSubject}).value(), ecNone);
+  backend.add("INBOX", "four");
+  settle(*client, inbox);
+  EXPECT_FALSE(client->session->has_events());
+  EXPECT_EQ(all_rows().size(), 4u);
+  backend.add("INBOX", "five");
+  settle(*client, inbox);
+  EXPECT_EQ(events(), List{"added five first"});
+}
+
+TEST_F(TableEventTest, ChangesThatLeaveNothingAreOne) {
+  backend.add("INBOX", "one");
+  open({PidTagSubject});
+  EXPECT_EQ(all_rows().size(), 1u);
+  for (int i = 0; i < 25; ++i) {
+    backend.add("INBOX", "in between");
+    settle(*client, inbox);
+    {
+      std::lock_guard lock(backend.mutex);
+      auto& folder = backend.folders["INBOX"];
+      folder.messages.erase(std::prev(folder.messages.end()));
+      ++folder.change;
+    }
+    settle(*client, inbox);
+  }
+  EXPECT_EQ(events(), List{"changed"});
+}
+
 TEST_F(TableEventTest, ManyChangesAreOneAndToldOnce) {
   for (int i = 0; i < 5; ++i) backend.add("INBOX", fmt::format("m{}", i));
   open({PidTagSubject});

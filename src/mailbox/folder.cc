@@ -57,6 +57,7 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
   // Row S7: the count is exact, so a folder never seen is indexed first. With DeferredErrors the client
   // takes a table that still fills, and is told by TableModified.
   const bool deferred = (request.TableFlags & Rop::DeferredErrors) != 0;
+  table->fills = deferred;
   const auto limit = deferred ? Duration::zero() : call.mailbox.context().options.first_index_wait;
   auto indexed = co_await call.mailbox.wait_indexed(folder->id, limit);
   if (!indexed && !(deferred && indexed.error().code == Errc::timeout)) co_return mapi::to_error_code(indexed.error());

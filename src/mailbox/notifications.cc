@@ -47,13 +47,16 @@ void Session::on_event(const MailboxEvent& event) {
   std::uint16_t type = 0;
   std::shared_ptr<const Bytes> text;  // what `data` points to
   switch (event.kind) {
-    case Kind::new_mail:
+    case Kind::new_mail: {
       type = note::NewMail;
       data.NotificationFlags = type | NotificationData::M;
-      data.MessageFlags = (event.flags & state::flag_seen) ? 0x1 : 0;
+      state::Message light;
+      light.flags = event.flags;
+      data.MessageFlags = message_flags(light);
       text = std::make_shared<const Bytes>(to_bytes(as_view(event.message_class.empty() ? "IPM.Note" : event.message_class)));
       data.MessageClass.string8 = as_text(*text);
       break;
+    }
     case Kind::message_created:
       type = note::ObjectCreated;
       data.NotificationFlags = type | NotificationData::M;

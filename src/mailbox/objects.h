@@ -88,7 +88,9 @@ struct TableObject final : Object {
 
   // What its client is told of changes (table_events.cc).
   bool viewed = false;  // it has looked at rows since the table was opened or reset ([MS-OXCNOTIF] 3.1.4.3)
+  bool fills = false;   // opened while its rows still come in: it is told when they have, viewed or not
   bool dirty = false;   // rows changed since it was told of them
+  std::size_t changes = 0;  // how often
 
   void move_to(std::size_t to) { position = std::min(to, rows->size()); }
   // A place in the table that outlives a change of the rows: the row there and those that follow it.

@@ -378,6 +378,9 @@ Task<ErrorCode> find_row(RopCall& call, const wire::RopFindRow::Request& request
 Task<ErrorCode> query_columns_all(RopCall& call, const wire::RopQueryColumnsAll::Request&, wire::RopQueryColumnsAll::Response& response) {
   auto table = call.object<TableObject>();
   if (!table) co_return call.why;
+  // It is one of those that make a view ([MS-OXCNOTIF] 3.1.4.3).
+  const auto loaded = co_await view(call, table);
+  if (loaded != mapi::ecNone) co_return loaded;
   const auto all = table->rows->all_columns();
   response.PropertyTags = call.arena.copy(std::span<const PropertyTag>(all));
   co_return mapi::ecNone;
@@ -388,7 +391,7 @@ Task<ErrorCode> reset_table(RopCall& call, const wire::RopResetTable::Request&, 
   if (!table) co_return call.why;
   if (table->source != TableObject::Source::contents) co_return mapi::ecNotSupported;
   table->columns.clear();
-  table->viewed = false;
+  table->viewed = table->told = table->fills = false;
   co_return co_await reorder(call, table, ListOrder::make({}, nullptr));
 }
 

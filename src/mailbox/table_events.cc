@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 
 #include "base/log.h"
 #include "mailbox/table_support.h"
@@ -72,13 +73,15 @@ void Session::mark_tables(TableObject::Source source, GlobalCounter folder, bool
   for (const auto& [handle, object] : objects_) {
     if (object->kind != Object::Kind::table) continue;
     auto& table = static_cast<TableObject&>(*object);
-    if (!table.notify || table.source != source || table.dirty || table.told) continue;
+    if (!table.notify || table.source != source || table.told) continue;
     if (source == TableObject::Source::contents && table.folder != folder) continue;
-    // A table that nobody has looked at yet may be one that still fills.
+    // Of a table that nobody has looked at nothing is told ([MS-OXCNOTIF] 3.1.4.3), but that it has filled.
     if (!table.viewed) {
-      if (rows_too) look_again(handle, table);
+      if (rows_too && table.fills) look_again(handle, table);
       continue;
     }
+    ++table.changes;
+    if (table.dirty) continue;
     table.dirty = true;
     tables_dirty_ = true;
     wake_.set();
@@ -98,6 +101,7 @@ void Session::look_again(std::uint32_t handle, TableObject& table) {
 
 Task<ErrorCode> Session::tell_rows(std::uint32_t handle, std::shared_ptr<TableObject> table) {
   table->dirty = false;
+  const auto changes = std::exchange(table->changes, 0);
   const auto before = identities(*table->rows);
   const auto loaded = co_await load(*mailbox_, table);
   if (loaded != mapi::ecNone) {
@@ -111,7 +115,9 @@ Task<ErrorCode> Session::tell_rows(std::uint32_t handle, std::shared_ptr<TableOb
     co_return mapi::ecNone;
   }
   const auto found = difference(before, after, **changed);
-  if (!found) {
+  // Many changes that leave nothing to see are told as one.
+  const bool nothing_left = found && found->removed.empty() && found->shown.empty();
+  if (!found || (nothing_left && changes > most_rows)) {
     look_again(handle, *table);
     co_return mapi::ecNone;
   }
@@ -187,6 +193,7 @@ Task<ErrorCode> view(RopCall& call, std::shared_ptr<TableObject> table) {
     if (!before) co_return mapi::to_error_code(before.error());
     table->viewed = true;
     table->told = table->dirty = false;
+    table->changes = 0;
   }
   co_return co_await load(call.mailbox, table);
 }
