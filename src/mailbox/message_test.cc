@@ -133,6 +133,20 @@ TEST_F(MessageTest, LargeValuesAreForStreams) {
   EXPECT_NE(std::find(list.begin(), list.end(), PidTagBody), list.end());
 }
 
+TEST_F(MessageTest, ValuesThatFitIntoAnotherReplyComeBackAsRequests) {  // [MS-OXCROPS] 2.2.15.1
+  backend.add("INBOX", "twice", 0, std::string(10'000, 'x') + "\r\n");
+  open();
+  const PropertyTag tags[] = {PidTagBody};
+  Ask<wire::RopGetPropertiesSpecific> ask;
+  ask.handle = 3;
+  ask.body.WantUnicode = 1;
+  ask.body.PropertyTags = tags;
+  const auto replies = client->execute(ask, ask);
+  ASSERT_EQ(replies.buffer.rops.size(), 2u);
+  EXPECT_EQ(replies.value(0), ecNone);
+  EXPECT_EQ(replies.buffer.rops[1].id, wire::RopId::RopBufferTooSmall);
+}
+
 TEST_F(MessageTest, StreamsSeekAndEnd) {
   backend.add("INBOX", "s", 0, "0123456789");
   open();
@@ -164,6 +178,8 @@ TEST_F(MessageTest, StreamsSeekAndEnd) {
   EXPECT_EQ(client->execute(Ask<wire::RopCommitStream>{{}, 4}).value(), ecNone);
   Ask<wire::RopWriteStream> write{{as_view("x")}, 4};
   EXPECT_EQ(client->execute(write).value(), static_cast<ErrorCode>(0x80030005));  // it was opened for reading
+  Ask<wire::RopReadStream> most{{wire::size_follows, 0x80000001}, 4};
+  EXPECT_EQ(client->execute(most).code, ecRpcFormat);  // [MS-OXCROPS] 2.2.9.2.1
 }
 
 TEST_F(MessageTest, AttachmentsAndMessagesWithin) {

@@ -12,6 +12,8 @@ using mapi::PropertyTag;
 using mapi::PropertyType;
 using mapi::Value;
 
+constexpr std::size_t most_in_a_reply = 0x7C00;
+
 // PropertySizeLimit is not looked at ([MS-OXCPRPT] 3.2.5.1 and 3.2.5.2): what fits into the reply is returned.
 CellOptions options_for(RopCall& call, const Object& object, std::uint16_t want_unicode) {
   CellOptions options;
@@ -19,8 +21,8 @@ CellOptions options_for(RopCall& call, const Object& object, std::uint16_t want_
   if (object.kind == Object::Kind::message)
     if (const auto own = static_cast<const MessageObject&>(object).code_page) options.code_page = own;
   options.unicode = want_unicode != 0;
-  // What cannot fit into the reply is not carried as far as there.
-  options.max_value = call.budget;
+  // What cannot fit into a reply is not carried as far as there.
+  options.max_value = std::max(call.budget, most_in_a_reply);
   return options;
 }
 
@@ -64,8 +66,10 @@ Task<ErrorCode> get_properties_specific(RopCall& call, const wire::RopGetPropert
   auto tags = request.PropertyTags;
   auto* arena = &call.arena;
   const auto budget = call.budget;
+  const bool first = call.first;
+  bool wants_more = false;  // in a buffer of its own it would fit better
   wire::PropertyRow row;
-  auto make = [&row, held, tags, arena, options, budget]() {
+  auto make = [&row, &wants_more, held, tags, arena, options, budget, first]() {
     row = make_row(*held, tags, *arena, options);
     auto values = arena->copy(row.values);
     const auto size = [&] {
@@ -74,14 +78,15 @@ Task<ErrorCode> get_properties_specific(RopCall& call, const wire::RopGetPropert
         if (values[i].type == PropertyType::PtypErrorCode && tags[i].type() != PropertyType::PtypErrorCode) row.Flag = 1;
       return wire_size(row, tags);
     };
-    make_fit(values, size, budget);
+    wants_more = !first && size() > budget;
+    if (!wants_more) make_fit(values, size, budget);
     row.values = values;
   };
   // Bodies and attachments are decoded on the way.
   if (wants_bodies(request.PropertyTags)) co_await call.mailbox.context().runtime.run_worker(make);
   else make();
-  if (wire_size(row, request.PropertyTags) > call.budget) {
-    call.too_small = call.budget < 0x7000;
+  if (wants_more || wire_size(row, request.PropertyTags) > call.budget) {
+    call.too_small = wants_more || call.budget < 0x7000;
     co_return mapi::ecBufferTooSmall;
   }
   // Row P4: missing cells are flagged, the ReturnValue stays 0.
@@ -99,8 +104,10 @@ Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAl
   auto held = *source;
   auto* arena = &call.arena;
   const auto budget = call.budget;
+  const bool first = call.first;
+  bool wants_more = false;
   std::vector<mapi::TaggedValue> out;
-  auto make = [&out, held, arena, options, budget]() {
+  auto make = [&out, &wants_more, held, arena, options, budget, first]() {
     std::vector<Value> values;
     std::vector<PropertyTag> tags;
     for (const auto tag : held->list()) {
@@ -114,14 +121,16 @@ Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAl
       for (const auto& value : values) sum += 4 + wire_size(value);
       return sum;
     };
+    wants_more = !first && size() > budget;
+    if (wants_more) return;
     make_fit(values, size, budget);
     for (std::size_t i = 0; i < values.size(); ++i) out.push_back({tags[i].with(values[i].type), values[i]});
   };
   co_await call.mailbox.context().runtime.run_worker(make);
   std::size_t sum = 2;
   for (const auto& value : out) sum += 4 + wire_size(value.value);
-  if (sum > call.budget) {
-    call.too_small = call.budget < 0x7000;
+  if (wants_more || sum > call.budget) {
+    call.too_small = wants_more || call.budget < 0x7000;
     co_return mapi::ecBufferTooSmall;
   }
   response.PropertyValues = call.arena.copy(std::span<const mapi::TaggedValue>(out));

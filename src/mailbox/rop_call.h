@@ -22,6 +22,7 @@ struct RopCall {
   std::vector<std::uint32_t>& handles;   // server object handle table of the buffer
   std::size_t budget = 0;                // bytes the fields of the response may take
   bool packed = false;                   // the client allows chained buffers (Chain)
+  bool first = true;                     // no response stands before it: there is no more room than this
 
   // What the handler leaves besides its response.
   void* response = nullptr;

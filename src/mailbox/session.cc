@@ -18,6 +18,7 @@ constexpr std::size_t rop_size_field = 2;
 constexpr std::size_t too_small_head = 3;   // RopId, SizeNeeded
 constexpr std::size_t response_head = 6;    // RopId, handle index, ReturnValue
 constexpr std::size_t pending_size = 3;
+constexpr std::uint32_t most_to_read = 0x80000000;
 // [MS-OXCRPC] 3.1.4.2.1.2: another payload is packed only while this much room is left.
 constexpr std::size_t chain_room_rows = 0x8008, chain_room_stream = 0x2008;
 
@@ -48,6 +49,7 @@ struct Session::Answer {
   Bytes bytes;                      // the encoded response; empty for RopRelease
   std::vector<std::uint32_t> made;
   std::uint32_t left = 0;
+  bool first = true;
   bool too_small = false;
 };
 
@@ -140,7 +142,7 @@ Task<ExecuteResult> Session::execute(const wire::RopRequestBuffer& requests, std
 }
 
 Task<ErrorCode> Session::answer(const wire::RopRequest& request, Answer& answer, std::size_t budget, bool packed) {
-  RopCall call{*this, *mailbox_, answer.arena, request, answer.handles, budget, packed};
+  RopCall call{*this, *mailbox_, answer.arena, request, answer.handles, budget, packed, answer.first};
   ErrorCode code = mapi::ecNotSupported;
   if (request.id == RopId::RopRelease) {
     if (request.HandleIndex < answer.handles.size()) {
@@ -200,6 +202,10 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
     log::info("mailbox: Execute refused: {}", requests.problem);
     co_return ExecuteResult{mapi::ecRpcFormat, {}};
   }
+  // [MS-OXCROPS] 2.2.9.2.1: so much to read at once fails the call.
+  for (const auto& request : requests.rops)
+    if (const auto* read = request.as<wire::RopReadStream>(); read && read->wanted() > most_to_read)
+      co_return ExecuteResult{mapi::ecRpcFormat, {}};
   const auto room = std::min<std::size_t>(max_rop_out, rpc::header_ext_size + rpc::max_payload);
   // The requests as bytes, for RopBufferTooSmall; one that a module edited has none of its own.
   std::vector<View> raws;
@@ -230,6 +236,7 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
     answer.made.clear();
     answer.left = 0;
     answer.too_small = false;
+    answer.first = rops.empty();
     const auto handles_before = answer.handles;
     co_await this->answer(request, answer, budget, packed && last);
     const bool fits = !answer.too_small && overhead() + rops.size() + answer.bytes.size() + fallback <= room;
@@ -297,6 +304,7 @@ Task<Status> Session::chain_more(const wire::RopRequest& request, Answer& last, 
     const auto room = std::min<std::size_t>(max_rop_out - used, rpc::header_ext_size + rpc::max_payload);
     last.bytes.clear();
     last.left = 0;
+    last.first = true;
     const auto budget = room > overhead + response_head ? room - overhead - response_head : 0;
     const auto code = co_await answer(again, last, budget, true);
     if (code != mapi::ecNone || last.too_small || overhead + last.bytes.size() > room) break;
