@@ -86,7 +86,7 @@ bool in_part(PropertyTag tag) {
   constexpr PropertyTag told[] = {PidTagAttachNumber,       PidTagAttachMethod,   PidTagAttachSize,      PidTagAttachDataBinary,
                                   PidTagAttachLongFilename, PidTagAttachFilename, PidTagAttachExtension, PidTagAttachMimeTag,
                                   PidTagAttachContentId,    PidTagAttachFlags,    PidTagAttachEncoding,  PidTagCreationTime,
-                                  PidTagLastModificationTime, PidTagObjectType,   PidTagAccessLevel};
+                                  PidTagLastModificationTime, PidTagObjectType,   PidTagAccessLevel,     PidTagRecordKey};
   return std::any_of(std::begin(told), std::end(told), [&](auto one) { return one.id() == tag.id(); });
 }
 

@@ -1,6 +1,7 @@
 #include "mailbox/message_content.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace mapigate::mailbox {
 
@@ -149,6 +150,12 @@ std::vector<PropertyTag> ContentSource::list() const {
   return tags;
 }
 
+Value attachment_key(std::uint32_t number, Arena& arena) {
+  Bytes bytes(sizeof(number));
+  std::memcpy(bytes.data(), &number, sizeof(number));
+  return Value::binary(arena.copy(View(bytes)));
+}
+
 std::optional<Value> AttachmentSource::get(PropertyTag tag, Arena& arena) const {
   const auto& attachment = content_->attachments()[index_];
   if (tag.id() == PidTagAttachDataBinary.id()) {  // and PidTagAttachDataObject
@@ -161,6 +168,7 @@ std::optional<Value> AttachmentSource::get(PropertyTag tag, Arena& arena) const 
   }
   if (auto value = find_in(attachment.properties, tag)) return value;
   if (tag.id() == PidTagAttachNumber.id()) return Value::integer32(static_cast<std::int32_t>(index_));
+  if (tag.id() == PidTagRecordKey.id()) return attachment_key(static_cast<std::uint32_t>(index_), arena);
   if (tag.id() == PidTagRenderingPosition.id()) return Value::integer32(-1);
   if (tag.id() == PidTagObjectType.id()) return Value::integer32(7);
   if (tag.id() == PidTagAccessLevel.id()) return Value::integer32(0);
@@ -177,7 +185,7 @@ std::optional<Value> AttachmentSource::get(PropertyTag tag, Arena& arena) const 
 std::vector<PropertyTag> AttachmentSource::list() const {
   std::vector<PropertyTag> tags = BagSource(content_->attachments()[index_].properties).list();
   for (const auto tag : {PidTagAttachNumber, PidTagRenderingPosition, PidTagObjectType, PidTagAccessLevel, PidTagAttachMethod,
-                         PidTagAttachSize})
+                         PidTagAttachSize, PidTagRecordKey})
     if (std::none_of(tags.begin(), tags.end(), [&](auto t) { return t.id() == tag.id(); })) tags.push_back(tag);
   if (with_data_ && content_->attachments()[index_].kind == convert::Attachment::Kind::data) tags.push_back(PidTagAttachDataBinary);
   return tags;

@@ -46,6 +46,8 @@ class AttachmentSource final : public PropertySource {
   bool with_data_;
 };
 std::vector<mapi::PropertyTag> attachment_columns();
+// PidTagRecordKey of an attachment ([MS-OXCPRPT] 2.2.1.8): tells it from the others of its message.
+mapi::Value attachment_key(std::uint32_t number, Arena& arena);
 
 // The raw header fields, for PidTagTransportMessageHeaders.
 std::string_view header_block(View message);

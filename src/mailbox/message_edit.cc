@@ -273,6 +273,7 @@ void complete_new(PropertyBag& bag) {
 
 Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force) {
   const auto folder = message->folder;
+  const auto who = mailbox.identity()->display_name;  // [MS-OXCPRPT] 2.2.1.5
   if (!message->saved) {
     if (message->id == 0) {
       auto id = co_await mailbox.reserve_id();
@@ -280,6 +281,7 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
       message->id = *id;
     }
     complete_new(message->data->properties);
+    if (!message->data->properties.contains(PidTagLastModifierName)) message->data->properties.set_string(PidTagLastModifierName, who);
     const auto flags = (flags_of_new(message->data->properties) | message->set_flags) & ~message->clear_flags;
     auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
     if (!saved) co_return saved;
@@ -291,12 +293,14 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
     const bool anything = message->content_changed || message->extras || (message->set_flags | message->clear_flags) != 0;
     if (changed_since && anything && !force) co_return error(Errc::conflict, "the message was changed by somebody else");
     if (message->content_changed) {
+      message->data->properties.set_string(PidTagLastModifierName, who);
       const auto flags = (row->flags | message->set_flags) & ~message->clear_flags;
       auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
       if (!saved) co_return saved;
     } else if (message->extras) {
       auto extras = message->data ? beside_mime(message->data->properties) : message->extras->clone();
       extras.set_time(PidTagLastModificationTime, now());
+      extras.set_string(PidTagLastModifierName, who);
       auto saved = co_await mailbox.save_extras(folder, message->id, std::move(extras), message->set_flags, message->clear_flags);
       if (!saved) co_return saved;
     } else if ((message->set_flags | message->clear_flags) != 0) {
@@ -427,6 +431,7 @@ std::vector<PropertyTag> DataSource::list() const {
 }
 
 std::optional<Value> AttachmentDataSource::get(PropertyTag tag, Arena& arena) const {
+  if (tag.id() == PidTagRecordKey.id()) return attachment_key(attachment_->number, arena);
   const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
   if (is(PidTagAttachDataBinary)) {
     if (!with_data_ || attachment_->embedded) return std::nullopt;
@@ -448,7 +453,7 @@ std::optional<Value> AttachmentDataSource::get(PropertyTag tag, Arena& arena) co
 }
 
 std::vector<PropertyTag> AttachmentDataSource::list() const {
-  std::vector<PropertyTag> tags{PidTagAttachNumber, PidTagAttachSize, PidTagObjectType, PidTagAccessLevel};
+  std::vector<PropertyTag> tags{PidTagAttachNumber, PidTagAttachSize, PidTagObjectType, PidTagAccessLevel, PidTagRecordKey};
   for (const auto& [tag, value] : attachment_->properties)
     if (std::none_of(tags.begin(), tags.end(), [&](auto t) { return t.id() == tag.id(); })) tags.push_back(tag);
   for (const auto tag : {PidTagAttachMethod, PidTagRenderingPosition})

@@ -202,6 +202,22 @@ TEST_F(WritingTest, StreamsOfFoldersAreWritten) {
   EXPECT_EQ(client->read_stream(tag, 1), "rules");
 }
 
+TEST_F(WritingTest, MessagesTellWhoChangedThemLast) {  // [MS-OXCPRPT] 2.2.1.5 and 2.2.1.8
+  open();
+  ASSERT_EQ(create("mine"), ecNone);
+  Ask<wire::RopCreateAttachment> attach{{4}, 3};
+  ASSERT_EQ(client->execute(attach).value(), ecNone);
+  EXPECT_EQ(to_text(client->property(PidTagRecordKey, 4)), "00000000");
+  ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesAttachment>{{4, 0x02}, 4}).value(), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  const auto name = client->properties({PidTagDisplayName}, 0);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagLastModifierName}, 3), name);
+  Ask<wire::RopOpenAttachment> open_attachment{{4, 0, 0}, 3};
+  ASSERT_EQ(client->execute(open_attachment).value(), ecNone);
+  EXPECT_EQ(to_text(client->property(PidTagRecordKey, 4)), "00000000");
+}
+
 TEST_F(WritingTest, ASenderWithoutAddressKeepsTheName) {
   open();
   ASSERT_EQ(create("from nobody"), ecNone);
