@@ -297,6 +297,13 @@ TEST_F(MessageTest, NamedPropertiesKeepTheirIds) {
   Ask<wire::RopGetNamesFromPropertyIds> back{{ids}, 0};
   const auto named = client->execute(back).get<wire::RopGetNamesFromPropertyIds>().PropertyNames;
   EXPECT_EQ(wire::from_wire(named[2]), PropertyName(PidLidFlagRequest));
+  // [MS-OXCPRPT] 3.2.5.10: header fields have no case, and all ids are asked of the store.
+  names[1] = wire::to_wire(names_arena, {PS_INTERNET_HEADERS, {}, "X-Ticket"});
+  EXPECT_EQ(client->execute(ask).get<wire::RopGetPropertyIdsFromNames>().PropertyIds[1], ids[1]);
+  Ask<wire::RopGetPropertyIdsFromNames> all;
+  EXPECT_GE(client->execute(all).get<wire::RopGetPropertyIdsFromNames>().PropertyIds.size(), 3u);
+  all.handle = 3;
+  EXPECT_EQ(client->execute(all).get<wire::RopGetPropertyIdsFromNames>().PropertyIds.size(), 0u);
   ask.body.Flags = 0;
   names[2] = wire::to_wire(names_arena, {PS_PUBLIC_STRINGS, {}, "never heard of"});
   const auto partly = client->execute(ask);

@@ -1,6 +1,7 @@
 // Ids of named properties ([MS-OXCPRPT] 3.2.5.9 to 3.2.5.11). One numbering a mailbox, kept for ever.
 #include <algorithm>
 
+#include "base/text.h"
 #include "mailbox/rop_call.h"
 
 namespace mapigate::mailbox {
@@ -11,10 +12,11 @@ using mapi::PropertyName;
 
 Task<ErrorCode> get_property_ids_from_names(RopCall& call, const wire::RopGetPropertyIdsFromNames::Request& request,
                                             wire::RopGetPropertyIdsFromNames::Response& response) {
-  if (!call.find()) co_return mapi::ecNullObject;
+  const auto object = call.find();
+  if (!object) co_return mapi::ecNullObject;
   const bool create = (request.Flags & wire::RopGetPropertyIdsFromNames::Create) != 0;
-  if (request.PropertyNames.empty() && !create) {
-    // No name asks for all ids there are.
+  if (request.PropertyNames.empty() && object->kind == Object::Kind::logon) {
+    // No name asks the store for all ids there are.
     auto read = [](state::MailboxState& s) { return s.all_named_properties(); };
     auto all = co_await call.mailbox.with_state(read);
     if (!all) co_return mapi::to_error_code(all.error());
@@ -34,6 +36,7 @@ Task<ErrorCode> get_property_ids_from_names(RopCall& call, const wire::RopGetPro
       if (name->lid && *name->lid < 0x8000) out[i] = static_cast<std::uint16_t>(*name->lid);
       continue;
     }
+    if (name->set == mapi::PS_INTERNET_HEADERS && !name->lid) name->name = lower_ascii(name->name);
     names.push_back(std::move(*name));
     places.push_back(i);
   }
@@ -41,6 +44,8 @@ Task<ErrorCode> get_property_ids_from_names(RopCall& call, const wire::RopGetPro
     auto look_up = [&names, create](state::MailboxState& s) { return s.named_property_ids(names, create); };
     auto ids = co_await call.mailbox.with_state(look_up);
     if (!ids) co_return mapi::to_error_code(ids.error());
+    // Nothing keeps a name from an id but that there is none left.
+    if (create && std::find(ids->begin(), ids->end(), 0) != ids->end()) co_return mapi::ecMemory;
     for (std::size_t i = 0; i < places.size() && i < ids->size(); ++i) out[places[i]] = (*ids)[i];
   }
   response.PropertyIds = out;
