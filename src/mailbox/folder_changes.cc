@@ -49,8 +49,8 @@ Task<ErrorCode> create_folder(RopCall& call, const wire::RopCreateFolder::Reques
   for (const auto* child : call.mailbox.tree()->children(parent->id)) {
     if (fold(child->name) != wanted) continue;
     if (!request.OpenExisting) co_return mapi::ecDuplicateName;
+    // IsExistingFolder tells of public folders only ([MS-OXCFOLD] 2.2.1.2.2).
     response.FolderId = call.id(child->id);
-    response.IsExistingFolder = true;
     co_return call.put(request.OutputHandleIndex, std::make_shared<FolderObject>(child->id));
   }
   const auto* above = call.mailbox.tree()->find(parent->id);

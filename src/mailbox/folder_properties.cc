@@ -148,6 +148,8 @@ const Folders folder_getters[] = {
     {PidTagMappingSignature, [](auto& v, Arena& a) { return Cell(binary_value(a, v.store->replica.bytes)); }},
     {PidTagStoreSupportMask, [](auto&, Arena&) { return number(store_support_mask); }},
     {PidTagDisplayName, [](auto& v, Arena& a) { return text(a, v.folder->name); }},
+    // Without one, the empty one that the client gave ([MS-OXCFOLD] 2.2.2.2.2.2).
+    {PidTagComment, [](auto&, Arena&) { return Cell(Value::string(Utf16{})); }},
     {PidTagContainerClass, [](auto& v, Arena& a) { return v.folder->container_class.empty() ? none_of() : text(a, v.folder->container_class); }},
     {PidTagDefaultPostMessageClass, [](auto& v, Arena& a) { return text(a, default_message_class(*v.folder)); }},
     {PidTagFolderType, [](auto& v, Arena&) { return number(folder_type(*v.folder)); }},

@@ -268,7 +268,8 @@ def test_folders(mapi, imap, folder):
     assert modified_utf7(f"{name}/Ordner & Übung") in imap.folders()
     assert mapi.try_call(rops.create_folder("ORDNER & übung"), handle).error == EC_DUPLICATE_NAME
     existing = mapi.call(rops.create_folder("Ordner & Übung", open_existing=True), handle)
-    assert (existing.folder_id, existing.is_existing) == (made.folder_id, 1)
+    assert (existing.folder_id, existing.is_existing) == (made.folder_id, 0)  # [MS-OXCFOLD] 2.2.1.2.2
+    assert mapi.properties(made.handle, ["PidTagComment"]) == {tag_of("PidTagComment"): ""}
     inside = mapi.save(mapi.new_message(made.folder_id, {"PidTagSubject": "inside"}))
     mapi.call(rops.set_properties({"PidTagDisplayName": "Neu", "PidTagComment": "über"}), made.handle)
     assert f"{name}/Neu" in imap.folders() and imap.subjects(f"{name}/Neu") == ["inside"]
