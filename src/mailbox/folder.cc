@@ -8,7 +8,8 @@ namespace mapigate::mailbox {
 namespace {
 
 Task<ErrorCode> open_folder(RopCall& call, const wire::RopOpenFolder::Request& request, wire::RopOpenFolder::Response&) {
-  if (!call.find()) co_return mapi::ecNullObject;
+  if (const auto input = call.find(); !input) co_return mapi::ecNullObject;
+  else if (input->kind != Object::Kind::logon && input->kind != Object::Kind::folder) co_return mapi::ecNotSupported;
   const auto id = RopCall::counter(request.FolderId);
   // Row F6: what is not to be seen is not there. Folders are never soft-deleted, so OpenSoftDeleted asks for nothing more.
   const auto* folder = call.mailbox.tree()->find(id);
@@ -22,6 +23,9 @@ Task<ErrorCode> get_hierarchy_table(RopCall& call, const wire::RopGetHierarchyTa
   using Rop = wire::RopGetHierarchyTable;
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
+  constexpr std::uint8_t known = Rop::Depth | Rop::DeferredErrors | Rop::NoNotifications | Rop::SoftDeletes | Rop::UseUnicode |
+                                 Rop::SuppressesNotifications;
+  if (request.TableFlags & ~known) co_return mapi::ecNotSupported;  // [MS-OXCFOLD] 3.2.5.13
   call.mailbox.refresh_folders_soon();
   auto table = std::make_shared<TableObject>();
   table->source = TableObject::Source::hierarchy;
@@ -37,7 +41,11 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
   using Rop = wire::RopGetContentsTable;
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
-  if (request.TableFlags & Rop::ConversationMembers) co_return mapi::ecNotSupported;
+  constexpr std::uint8_t known = Rop::Associated | Rop::DeferredErrors | Rop::NoNotifications | Rop::SoftDeletes | Rop::UseUnicode |
+                                 Rop::ConversationMembers;
+  if (request.TableFlags & ~known) co_return mapi::ecInvalidParam;  // [MS-OXCFOLD] 3.2.5.14
+  // It asks for messages of all folders, but on the root alone.
+  if ((request.TableFlags & Rop::ConversationMembers) && folder->id == special_id(FolderRole::root)) co_return mapi::ecNotSupported;
   auto table = std::make_shared<TableObject>();
   table->source = TableObject::Source::contents;
   table->folder = folder->id;

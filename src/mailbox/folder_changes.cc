@@ -111,6 +111,8 @@ Task<ErrorCode> delete_folder(RopCall& call, const wire::RopDeleteFolder::Reques
   using Rop = wire::RopDeleteFolder;
   auto parent = call.object<FolderObject>();
   if (!parent) co_return call.why;
+  constexpr std::uint8_t known = Rop::DEL_MESSAGES | Rop::DEL_FOLDERS | Rop::DELETE_HARD_DELETE;
+  if (request.DeleteFolderFlags & ~known) co_return mapi::ecInvalidParam;
   const auto id = RopCall::counter(request.FolderId);
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);
@@ -137,6 +139,8 @@ Task<ErrorCode> delete_folder(RopCall& call, const wire::RopDeleteFolder::Reques
 Task<ErrorCode> empty(RopCall& call, bool associated, Deletion how, bool* partial) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
+  // All of the mailbox is below it ([MS-OXCFOLD] 3.2.5.9).
+  if (folder->id == special_id(FolderRole::root)) co_return mapi::ecNotSupported;
   // Its messages are those of other folders.
   if (const auto* row = call.mailbox.tree()->find(folder->id); row && row->role == FolderRole::search) co_return mapi::ecNotSupported;
   auto done = co_await delete_contents(&call.mailbox, folder->id, associated, how);

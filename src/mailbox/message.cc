@@ -168,7 +168,7 @@ Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessage
   response.DestHandleIndex = request.DestHandleIndex;
   if (!to) co_return mapi::ecDstNullObject;
   const auto* target = call.mailbox.tree()->find(to->id);
-  if (target && target->role == FolderRole::search) co_return mapi::ecNotSupported;
+  if (target && target->role == FolderRole::search) co_return mapi::ecSearchFolder;
   auto places = co_await call.mailbox.by_folder(from->id, counters(request.MessageIds));
   if (!places) co_return mapi::to_error_code(places.error());
   for (const auto& [place, messages] : *places) {

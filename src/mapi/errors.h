@@ -14,6 +14,7 @@ namespace mapigate::mapi {
   X(ecUnknownUser, 0x000003EB)           \
   X(ecServerOOM, 0x000003F0)             \
   X(ecLoginPerm, 0x000003F2)             \
+  X(ecSearchFolder, 0x00000460)          \
   X(ecNotSearchFolder, 0x00000461)       \
   X(ecNoReceiveFolder, 0x00000463)       \
   X(ecInvalidRecips, 0x00000467)         \

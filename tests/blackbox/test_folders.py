@@ -1,0 +1,50 @@
+"""What [MS-OXCFOLD] says of single ROPs on folders: what they refuse, and with which code."""
+import struct
+import time
+
+import pytest
+
+from harness import rops
+from harness.properties import tag_of
+
+NOT_SUPPORTED, NOT_FOUND, INVALID_PARAM, SEARCH_FOLDER = 0x80040102, 0x8004010F, 0x80070057, 0x460
+SEARCH, RESTART = 2, 2
+EXIST_CLASS = struct.pack("<BI", 8, 0x001A001F)  # messages that have a class
+
+
+@pytest.fixture
+def mapi(gateway, open_session):
+    return open_session(gateway, "erin@example.test")
+
+
+@pytest.fixture
+def folder(mapi):
+    """A folder of the test's own below the inbox: (id, handle)."""
+    inbox = mapi.open_folder(mapi.inbox)
+    made = mapi.call(rops.create_folder(f"F {time.monotonic_ns()}"), inbox)
+    yield made.folder_id, made.handle
+    mapi.call(rops.delete_folder(made.folder_id, 0x15), inbox)
+
+
+def test_what_folders_refuse(mapi, folder):
+    folder_id, handle = folder
+    inside = mapi.call(rops.create_folder("inside"), handle)
+    assert mapi.try_call(rops.delete_folder(inside.folder_id, 0x02), handle).error == INVALID_PARAM
+    assert mapi.try_call(rops.get_hierarchy_table(0x03), handle).error == NOT_SUPPORTED
+    assert mapi.try_call(rops.get_contents_table(0x04), handle).error == INVALID_PARAM
+    assert mapi.try_call(rops.get_contents_table(0x80), handle).error == 0  # members of conversations, here
+    table = mapi.contents_table(handle)
+    assert mapi.try_call(rops.open_folder(folder_id), table).error == NOT_SUPPORTED
+    # The whole mailbox is not emptied by one call.
+    root = mapi.open_folder(mapi.root)
+    for rop in (rops.empty_folder(), rops.hard_delete_all()):
+        assert mapi.try_call(rop, root).error == NOT_SUPPORTED
+
+
+def test_search_folders_take_no_messages(mapi, folder):
+    folder_id, handle = folder
+    message = mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "here"}))
+    found = mapi.call(rops.create_folder("found", kind=SEARCH), handle)
+    mapi.call(rops.set_search_criteria(EXIST_CLASS, [folder_id], RESTART), found.handle)
+    for copy in (True, False):
+        assert mapi.try_call(rops.move_copy_messages([message], copy), handle, found.handle).error == SEARCH_FOLDER
