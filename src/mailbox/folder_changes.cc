@@ -23,7 +23,8 @@ constexpr PropertyTag computed_of_folder[] = {
     mapi::PidTagAssociatedContentCount, mapi::PidTagDeletedCountTotal, mapi::PidTagMessageSize,
     mapi::PidTagMessageSizeExtended, mapi::PidTagSubfolders, mapi::PidTagDepth, mapi::PidTagRowType, mapi::PidTagRights,
     mapi::PidTagAccess, mapi::PidTagAccessLevel, mapi::PidTagHasNamedProperties, mapi::PidTagCreationTime,
-    mapi::PidTagLastModificationTime, mapi::PidTagLocalCommitTime, mapi::PidTagLocalCommitTimeMax};
+    mapi::PidTagLastModificationTime, mapi::PidTagLocalCommitTime, mapi::PidTagLocalCommitTimeMax, mapi::PidTagFolderFlags,
+    mapi::PidTagHierRev};
 
 bool is_computed_of_folder(PropertyTag tag) {
   return std::any_of(std::begin(computed_of_folder), std::end(computed_of_folder), [&](auto one) { return one.id() == tag.id(); });

@@ -117,6 +117,17 @@ Cell entry_id_list(const FolderView& v, Arena& arena, std::initializer_list<Fold
 // FOLDER_ROOT, FOLDER_SEARCH, FOLDER_GENERIC.
 std::int64_t folder_type(const Folder& folder) { return folder.role == root ? 0 : folder.role == search ? 2 : 1; }
 
+// [MS-OXCFOLD] 2.2.2.2.1.5: IPM, SEARCH, NORMAL; no folder has rules.
+std::int64_t folder_flags(const FolderView& v) {
+  constexpr unsigned most_levels = 100;
+  std::int64_t flags = v.folder->role == search ? 2 : 4;
+  const auto* at = v.folder;
+  for (unsigned i = 0; i < most_levels && at != nullptr && at->role != ipm_subtree; ++i)
+    at = at->parent == at->id ? nullptr : v.tree->find(at->parent);
+  if (at != nullptr && at->role == ipm_subtree) flags |= 1;
+  return flags;
+}
+
 std::string_view default_message_class(const Folder& folder) {
   if (folder.container_class == "IPF.Appointment") return "IPM.Appointment";
   if (folder.container_class == "IPF.Contact") return "IPM.Contact";
@@ -142,6 +153,7 @@ const Folders folder_getters[] = {
     {PidTagPredecessorChangeList,
      [](auto& v, Arena& a) { return bytes(a, v.store->predecessor_change_list(v.folder->change_number)); }},
     {PidTagChangeNumber, [](auto& v, Arena&) { return wide(v.store->id(v.folder->change_number).value); }},
+    // Until the first folder came or went below it (Mailbox::count_hierarchy_change).
     {PidTagHierarchyChangeNumber, [](auto& v, Arena&) { return number(static_cast<std::int64_t>(v.folder->change_number & 0x7FFFFFFF)); }},
     {PidTagStoreEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->store_entry_id()); }},
     {PidTagStoreRecordKey, [](auto& v, Arena& a) { return Cell(binary_value(a, v.store->mailbox.bytes)); }},
@@ -153,6 +165,8 @@ const Folders folder_getters[] = {
     {PidTagContainerClass, [](auto& v, Arena& a) { return v.folder->container_class.empty() ? none_of() : text(a, v.folder->container_class); }},
     {PidTagDefaultPostMessageClass, [](auto& v, Arena& a) { return text(a, default_message_class(*v.folder)); }},
     {PidTagFolderType, [](auto& v, Arena&) { return number(folder_type(*v.folder)); }},
+    {PidTagFolderFlags, [](auto& v, Arena&) { return number(folder_flags(v)); }},
+    {PidTagHierRev, [](auto& v, Arena&) { return Cell(Value::time(v.folder->modified)); }},
     {PidTagObjectType, [](auto&, Arena&) { return number(3); }},
     {PidTagDisplayType, [](auto&, Arena&) { return number(0x01000000); }},  // DT_FOLDER
     {PidTagContentCount, [](auto& v, Arena&) { return number(v.folder->total); }},

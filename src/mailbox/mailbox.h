@@ -179,6 +179,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // What was set on a folder, or on the store (store_object), and has no other place; null: nothing.
   std::shared_ptr<const mapi::PropertyBag> folder_extras(GlobalCounter folder) const;
   Task<Status> set_folder_extras(GlobalCounter folder, mapi::PropertyBag extras);
+  Task<Status> count_hierarchy_change(GlobalCounter folder);  // one more folder below it, or one less
 
   // -- search folders (search.cc); they are folders of role search, made by create_folder
 

@@ -54,6 +54,24 @@ Task<Status> Mailbox::set_folder_extras(GlobalCounter folder, mapi::PropertyBag 
   co_return co_await put_folder(*row);  // a new change number
 }
 
+// [MS-OXCFOLD] 2.2.2.2.1.9: PidTagHierarchyChangeNumber grows whenever a folder comes or goes. It stands beside the folder, so
+// that nobody takes the folder itself for changed.
+Task<Status> Mailbox::count_hierarchy_change(GlobalCounter folder) {
+  const auto* row = tree_->find(folder);
+  if (!row) co_return Status{};
+  const auto before = folder_extras(folder);
+  auto extras = before ? before->clone() : mapi::PropertyBag();
+  const auto tag = mapi::PidTagHierarchyChangeNumber;
+  const auto count = extras.contains(tag) ? extras.number(tag) : static_cast<std::int64_t>(row->change_number & 0x7FFFFFFF);
+  extras.set_integer(tag, static_cast<std::int32_t>(count + 1));
+  auto held = std::make_shared<const mapi::PropertyBag>(std::move(extras));
+  auto write = [folder, held](state::MailboxState& s) { return s.set_extra_properties(folder, *held); };
+  auto written = co_await with_state(write);
+  if (!written) co_return written;
+  folder_extras_[folder] = held;
+  co_return Status{};
+}
+
 Task<Status> Mailbox::put_folder(Folder folder) {
   const auto id = folder.id;
   auto write = [&folder](state::MailboxState& s) { return s.put_folder(folder); };
@@ -107,6 +125,8 @@ Task<Result<GlobalCounter>> Mailbox::create_folder(GlobalCounter parent_id, std:
   if (!loaded) co_return loaded.error();
   tell({MailboxEvent::Kind::folder_created, stored->id, 0, 0, parent_id});
   tell({MailboxEvent::Kind::hierarchy_changed, stored->id});
+  auto counted = co_await count_hierarchy_change(parent_id);
+  if (!counted) co_return counted.error();
   co_return stored->id;
 }
 
@@ -138,7 +158,7 @@ Task<Status> Mailbox::delete_folder(GlobalCounter id) {
   }
   tell({MailboxEvent::Kind::folder_removed, id, 0, 0, folder.parent});
   tell({MailboxEvent::Kind::hierarchy_changed, id});
-  co_return Status{};
+  co_return co_await count_hierarchy_change(folder.parent);
 }
 
 Task<Status> Mailbox::move_folder(GlobalCounter id, GlobalCounter parent_id, std::string name) {
@@ -187,7 +207,10 @@ Task<Status> Mailbox::move_folder(GlobalCounter id, GlobalCounter parent_id, std
   if (folder.parent != parent_id) tell({MailboxEvent::Kind::folder_moved, id, 0, 0, folder.parent, id});
   else tell({MailboxEvent::Kind::folder_changed, id});
   tell({MailboxEvent::Kind::hierarchy_changed, id});
-  co_return Status{};
+  if (folder.parent == parent_id) co_return Status{};
+  auto counted = co_await count_hierarchy_change(folder.parent);
+  if (!counted) co_return counted;
+  co_return co_await count_hierarchy_change(parent_id);
 }
 
 }  // namespace mapigate::mailbox

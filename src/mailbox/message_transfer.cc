@@ -26,7 +26,7 @@ constexpr PropertyTag never_content[] = {
     PidTagAccessLevel, PidTagAssociated, PidTagRead, PidTagMessageStatus, PidTagMessageSize, PidTagMessageSizeExtended,
     PidTagChangeNumber, PidTagParentSourceKey, PidTagHasAttachments, PidTagHasNamedProperties, PidTagContentCount,
     PidTagContentUnreadCount, PidTagAssociatedContentCount, PidTagSubfolders, PidTagDisplayType, PidTagStoreSupportMask,
-    PidTagHierarchyChangeNumber, PidTagDeletedCountTotal};
+    PidTagHierarchyChangeNumber, PidTagDeletedCountTotal, PidTagFolderFlags, PidTagHierRev};
 constexpr PropertyTag change_properties[] = {PidTagSourceKey, PidTagChangeKey, PidTagPredecessorChangeList, PidTagLastModificationTime};
 constexpr PropertyTag bodies[] = {PidTagBody, PidTagHtml, PidTagRtfCompressed};
 

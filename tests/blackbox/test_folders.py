@@ -48,3 +48,21 @@ def test_search_folders_take_no_messages(mapi, folder):
     mapi.call(rops.set_search_criteria(EXIST_CLASS, [folder_id], RESTART), found.handle)
     for copy in (True, False):
         assert mapi.try_call(rops.move_copy_messages([message], copy), handle, found.handle).error == SEARCH_FOLDER
+
+
+def test_properties_that_the_store_makes(mapi, folder):
+    folder_id, handle = folder
+    columns = ["PidTagFolderFlags", "PidTagHierRev", "PidTagHierarchyChangeNumber", "PidTagFolderType"]
+    at_first = mapi.properties(handle, columns)
+    assert at_first[tag_of("PidTagFolderFlags")] == 0x5  # IPM, NORMAL
+    assert at_first[tag_of("PidTagHierRev")] is not None
+    assert mapi.properties(mapi.open_folder(mapi.root), columns)[tag_of("PidTagFolderFlags")] == 0x4
+    found = mapi.call(rops.create_folder("found", kind=SEARCH), handle)
+    assert mapi.properties(found.handle, columns)[tag_of("PidTagFolderFlags")] == 0x3  # IPM, SEARCH
+    numbers = [row[tag_of("PidTagHierarchyChangeNumber")] for row in (at_first, mapi.properties(handle, columns))]
+    for name in ("a", "b"):
+        made = mapi.call(rops.create_folder(name), handle)
+        numbers.append(mapi.properties(handle, columns)[tag_of("PidTagHierarchyChangeNumber")])
+        mapi.call(rops.delete_folder(made.folder_id), handle)
+        numbers.append(mapi.properties(handle, columns)[tag_of("PidTagHierarchyChangeNumber")])
+    assert numbers == sorted(set(numbers))
