@@ -1,6 +1,7 @@
 // RopSetSearchCriteria and RopGetSearchCriteria ([MS-OXCFOLD] 2.2.1.4 and 2.2.1.5).
 #include <algorithm>
 
+#include "mailbox/property_source.h"
 #include "mailbox/rop_call.h"
 #include "mailbox/search.h"
 
@@ -76,6 +77,28 @@ Task<ErrorCode> set_search_criteria(RopCall& call, const wire::RopSetSearchCrite
   co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
 }
 
+// The restriction with strings of the form that the client wants.
+mapi::Restriction with_strings(Arena& arena, const mapi::Restriction& from, const CellOptions& options) {
+  using mapi::PropertyType;
+  const auto wanted = [&](mapi::PropertyTag tag) {
+    const auto type = tag.type();
+    if (type == PropertyType::PtypString || type == PropertyType::PtypString8)
+      return tag.with(options.unicode ? PropertyType::PtypString : PropertyType::PtypString8);
+    // A list in a code page has no way back (convert()).
+    if (type == PropertyType::PtypMultipleString && !options.unicode) return tag.with(PropertyType::PtypMultipleString8);
+    return tag;
+  };
+  auto out = mapi::copy(arena, from);
+  out.tag = wanted(from.tag);
+  out.tag2 = wanted(from.tag2);
+  if (const auto tag = wanted(from.value.tag); tag.type() != from.value.tag.type())
+    out.value = {tag, mapi::copy(arena, convert(from.value.value, tag, arena, options))};
+  auto children = arena.make_span<mapi::Restriction>(from.children.size());
+  for (std::size_t i = 0; i < children.size(); ++i) children[i] = with_strings(arena, from.children[i], options);
+  out.children = children;
+  return out;
+}
+
 Task<ErrorCode> get_search_criteria(RopCall& call, const wire::RopGetSearchCriteria::Request& request,
                                     wire::RopGetSearchCriteria::Response& response) {
   auto folder = search_folder(call);
@@ -84,8 +107,13 @@ Task<ErrorCode> get_search_criteria(RopCall& call, const wire::RopGetSearchCrite
   if (!search) co_return mapi::ecNotInitialized;
   const auto& criteria = search->criteria;
   response.LogonId = call.request.LogonId;
-  if (request.IncludeRestriction)
-    response.RestrictionData = call.arena.make<mapi::Restriction>(mapi::copy(call.arena, *criteria.restriction->restriction));
+  if (request.IncludeRestriction) {
+    CellOptions options;
+    options.code_page = call.session.options().code_page;
+    options.unicode = request.UseUnicode;
+    response.RestrictionData =
+        call.arena.make<mapi::Restriction>(with_strings(call.arena, *criteria.restriction->restriction, options));
+  }
   if (request.IncludeFolders) {
     auto ids = call.arena.make_span<mapi::Id>(criteria.scope.size());
     for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = call.id(criteria.scope[i]);

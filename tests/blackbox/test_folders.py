@@ -66,3 +66,14 @@ def test_properties_that_the_store_makes(mapi, folder):
         mapi.call(rops.delete_folder(made.folder_id), handle)
         numbers.append(mapi.properties(handle, columns)[tag_of("PidTagHierarchyChangeNumber")])
     assert numbers == sorted(set(numbers))
+
+
+def test_search_criteria_come_in_unicode_or_the_code_page(mapi, folder):
+    folder_id, handle = folder
+    head, text = struct.pack("<BBHH", 2, 3, 2, 1), "Übung"  # not; content, prefix, ignoring case
+    wide = head + struct.pack("<II", 0x001A001F, 0x001A001F) + text.encode("utf-16-le") + b"\0\0"
+    narrow = head + struct.pack("<II", 0x001A001E, 0x001A001E) + text.encode("cp1252") + b"\0"
+    found = mapi.call(rops.create_folder("found", kind=SEARCH), handle)
+    mapi.call(rops.set_search_criteria(wide, [folder_id], RESTART), found.handle)
+    assert mapi.call(rops.get_search_criteria(), found.handle).restriction == wide
+    assert mapi.call(rops.get_search_criteria(unicode=False), found.handle).restriction == narrow

@@ -365,13 +365,13 @@ def set_search_criteria(restriction, folder_ids, flags):
                struct.pack(f"<H{len(folder_ids)}QI", len(folder_ids), *folder_ids, flags))
 
 
-def get_search_criteria(restriction=True, folders=True):
+def get_search_criteria(restriction=True, folders=True, unicode=True):
     def parse(reader, response):
         response.restriction = reader.bytes(reader.u16())
         response.search_logon_id = reader.u8()
         response.folder_ids = [reader.u64() for _ in range(reader.u16())]
         response.search_flags = reader.u32()
-    return Rop(0x31, "i", bytes([1, restriction, folders]), parse)
+    return Rop(0x31, "i", bytes([unicode, restriction, folders]), parse)
 
 
 def query_columns_all():
