@@ -14,7 +14,8 @@ using namespace mapi;
 
 namespace {
 
-constexpr std::int64_t mf_read = 0x01, mf_unmodified = 0x02, mf_submitted = 0x04, mf_unsent = 0x08, mf_has_attach = 0x10;
+constexpr std::int64_t mf_read = 0x01, mf_unmodified = 0x02, mf_submitted = 0x04, mf_unsent = 0x08, mf_has_attach = 0x10,
+                       mf_ever_read = 0x400;
 constexpr std::int64_t followup_complete = 1, followup_flagged = 2;
 
 constexpr PropertyTag computed[] = {
@@ -255,18 +256,21 @@ std::uint32_t flags_of_new(const PropertyBag& properties) {
   return ((n & mf_unsent) != 0 ? state::flag_draft : 0u) | ((n & mf_read) != 0 ? state::flag_seen : 0u);
 }
 
+void initialize(PropertyBag& bag) {
+  if (!bag.contains(PidTagCreationTime)) bag.set_time(PidTagCreationTime, now());
+  if (bag.contains(PidTagSearchKey)) return;
+  Bytes key(16);
+  (void)RAND_bytes(key.data(), static_cast<int>(key.size()));
+  bag.set_binary(PidTagSearchKey, key);
+}
+
 namespace {
 
 void complete_new(PropertyBag& bag) {
   if (!bag.contains(PidTagMessageClass)) bag.set_string(PidTagMessageClass, "IPM.Note");
-  if (!bag.contains(PidTagCreationTime)) bag.set_time(PidTagCreationTime, now());
   if (!bag.contains(PidTagConversationTopic) && bag.contains(PidTagNormalizedSubject))
     bag.set_string(PidTagConversationTopic, bag.string(PidTagNormalizedSubject));
-  if (!bag.contains(PidTagSearchKey)) {
-    Bytes key(16);
-    (void)RAND_bytes(key.data(), static_cast<int>(key.size()));
-    bag.set_binary(PidTagSearchKey, key);
-  }
+  initialize(bag);
 }
 
 }  // namespace
@@ -361,7 +365,7 @@ std::optional<Value> DataSource::made(PropertyTag tag, Arena& arena) const {
   const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
   if (is(PidTagMessageFlags)) {
     std::int64_t flags = associated_ ? 0x40 : 0;
-    if (flags_ & state::flag_seen) flags |= mf_read;
+    if (flags_ & state::flag_seen) flags |= mf_read | mf_ever_read;
     flags |= (flags_ & state::flag_draft) != 0 ? mf_unsent : mf_unmodified;
     if (!data_->attachments.empty()) flags |= mf_has_attach;
     if (row_) flags |= row_->extras.number(PidTagMessageFlags) & mf_submitted;
@@ -370,6 +374,8 @@ std::optional<Value> DataSource::made(PropertyTag tag, Arena& arena) const {
   if (is(PidTagRead)) return Value::boolean((flags_ & state::flag_seen) != 0);
   if (is(PidTagHasAttachments)) return Value::boolean(!data_->attachments.empty());
   if (is(PidTagAssociated)) return Value::boolean(associated_);
+  if (is(PidTagHasNamedProperties))
+    return Value::boolean(std::any_of(data_->properties.begin(), data_->properties.end(), [](const auto& one) { return one.tag.named(); }));
   if (is(PidTagFlagStatus) && (flags_ & state::flag_flagged)) return Value::integer32(2);
   const PropertyTag lists[] = {PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc};
   for (std::int32_t i = 0; i < 3; ++i) {
@@ -404,15 +410,20 @@ std::optional<Value> DataSource::get(PropertyTag tag, Arena& arena) const {
   }
   const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
   if (is(PidTagObjectType)) return Value::integer32(5);
-  if (is(PidTagAccess)) return Value::integer32(3);
+  if (is(PidTagAccess)) return Value::integer32(7);
   if (is(PidTagAccessLevel)) return Value::integer32(1);
   if (is(PidTagMessageClass)) return Value::string(arena, "IPM.Note");
   if (is(PidTagImportance)) return Value::integer32(1);
   if (is(PidTagSensitivity) || is(PidTagPriority) || is(PidTagMessageStatus) || is(PidTagMessageSize)) return Value::integer32(0);
   if (is(PidTagSubject) || is(PidTagNormalizedSubject) || is(PidTagSubjectPrefix)) return Value::string(Utf16{});
+  // [MS-OXCMSG] 3.2.5.2: whoever makes it has changed it last, in the same moment.
+  if (is(PidTagLastModificationTime))
+    if (auto created = find_in(data_->properties, PidTagCreationTime)) return created;
   if (is(PidTagCreationTime) || is(PidTagLastModificationTime)) return Value::time(now());
+  if (is(PidTagCreatorName) || is(PidTagLastModifierName)) return Value::string(arena, store_->display_name);
+  if (is(PidTagCreatorEntryId) || is(PidTagLastModifierEntryId)) return Value::binary(arena.copy(View(store_->user_entry_id())));
   if (is(PidTagParentEntryId) && folder_ != 0) return Value::binary(arena.copy(View(store_->folder_entry_id(folder_))));
-  if (is(PidTagMessageLocaleId)) return Value::integer32(0x0409);
+  if (is(PidTagMessageLocaleId) || is(PidTagLocaleId)) return Value::integer32(0x0409);
   return std::nullopt;
 }
 

@@ -19,6 +19,8 @@ Task<mapi::ErrorCode> delete_property(Mailbox& mailbox, std::shared_ptr<MessageO
 // What RopSaveChangesMessage does. Errc::conflict: somebody else changed it since it was opened.
 Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force);
 
+// What a new message has before it is saved.
+void initialize(mapi::PropertyBag& properties);
 // The flags that the properties of a new message tell.
 std::uint32_t flags_of_new(const mapi::PropertyBag& properties);
 

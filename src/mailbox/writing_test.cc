@@ -49,7 +49,7 @@ class WritingTest : public EngineTest {
 TEST_F(WritingTest, ASavedMessageIsInTheBackendFirst) {
   open();
   ASSERT_EQ(create("new"), ecNone);
-  EXPECT_EQ(client->properties({PidTagSubject, PidTagMessageFlags}, 3), (std::vector<std::string>{"new", "9"}));
+  EXPECT_EQ(client->properties({PidTagSubject, PidTagMessageFlags}, 3), (std::vector<std::string>{"new", "1033"}));  // read, unsent, once read
   backend.set_down("append");
   EXPECT_EQ(save().value(), ecNetwork);
   EXPECT_EQ(stored(), 0u);

@@ -1,0 +1,38 @@
+"""What [MS-OXCMSG] says of single ROPs on messages, recipients and attachments."""
+import time
+
+import pytest
+
+from harness import rops
+from harness.properties import tag_of
+
+FLAGS, SUBJECT = tag_of("PidTagMessageFlags"), tag_of("PidTagSubject")
+CREATED, MODIFIED = tag_of("PidTagCreationTime"), tag_of("PidTagLastModificationTime")
+
+
+@pytest.fixture
+def mapi(gateway, open_session):
+    return open_session(gateway, "erin@example.test")
+
+
+@pytest.fixture
+def folder(mapi):
+    """A folder of the test's own below the inbox: (id, handle)."""
+    inbox = mapi.open_folder(mapi.inbox)
+    made = mapi.call(rops.create_folder(f"M {time.monotonic_ns()}"), inbox)
+    yield made.folder_id, made.handle
+    mapi.call(rops.delete_folder(made.folder_id, 0x15), inbox)
+
+
+def test_what_a_new_message_has(mapi, folder):
+    message = mapi.call(rops.create_message(folder[0])).handle
+    creator, creator_id, modifier, modifier_id = 0x3FF8001F, 0x3FF90102, 0x3FFA001F, 0x3FFB0102
+    locale, message_locale, named = 0x66A10003, 0x3FF10003, 0x664A000B
+    row = mapi.properties(message, [
+        "PidTagImportance", "PidTagMessageClass", "PidTagDisplayTo", "PidTagHasAttachments", "PidTagAccess", CREATED, MODIFIED,
+        "PidTagSearchKey", FLAGS, creator, creator_id, modifier, modifier_id, locale, message_locale, named])
+    assert (row[tag_of("PidTagImportance")], row[tag_of("PidTagMessageClass")]) == (1, "IPM.Note")
+    assert (row[tag_of("PidTagDisplayTo")], row[tag_of("PidTagHasAttachments")], row[tag_of("PidTagAccess")]) == ("", False, 7)
+    assert row[CREATED] == row[MODIFIED] and row[FLAGS] == 0x409 and len(row[tag_of("PidTagSearchKey")]) == 16
+    assert row[creator] and row[creator] == row[modifier] and row[creator_id] == row[modifier_id]
+    assert row[locale] == row[message_locale] and row[named] is False
