@@ -25,6 +25,7 @@ Task<ErrorCode> open_message(RopCall& call, const wire::RopOpenMessage::Request&
   message->folder = there;
   message->id = id;
   message->associated = state::is_associated(row->folder);
+  message->read_only = (request.OpenModeFlags & wire::RopOpenMessage::BestAccess) == wire::RopOpenMessage::ReadOnly;
   message->opened_key = row->remote_key;
   message->opened_change = row->change_number;
   if (request.CodePageId != 0x0FFF) message->code_page = request.CodePageId;
@@ -96,6 +97,7 @@ Task<ErrorCode> save_changes_message(RopCall& call, const wire::RopSaveChangesMe
     message->saved = true;
     co_return mapi::ecNone;
   }
+  if (message->read_only) co_return mapi::ecError;  // [MS-OXCMSG] 3.2.5.3
   // Row P9: of the flags only ForceSave counts; every handle stays usable.
   const bool force = (request.SaveFlags & wire::RopSaveChangesMessage::ForceSave) != 0;
   auto done = co_await save(call.mailbox, message, force);

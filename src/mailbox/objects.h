@@ -43,6 +43,7 @@ struct MessageObject final : Object {
   unsigned code_page = 0;                    // 0: that of the session
   bool associated = false;                   // hidden
   bool saved = true;                         // in the store; `id` of one that is not may be reserved already
+  bool read_only = false;                    // opened so
 
   // What is not saved yet. Of a message that is MIME in a backend there is first only what stands beside it (`extras`,
   // flags); what changes the MIME makes it `data`. New messages and those that live in the state store are data always.

@@ -412,6 +412,7 @@ Replies Client::open_message(FolderRole role, std::size_t n) {
   Ask<wire::RopOpenMessage> ask;
   ask.body.FolderId = mapi::Id(own_replid, special_id(role));
   ask.body.MessageId = ids.at(n);
+  ask.body.OpenModeFlags = wire::RopOpenMessage::BestAccess;
   ask.body.OutputHandleIndex = 3;
   return execute(ask);
 }

@@ -6,6 +6,7 @@ import pytest
 from harness import rops
 from harness.properties import tag_of
 
+ACCESS_DENIED, NULL_OBJECT, NOT_SUPPORTED, EC_ERROR, UNKNOWN_CODE_PAGE = 0x80070005, 0x4B9, 0x80040102, 0x80004005, 0x3EF
 FLAGS, SUBJECT = tag_of("PidTagMessageFlags"), tag_of("PidTagSubject")
 CREATED, MODIFIED = tag_of("PidTagCreationTime"), tag_of("PidTagLastModificationTime")
 
@@ -36,3 +37,15 @@ def test_what_a_new_message_has(mapi, folder):
     assert row[CREATED] == row[MODIFIED] and row[FLAGS] == 0x409 and len(row[tag_of("PidTagSearchKey")]) == 16
     assert row[creator] and row[creator] == row[modifier] and row[creator_id] == row[modifier_id]
     assert row[locale] == row[message_locale] and row[named] is False
+
+
+def test_a_message_opened_to_be_read_is_not_changed(mapi, folder):
+    saved = mapi.save(mapi.new_message(folder[0], {"PidTagSubject": "first"}))
+    message = mapi.open_message(folder[0], saved)
+    assert mapi.try_call(rops.set_properties({"PidTagSubject": "second"}), message).error == ACCESS_DENIED
+    assert mapi.try_call(rops.delete_properties(["PidTagSubject"]), message).error == ACCESS_DENIED
+    assert mapi.try_call(rops.save_changes_message(), message).error == EC_ERROR
+    for mode in (1, 3):
+        message = mapi.call(rops.open_message(folder[0], saved, mode)).handle
+        mapi.call(rops.set_properties({"PidTagSubject": f"by {mode}"}), message)
+        assert mapi.save(message) == saved
