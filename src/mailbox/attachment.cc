@@ -65,8 +65,9 @@ Task<ErrorCode> create_attachment(RopCall& call, const wire::RopCreateAttachment
   attachment->index = message->data->next_attachment++;
   attachment->edit = std::make_shared<convert::MessageData::Attachment>();
   attachment->edit->number = static_cast<std::uint32_t>(attachment->index);
-  attachment->edit->properties.set_time(mapi::PidTagCreationTime, now());
-  attachment->edit->properties.set_time(mapi::PidTagLastModificationTime, now());
+  const auto made_at = now();
+  attachment->edit->properties.set_time(mapi::PidTagCreationTime, made_at);
+  attachment->edit->properties.set_time(mapi::PidTagLastModificationTime, made_at);
   response.AttachmentID = attachment->edit->number;
   co_return call.put(request.OutputHandleIndex, attachment);
 }
@@ -76,6 +77,10 @@ Task<ErrorCode> save_changes_attachment(RopCall& call, const wire::RopSaveChange
                                         wire::RopSaveChangesAttachment::Response&) {
   auto attachment = call.object<AttachmentObject>(request.InputHandleIndex);
   if (!attachment) co_return call.why;
+  using Flags = wire::RopSaveChangesMessage;
+  if ((request.SaveFlags & (Flags::KeepOpenReadOnly | Flags::KeepOpenReadWrite)) == (Flags::KeepOpenReadOnly | Flags::KeepOpenReadWrite))
+    co_return mapi::ecNotSupported;  // not both ([MS-OXCMSG] 3.2.5.15)
+  if (attachment->refused) co_return mapi::ecError;
   if (!attachment->edit) co_return mapi::ecNone;
   auto& data = *attachment->message->data;
   if (auto* known = data.attachment(attachment->edit->number)) *known = attachment->edit->clone();

@@ -449,9 +449,11 @@ std::optional<Value> AttachmentDataSource::get(PropertyTag tag, Arena& arena) co
     return Value::binary(attachment_->data.view());
   }
   if (is(PidTagAttachNumber)) return Value::integer32(static_cast<std::int32_t>(attachment_->number));
-  if (is(PidTagAttachSize)) return Value::integer32(static_cast<std::int32_t>(attachment_->data.size() + 256));
+  // With some for its properties; one that was just made has none ([MS-OXCMSG] 3.2.5.13).
+  if (is(PidTagAttachSize))
+    return Value::integer32(attachment_->data.size() == 0 && !attachment_->embedded ? 0 : static_cast<std::int32_t>(attachment_->data.size() + 256));
   if (is(PidTagObjectType)) return Value::integer32(7);
-  if (is(PidTagAccessLevel)) return Value::integer32(1);
+  if (is(PidTagAccessLevel)) return Value::integer32(0);
   if (auto value = find_in(attachment_->properties, tag)) return value;
   if (is(PidTagAttachMethod)) return Value::integer32(attachment_->embedded ? convert::afEmbeddedMessage : convert::afByValue);
   if (is(PidTagRenderingPosition)) return Value::integer32(-1);

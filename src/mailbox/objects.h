@@ -44,6 +44,7 @@ struct MessageObject final : Object {
   bool associated = false;                   // hidden
   bool saved = true;                         // in the store; `id` of one that is not may be reserved already
   bool read_only = false;                    // opened so
+  bool refused = false;                      // somebody set what only the store sets: it is not saved any more
 
   // What is not saved yet. Of a message that is MIME in a backend there is first only what stands beside it (`extras`,
   // flags); what changes the MIME makes it `data`. New messages and those that live in the state store are data always.
@@ -61,6 +62,7 @@ struct AttachmentObject final : Object {
   AttachmentObject() : Object(its_kind) {}
   std::shared_ptr<MessageObject> message;
   std::size_t index = 0;  // PidTagAttachNumber
+  bool refused = false;   // as of messages
   // Being written; goes into the message with RopSaveChangesAttachment.
   std::shared_ptr<convert::MessageData::Attachment> edit;
 };

@@ -17,6 +17,14 @@ bool read_only(const Object& object) {
   return object.kind == Object::Kind::message && static_cast<const MessageObject&>(object).read_only;
 }
 
+// Read-only properties that may be set, so that saving fails ([MS-OXCMSG] 3.2.5.3).
+bool makes_saving_fail(PropertyTag tag) {
+  for (const auto one : {mapi::PidTagHasAttachments, mapi::PidTagMessageSize, mapi::PidTagAccess, mapi::PidTagAccessLevel,
+                         mapi::PidTagObjectType, mapi::PidTagRecordKey})
+    if (tag.id() == one.id()) return true;
+  return false;
+}
+
 ErrorCode set_on_attachment(AttachmentObject& attachment, PropertyTag tag, const mapi::Value& value, std::size_t memory_limit,
                             unsigned code_page) {
   for (const auto fixed : {mapi::PidTagAttachNumber, mapi::PidTagAttachSize, mapi::PidTagObjectType, mapi::PidTagAccessLevel})
@@ -55,11 +63,19 @@ Task<ErrorCode> set_values(RopCall& call, std::span<const TaggedValue> values, s
     auto code = mapi::ecNone;
     if (object->kind == Object::Kind::message) {
       auto message = std::static_pointer_cast<MessageObject>(object);
+      if (message->saved && !message->parent && (makes_saving_fail(tag) || tag.id() == mapi::PidTagChangeKey.id())) {
+        message->refused = message->refused || makes_saving_fail(tag);
+        continue;
+      }
       code = co_await set_property(call.mailbox, message, tag, value, message->code_page ? message->code_page : code_page);
     } else if (object->kind == Object::Kind::attachment) {
       auto attachment = std::static_pointer_cast<AttachmentObject>(object);
       auto ready = co_await edit_attachment(call.mailbox, attachment);
       if (!ready) co_return mapi::to_error_code(ready.error());
+      if (tag.id() == mapi::PidTagAttachSize.id()) {
+        attachment->refused = true;
+        continue;
+      }
       code = set_on_attachment(*attachment, tag, value, call.mailbox.context().options.max_stream_memory, code_page);
     }
     if (code == mapi::ecNetwork || code == mapi::ecTimeout) co_return code;

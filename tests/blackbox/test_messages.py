@@ -49,3 +49,22 @@ def test_a_message_opened_to_be_read_is_not_changed(mapi, folder):
         message = mapi.call(rops.open_message(folder[0], saved, mode)).handle
         mapi.call(rops.set_properties({"PidTagSubject": f"by {mode}"}), message)
         assert mapi.save(message) == saved
+
+
+def test_read_only_properties_fail_when_saved(mapi, folder):
+    message = mapi.new_message(folder[0], {"PidTagSubject": "first"})
+    saved = mapi.save(message)
+    for tag in (0x0E1B000B, 0x65E20102):  # PidTagHasAttachments, PidTagChangeKey
+        assert mapi.call(rops.set_properties({tag: True if tag & 0xFFFF == 0xB else b"key"}), message).problems == []
+    assert mapi.try_call(rops.save_changes_message(0x04), message).error == EC_ERROR
+    message = mapi.call(rops.open_message(folder[0], saved, 1)).handle  # another handle does not know of it
+    made = mapi.call(rops.create_attachment(), message)
+    size, level = tag_of("PidTagAttachSize"), 0x0FF70003
+    row = mapi.properties(made.handle, [size, level, CREATED, MODIFIED])
+    assert (row[size], row[level]) == (0, 0) and row[CREATED] == row[MODIFIED]
+    assert mapi.try_call(rops.save_changes_attachment(0x03), made.handle).error == NOT_SUPPORTED
+    mapi.call(rops.save_changes_attachment(), made.handle)
+    assert mapi.call(rops.set_properties({size: 1}), made.handle).problems == []
+    assert mapi.try_call(rops.save_changes_attachment(), made.handle).error == EC_ERROR
+    assert mapi.properties(made.handle, [size])[size] == 0
+    mapi.save(message)
