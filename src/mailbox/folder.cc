@@ -109,14 +109,17 @@ Task<ErrorCode> get_rules_table(RopCall& call, const wire::RopGetRulesTable::Req
 
 // -- read flags ([MS-OXCMSG] 2.2.3.10)
 
-enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20 };
+enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20,
+                   rfClearNotifyUnread = 0x40 };
 
 Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Request& request, wire::RopSetReadFlags::Response& response) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   const auto flags = request.ReadFlags == 0x0A ? std::uint8_t{0} : request.ReadFlags;  // row P17: that is the default
   const bool clear = (flags & rfClearReadFlag) != 0;
-  const bool only_receipts = (flags & (rfGenerateReceiptOnly | rfClearNotifyRead)) != 0;
+  const bool only_receipts = (flags & (rfGenerateReceiptOnly | rfClearNotifyRead | rfClearNotifyUnread)) != 0;
+  // Nobody is told of what was deleted unread.
+  const bool receipts = !clear && flags != rfClearNotifyUnread;
   const std::uint32_t seen = state::flag_seen;
   std::vector<GlobalCounter> ids;
   for (const auto id : request.MessageIds)
@@ -140,7 +143,7 @@ Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Reque
     for (std::size_t at = 0; at < messages.size(); at += 1000) {
       std::vector<GlobalCounter> part(messages.begin() + static_cast<std::ptrdiff_t>(at),
                                       messages.begin() + static_cast<std::ptrdiff_t>(std::min(messages.size(), at + 1000)));
-      if (!clear) {
+      if (receipts) {
         auto asked = part;
         co_await settle_receipts(&call.mailbox, place, std::move(asked), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));
       }
@@ -153,6 +156,10 @@ Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Reque
       any = true;
     }
   }
+  // Ids that cannot be of messages here ([MS-OXCMSG] 3.2.5.10).
+  std::size_t found = 0;
+  for (const auto& [place, messages] : *places) found += messages.size();
+  response.PartialCompletion = !request.MessageIds.empty() && found < request.MessageIds.size();
   co_return mapi::ecNone;
 }
 

@@ -61,7 +61,8 @@ Task<ErrorCode> reload_cached_information(RopCall& call, const wire::RopReloadCa
   co_return co_await summarize_message(call, message, response);
 }
 
-enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20 };
+enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20,
+                   rfClearNotifyUnread = 0x40 };
 
 Task<ErrorCode> set_message_read_flag(RopCall& call, const wire::RopSetMessageReadFlag::Request& request,
                                       wire::RopSetMessageReadFlag::Response& response) {
@@ -71,6 +72,7 @@ Task<ErrorCode> set_message_read_flag(RopCall& call, const wire::RopSetMessageRe
   response.ReadStatusChanged = false;  // told of public folders only
   // Row P17: 0x0A is the default.
   const auto flags = request.ReadFlags == 0x0A ? std::uint8_t{0} : request.ReadFlags;
+  if (flags == rfClearNotifyUnread) co_return mapi::ecNone;  // nobody is told of what was deleted unread
   if (!(flags & rfClearReadFlag)) {
     std::vector<GlobalCounter> one{message->id};
     co_await settle_receipts(&call.mailbox, message->folder, std::move(one), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));

@@ -68,3 +68,19 @@ def test_read_only_properties_fail_when_saved(mapi, folder):
     assert mapi.try_call(rops.save_changes_attachment(), made.handle).error == EC_ERROR
     assert mapi.properties(made.handle, [size])[size] == 0
     mapi.save(message)
+
+
+def test_read_flags(mapi, folder):
+    folder_id, handle = folder
+    message = mapi.new_message(folder_id, {"PidTagSubject": "unread", FLAGS: 0})
+    saved = mapi.save(message)
+
+    def is_read():
+        return mapi.properties(mapi.open_message(folder_id, saved), [FLAGS])[FLAGS] & 1
+
+    assert not is_read()
+    assert mapi.call(rops.set_read_flags([saved], 0x40), handle).partial_completion == 0  # rfClearNotifyUnread
+    assert not is_read()
+    # The other id is none of this store.
+    assert mapi.call(rops.set_read_flags([saved, saved + 1]), handle).partial_completion == 1
+    assert is_read()
