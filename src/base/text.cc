@@ -78,7 +78,8 @@ Bytes to_utf16(std::string_view utf8) {
 namespace {
 using Converter = std::unique_ptr<UConverter, decltype(&ucnv_close)>;
 
-Converter open_converter(unsigned code_page) {
+// Null: there is no such page.
+UConverter* try_open_converter(unsigned code_page) {
   UErrorCode status = U_ZERO_ERROR;
   std::string name = "windows-" + std::to_string(code_page);
   switch (code_page) {
@@ -98,13 +99,23 @@ Converter open_converter(unsigned code_page) {
     status = U_ZERO_ERROR;
     converter = ucnv_open(("cp" + std::to_string(code_page)).c_str(), &status);
   }
-  if (U_FAILURE(status)) {
-    status = U_ZERO_ERROR;
-    converter = ucnv_open("windows-1252", &status);
-  }
+  return U_FAILURE(status) ? nullptr : converter;
+}
+
+Converter open_converter(unsigned code_page) {
+  UErrorCode status = U_ZERO_ERROR;
+  auto* converter = try_open_converter(code_page);
+  if (converter == nullptr) converter = ucnv_open("windows-1252", &status);
   return {converter, &ucnv_close};
 }
 }  // namespace
+
+bool known_code_page(unsigned code_page) {
+  constexpr unsigned utf16 = 1200;
+  if (code_page == utf16) return true;
+  const Converter converter(try_open_converter(code_page), &ucnv_close);
+  return converter != nullptr;
+}
 
 std::string from_code_page(std::string_view text, unsigned code_page) {
   auto converter = open_converter(code_page);

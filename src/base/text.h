@@ -25,6 +25,7 @@ Bytes to_utf16(std::string_view utf8);
 // treated as 1252. What the page cannot hold becomes '?'.
 std::string from_code_page(std::string_view text, unsigned code_page);
 std::string to_code_page(std::string_view utf8, unsigned code_page);
+bool known_code_page(unsigned code_page);
 
 // Case folding after Unicode (ICU), for comparisons that ignore case. With
 // `loose`, diacritics and width are ignored as well (FL_LOOSE).

@@ -105,6 +105,7 @@ Task<ErrorCode> open_embedded_message(RopCall& call, const wire::RopOpenEmbedded
                                       wire::RopOpenEmbeddedMessage::Response& response) {
   auto attachment = call.object<AttachmentObject>();
   if (!attachment) co_return call.why;
+  if (request.CodePageId != 0x0FFF && !known_code_page(request.CodePageId)) co_return mapi::ecUnknownCodePage;
   const bool create = (request.OpenModeFlags & wire::RopOpenEmbeddedMessage::Create) != 0;
   auto message = std::make_shared<MessageObject>();
   message->parent = attachment;

@@ -120,6 +120,12 @@ PropertyBag beside_mime(const PropertyBag& properties) {
     if (convert::in_mime(tag) || class_of_mail) continue;
     out.set(tag, value);
   }
+  // A prefix that nobody would find in the subject again.
+  const auto prefix = properties.string(PidTagSubjectPrefix), rest = properties.string(PidTagNormalizedSubject);
+  if (!prefix.empty() && convert::split_subject(prefix + rest).prefix != prefix) {
+    out.set_string(PidTagSubjectPrefix, prefix);
+    out.set_string(PidTagNormalizedSubject, rest);
+  }
   return out;
 }
 

@@ -33,8 +33,8 @@ TEST_F(MessageTest, OpeningTellsSubjectAndRecipients) {
   backend.add("INBOX", "RE: Plans");
   open();
   const auto& summary = opened.get<wire::RopOpenMessage>();
-  EXPECT_EQ(to_utf8(summary.SubjectPrefix.Unicode), "RE: ");
-  EXPECT_EQ(to_utf8(summary.NormalizedSubject.Unicode), "Plans");
+  EXPECT_EQ(summary.SubjectPrefix.String8, "RE: ");
+  EXPECT_EQ(summary.NormalizedSubject.String8, "Plans");
   ASSERT_EQ(summary.RecipientCount, 3);
   ASSERT_EQ(summary.RecipientRows.size(), 3u);
   EXPECT_EQ(summary.RecipientRows[0].RecipientType, 1);
@@ -208,7 +208,7 @@ TEST_F(MessageTest, AttachmentsAndMessagesWithin) {
   Ask<wire::RopOpenEmbeddedMessage> inner{{6, 0x0FFF, 0}, 5};
   const auto embedded = client->execute(inner);
   ASSERT_EQ(embedded.value(), ecNone);
-  EXPECT_EQ(to_utf8(embedded.get<wire::RopOpenEmbeddedMessage>().NormalizedSubject.Unicode), "Inner");
+  EXPECT_EQ(embedded.get<wire::RopOpenEmbeddedMessage>().NormalizedSubject.String8, "Inner");
   EXPECT_EQ(embedded.get<wire::RopOpenEmbeddedMessage>().RecipientCount, 1);
   EXPECT_NE(to_text(client->property(PidTagBody, 6)).find("Inner body"), std::string::npos);
   inner.handle = 4;  // no message in it

@@ -171,7 +171,11 @@ Task<ErrorCode> modify_recipients(RopCall& call, const wire::RopModifyRecipients
     recipient.properties = properties_of(one.RecipientRow, request.RecipientColumns, code_page);
     if (known != recipients.end()) *known = std::move(recipient);
     else if (recipients.size() >= most_recipients) co_return mapi::ecTooBig;
-    else recipients.push_back(std::move(recipient));
+    else {
+      // Told in the order of their rows ([MS-OXCMSG] 3.2.5.1).
+      const auto behind = std::find_if(recipients.begin(), recipients.end(), [&](const auto& r) { return r.row > one.RowId; });
+      recipients.insert(behind, std::move(recipient));
+    }
   }
   co_return mapi::ecNone;
 }
@@ -186,6 +190,25 @@ Task<ErrorCode> remove_all_recipients(RopCall& call, const wire::RopRemoveAllRec
   message->content_changed = true;
   co_return mapi::ecNone;
 }
+
+}  // namespace
+
+namespace {
+
+// In half the bytes where no character needs more ([MS-OXCDATA] 2.11.7).
+wire::TypedString typed_string(Utf16 text, Arena& arena) {
+  std::string low;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.at(i) > 0xFF) return wire::TypedString::of(text);
+    low += static_cast<char>(text.at(i));
+  }
+  if (low.empty()) return wire::TypedString::of(text);
+  wire::TypedString out{};
+  out.StringType = wire::TypedString::reduced_unicode;
+  out.String8 = arena.copy(std::string_view(low));
+  return out;
+}
+std::size_t size_of(const wire::TypedString& text) { return text.Unicode.bytes.size() + text.String8.size(); }
 
 }  // namespace
 
@@ -210,12 +233,11 @@ Task<ErrorCode> summarize_message(RopCall& call, std::shared_ptr<MessageObject> 
     out.HasNamedProperties = !(*content)->keywords().empty() || !(*content)->internet_headers().empty() ||
                              std::any_of(tags.begin(), tags.end(), [](auto tag) { return tag.named(); });
   }
-  out.SubjectPrefix = wire::TypedString::of(text(mapi::PidTagSubjectPrefix));
-  out.NormalizedSubject = wire::TypedString::of(text(mapi::PidTagNormalizedSubject));
+  out.SubjectPrefix = typed_string(text(mapi::PidTagSubjectPrefix), arena);
+  out.NormalizedSubject = typed_string(text(mapi::PidTagNormalizedSubject), arena);
   out.RecipientCount = static_cast<std::uint16_t>(std::min<std::size_t>(listed->recipients.size(), UINT16_MAX));
   out.RecipientColumns = arena.copy(std::span<const PropertyTag>(listed->columns));
-  std::size_t used = 32 + out.SubjectPrefix.Unicode.bytes.size() + out.NormalizedSubject.Unicode.bytes.size() +
-                     4 * listed->columns.size();
+  std::size_t used = 32 + size_of(out.SubjectPrefix) + size_of(out.NormalizedSubject) + 4 * listed->columns.size();
   std::vector<wire::OpenRecipientRow> rows;
   for (const auto& recipient : listed->recipients) {
     if (rows.size() >= max_recipients_in_summary) break;

@@ -84,3 +84,34 @@ def test_read_flags(mapi, folder):
     # The other id is none of this store.
     assert mapi.call(rops.set_read_flags([saved, saved + 1]), handle).partial_completion == 1
     assert is_read()
+
+
+def test_odd_prefixes_and_rows_out_of_order(mapi, folder):
+    prefix, rest = 0x003D001F, tag_of("PidTagNormalizedSubject")
+    message = mapi.new_message(folder[0], {prefix: "a prefix of some length ", rest: "and its subject"})
+    mapi.call(rops.modify_recipients([(2, 1, "C", "c@example.test"), (0, 1, "A", "a@example.test"), (1, 1, "B", "b@example.test")]),
+              message)
+    saved = mapi.save(message)
+    opened = mapi.call(rops.open_message(folder[0], saved))
+    assert (opened.subject_prefix, opened.normalized_subject) == ("a prefix of some length ", "and its subject")
+    assert opened.recipient_count == 3
+    assert mapi.properties(opened.handle, [SUBJECT])[SUBJECT] == "a prefix of some length and its subject"
+    assert mapi.properties(opened.handle, ["PidTagDisplayTo"]) == {tag_of("PidTagDisplayTo"): "A; B; C"}
+    # Editing the subject as a whole ends it.
+    message = mapi.call(rops.open_message(folder[0], saved, 1)).handle
+    mapi.call(rops.set_properties({"PidTagSubject": "RE: other"}), message)
+    mapi.save(message)
+    opened = mapi.call(rops.open_message(folder[0], saved))
+    assert (opened.subject_prefix, opened.normalized_subject) == ("RE: ", "other")
+
+
+def test_embedded_messages_want_a_known_code_page(mapi, folder):
+    message = mapi.new_message(folder[0], {"PidTagSubject": "outer"})
+    made = mapi.call(rops.create_attachment(), message)
+    mapi.call(rops.set_properties({"PidTagAttachMethod": 5}), made.handle)
+    assert mapi.try_call(rops.open_embedded_message(2, code_page=0x000F), made.handle).error == UNKNOWN_CODE_PAGE
+    assert mapi.try_call(rops.open_embedded_message(1), made.handle).error == 0x8004010F
+    inner = mapi.call(rops.open_embedded_message(2, code_page=1252), made.handle).handle
+    assert mapi.try_call(rops.open_embedded_message(1), made.handle).error == 0x8004010F  # not before it is saved
+    mapi.call(rops.save_changes_message(), inner)
+    mapi.call(rops.open_embedded_message(1), made.handle)
