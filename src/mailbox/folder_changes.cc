@@ -26,6 +26,15 @@ constexpr PropertyTag computed_of_folder[] = {
     mapi::PidTagLastModificationTime, mapi::PidTagLocalCommitTime, mapi::PidTagLocalCommitTimeMax, mapi::PidTagFolderFlags,
     mapi::PidTagHierRev};
 
+// [MS-OXCSTOR] 2.2.2.1.1, what is not among those of folders.
+constexpr PropertyTag computed_of_store[] = {
+    mapi::PidTagExtendedRuleSizeLimit, mapi::PidTagMaximumSubmitMessageSize, mapi::PidTagProhibitReceiveQuota,
+    mapi::PidTagProhibitSendQuota, mapi::PidTagStoreState, mapi::PidTagMailboxOwnerEntryId, mapi::PidTagMailboxOwnerName,
+    mapi::PidTagUserEntryId, mapi::PidTagLocaleId};
+
+bool is_computed_of_store(PropertyTag tag) {
+  return std::any_of(std::begin(computed_of_store), std::end(computed_of_store), [&](auto one) { return one.id() == tag.id(); });
+}
 bool is_computed_of_folder(PropertyTag tag) {
   return std::any_of(std::begin(computed_of_folder), std::end(computed_of_folder), [&](auto one) { return one.id() == tag.id(); });
 }
@@ -278,7 +287,7 @@ Task<ErrorCode> set_on_container(RopCall& call, std::shared_ptr<Object> object, 
       name = std::string(trim(mapi::text_of(value)));
     } else if (id != store_object && tag.id() == mapi::PidTagContainerClass.id()) {
       container_class = mapi::text_of(value);
-    } else if (is_computed_of_folder(tag)) {
+    } else if (is_computed_of_folder(tag) || (id == store_object && is_computed_of_store(tag))) {
       problems.push_back({static_cast<std::uint16_t>(i), values[i].tag, mapi::ecComputed});
     } else {
       if (tag.id() == mapi::PidTagAdditionalRenEntryIds.id())
@@ -310,7 +319,8 @@ Task<ErrorCode> delete_on_container(RopCall& call, std::shared_ptr<Object> objec
   auto extras = before ? before->clone() : mapi::PropertyBag();
   bool any = false;
   for (std::size_t i = 0; i < tags.size(); ++i) {
-    if (is_computed_of_folder(tags[i]) || tags[i].id() == mapi::PidTagDisplayName.id()) {
+    if (is_computed_of_folder(tags[i]) || tags[i].id() == mapi::PidTagDisplayName.id() ||
+        (id == store_object && is_computed_of_store(tags[i]))) {
       problems.push_back({static_cast<std::uint16_t>(i), tags[i], mapi::ecComputed});
       continue;
     }

@@ -13,7 +13,7 @@ namespace {
 // [MS-OXCSTOR] 2.2.1.1.1, OpenFlags.
 constexpr std::uint32_t open_public = 0x00000002;
 // ResponseFlags: reserved, owner. The right to send is there with the first submitter.
-constexpr std::uint8_t reserved_right = 0x01, owner_right = 0x02, send_as_right = 0x04;
+constexpr std::uint8_t reserved_right = 0x01, owner_right = 0x02, send_as_right = 0x04, out_of_office = 0x10;
 // When the address routing table changed last: there is none, so any time that stays the same will do.
 constexpr std::uint64_t gwart_time = 0x01CD000000000000;
 
@@ -57,6 +57,8 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   for (std::size_t i = 0; i < wire::LogonFolderIds::count; ++i)
     response.FolderIds[i] = store.id(special_id(static_cast<FolderRole>(static_cast<std::size_t>(FolderRole::root) + i)));
   response.ResponseFlags = reserved_right | owner_right | send_as_right;
+  if (const auto set = call.mailbox.folder_extras(store_object); set && set->number(mapi::PidTagOutOfOfficeState) != 0)
+    response.ResponseFlags |= out_of_office;
   response.MailboxGuid = store.mailbox;
   response.ReplId = own_replid;
   response.ReplGuid = store.replica;
@@ -211,7 +213,8 @@ Task<ErrorCode> get_local_replica_ids(RopCall& call, const wire::RopGetLocalRepl
 Task<ErrorCode> long_term_id_from_id(RopCall& call, const wire::RopLongTermIdFromId::Request& request,
                                      wire::RopLongTermIdFromId::Response& response) {
   if (!call.object<LogonObject>()) co_return call.why;
-  if (request.ObjectId.counter() == 0) co_return mapi::ecInvalidParam;
+  // Nothing has no replica; an id with a replid alone has ([MS-OXCSTOR] 3.2.5.8).
+  if (request.ObjectId.value == 0) co_return mapi::ecNone;
   auto replica = co_await call.mailbox.replica_of(request.ObjectId.replid());
   if (!replica) co_return mapi::ecNotFound;
   response.LongTermId = {*replica, mapi::counter_bytes(request.ObjectId.counter()), 0};
@@ -222,7 +225,8 @@ Task<ErrorCode> id_from_long_term_id(RopCall& call, const wire::RopIdFromLongTer
                                      wire::RopIdFromLongTermId::Response& response) {
   if (!call.object<LogonObject>()) co_return call.why;
   const auto counter = mapi::counter_from(request.LongTermId.GlobalCounter);
-  if (counter == 0 || request.LongTermId.DatabaseGuid == mapi::Guid()) co_return mapi::ecInvalidParam;
+  // No counter is none to find out about ([MS-OXCSTOR] 3.2.5.9).
+  if (request.LongTermId.DatabaseGuid == mapi::Guid()) co_return mapi::ecInvalidParam;
   // Row L6: ids of other stores are taken as well.
   auto replid = co_await call.mailbox.replid_of(request.LongTermId.DatabaseGuid);
   if (!replid) co_return mapi::ecNotFound;

@@ -77,3 +77,29 @@ def test_search_criteria_come_in_unicode_or_the_code_page(mapi, folder):
     mapi.call(rops.set_search_criteria(wide, [folder_id], RESTART), found.handle)
     assert mapi.call(rops.get_search_criteria(), found.handle).restriction == wide
     assert mapi.call(rops.get_search_criteria(unicode=False), found.handle).restriction == narrow
+
+
+# -- the store ([MS-OXCSTOR])
+
+def test_read_only_properties_of_the_store(mapi):
+    # PidTagExtendedRuleSizeLimit, PidTagMailboxOwnerName, PidTagMailboxOwnerEntryId, PidTagUserEntryId, PidTagContentCount
+    for tag, value in ((0x0E9B0003, 1), (0x661C001F, "Somebody"), (0x661B0102, b"\1\2"), (0x66190102, b"\1\2"), (0x36020003, 77)):
+        before = mapi.properties(mapi.logon_handle, [tag])[tag]
+        assert [problem[1] for problem in mapi.call(rops.set_properties({tag: value})).problems] == [tag]
+        assert mapi.properties(mapi.logon_handle, [tag])[tag] == before
+        assert len(mapi.call(rops.delete_properties([tag])).problems) == 1
+
+
+def test_out_of_office_shows_at_the_next_logon(gateway, open_session, mapi):
+    out_of_office = 0x661D000B
+    for is_out in (True, False):
+        mapi.call(rops.set_properties({out_of_office: is_out}))
+        assert bool(open_session(gateway, "erin@example.test").logon.response_flags & 0x10) == is_out
+
+
+def test_ids_without_a_counter(mapi):
+    found = mapi.call(rops.long_term_id_from_id(mapi.logon.repl_id))
+    assert (found.guid, found.counter) == (mapi.logon.repl_guid, b"\0" * 6)
+    nothing = mapi.call(rops.long_term_id_from_id(0))
+    assert (nothing.guid.int, nothing.counter) == (0, b"\0" * 6)
+    assert mapi.call(rops.id_from_long_term_id(mapi.logon.repl_guid, b"\0" * 6)).object_id == mapi.logon.repl_id
