@@ -1,4 +1,4 @@
-// Folder ROPs and the tables opened on folders ([MS-OXCFOLD] 3.2.5, [MS-OXCPERM], [MS-OXORULE]).
+// Folder ROPs and the tables opened on folders ([MS-OXCFOLD] 3.2.5, [MS-OXORULE]).
 #include "mailbox/receipts.h"
 #include "mailbox/recoverable.h"
 #include "mailbox/rop_call.h"
@@ -73,26 +73,6 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
   if (row) table->folder = call.mailbox.contents_of(*row);
   table->rows = std::make_unique<ContentsRows>(table->folder);
   co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
-}
-
-// The owner is not in the list; these two are, in every folder ([MS-OXCPERM] 2.2.3 and 3.2.5.1).
-Task<ErrorCode> get_permissions_table(RopCall& call, const wire::RopGetPermissionsTable::Request& request,
-                                      wire::RopGetPermissionsTable::Response&) {
-  auto folder = call.object<FolderObject>();
-  if (!folder) co_return call.why;
-  std::vector<mapi::PropertyBag> rows(2);
-  const std::pair<std::int64_t, const char*> members[] = {{0, "Default"}, {-1, "Anonymous"}};
-  for (std::size_t i = 0; i < 2; ++i) {
-    rows[i].set_binary(mapi::PidTagEntryId, {});
-    rows[i].set(mapi::PidTagMemberId, mapi::Value::integer64(members[i].first));
-    rows[i].set_string(mapi::PidTagMemberName, members[i].second);
-    rows[i].set_integer(mapi::PidTagMemberRights, 0);
-  }
-  auto table = std::make_shared<TableObject>();
-  table->source = TableObject::Source::permissions;
-  table->rows = std::make_unique<FixedRows>(
-      std::move(rows), std::vector{mapi::PidTagEntryId, mapi::PidTagMemberId, mapi::PidTagMemberName, mapi::PidTagMemberRights});
-  co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), nullptr);
 }
 
 Task<ErrorCode> get_rules_table(RopCall& call, const wire::RopGetRulesTable::Request& request, wire::RopGetRulesTable::Response&) {
@@ -170,7 +150,6 @@ HandlerList folder_handlers() {
       on<wire::RopOpenFolder, open_folder>(),
       on<wire::RopGetHierarchyTable, get_hierarchy_table>(),
       on<wire::RopGetContentsTable, get_contents_table>(),
-      on<wire::RopGetPermissionsTable, get_permissions_table>(),
       on<wire::RopGetRulesTable, get_rules_table>(),
       on<wire::RopSetReadFlags, set_read_flags>(),
   };

@@ -255,13 +255,13 @@ TEST_F(LogonTest, KnownRopsWithoutHandlerSayNotSupportedInTheirOwnForm) {
   auto client = connect();
   client->logon();
   client->open_folder(inbox);
-  Ask<wire::RopModifyPermissions> permissions;
-  permissions.handle = 1;
+  Ask<wire::RopUpdateDeferredActionMessages> deferred;
+  deferred.handle = 1;
   Ask<wire::RopFastTransferDestinationPutBuffer> put;  // its error has all fields of a success
   put.handle = 1;
   Ask<wire::RopLockRegionStream> lock;
   lock.handle = 1;
-  const auto replies = client->execute(permissions, put, lock, Ask<wire::RopGetStoreState>{});
+  const auto replies = client->execute(deferred, put, lock, Ask<wire::RopGetStoreState>{});
   ASSERT_EQ(replies.buffer.rops.size(), 4u);
   for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(replies.value(i), ecNotSupported) << i;
   EXPECT_EQ(replies.value(3), ecNone);

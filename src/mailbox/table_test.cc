@@ -360,7 +360,7 @@ TEST_F(TableTest, OperationsBeforeColumnsAndOnOtherTables) {
   Ask<wire::RopGetPermissionsTable> permissions{{4, 0}, 1};
   EXPECT_EQ(client->execute(permissions).value(), ecNone);
   client->columns({PidTagMemberName, PidTagMemberRights}, 4);
-  EXPECT_EQ(client->rows(10, 4), (std::vector<std::vector<std::string>>{{"Default", "0"}, {"Anonymous", "0"}}));
+  EXPECT_EQ(client->rows(10, 4), (std::vector<std::vector<std::string>>{{"", "0"}, {"Anonymous", "0"}}));
 }
 
 TEST_F(TableTest, RowsAreCutToWhatFits) {

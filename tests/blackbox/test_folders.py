@@ -103,3 +103,29 @@ def test_ids_without_a_counter(mapi):
     nothing = mapi.call(rops.long_term_id_from_id(0))
     assert (nothing.guid.int, nothing.counter) == (0, b"\0" * 6)
     assert mapi.call(rops.id_from_long_term_id(mapi.logon.repl_guid, b"\0" * 6)).object_id == mapi.logon.repl_id
+
+
+# -- permissions ([MS-OXCPERM])
+
+def test_permissions_are_kept(mapi, folder):
+    member, name, rights, entry = (tag_of(tag) for tag in ("PidTagMemberId", "PidTagMemberName", "PidTagMemberRights", "PidTagEntryId"))
+    anybody = struct.pack("<I", 0) + bytes.fromhex("dca740c8c042101ab4b908002b2fe182") + struct.pack("<II", 1, 0) + b"/o=X/cn=anybody\0"
+
+    def listed(flags=0):
+        table = mapi.call(rops.get_permissions_table(flags), folder[1]).handle
+        return [(row[member], row[name], row[rights], row[entry]) for row in mapi.rows(table, [member, name, rights, entry])]
+
+    def modify(*changes, flags=0):
+        return mapi.try_call(rops.modify_permissions(changes, flags), folder[1]).error
+
+    reserved = [(0, "", 0, b""), (-1, "Anonymous", 0, b"")]
+    assert listed() == reserved
+    assert modify((1, {entry: anybody, rights: 0x0000180D}), flags=0x02) == 0  # 0x4 is no right
+    (number, who, *_), = listed()[2:]
+    assert (number, who) == (1, "/o=X/cn=anybody") and listed()[2][2:] == (0x9, anybody) and listed(0x02)[2][2] == 0x1809
+    assert modify((2, {member: number, rights: 0x401}), (2, {member: 0, rights: 0x400})) == 0
+    assert [row[2] for row in listed(0x02)] == [0x400, 0, 0x1C01]  # free/busy was not asked for
+    assert modify((4, {member: number})) == 0 and len(listed()) == 2
+    assert modify((4, {member: number})) == NOT_FOUND and modify((1, {rights: 1})) == INVALID_PARAM
+    assert modify((1, {entry: anybody, rights: 1})) == 0 and modify(flags=0x01) == 0  # row P7
+    assert [row[:3] for row in listed()] == [(0, "", 0x400), (-1, "Anonymous", 0)]

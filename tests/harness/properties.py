@@ -41,6 +41,7 @@ TAGS = {
     "PidTagAssociatedContentCount": 0x36170003, "PidTagDeferredSendTime": 0x3FEF0040, "PidTagDeferredSendNumber": 0x3FEB0003, "PidTagDeferredSendUnits": 0x3FEC0003, "PidTagRoamingDatatypes": 0x7C060003,
     "PidTagCreatorSid": 0x0E580102, "PidTagFolderType": 0x36010003, "PidTagImportance": 0x00170003,
     "PidTagInstID": 0x674D0014, "PidTagInstanceNum": 0x674E0003, "PidTagRowType": 0x0FF50003, "PidTagDepth": 0x30050003,
+    "PidTagMemberId": 0x66710014, "PidTagMemberName": 0x6672001F, "PidTagMemberRights": 0x66730003,
     "PidTagFolderFlags": 0x66A80003, "PidTagHierRev": 0x40820040, "PidTagHierarchyChangeNumber": 0x663E0003,
     "PidTagReadReceiptRequested": 0x0029000B, "PidTagSentRepresentingAddressType": 0x0064001F,
     "PidTagSenderAddressType": 0x0C1E001F, "PidTagObjectType": 0x0FFE0003, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,

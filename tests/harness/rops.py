@@ -618,6 +618,16 @@ def set_receive_folder(folder_id, message_class):
     return Rop(0x26, "i", struct.pack("<Q", folder_id) + message_class.encode("ascii") + b"\0")
 
 
+def get_permissions_table(flags=0):
+    return Rop(0x3E, "io", bytes([flags]))
+
+
+def modify_permissions(changes, flags=0):
+    """changes: [(1 to add, 2 to modify, 4 to remove, {tag: value})]."""
+    return Rop(0x40, "i", struct.pack("<BH", flags, len(changes)) +
+               b"".join(bytes([kind]) + _values(values) for kind, values in changes))
+
+
 def register_notification(types, folder_id=0, message_id=0, whole_store=False):
     body = struct.pack("<BBB", types, 0, 1 if whole_store else 0)
     if not whole_store:
