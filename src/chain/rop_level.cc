@@ -204,9 +204,9 @@ std::vector<std::uint32_t> RopLevel::table_below() const {
 
 RopLevel::Response RopLevel::head_of(const Request& request) const {
   Response response;
-  response.id = request.id;
+  response.id = wire::response_id(request.id);
   response.HandleIndex = output_index(request).value_or(request.HandleIndex);
-  response.codec = request.codec;
+  response.codec = wire::find_rop(response.id);
   response.request = static_cast<int>(&request - requests_->rops.data());
   return response;
 }

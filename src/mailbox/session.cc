@@ -168,8 +168,8 @@ Task<ErrorCode> Session::answer(const wire::RopRequest& request, Answer& answer,
     }
   }
   wire::RopResponse response;
-  response.id = request.id;
-  response.codec = request.codec;
+  response.id = wire::response_id(request.id);
+  response.codec = wire::find_rop(response.id);
   response.HandleIndex = request.HandleIndex;
   if (const auto output = request.codec->output_handle_index(request)) response.HandleIndex = *output;
   response.ReturnValue = code;

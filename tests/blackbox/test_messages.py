@@ -115,3 +115,16 @@ def test_embedded_messages_want_a_known_code_page(mapi, folder):
     assert mapi.try_call(rops.open_embedded_message(1), made.handle).error == 0x8004010F  # not before it is saved
     mapi.call(rops.save_changes_message(), inner)
     mapi.call(rops.open_embedded_message(1), made.handle)
+
+
+@pytest.mark.parametrize("through", ["gateway", "relay"])
+def test_message_status(through, request, open_session):
+    mapi = open_session(request.getfixturevalue(through), "erin@example.test")
+    inbox = mapi.open_folder(mapi.inbox)
+    saved = mapi.save(mapi.new_message(mapi.inbox, {"PidTagSubject": "status"}))
+    assert mapi.call(rops.set_message_status(saved, 0x1000, 0x3800), inbox).message_status_flags == 0
+    assert mapi.call(rops.get_message_status(saved), inbox).message_status_flags == 0x1000
+    assert mapi.call(rops.set_message_status(saved, 0x800, 0x3800), inbox).message_status_flags == 0x1000
+    assert mapi.call(rops.get_message_status(saved), inbox).message_status_flags == 0x800
+    assert mapi.try_call(rops.get_message_status(saved), 0x7777).error == NULL_OBJECT
+    mapi.call(rops.delete_messages([saved], hard=True), inbox)

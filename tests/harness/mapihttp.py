@@ -320,7 +320,7 @@ class Session:
             responses, table = self.client.execute([(rop, [0, 1])], [handle, NO_HANDLE])
         else:
             responses, table = self.client.execute([(rop, [0])], [handle])
-        own = [response for response in responses if response.rop_id == rop.rop_id]
+        own = [response for response in responses if response.rop_id == rop.response_id]
         if not own:
             return None  # RopRelease has no response
         if rop.slots == "io" and not own[0].error:

@@ -64,6 +64,8 @@ class Rop:
         self.rop_id, self.slots, self.body, self.parse, self.logon_id = rop_id, slots, body, parse, logon_id
         # Return values other than 0 after which the response goes on with `parse`; "any" for all.
         self.answers_on_failure = answers_on_failure
+        # [MS-OXCROPS] 2.2.6.9.2: RopGetMessageStatus is answered as RopSetMessageStatus is.
+        self.response_id = 0x20 if rop_id == 0x1F else rop_id
 
     def encode(self, indexes):
         return bytes([self.rop_id, self.logon_id, *indexes]) + self.body
@@ -147,7 +149,7 @@ def parse_responses(data, requests):
             responses.append(Response(rop_id=rop_id, index=None, error=0, size_needed=reader.u16(),
                                       request_buffers=reader.bytes(reader.left())))
             continue
-        if not waiting or waiting[0].rop_id != rop_id:
+        if not waiting or waiting[0].response_id != rop_id:
             expected = f"{waiting[0].rop_id:#04x}" if waiting else "none"
             raise WireError(f"response to ROP {rop_id:#04x}, expected {expected}")
         request = waiting.pop(0)
@@ -556,6 +558,10 @@ def set_read_flags(ids, flags=0):
 
 def set_message_status(message_id, flags, mask):
     return Rop(0x20, "i", struct.pack("<QII", message_id, flags, mask), _fields(message_status_flags="I"))
+
+
+def get_message_status(message_id):
+    return Rop(0x1F, "i", struct.pack("<Q", message_id), _fields(message_status_flags="I"))
 
 
 def create_folder(name, open_existing=False, comment="", kind=1):

@@ -47,7 +47,7 @@ class Pairing {
     for (auto i = next_; i < rops.size(); ++i) {
       // An operation that goes on is answered by RopProgress; RopProgress, once it has ended, by its response.
       const bool progress = i == next_ && (id == RopId::RopProgress || rops[i].id == RopId::RopProgress);
-      if (rops[i].id != id && !progress) continue;
+      if (rops[i].id != id && response_id(rops[i].id) != id && !progress) continue;
       next_ = i + 1;
       return static_cast<int>(i);
     }
@@ -276,10 +276,10 @@ Status encode_responses(const RopResponseBuffer& buffer, Bytes& out, const RopRe
 
 RopResponse make_response(Arena& arena, const RopRequest& request, mapi::ErrorCode ReturnValue) {
   RopResponse out;
-  out.id = request.id;
+  out.id = response_id(request.id);
   out.HandleIndex = request.HandleIndex;
   out.ReturnValue = ReturnValue;
-  out.codec = request.codec;
+  out.codec = find_rop(out.id);
   if (out.codec->response_has_body(ReturnValue)) out.body = out.codec->make_response_body(arena);
   return out;
 }

@@ -112,6 +112,9 @@ struct RopCodec {
   std::optional<std::uint8_t> (*second_handle_index)(const RopRequest&);
 };
 
+// The RopId of a response to this request: RopGetMessageStatus is answered as RopSetMessageStatus is ([MS-OXCROPS] 2.2.6.9.2).
+constexpr RopId response_id(RopId request) { return request == RopId::RopGetMessageStatus ? RopId::RopSetMessageStatus : request; }
+
 const RopCodec* find_rop(RopId id);               // null when unknown
 const RopCodec* find_rop(std::string_view name);  // "RopOpenFolder"
 std::span<const RopCodec> all_rops();
