@@ -87,7 +87,13 @@ std::optional<Value> ContentSource::body(PropertyTag tag, Arena& arena) const {
     return binary_value(arena, html);
   }
   if (is(PidTagRtfCompressed)) return binary_value(arena, content_->rtf_compressed());
-  if (is(PidTagNativeBody)) return Value::integer32(static_cast<std::int32_t>(content_->native_body()));
+  if (is(PidTagNativeBody)) {
+    // Undefined where nobody wrote anything ([MS-OXCMSG] 2.2.1.58.2); only small messages are looked into for that.
+    constexpr std::size_t small = 4096;
+    auto native = content_->native_body();
+    if (native == convert::NativeBody::text && content_->source().size() < small && content_->text().empty()) native = convert::NativeBody::none;
+    return Value::integer32(static_cast<std::int32_t>(native));
+  }
   // Row S9. Where RTF was made from HTML, the HTML is the better body ([MS-OXBBODY] 2.1.3); where it
   // was made from text it says so itself, and says it better than HTML would.
   if (is(PidTagRtfInSync)) return Value::boolean(content_->native_body() != convert::NativeBody::html);

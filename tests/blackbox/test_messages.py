@@ -128,3 +128,10 @@ def test_message_status(through, request, open_session):
     assert mapi.call(rops.get_message_status(saved), inbox).message_status_flags == 0x800
     assert mapi.try_call(rops.get_message_status(saved), 0x7777).error == NULL_OBJECT
     mapi.call(rops.delete_messages([saved], hard=True), inbox)
+
+
+def test_native_body_of_nothing(mapi, folder):
+    native = 0x10160003
+    for values, kind in (({}, 0), ({"PidTagBody": "text"}, 1)):
+        saved = mapi.save(mapi.new_message(folder[0], {"PidTagSubject": "x", **values}))
+        assert mapi.properties(mapi.open_message(folder[0], saved), [native])[native] == kind
