@@ -234,23 +234,6 @@ Task<ErrorCode> id_from_long_term_id(RopCall& call, const wire::RopIdFromLongTer
   co_return mapi::ecNone;
 }
 
-// No public folder was ever read here, so there is nothing per user to tell.
-Task<ErrorCode> get_per_user_long_term_ids(RopCall& call, const wire::RopGetPerUserLongTermIds::Request&,
-                                           wire::RopGetPerUserLongTermIds::Response&) {
-  if (!call.object<LogonObject>()) co_return call.why;
-  co_return mapi::ecNone;
-}
-Task<ErrorCode> get_per_user_guid(RopCall& call, const wire::RopGetPerUserGuid::Request&, wire::RopGetPerUserGuid::Response&) {
-  if (!call.object<LogonObject>()) co_return call.why;
-  co_return mapi::ecNotFound;
-}
-Task<ErrorCode> read_per_user_information(RopCall& call, const wire::RopReadPerUserInformation::Request&,
-                                          wire::RopReadPerUserInformation::Response& response) {
-  if (!call.object<LogonObject>()) co_return call.why;
-  response.HasFinished = true;
-  co_return mapi::ecNone;
-}
-
 Task<ErrorCode> get_address_types(RopCall& call, const wire::RopGetAddressTypes::Request&, wire::RopGetAddressTypes::Response& response) {
   if (!call.object<LogonObject>()) co_return call.why;
   auto types = call.arena.make_span<wire::Text8>(2);  // row T1
@@ -281,9 +264,6 @@ HandlerList logon_handlers() {
       on<wire::RopGetLocalReplicaIds, get_local_replica_ids>(),
       on<wire::RopLongTermIdFromId, long_term_id_from_id>(),
       on<wire::RopIdFromLongTermId, id_from_long_term_id>(),
-      on<wire::RopGetPerUserLongTermIds, get_per_user_long_term_ids>(),
-      on<wire::RopGetPerUserGuid, get_per_user_guid>(),
-      on<wire::RopReadPerUserInformation, read_per_user_information>(),
       on<wire::RopGetAddressTypes, get_address_types>(),
       on<wire::RopGetTransportFolder, get_transport_folder>(),
   };

@@ -24,6 +24,14 @@ struct Object {
 struct LogonObject final : Object {
   static constexpr auto its_kind = Kind::logon;
   LogonObject() : Object(its_kind) {}
+
+  // RopWritePerUserInformation has not come to its end yet.
+  struct PerUser {
+    mapi::LongTermId folder;
+    mapi::Guid replica;
+    Bytes data;
+  };
+  std::optional<PerUser> per_user;
 };
 
 struct FolderObject final : Object {

@@ -79,6 +79,7 @@ constexpr HandlerEntry on() {
 HandlerList logon_handlers();
 HandlerList folder_handlers();
 HandlerList folder_change_handlers();
+HandlerList per_user_handlers();
 HandlerList permission_handlers();
 HandlerList table_handlers();
 HandlerList category_handlers();

@@ -1,13 +1,14 @@
 """What [MS-OXCFOLD] says of single ROPs on folders: what they refuse, and with which code."""
 import struct
 import time
+import uuid
 
 import pytest
 
 from harness import rops
 from harness.properties import tag_of
 
-NOT_SUPPORTED, NOT_FOUND, INVALID_PARAM, SEARCH_FOLDER = 0x80040102, 0x8004010F, 0x80070057, 0x460
+NOT_SUPPORTED, NOT_FOUND, INVALID_PARAM, SEARCH_FOLDER, EC_ERROR = 0x80040102, 0x8004010F, 0x80070057, 0x460, 0x80004005
 SEARCH, RESTART = 2, 2
 EXIST_CLASS = struct.pack("<BI", 8, 0x001A001F)  # messages that have a class
 
@@ -129,3 +130,22 @@ def test_permissions_are_kept(mapi, folder):
     assert modify((4, {member: number})) == NOT_FOUND and modify((1, {rights: 1})) == INVALID_PARAM
     assert modify((1, {entry: anybody, rights: 1})) == 0 and modify(flags=0x01) == 0  # row P7
     assert [row[:3] for row in listed()] == [(0, "", 0x400), (-1, "Anonymous", 0)]
+
+
+def test_what_was_read_in_public_folders_is_kept(mapi):
+    folder, counter, replica = uuid.uuid4(), b"\1\2\3\4\5\6", uuid.uuid4()
+    assert mapi.try_call(rops.get_per_user_guid(folder, counter)).error == NOT_FOUND
+    nothing = mapi.call(rops.read_per_user_information(folder, counter))
+    assert (nothing.has_finished, nothing.data) == (1, b"")
+    mapi.call(rops.write_per_user_information(folder, counter, b"abc", 0, False, replica))
+    assert mapi.try_call(rops.write_per_user_information(folder, counter, b"x", 2)).error == EC_ERROR  # a gap
+    assert mapi.try_call(rops.write_per_user_information(replica, counter, b"x", 3)).error == EC_ERROR  # another folder
+    mapi.call(rops.write_per_user_information(folder, counter, b"defg", 3))
+    first = mapi.call(rops.read_per_user_information(folder, counter, 0, 5))
+    assert (first.has_finished, first.data) == (0, b"abcde")
+    rest = mapi.call(rops.read_per_user_information(folder, counter, 5))
+    assert (rest.has_finished, rest.data) == (1, b"fg")
+    assert mapi.try_call(rops.read_per_user_information(folder, counter, 8)).error == EC_ERROR
+    assert mapi.call(rops.get_per_user_guid(folder, counter)).database_guid == replica
+    assert [one[:2] for one in mapi.call(rops.get_per_user_long_term_ids(replica)).ids] == [(folder, counter)]
+    assert mapi.call(rops.get_per_user_long_term_ids(folder)).ids == []

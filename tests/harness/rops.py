@@ -624,6 +624,29 @@ def set_receive_folder(folder_id, message_class):
     return Rop(0x26, "i", struct.pack("<Q", folder_id) + message_class.encode("ascii") + b"\0")
 
 
+def write_per_user_information(guid, counter, data, offset=0, finished=True, replica=None):
+    body = guid.bytes_le + counter + struct.pack("<HBIH", 0, finished, offset, len(data)) + data
+    return Rop(0x64, "i", body + (replica.bytes_le if offset == 0 else b""))
+
+
+def read_per_user_information(guid, counter, offset=0, size=0):
+    def parse(reader, response):
+        response.has_finished, response.data = reader.u8(), reader.bytes(reader.u16())
+    return Rop(0x63, "i", guid.bytes_le + counter + struct.pack("<HBIH", 0, 0, offset, size), parse)
+
+
+def get_per_user_guid(guid, counter):
+    def parse(reader, response):
+        response.database_guid = reader.guid()
+    return Rop(0x61, "i", guid.bytes_le + counter + b"\0\0", parse)
+
+
+def get_per_user_long_term_ids(guid):
+    def parse(reader, response):
+        response.ids = [(reader.guid(), reader.bytes(6), reader.u16()) for _ in range(reader.u16())]
+    return Rop(0x60, "i", guid.bytes_le, parse)
+
+
 def get_permissions_table(flags=0):
     return Rop(0x3E, "io", bytes([flags]))
 
