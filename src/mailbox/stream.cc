@@ -90,6 +90,8 @@ Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& r
   // The bytes of an object are those of a binary value.
   if (tag.type() == PropertyType::PtypObject && object->kind != Object::Kind::folder) tag = tag.with(PropertyType::PtypBinary);
   if (!can_stream(tag.type())) co_return mapi::ecNotSupported;
+  // Permissions are told by their table alone ([MS-OXCPERM] 3.2.5.3).
+  if (object->kind == Object::Kind::folder && tag.id() == mapi::PidTagSecurityDescriptorAsXml.id()) co_return mapi::ecNotSupported;
   const bool create = mode == Rop::Create;
   // Best access reads what was not made for writing; a stream costs its bytes otherwise.
   const bool write = create || mode == Rop::ReadWrite || (mode == best_access && can_write(*object));

@@ -130,6 +130,7 @@ def test_permissions_are_kept(mapi, folder):
     assert modify((4, {member: number})) == NOT_FOUND and modify((1, {rights: 1})) == INVALID_PARAM
     assert modify((1, {entry: anybody, rights: 1})) == 0 and modify(flags=0x01) == 0  # row P7
     assert [row[:3] for row in listed()] == [(0, "", 0x400), (-1, "Anonymous", 0)]
+    assert mapi.try_call(rops.open_stream(0x0E6A001F), folder[1]).error == NOT_SUPPORTED  # PidTagSecurityDescriptorAsXml
 
 
 def test_what_was_read_in_public_folders_is_kept(mapi):
