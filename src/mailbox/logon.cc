@@ -36,7 +36,7 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   const auto& options = call.mailbox.context().options;
   const auto& store = call.store();
   // Row P2: of the flags asked only these come back.
-  response.LogonFlags = request.LogonFlags & (wire::RopLogon::Private | wire::RopLogon::Undercover);
+  response.LogonFlags = request.LogonFlags & (wire::RopLogon::Private | wire::RopLogon::Undercover | wire::RopLogon::Ghosted);
   // There is no public folder store, and no other server that would have one.
   if (!(request.LogonFlags & wire::RopLogon::Private) || (request.OpenFlags & open_public)) co_return mapi::ecLoginFailure;
   const auto owner = mapi::address_of_user_dn(request.essdn());

@@ -135,3 +135,12 @@ def test_native_body_of_nothing(mapi, folder):
     for values, kind in (({}, 0), ({"PidTagBody": "text"}, 1)):
         saved = mapi.save(mapi.new_message(folder[0], {"PidTagSubject": "x", **values}))
         assert mapi.properties(mapi.open_message(folder[0], saved), [native])[native] == kind
+
+
+def test_general_properties_of_all_messages(mapi, folder):
+    access, level, change_key, modifier = (tag_of("PidTagAccess"), 0x0FF70003, tag_of("PidTagChangeKey"), 0x3FFA001F)
+    message = mapi.new_message(folder[0], {"PidTagSubject": "x"})
+    saved = mapi.save(message)
+    for handle in (message, mapi.open_message(folder[0], saved)):
+        row = mapi.call(rops.get_properties_all(), handle).row
+        assert {access, level, change_key, CREATED, MODIFIED, modifier, tag_of("PidTagSearchKey")} <= set(row), handle
