@@ -43,7 +43,7 @@ io::Task<Result<Answer>> find_profile(Gateway& gateway, std::shared_ptr<const ch
                                       std::string legacy_dn, AskingClient client);
 
 // The server's version as the documents want it: 15.0.847, row L1.
-inline constexpr unsigned server_major = 15, server_minor = 0, server_build = 847, server_revision = 4040;
+inline constexpr unsigned server_major = 15, server_minor = 0, server_build = 847, server_revision = 32;
 std::string external_base(const GatewayOptions& options);
 // The identifier of the offline address book that this directory makes.
 std::string oab_guid(std::string_view server_name, std::string_view directory);

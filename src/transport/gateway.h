@@ -50,7 +50,7 @@ struct GatewayOptions {
   std::string server_name = "localhost";     // host name that clients use
   std::uint16_t external_port = 443;         // port that clients use
   std::string default_domain;                // appended to user names without '@'; empty: they are refused
-  std::string server_application = "Exchange/15.00.0847.4040";  // X-ServerApplication (row L1)
+  std::string server_application = "Exchange/15.00.0847.032";  // X-ServerApplication (row L1)
   Duration pending_period = std::chrono::seconds(30);   // X-PendingPeriod
   Duration execute_limit = std::chrono::minutes(5);     // after that an Execute is given up
   Duration wait_limit = std::chrono::minutes(6);        // the same for NotificationWait, above what engines take
