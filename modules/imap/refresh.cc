@@ -89,17 +89,20 @@ std::string content_key(std::string_view message_id, std::uint64_t size, FileTim
   return fmt::format("{} {} {}", size, received.ticks, trim(message_id));
 }
 
-// A batch on its way into the index.
-struct Storing {
+// A batch on its way into the index: it is converted while the one ahead of it is stored, and then stored.
+struct Batch {
+  std::vector<Fetched> fetched;
+  std::uint64_t done = 0;  // messages, with those of the batches ahead
   Status outcome;
-  io::Event ended;
+  io::Event converted, ended;
 
-  Storing() { ended.set(); }
-  void begin() { ended.reset(); }
+  // To the end in any case, because it uses what the waiting one holds. The index has limits of its own.
+  static Task<> reached(io::Event event) {
+    bool done = event.is_set();
+    while (!done) done = co_await event.wait_for(std::chrono::minutes(1));
+  }
   Task<Status> end() {
-    // To the end in any case, because it uses what the waiting one holds. The index has limits of its own.
-    bool done = ended.is_set();
-    while (!done) done = co_await ended.wait_for(std::chrono::minutes(1));
+    co_await reached(ended);
     co_return outcome;
   }
 };
@@ -306,15 +309,18 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     co_return taken;
   }
 
-  // New messages, newest first. While one batch is stored, the next is received and converted; it is not asked for
-  // before the one ahead is here, because servers mix the answers of commands that they have before them (Dovecot does).
+  // New messages, newest first. While one batch is stored the next is converted and the one after it received; it is
+  // not asked for before the one ahead is here, because servers mix the answers of commands that they have before them
+  // (Dovecot does).
   Task<Status> fetch_new(Pool::Lease& lease) {
     if (unchanged()) total_ = known_.size();
     const auto batches = cut_batches();
-    auto storing = std::make_shared<Storing>();
-    auto fetched = co_await fetch_batches(lease, batches, storing);
+    auto last_batch = std::make_shared<Batch>();
+    last_batch->converted.set();
+    last_batch->ended.set();
+    auto fetched = co_await fetch_batches(lease, batches, &last_batch);
     // Whatever happened: what is on its way into the index uses what our caller holds.
-    auto stored = co_await storing->end();
+    auto stored = co_await last_batch->end();
     if (!fetched) co_return fetched;
     if (!stored) co_return stored;
     if (progress_ && !new_.empty()) progress_(new_.size(), new_.size());
@@ -327,7 +333,7 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
   }
 
   Task<Status> fetch_batches(Pool::Lease& lease, const std::vector<std::vector<std::uint32_t>>& batches,
-                             std::shared_ptr<Storing> storing) {
+                             std::shared_ptr<Batch>* last) {
     const auto items = header_items();
     std::uint64_t done = 0;
     std::string tag;
@@ -344,19 +350,18 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
         if (!sent) co_return sent.error();
         tag = *sent;
       }
-      auto convert = [&fetched] { return convert_all(*fetched); };
-      auto converted = co_await io::run_blocking(account_->runtime, convert);
-      auto stored = co_await storing->end();
-      if (!stored) {
-        lease.discard();
-        co_return stored;
-      }
-      if (progress_ && done != 0) progress_(done, new_.size());
-      total_ += converted.size();
       done += batches[i].size();
-      if (converted.empty()) continue;
-      storing->begin();
-      io::spawn(account_->executor, store_beside(shared_from_this(), std::move(converted), storing));
+      auto ahead = *last;
+      co_await Batch::reached(ahead->converted);
+      if (!ahead->outcome) {
+        lease.discard();
+        co_return ahead->outcome;
+      }
+      auto batch = std::make_shared<Batch>();
+      batch->fetched = std::move(*fetched);
+      batch->done = done;
+      *last = batch;
+      io::spawn(account_->executor, take_in(shared_from_this(), std::move(ahead), std::move(batch)));
     }
     co_return Status();
   }
@@ -412,17 +417,30 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     co_return out;
   }
 
-  static Task<> store_beside(std::shared_ptr<Refresh> self, std::vector<state::Message> batch,
-                             std::shared_ptr<Storing> storing) {
-    FolderDelta delta;
-    delta.added = std::move(batch);
-    self->delivered_ = true;
+  static Task<> take_in(std::shared_ptr<Refresh> self, std::shared_ptr<Batch> ahead, std::shared_ptr<Batch> batch) {
     try {
-      storing->outcome = co_await self->sink_(std::move(delta));
+      batch->outcome = co_await self->convert_and_store(std::move(ahead), *batch);
     } catch (const std::exception& problem) {
-      storing->outcome = error(Errc::internal, "indexing: {}", problem.what());
+      batch->outcome = error(Errc::internal, "indexing: {}", problem.what());
     }
-    storing->ended.set();
+    batch->converted.set();
+    batch->ended.set();
+  }
+
+  Task<Status> convert_and_store(std::shared_ptr<Batch> ahead, Batch& batch) {
+    auto convert = [&batch] { return convert_all(std::exchange(batch.fetched, {})); };
+    auto messages = co_await io::run_blocking(account_->runtime, convert);
+    batch.converted.set();
+    auto stored = co_await ahead->end();
+    if (!stored) co_return stored;
+    if (progress_ && ahead->done != 0) progress_(ahead->done, new_.size());
+    if (messages.empty()) co_return Status();
+    total_ += messages.size();
+    FolderDelta delta;
+    delta.added = std::move(messages);
+    delivered_ = true;
+    auto taken = co_await sink_(std::move(delta));
+    co_return taken;
   }
 
   Cursor cursor() const {

@@ -86,6 +86,7 @@ std::string to_base64(View bytes) {
 
 bool from_base64(std::string_view text, Bytes& out) {
   out.clear();
+  out.reserve(text.size() / 4 * 3 + 3);
   std::uint32_t group = 0;
   int bits = 0;
   bool padded = false;

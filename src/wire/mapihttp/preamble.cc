@@ -55,6 +55,7 @@ Status PreambleParser::line(std::string_view text) {
     }
     if (text != "DONE") return fail(Errc::malformed, "a line is no meta-tag");
     state_ = State::headers;
+    headers_.reserve(4);
     return {};
   }
   if (text.empty()) {
