@@ -59,7 +59,7 @@ const Setting auth_rows[] = {
 
 const Setting sessions_rows[] = {
     {"expiration", Type::duration, "15min", "Idle time after which a session ends; clients are told.", "0.1", 1000, 86'400'000},
-    {"grace", Type::duration, "0s", "Time by which sessions are kept longer than clients are told.", "0.1", 0, 86'400'000},
+    {"grace", Type::duration, "1min", "Time by which sessions are kept longer than clients are told.", "0.1", 0, 86'400'000},
     {"max", Type::number, "50000", "Sessions at a time; more are refused.", "0.1", 1, 10'000'000},
     {"max_per_user", Type::number, "64", "Sessions of one user; one more ends the user's longest idle one.", "0.1", 1, 1'000'000},
     {"pending_period", Type::duration, "30s", "Longest silence while a request is in progress; clients are told.", "0.1", 500, 300'000},

@@ -21,7 +21,7 @@ namespace mapigate::transport {
 
 struct SessionLimits {
   Duration expiration = std::chrono::minutes(15);  // X-ExpirationInfo: idle time after which the client must not count on it
-  Duration grace = Duration::zero();               // kept that much longer
+  Duration grace = std::chrono::minutes(1);        // row M6: kept that much longer
   std::size_t sessions = 50'000;                   // all together; then new ones are refused
   std::size_t sessions_per_user = 64;              // then the user's longest idle one ends
 };
