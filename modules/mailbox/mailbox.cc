@@ -239,7 +239,7 @@ class MailboxModule final : public chain::Module,
     auto store = state::open_store(where);
     if (!store) throw std::runtime_error(store.error().message);
     engine_ = std::make_unique<Engine>(environment.runtime, std::move(options), std::move(*store), [this] { return factories(); },
-                                       [this] { return submitter(); });
+                                       [this] { return submitter(); }, this);
     address_book_ = std::make_unique<AddressBook>(environment_, s.text("directory"));
     if (engine_->has_waiting()) io::spawn(environment.runtime.executor(), resume(alive_, this));
   }
@@ -287,6 +287,16 @@ class MailboxModule final : public chain::Module,
 
   OutOfOfficeFactory* out_of_office() override { return component<OutOfOfficeFactory>(out_of_office_, "keeps no automatic replies"); }
   FreeBusySource* free_busy() override { return component<FreeBusySource>(free_busy_, "brings no free/busy information"); }
+
+  std::vector<std::string> other_addresses(const std::string& user) override {
+    const auto book = address_book_->snapshot_for(user);
+    const auto self = book ? book->find_address(user) : std::nullopt;
+    if (!self) return {};
+    const auto entry = book->entry(*self);
+    auto out = entry.aliases;
+    if (!entry.address.empty()) out.push_back(entry.address);
+    return out;
+  }
 
   // Once the other modules are there.
   static io::Task<> resume(std::weak_ptr<int> alive, MailboxModule* self) {

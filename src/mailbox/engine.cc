@@ -10,9 +10,10 @@
 namespace mapigate::mailbox {
 
 Engine::Engine(io::Runtime& runtime, EngineOptions options, std::unique_ptr<state::StateStore> store,
-               std::function<std::vector<NamedFactory>()> factories, std::function<SubmitterFactory*()> submitter)
+               std::function<std::vector<NamedFactory>()> factories, std::function<SubmitterFactory*()> submitter,
+               UserServices* services)
     : context_(std::make_shared<MailboxContext>(
-          MailboxContext{runtime, std::move(options), std::move(store), std::move(factories), std::move(submitter)})) {}
+          MailboxContext{runtime, std::move(options), std::move(store), std::move(factories), std::move(submitter), services})) {}
 Engine::~Engine() = default;
 
 std::shared_ptr<Mailbox> Engine::mailbox_of(std::shared_ptr<const chain::Identity> identity, io::Executor executor) {

@@ -15,7 +15,8 @@ class Engine {
  public:
   // `factories` is asked when a mailbox is opened, not before.
   Engine(io::Runtime& runtime, EngineOptions options, std::unique_ptr<state::StateStore> store,
-         std::function<std::vector<NamedFactory>()> factories, std::function<SubmitterFactory*()> submitter = {});
+         std::function<std::vector<NamedFactory>()> factories, std::function<SubmitterFactory*()> submitter = {},
+         UserServices* services = nullptr);
   ~Engine();
   Engine(const Engine&) = delete;
 

@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "mailbox/message_edit.h"
 #include "mailbox/property_writing.h"
+#include "mailbox/store_out_of_office.h"
 
 namespace mapigate::mailbox {
 
@@ -287,6 +288,16 @@ Task<ErrorCode> set_on_container(RopCall& call, std::shared_ptr<Object> object, 
       name = std::string(trim(mapi::text_of(value)));
     } else if (id != store_object && tag.id() == mapi::PidTagContainerClass.id()) {
       container_class = mapi::text_of(value);
+    } else if (id == store_object && tag.id() == mapi::PidTagOutOfOfficeState.id()) {
+      const auto* away = value.get<bool>();
+      auto code = mapi::ecUnexpectedType;
+      if (away != nullptr) code = co_await set_out_of_office(&call.mailbox, *away);
+      if (code != mapi::ecNone) {
+        problems.push_back({static_cast<std::uint16_t>(i), values[i].tag, code});
+        continue;
+      }
+      extras.set(tag, value);  // for logons, which do not wait for a Sieve server
+      any = true;
     } else if (is_computed_of_folder(tag) || (id == store_object && is_computed_of_store(tag))) {
       problems.push_back({static_cast<std::uint16_t>(i), values[i].tag, mapi::ecComputed});
     } else {

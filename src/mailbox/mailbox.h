@@ -34,12 +34,15 @@ struct Search;
 struct SearchCriteria;
 
 // What all mailboxes of an engine share, and own together.
+class UserServices;
+
 struct MailboxContext {
   io::Runtime& runtime;
   EngineOptions options;
   std::unique_ptr<state::StateStore> store;
   std::function<std::vector<NamedFactory>()> factories;  // works once all modules are made
   std::function<SubmitterFactory*()> submitter{};        // the same; none: nothing can be sent
+  UserServices* services = nullptr;                      // null: no automatic replies
 };
 
 // Soft: where they can be recovered from ([MS-OXCFOLD] 2.2.1.11); hard: for good (2.2.1.12).
@@ -97,6 +100,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::shared_ptr<const FolderTree> tree() const { return tree_; }
   MailboxContext& context() const { return context_; }
   const io::Executor& executor() const { return executor_; }
+  const std::shared_ptr<const chain::Identity>& login() const { return login_; }
 
   // Runs `work(state)` on a worker and gives its Result. `work` must own what it uses or use what lives on
   // while the caller waits.

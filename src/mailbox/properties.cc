@@ -3,6 +3,7 @@
 
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
+#include "mailbox/store_out_of_office.h"
 
 namespace mapigate::mailbox {
 
@@ -61,6 +62,10 @@ Task<ErrorCode> get_properties_specific(RopCall& call, const wire::RopGetPropert
   if (!object) co_return mapi::ecNullObject;
   auto source = co_await properties_of(call, object, wants_named(request.PropertyTags), wants_bodies(request.PropertyTags));
   if (!source) co_return mapi::to_error_code(source.error());
+  if (object->kind == Object::Kind::logon && names_out_of_office(request.PropertyTags)) {
+    auto whole = co_await with_out_of_office(&call.mailbox, *source);
+    source = std::move(whole);
+  }
   const auto options = options_for(call, *object, request.WantUnicode);
   auto held = *source;
   auto tags = request.PropertyTags;
@@ -100,6 +105,10 @@ Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAl
   if (!object) co_return mapi::ecNullObject;
   auto source = co_await properties_of(call, object, true, true);
   if (!source) co_return mapi::to_error_code(source.error());
+  if (object->kind == Object::Kind::logon) {
+    auto whole = co_await with_out_of_office(&call.mailbox, *source);
+    source = std::move(whole);
+  }
   const auto options = options_for(call, *object, request.WantUnicode);
   auto held = *source;
   auto* arena = &call.arena;

@@ -12,6 +12,8 @@ class UserServices {
   virtual ~UserServices() = default;
   virtual OutOfOfficeFactory* out_of_office() = 0;  // null: nobody keeps automatic replies
   virtual FreeBusySource* free_busy() = 0;          // null: nobody knows when people are busy
+  // Those besides the own one at which a user gets mail, as the directory knows them.
+  virtual std::vector<std::string> other_addresses(const std::string& user) = 0;
 };
 
 }  // namespace mapigate::mailbox

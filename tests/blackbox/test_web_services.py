@@ -14,12 +14,14 @@ import xml.etree.ElementTree as xml
 
 import pytest
 
-from harness import managesieve, people, postfix, radicale
+from harness import managesieve, people, postfix, radicale, rops
 from harness.dovecot import Dovecot
 from harness.managesieve import ManageSieve
 from harness.mapigate import Mapigate
+from harness.mapihttp import Session
 from harness.postfix import Postfix
 from harness.processes import HarnessError, free_port, private_dir, wait_until
+from harness.properties import tag_of
 from harness.radicale import Radicale
 
 ALICE, BOB, CAROL, PASSWORD = "alice@example.test", "bob@example.test", "carol@example.test", "secret"
@@ -213,6 +215,24 @@ def test_the_users_own_script_stays_and_comes_back(site):
             account.oof_settings = oof("Enabled")
         assert sieve.active() == "mine"
         sieve.command('SETACTIVE ""')
+
+
+def test_the_store_says_and_sets_whether_its_owner_is_away(site):
+    """[MS-OXCSTOR] PidTagOutOfOfficeState on the logon object."""
+    account = site.account(BOB)
+    account.oof_settings = oof("Disabled", internal_reply="kept text")
+    with Session.logged_on(site.gateway.https_port, site.certificates.ca, BOB, PASSWORD) as session:
+        state = lambda: session.properties(session.logon_handle, ["PidTagOutOfOfficeState"])[tag_of("PidTagOutOfOfficeState")]
+        assert state() is False
+        session.call(rops.set_properties({"PidTagOutOfOfficeState": True}), session.logon_handle)
+        assert state() is True
+        found = site.account(BOB).oof_settings
+        assert (found.state, found.internal_reply) == ("Enabled", "kept text")
+        session.call(rops.set_properties({"PidTagOutOfOfficeState": False}), session.logon_handle)
+        assert state() is False and site.account(BOB).oof_settings.state == "Disabled"
+        account.oof_settings = oof("Scheduled")  # since an hour ago
+        assert state() is True
+        account.oof_settings = oof("Disabled")
 
 
 def test_out_of_office_of_others_is_theirs(site):

@@ -40,17 +40,6 @@ io::Task<Status> get_settings(Call* call) {
   co_return Status();
 }
 
-// Other addresses under which the user gets mail.
-std::vector<std::string> addresses_of(const Call& call) {
-  const auto book = call.address_book();
-  const auto self = book ? book->find_address(call.user()) : std::nullopt;
-  if (!self) return {};
-  const auto& entry = book->object(*self).entry;
-  auto out = entry.aliases;
-  if (!entry.address.empty()) out.push_back(entry.address);
-  return out;
-}
-
 io::Task<Status> set_settings(Call* call) {
   auto message = call->body.append_child("m:SetUserOofSettingsResponse").append_child("m:ResponseMessage");
   if (!call->is_own(mailbox_of(call->content()))) {
@@ -71,7 +60,7 @@ io::Task<Status> set_settings(Call* call) {
   }
   auto replies = factory->open(call->identity, call->gateway.executor_of(call->user()));
   const auto state = settings->State;
-  auto addresses = addresses_of(*call);
+  auto addresses = call->route.services->other_addresses(call->user());
   auto done = co_await replies->set(std::move(*settings), std::move(addresses));
   if (done) {
     log::info("{} sets automatic replies: {}", call->user(), to_string(state));

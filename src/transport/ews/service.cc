@@ -82,19 +82,13 @@ struct Recipient {
   bool pending = false;
 };
 
-bool is_away(const UserOofSettings& settings) {
-  const auto when = to_unix(now());
-  return settings.State == OofState::Enabled ||
-         (settings.State == OofState::Scheduled && settings.StartTime <= when && when < settings.EndTime);
-}
-
 io::Task<> look_whether_away(Call* call, mailbox::OutOfOfficeFactory* factory, Recipient* recipient) {
   auto identity = std::make_shared<chain::Identity>();
   identity->user = recipient->address;
   auto replies = factory->open(std::move(identity), call->gateway.executor_of(call->user()));
   auto task = replies->get();
   auto settings = co_await io::with_deadline(patience, std::move(task));
-  if (settings && is_away(*settings)) recipient->away = std::move(*settings);
+  if (settings && is_away(*settings, to_unix(now()))) recipient->away = std::move(*settings);
   if (!settings && settings.error().retryable()) recipient->pending = true;
 }
 

@@ -23,6 +23,11 @@ std::optional<ExternalAudience> external_audience(std::string_view text) {
   return {};
 }
 
+bool is_away(const UserOofSettings& settings, std::int64_t when) {
+  return settings.State == OofState::Enabled ||
+         (settings.State == OofState::Scheduled && settings.StartTime <= when && when < settings.EndTime);
+}
+
 std::string mailbox_of(const pugi::xml_node& request) { return lower_ascii(text(child(request, "Mailbox"), "Address")); }
 
 namespace {

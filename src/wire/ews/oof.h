@@ -34,6 +34,9 @@ struct UserOofSettings {
   bool operator==(const UserOofSettings&) const = default;
 };
 
+// Whether mail is answered at that moment (seconds since 1970).
+bool is_away(const UserOofSettings& settings, std::int64_t when);
+
 // The address within Mailbox of either request.
 std::string mailbox_of(const pugi::xml_node& request);
 

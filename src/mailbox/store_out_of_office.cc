@@ -1,0 +1,70 @@
+#include "mailbox/store_out_of_office.h"
+
+#include <algorithm>
+
+#include "base/log.h"
+#include "mailbox/mailbox.h"
+#include "mailbox/user_services.h"
+#include "mapi/properties.h"
+
+namespace mapigate::mailbox {
+
+namespace {
+
+constexpr auto patience = std::chrono::seconds(5);
+
+class StoreWithOutOfOffice final : public PropertySource {
+ public:
+  StoreWithOutOfOffice(std::shared_ptr<const PropertySource> store, std::optional<bool> away) : store_(std::move(store)), away_(away) {}
+
+  std::optional<mapi::Value> get(mapi::PropertyTag tag, Arena& arena) const override {
+    if (tag.id() != mapi::PidTagOutOfOfficeState.id()) return store_->get(tag, arena);
+    if (!away_) return {};
+    return mapi::Value::boolean(*away_);
+  }
+  std::vector<mapi::PropertyTag> list() const override { return store_->list(); }
+
+ private:
+  std::shared_ptr<const PropertySource> store_;
+  std::optional<bool> away_;
+};
+
+std::shared_ptr<OutOfOffice> replies_of(Mailbox& mailbox) {
+  auto* services = mailbox.context().services;
+  auto* factory = services ? services->out_of_office() : nullptr;
+  return factory ? factory->open(mailbox.login(), mailbox.executor()) : nullptr;
+}
+
+}  // namespace
+
+bool names_out_of_office(std::span<const mapi::PropertyTag> tags) {
+  return std::any_of(tags.begin(), tags.end(), [](auto tag) { return tag.id() == mapi::PidTagOutOfOfficeState.id(); });
+}
+
+Task<std::shared_ptr<const PropertySource>> with_out_of_office(Mailbox* mailbox, std::shared_ptr<const PropertySource> store) {
+  const auto replies = replies_of(*mailbox);
+  if (!replies) co_return store;
+  auto asked = replies->get();
+  auto settings = co_await io::with_deadline(patience, std::move(asked));
+  std::optional<bool> away;
+  if (settings) away = wire::ews::is_away(*settings, to_unix(now()));
+  else log::warning("out-of-office state of {}: {}", mailbox->login()->user, settings.error().message);
+  co_return std::make_shared<StoreWithOutOfOffice>(std::move(store), away);
+}
+
+Task<mapi::ErrorCode> set_out_of_office(Mailbox* mailbox, bool away) {
+  const auto replies = replies_of(*mailbox);
+  if (!replies) co_return mapi::ecNotSupported;
+  auto asked = replies->get();
+  auto settings = co_await io::with_deadline(patience, std::move(asked));
+  if (!settings) co_return mapi::to_error_code(settings.error());
+  if (wire::ews::is_away(*settings, to_unix(now())) == away) co_return mapi::ecNone;
+  settings->State = away ? wire::ews::OofState::Enabled : wire::ews::OofState::Disabled;
+  auto addresses = mailbox->context().services->other_addresses(mailbox->login()->user);
+  auto set = replies->set(std::move(*settings), std::move(addresses));
+  auto done = co_await std::move(set);
+  if (!done) log::warning("automatic replies of {}: {}", mailbox->login()->user, done.error().message);
+  co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
+}
+
+}  // namespace mapigate::mailbox
