@@ -60,6 +60,8 @@ Error Connection::lost(Error why) {
   close();
   if (!bye_.empty())
     return error(Errc::unavailable, "the IMAP server {} said goodbye: {}", server_->host, bye_);
+  // Garbage comes of broken lines and servers in trouble: no fault of the request, which may be tried again.
+  if (why.code == Errc::malformed) why.code = Errc::unavailable;
   return std::move(why).within(fmt::format("IMAP server {}", server_->host));
 }
 

@@ -197,9 +197,9 @@ TEST(Faults, LiesAndCutsEndTheConnectionAndNothingElse) {
       << "cut in a spooled literal";
   EXPECT_EQ(content_error(start + "{1000}\r\nshort").code, Errc::timeout) << "a literal that stops";
   EXPECT_EQ(content_error(start + "{5000000}\r\n").code, Errc::limit) << "more than may be";
-  EXPECT_EQ(content_error(start + "{3}\r\nlonger)\r\n{T} OK done\r\n").code, Errc::malformed);
+  EXPECT_EQ(content_error(start + "{3}\r\nlonger)\r\n{T} OK done\r\n").code, Errc::unavailable);
   EXPECT_EQ(content_error(std::string(20u << 20, 'x')).code, Errc::limit) << "an endless line";
-  EXPECT_EQ(content_error("zzz OK done\r\n").code, Errc::malformed) << "somebody else's tag";
+  EXPECT_EQ(content_error("zzz OK done\r\n").code, Errc::unavailable) << "somebody else's tag";
   EXPECT_EQ(content_error("").code, Errc::timeout) << "silence";
   EXPECT_EQ(content_error("* BYE going down\r\n{CLOSE}").code, Errc::unavailable);
   EXPECT_EQ(content_error("{T} NO [UNAVAILABLE] later\r\n").code, Errc::unavailable);

@@ -21,8 +21,8 @@ ALICE, BOB, PASSWORD = "alice@example.test", "bob@example.test", "secret"
 SUBJECT, MID, FLAGS, STATUS = (tag_of(name) for name in ("PidTagSubject", "PidTagMid", "PidTagMessageFlags", "PidTagFlagStatus"))
 FOLDERS = ("Left", "Right")
 DELETED = "Recoverable Items"
-# After these nobody knows whether it was done: network, timeout, busy, not to be had, and what garbage of a backend becomes.
-RETRYABLE = {0x80040115, 0x80040401, 0x80040117, 0x0000080B, 0x80040600, 0x000003F0, 0x80040116, 0x000004B6}
+# After these nobody knows whether it was done: network, timeout, busy, not to be had.
+RETRYABLE = {0x80040115, 0x80040401, 0x80040117, 0x0000080B, 0x80040600, 0x000003F0, 0x80040116}
 LOST = (OSError, http.client.HTTPException, ProtocolError, WireError)
 
 
