@@ -340,7 +340,8 @@ Result<Request> decode_request(View body, Arena& arena) {
   wire::FieldReader reader(cursor, arena, wire::CountWidth::address_book);
   Request out{};
   Request::fields(out, reader);
-  if (cursor.ok()) return out;
+  // Of the auxiliary buffer, which comes last, nothing is used.
+  if (cursor.ok() || std::string_view(cursor.field()) == "AuxiliaryBuffer") return out;
   return strict;
 }
 

@@ -228,7 +228,9 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
     Problems found;
     const auto code = co_await set_on_container(call, to, values, found);
     if (code != mapi::ecNone) co_return code;
-    for (const auto& problem : found) problems->push_back({selection.place(problem.PropertyTag, problem.Index), problem.PropertyTag, problem.ErrorCode});
+    for (const auto& problem : found)
+      if (!selection.all_but || problem.ErrorCode != mapi::ecComputed)
+        problems->push_back({selection.place(problem.PropertyTag, problem.Index), problem.PropertyTag, problem.ErrorCode});
   }
   if (selection.wants_object(mapi::PidTagContainerContents)) {
     auto done = co_await copy_messages(&mailbox, from->id, from->id, to->id);

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/log.h"
-#include "mailbox/mailbox.h"
 #include "mailbox/user_services.h"
 #include "mapi/properties.h"
 

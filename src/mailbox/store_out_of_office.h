@@ -2,6 +2,7 @@
 // written to whoever keeps these replies.
 #pragma once
 
+#include "mailbox/mailbox.h"
 #include "mailbox/property_source.h"
 
 namespace mapigate::mailbox {

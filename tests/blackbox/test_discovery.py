@@ -139,7 +139,7 @@ def test_user_settings_over_soap(server, certificates):
     own, board, carol, old = root.findall(".//UserResponse")
     values = {one.findtext("Name"): one.findtext("Value") for one in own.findall(".//UserSetting")}
     assert values["UserDisplayName"] == "Alice Adams" and values["UserDN"].startswith("/o=")
-    assert values["CasVersion"] == "15.00.0847.4040"
+    assert values["CasVersion"] == "15.00.0847.032"
     assert {one.findtext("SettingName"): one.findtext("ErrorCode") for one in own.findall(".//UserSettingError")} == {
         "InternalEcpUrl": "SettingIsNotAvailable", "NoSuchSetting": "InvalidSetting"}
     assert own.findtext(".//AlternateMailbox/SmtpAddress") == "office@example.test"

@@ -226,6 +226,8 @@ def test_the_store_says_and_sets_whether_its_owner_is_away(site):
         assert state() is False
         session.call(rops.set_properties({"PidTagOutOfOfficeState": True}), session.logon_handle)
         assert state() is True
+        with Session.logged_on(site.gateway.https_port, site.certificates.ca, BOB, PASSWORD) as later:
+            assert later.logon.response_flags & 0x10
         found = site.account(BOB).oof_settings
         assert (found.state, found.internal_reply) == ("Enabled", "kept text")
         session.call(rops.set_properties({"PidTagOutOfOfficeState": False}), session.logon_handle)

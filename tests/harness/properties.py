@@ -12,7 +12,7 @@ MULTIPLE = 0x1000
 
 # Tags by their names in [MS-OXPROPS]
 TAGS = {
-    "PidTagMessageClass": 0x001A001F, "PidTagSubject": 0x0037001F, "PidTagClientSubmitTime": 0x00390040,
+    "PidTagOutOfOfficeState": 0x661D000B, "PidTagMessageClass": 0x001A001F, "PidTagSubject": 0x0037001F, "PidTagClientSubmitTime": 0x00390040,
     "PidTagSentRepresentingName": 0x0042001F, "PidTagSentRepresentingEmailAddress": 0x0065001F,
     "PidTagConversationTopic": 0x0070001F, "PidTagConversationIndex": 0x00710102,
     "PidTagTransportMessageHeaders": 0x007D001F, "PidTagRecipientType": 0x0C150003,
