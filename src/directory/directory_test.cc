@@ -445,8 +445,9 @@ TEST_F(DirectoryTest, GetPropListNamesWhatGetPropsGives) {
   list.Flags = nspi::fSkipObjects;
   const auto skipped = ask(list);
   EXPECT_FALSE(has(skipped.PropertyTags->PropertyTags, mapi::PidTagAddressBookMember));
-  list.MinimalId = {};  // no object: all there are
-  EXPECT_EQ(ask(list).PropertyTags->PropertyTags.size(), ask(nspi::QueryColumns::Request{}).Columns->PropertyTags.size());
+  auto none = list;  // no object: all there are
+  none.MinimalId = {};
+  EXPECT_EQ(ask(none).PropertyTags->PropertyTags.size(), ask(nspi::QueryColumns::Request{}).Columns->PropertyTags.size());
   // [MS-OXNSPI] 3.1.4.2 "Required Properties".
   for (const auto tag : {mapi::PidTagObjectType, mapi::PidTagInitialDetailsPane, mapi::PidTagAddressBookDisplayNamePrintable,
                          mapi::PidTagAddressBookContainerId, mapi::PidTagEntryId, mapi::PidTagInstanceKey, mapi::PidTagSearchKey,

@@ -252,7 +252,7 @@ TEST_F(MessageTest, FollowUpFlagsGoBothWays) {
   backend.add("INBOX", "flag me");
   open();
   EXPECT_EQ(to_text(client->property(PidTagFlagStatus, 3)), missing);
-  const TaggedValue values[] = {{PidTagFlagStatus, Value::integer32(2)}, {PidTagMessageSize, Value::integer32(7)}};
+  const TaggedValue values[] = {{PidTagFlagStatus, Value::integer32(2)}, {PidTagRead, Value::boolean(true)}};
   Ask<wire::RopSetProperties> set{{values}, 3};
   const auto answer = client->execute(set);
   ASSERT_EQ(answer.value(), ecNone);
