@@ -103,8 +103,8 @@ def gateway_settings(chosen, kdc):
         schemes["keytab"] = kdc.keytab
     port = chosen["RPC_PORT"]
     return {"server": {"default_domain": DOMAIN}, "auth": schemes,
-            "rpc": {"address": "127.0.0.1", "http": True, "accounts": accounts, "epm_port": chosen["EPM_PORT"], "emsmdb_port": port,
-                    "nspi_port": port, "rfr_port": port}}
+            "rpc": {"address": "127.0.0.1", "http": True, "nt_domain": NT_DOMAIN, "accounts": accounts,
+                    "epm_port": chosen["EPM_PORT"], "emsmdb_port": port, "nspi_port": port, "rfr_port": port}}
 
 
 def seed(dovecot, state, started):

@@ -263,6 +263,27 @@ def be_away(tour, port):
     tour.finding(seen.get("merged") == "0000000" + "2" + "0" * 16, "USER2 is busy where the calendar (CalDAV) says so, and free elsewhere")
 
 
+def come_other_ways(tour, values):
+    """The same mailbox over each transport: by password, by NTLM and, where there is a KDC, by a ticket."""
+    entries = tour.client("HTTPS_PORT", "folders")
+    if entries is None:
+        return
+    expected = {entry["path"]: entry["total"] for entry in entries}
+    over_tcp = ["--transport", "rpctcp", "--epm-port", values["EPM_PORT"]]
+    over_http = ["--transport", "rpchttp", "--rpc-proxy", f"https://127.0.0.1:{values['HTTPS_PORT']}"]
+    ways = [("MAPI/HTTP by NTLM", ["--auth", "ntlm"]),
+            ("DCE/RPC over TCP by NTLM, encrypted", over_tcp),
+            ("DCE/RPC over HTTP by password, NTLM within", over_http),
+            ("DCE/RPC over HTTP by NTLM", [*over_http, "--http-auth", "ntlm"])]
+    if "KRB5_CONFIG" in values:
+        os.environ["KRB5_CONFIG"] = values["KRB5_CONFIG"]
+        ways.append(("DCE/RPC over TCP by a ticket", [*over_tcp, "--auth", "kerberos"]))
+    for name, way in ways:
+        seen = tour.client("HTTPS_PORT", *way, "folders")
+        if seen is not None:
+            tour.finding({entry["path"]: entry["total"] for entry in seen} == expected, f"{name}: the same {len(expected)} folders")
+
+
 def main():
     path = TOP / "build" / "demo" / "env"
     if not path.exists():
@@ -286,6 +307,8 @@ def main():
         send_and_receive(tour, port)
         if port == "HTTPS_PORT":
             be_away(tour, port)
+    print("By other ways, to the gateway:")
+    come_other_ways(tour, values)
     print(f"{tour.good} findings agree, {tour.bad} do not: "
           + ("the mailbox is the same by MAPI and by IMAP" if not tour.bad else "see the crosses above"))
     return 1 if tour.bad or not tour.good else 0

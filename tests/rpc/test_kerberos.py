@@ -4,9 +4,10 @@ import os
 import subprocess
 
 import pytest
+from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY
 
 import emsmdb
-from conftest import ALICE, start_gateway
+from conftest import ALICE, PASSWORD, start_gateway
 from harness import kerberos, rpch
 from test_http_logon import POX
 from test_rpc_http import log_on
@@ -45,6 +46,12 @@ def test_curl_with_somebody_elses_ticket(gateway, certificates, kdc):
 
 def test_curl_without_a_ticket(gateway, certificates, kdc):
     assert curl(gateway, certificates, {**kdc.environment, "KRB5CCNAME": "FILE:/nonexistent"}).endswith("401")
+
+
+def test_ntlm_beside_a_keytab(gateway):
+    dce = emsmdb.connect(gateway.rpc["emsmdb_port"], user=ALICE, password=PASSWORD, level=RPC_C_AUTHN_LEVEL_PKT_PRIVACY)
+    assert emsmdb.hello(dce, emsmdb.user_dn(ALICE))["pcxh"]
+    dce.disconnect()
 
 
 # At the endpoint mapper, because Samba's client has to know which service a ticket is for, and knows no Exchange; by another

@@ -207,13 +207,13 @@ RpcAuthentication::RpcAuthentication(Gateway& gateway, const samba::PrivateFunct
 }
 
 void RpcAuthentication::take_keytab(const std::string& file, loadparm_context* lp_ctx) {
-  constexpr int specified = 4, must_use_kerberos = 2;  // CRED_SPECIFIED, CRED_USE_KERBEROS_REQUIRED
+  constexpr int specified = 4, may_use_kerberos = 1;  // CRED_SPECIFIED, CRED_USE_KERBEROS_DESIRED: required leaves no NTLM
   backends_[2] = functions_.gensec_security_by_oid(nullptr, oid_kerberos);
   if (backends_[2] == nullptr) throw std::runtime_error("Samba's gensec has no Kerberos");
   credentials_ = cli_credentials_init(lp_ctx);
   if (credentials_ == nullptr) throw std::bad_alloc();
   cli_credentials_set_conf(credentials_, lp_ctx);
-  cli_credentials_set_kerberos_state(credentials_, must_use_kerberos, specified);
+  cli_credentials_set_kerberos_state(credentials_, may_use_kerberos, specified);
   if (const int failed = cli_credentials_set_keytab_name(credentials_, lp_ctx, ("FILE:" + file).c_str(), specified); failed != 0)
     throw std::runtime_error(fmt::format("the keytab {} cannot be used: error {}", file, failed));
 }
