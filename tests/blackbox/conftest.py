@@ -46,7 +46,8 @@ def mailbox():
 
 @pytest.fixture(scope="session")
 def dovecot(certificates, mailbox):
-    users = (ALICE, BOB, "carol@example.test", "dave@example.test", "erin@example.test")
+    users = (ALICE, BOB, "carol@example.test", "dave@example.test", "erin@example.test",
+             "frank@example.test")
     with imap_server.make(certificates, users) as server:
         mailbox.seed(server)
         yield server

@@ -15,7 +15,7 @@ EXIST_CLASS = struct.pack("<BI", 8, 0x001A001F)  # messages that have a class
 
 @pytest.fixture
 def mapi(gateway, open_session):
-    return open_session(gateway, "erin@example.test")
+    return open_session(gateway, "frank@example.test")
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ CREATED, MODIFIED = tag_of("PidTagCreationTime"), tag_of("PidTagLastModification
 
 @pytest.fixture
 def mapi(gateway, open_session):
-    return open_session(gateway, "erin@example.test")
+    return open_session(gateway, "frank@example.test")
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_embedded_messages_want_a_known_code_page(mapi, folder):
 
 @pytest.mark.parametrize("through", ["gateway", "relay"])
 def test_message_status(through, request, open_session):
-    mapi = open_session(request.getfixturevalue(through), "erin@example.test")
+    mapi = open_session(request.getfixturevalue(through), "frank@example.test")
     inbox = mapi.open_folder(mapi.inbox)
     saved = mapi.save(mapi.new_message(mapi.inbox, {"PidTagSubject": "status"}))
     assert mapi.call(rops.set_message_status(saved, 0x1000, 0x3800), inbox).message_status_flags == 0

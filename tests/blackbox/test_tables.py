@@ -147,7 +147,7 @@ def test_rows_are_told_one_by_one(dovecot, gateway, open_session):
     assert added.row[SUBJECT].startswith("Message 3:")
     client = dovecot.connect(user)
     client.select("INBOX")
-    client.store("3", "+FLAGS", r"(\Seen)")
+    client.store(str(held + 1), "+FLAGS", r"(\Seen)")
     (changed,) = table_events(session, table)
     assert changed.event == rops.ROW_MODIFIED and changed.message_id == added.message_id
     assert changed.row[FLAGS] & 1
