@@ -419,11 +419,13 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
 
   static Task<> take_in(std::shared_ptr<Refresh> self, std::shared_ptr<Batch> ahead, std::shared_ptr<Batch> batch) {
     try {
-      batch->outcome = co_await self->convert_and_store(std::move(ahead), *batch);
+      batch->outcome = co_await self->convert_and_store(ahead, *batch);
     } catch (const std::exception& problem) {
       batch->outcome = error(Errc::internal, "indexing: {}", problem.what());
     }
     batch->converted.set();
+    // Whoever waits for the last one waits for all, however this one ended.
+    co_await Batch::reached(ahead->ended);
     batch->ended.set();
   }
 

@@ -56,9 +56,8 @@ std::string name_of(View entry_id) {
   constexpr std::size_t head = 28;
   std::string name(as_text(entry_id.size() > head ? entry_id.subspan(head) : View()));
   name = name.substr(0, name.find('\0'));
-  if (auto address = mapi::address_of_user_dn(name)) return *address;
-  std::erase_if(name, [](char c) { return c >= 0 && c < 0x20; });
-  return name;
+  std::erase_if(name, [](char c) { return c >= 0 && c < 0x20; });  // a line each
+  return mapi::address_of_user_dn(name).value_or(name);
 }
 
 Task<ErrorCode> get_permissions_table(RopCall& call, const wire::RopGetPermissionsTable::Request& request,

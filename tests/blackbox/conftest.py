@@ -3,10 +3,11 @@
 Tests that break a server make their own with `make_dovecot` and `make_gateway`.
 """
 import contextlib
+import time
 
 import pytest
 
-from harness import imap_server, mailgen, people
+from harness import imap_server, mailgen, people, rops
 from harness.certificates import Certificates
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate
@@ -92,6 +93,21 @@ def open_session(certificates):
 @pytest.fixture
 def session(gateway, open_session):
     return open_session(gateway)
+
+
+@pytest.fixture
+def mapi(gateway, open_session):
+    """A session of frank, whose mailbox is for tests that leave something in it."""
+    return open_session(gateway, "frank@example.test")
+
+
+@pytest.fixture
+def folder(mapi):
+    """A folder of the test's own below that inbox: (id, handle)."""
+    inbox = mapi.open_folder(mapi.inbox)
+    made = mapi.call(rops.create_folder(f"Test {time.monotonic_ns()}"), inbox)
+    yield made.folder_id, made.handle
+    mapi.call(rops.delete_folder(made.folder_id, 0x15), inbox)
 
 
 @pytest.fixture

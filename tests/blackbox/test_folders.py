@@ -1,9 +1,6 @@
 """What [MS-OXCFOLD] says of single ROPs on folders: what they refuse, and with which code."""
 import struct
-import time
 import uuid
-
-import pytest
 
 from harness import rops
 from harness.properties import tag_of
@@ -11,20 +8,6 @@ from harness.properties import tag_of
 NOT_SUPPORTED, NOT_FOUND, INVALID_PARAM, SEARCH_FOLDER, EC_ERROR = 0x80040102, 0x8004010F, 0x80070057, 0x460, 0x80004005
 SEARCH, RESTART = 2, 2
 EXIST_CLASS = struct.pack("<BI", 8, 0x001A001F)  # messages that have a class
-
-
-@pytest.fixture
-def mapi(gateway, open_session):
-    return open_session(gateway, "frank@example.test")
-
-
-@pytest.fixture
-def folder(mapi):
-    """A folder of the test's own below the inbox: (id, handle)."""
-    inbox = mapi.open_folder(mapi.inbox)
-    made = mapi.call(rops.create_folder(f"F {time.monotonic_ns()}"), inbox)
-    yield made.folder_id, made.handle
-    mapi.call(rops.delete_folder(made.folder_id, 0x15), inbox)
 
 
 def test_what_folders_refuse(mapi, folder):

@@ -1,6 +1,4 @@
 """What [MS-OXCMSG] says of single ROPs on messages, recipients and attachments."""
-import time
-
 import pytest
 
 from harness import rops
@@ -9,20 +7,6 @@ from harness.properties import tag_of
 ACCESS_DENIED, NULL_OBJECT, NOT_SUPPORTED, EC_ERROR, UNKNOWN_CODE_PAGE = 0x80070005, 0x4B9, 0x80040102, 0x80004005, 0x3EF
 FLAGS, SUBJECT = tag_of("PidTagMessageFlags"), tag_of("PidTagSubject")
 CREATED, MODIFIED = tag_of("PidTagCreationTime"), tag_of("PidTagLastModificationTime")
-
-
-@pytest.fixture
-def mapi(gateway, open_session):
-    return open_session(gateway, "frank@example.test")
-
-
-@pytest.fixture
-def folder(mapi):
-    """A folder of the test's own below the inbox: (id, handle)."""
-    inbox = mapi.open_folder(mapi.inbox)
-    made = mapi.call(rops.create_folder(f"M {time.monotonic_ns()}"), inbox)
-    yield made.folder_id, made.handle
-    mapi.call(rops.delete_folder(made.folder_id, 0x15), inbox)
 
 
 def test_what_a_new_message_has(mapi, folder):
