@@ -102,19 +102,26 @@ void Session::note_writing(const std::shared_ptr<StreamObject>& stream) {
   writing_.push_back(stream);
 }
 
-// What was written to a stream is the value of its property for all other ROPs ([MS-OXCPRPT] 3.2.5.13).
-Task<> Session::settle_streams(RopCall& call) {
-  const auto object = call.find();
-  const bool saves = call.request.id == RopId::RopSaveChangesMessage || call.request.id == RopId::RopSaveChangesAttachment;
-  if (object && object->kind == Object::Kind::stream && !saves) co_return;
+// What was written to a stream is the value of its property for all other ROPs ([MS-OXCPRPT] 3.2.5.13). An error: of an object
+// that this call would save, something cannot be kept.
+Task<ErrorCode> Session::settle_streams(RopCall& call) {
+  std::shared_ptr<Object> saved;
+  if (const auto* message = call.request.as<wire::RopSaveChangesMessage>()) saved = call.find(message->InputHandleIndex);
+  else if (const auto* attachment = call.request.as<wire::RopSaveChangesAttachment>()) saved = call.find(attachment->InputHandleIndex);
+  else if (const auto object = call.find(); object && object->kind == Object::Kind::stream) co_return mapi::ecNone;
   std::erase_if(writing_, [](const auto& one) { return one.expired(); });
   const auto streams = writing_;
+  auto outcome = mapi::ecNone;
   for (const auto& one : streams) {
     auto stream = one.lock();
     if (!stream || !stream->written->dirty) continue;
     const auto code = co_await commit(call, stream);
-    if (code != mapi::ecNone) log::debug("mailbox: a stream cannot be committed yet: {}", mapi::to_string(code));
+    if (code == mapi::ecNone) continue;
+    if (code == mapi::ecComputed) stream->written->dirty = false;  // as RopSetProperties: a problem, and no obstacle
+    else if (saved && stream->target == saved) outcome = code;
+    log::debug("mailbox: a stream cannot be committed: {}", mapi::to_string(code));
   }
+  co_return outcome;
 }
 
 std::shared_ptr<Object> RopCall::find(std::uint8_t index) const {
@@ -160,8 +167,9 @@ Task<ErrorCode> Session::answer(const wire::RopRequest& request, Answer& answer,
   if (const auto handle = find_handler(request.id)) {
     auto open = co_await mailbox_->open();
     if (open) {
-      if (!writing_.empty()) co_await settle_streams(call);
-      code = co_await handle(call);
+      code = mapi::ecNone;
+      if (!writing_.empty()) code = co_await settle_streams(call);
+      if (code == mapi::ecNone) code = co_await handle(call);
     } else {
       log::info("mailbox of {}: {}", mailbox_->identity()->user, open.error().message);
       code = mapi::to_error_code(open.error());

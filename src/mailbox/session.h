@@ -67,7 +67,7 @@ class Session final : public Listener {
   struct Answer;
   Task<ExecuteResult> run(const wire::RopRequestBuffer& requests, std::uint32_t flags, std::size_t max_rop_out, Arena& arena);
   Task<mapi::ErrorCode> answer(const wire::RopRequest& request, Answer& answer, std::size_t budget, bool packed);
-  Task<> settle_streams(RopCall& call);
+  Task<mapi::ErrorCode> settle_streams(RopCall& call);
   Task<Status> chain_more(const wire::RopRequest& request, Answer& last, std::size_t max_rop_out, std::size_t used,
                           std::vector<Bytes>& payloads);
   void append_events(Bytes& rops, std::size_t limit, Arena& arena);

@@ -190,6 +190,27 @@ TEST_F(WritingTest, WhatWasWrittenToAStreamCountsWithoutCommit) {  // [MS-OXCPRP
   EXPECT_EQ(client->execute(Ask<wire::RopGetStreamSize>{{}, 4}).get<wire::RopGetStreamSize>().StreamSize, 8u);
 }
 
+TEST_F(WritingTest, NothingIsSavedWithoutWhatItsStreamHolds) {
+  use([](EngineOptions& o) { o.idle_close = std::chrono::milliseconds(100); });
+  open();
+  ASSERT_EQ(create("streams"), ecNone);
+  ASSERT_EQ(set(PidTagBody, Value::string(client->arena, "before")), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  Ask<wire::RopOpenStream> open_stream{{4, PidTagBody, wire::RopOpenStream::Create}, 3};
+  ASSERT_EQ(client->execute(open_stream).value(), ecNone);
+  const std::u16string text = u"after";
+  Ask<wire::RopWriteStream> write{{View(reinterpret_cast<const std::uint8_t*>(text.data()), text.size() * 2)}, 4};
+  ASSERT_EQ(client->execute(write).value(), ecNone);
+  ASSERT_TRUE(eventually([&] { return !client->session->mailbox().is_open(); }));
+  backend.set_down("content");  // what the message holds beside its body, forgotten since it was opened
+  EXPECT_EQ(save().value(), ecNetwork);
+  backend.set_down("content", false);
+  ASSERT_EQ(save().value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagBody}, 3), (std::vector<std::string>{"after\r\n"}));
+}
+
 TEST_F(WritingTest, StreamsOfFoldersAreWritten) {
   open();
   const PropertyTag tag(0x3FE3, PropertyType::PtypBinary);

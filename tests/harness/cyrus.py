@@ -12,7 +12,7 @@ import subprocess
 from .dovecot import _RawImap, crlf
 from .processes import TOP, Daemon, HarnessError, current_user, free_port, private_dir
 
-SPECIAL_USE = {"Sent": "sent", "Drafts": "drafts", "Trash": "trash", "Junk": "junk", "Archive": "archive"}
+SPECIAL_USE = ("Sent", "Drafts", "Trash", "Junk", "Archive")  # folders, each with the attribute of its name
 LIB = pathlib.Path("/usr/lib/cyrus/bin")
 
 _IMAPD = """cyrus_user: {user}
@@ -25,9 +25,6 @@ defaultdomain: internal.invalid
 admins: cyrus
 unixhierarchysep: yes
 altnamespace: yes
-autocreate_quota: 0
-autocreate_inbox_folders: {folders}
-{special_use}
 conversations: yes
 allowplaintext: yes
 sasl_mech_list: PLAIN LOGIN
@@ -83,9 +80,8 @@ class Cyrus:
         for name in ("certificate", "key"):
             shutil.copy(getattr(certificates, name), self.folder / "tls" / name)
         (self.folder / "imapd.conf").write_text(_IMAPD.format(
-            user=self.user, folder=self.folder, folders=" | ".join(SPECIAL_USE), certificate=self.folder / "tls/certificate",
-            key=self.folder / "tls/key", extra=extra,
-            special_use="\n".join(f"xlist-{use}: {name}" for name, use in SPECIAL_USE.items())))
+            user=self.user, folder=self.folder, certificate=self.folder / "tls/certificate",
+            key=self.folder / "tls/key", extra=extra))
         programs = unpacked()
         (self.folder / "cyrus.conf").write_text(_CYRUS.format(folder=self.folder, imapd=programs / "imapd", idled=programs / "idled",
                                                               port=self.port, tls_port=self.tls_port))
@@ -101,9 +97,17 @@ class Cyrus:
         self.daemon = Daemon([LIB / "master", "-C", self.folder / "imapd.conf", "-M", self.folder / "cyrus.conf", "-p",
                               self.folder / "pid", "-D"], self.folder, "cyrus")
         self.daemon.wait_ready(self._greets, f"Cyrus greets on port {self.port}")
-        for user in self.users:  # makes the mailboxes
-            self.connect(user).logout()
+        self._make_mailboxes()
         return self
+
+    def _make_mailboxes(self):
+        """All over one connection: two processes that Cyrus 3.6 started in the same second give their folders the same
+        unique identifiers, and so the same messages."""
+        with contextlib.closing(_RawImap(self.port, "cyrus", self.password)) as link:
+            for name, _, domain in (user.partition("@") for user in self.users):
+                link.command(f'CREATE "user/{name}@{domain}"')
+                for folder in SPECIAL_USE:
+                    link.command(f'CREATE "user/{name}/{folder}@{domain}" (USE (\\{folder}))')
 
     def _greets(self):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
