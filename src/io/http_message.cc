@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 #include <ctime>
 
 #include "base/text.h"
@@ -89,10 +90,23 @@ bool is_control(char c) {
   return (code < 0x20 && c != '\t') || code == 0x7f;
 }
 
-bool has_control(std::string_view value) {
-  bool found = false;
-  for (const char c : value) found |= is_control(c);
-  return found;
+// Eight bytes at a time: every field of every message passes here, and hardly one is unsound. A tab is found, too, and is
+// told apart by is_control.
+bool may_have_control(std::string_view value) {
+  constexpr std::uint64_t ones = 0x0101010101010101, tops = ones << 7;
+  const auto suspicious = [](std::uint64_t bytes) {
+    const auto deleted = bytes ^ (ones * 0x7f);
+    return (((bytes - ones * 0x20) & ~bytes) | ((deleted - ones) & ~deleted)) & tops;
+  };
+  std::uint64_t found = 0;
+  std::size_t i = 0;
+  for (; i + 8 <= value.size(); i += 8) {
+    std::uint64_t bytes;
+    std::memcpy(&bytes, value.data() + i, 8);
+    found |= suspicious(bytes);
+  }
+  for (; i < value.size(); ++i) found |= suspicious(ones * 0x20 + static_cast<unsigned char>(value[i]) - 0x20);
+  return found != 0;
 }
 
 }  // namespace
@@ -106,7 +120,7 @@ HttpHeaders& HttpHeaders::add(std::string_view name, std::string_view value) {
   if (wire_.empty()) wire_.reserve(512);
   const auto begin = wire_.size() + name.size() + 2;
   wire_.append(name).append(": ").append(value).append("\r\n");
-  if (has_control(value)) std::replace_if(wire_.begin() + static_cast<std::ptrdiff_t>(begin), wire_.end() - 2, is_control, ' ');
+  if (may_have_control(value)) std::replace_if(wire_.begin() + static_cast<std::ptrdiff_t>(begin), wire_.end() - 2, is_control, ' ');
   return *this;
 }
 

@@ -600,6 +600,17 @@ TEST(HttpMessageTest, HeadersCannotBeInjected) {
   HttpHeaders headers;
   headers.add("X-A", "one\r\nSet-Cookie: two").add("Bad name", "x").add("", "y");
   EXPECT_EQ(headers.wire(), "X-A: one  Set-Cookie: two\r\n");
+  // Each byte at each place of a long value, but for the tab, whose place is allowed.
+  for (std::size_t at = 0; at < 20; ++at) {
+    for (int byte = 0; byte < 256; ++byte) {
+      std::string value(20, '~'), expected = value;
+      value[at] = static_cast<char>(byte);
+      expected[at] = (byte < 0x20 && byte != '\t') || byte == 0x7f ? ' ' : value[at];
+      HttpHeaders one;
+      one.add("A", value);
+      EXPECT_EQ(one.wire(), "A: " + expected + "\r\n") << byte << " at " << at;
+    }
+  }
 }
 
 TEST(HttpMessageTest, Urls) {
