@@ -1,11 +1,13 @@
 #include "convert/mime_writer.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/text.h"
 #include "convert/charset.h"
 #include "convert/html_text.h"
 #include "convert/mime_attachments.h"
+#include "convert/mime_structure.h"
 #include "convert/mime_writer_parts.h"
 #include "convert/rtf.h"
 #include "wire/property_bag_codec.h"
@@ -36,6 +38,8 @@ class Writer {
   Status text_part(std::string_view subtype, const std::string& text);
   Status attachment(MessageData::Attachment& attachment, bool shown, unsigned depth);
   Status base64(View bytes);
+  Status secured(const MessageData::Attachment& attachment);
+  Status lines(View bytes);
   static Bodies bodies_of(const PropertyBag& bag);
 
   Spool& spool_;
@@ -160,6 +164,36 @@ std::string kept_properties(const MessageData::Attachment& attachment, std::stri
   return out;
 }
 
+// The attachment of a clear-signed message: multipart/signed with its Content-Type field ([MS-OXOSMIME] 2.1). Other
+// multiparts are taken as they are: PGP/MIME travels this way, too.
+bool is_signed_entity(const MessageData::Attachment& attachment, View& header, View& body) {
+  split_entity(attachment.data.view(), header, body);
+  const auto fields = split_header(header);
+  const auto* type = find_field(fields, "Content-Type");
+  return type != nullptr && media_type(type->value).starts_with("multipart/") && !parameter(type->value, "boundary").empty();
+}
+
+// RFC 8551 3.2.2, by the content type that a CMS object begins with (RFC 5652 4); empty for others.
+std::string_view cms_type(View bytes) {
+  constexpr std::array<std::uint8_t, 10> pkcs7{0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07};
+  const auto head = bytes.first(std::min<std::size_t>(bytes.size(), 24));
+  const auto at = std::search(head.begin(), head.end(), pkcs7.begin(), pkcs7.end());
+  const auto left = static_cast<std::size_t>(head.end() - at);
+  if (left <= pkcs7.size()) return {};
+  const auto kind = at[pkcs7.size()];
+  return kind == 2 ? "signed-data" : kind == 3 ? "enveloped-data" : std::string_view();
+}
+
+// Signed or encrypted by the client ([MS-OXCMAIL] 2.1.3.2 "Message Class"): its class says so, and its only attachment is all of it.
+bool is_secured(const MessageData& message) {
+  const auto name = lower_ascii(message.properties.string(PidTagMessageClass));
+  const bool is_signed = name.ends_with(".smime.multipartsigned");
+  if (!name.starts_with("ipm.") || (!is_signed && !name.ends_with(".smime"))) return false;
+  if (message.attachments.size() != 1 || message.attachments[0].embedded || message.attachments[0].data.size() == 0) return false;
+  View header, body;
+  return !is_signed || is_signed_entity(message.attachments[0], header, body);
+}
+
 }  // namespace
 
 Writer::Bodies Writer::bodies_of(const PropertyBag& bag) {
@@ -263,9 +297,48 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
   return base64(attachment.data.view());
 }
 
+// What a clear-signed message holds is its signature's: only line ends are made those of the Internet, which is what
+// was signed anyway.
+Status Writer::lines(View bytes) {
+  constexpr std::size_t piece = 64 * 1024;
+  const auto text = as_text(bytes);
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '\n' && (i == 0 || text[i - 1] != '\r')) out += '\r';
+    out += text[i];
+    if (out.size() < piece) continue;
+    if (auto done = put(out); !done) return done;
+    out.clear();
+  }
+  if (!out.empty() && !out.ends_with('\n')) out += "\r\n";
+  return put(out);
+}
+
+// [MS-OXOSMIME] 2.1: the attachment is the message, as a MIME entity of its own or as a CMS object.
+Status Writer::secured(const MessageData::Attachment& attachment) {
+  View header, body;
+  if (is_signed_entity(attachment, header, body)) {
+    std::string fields;
+    for (const auto& field : split_header(header))
+      if (lower_ascii(field.name).starts_with("content-")) fields += std::string(field.name) + ":" + std::string(as_text(field.value)) + "\r\n";
+    if (auto done = lines(as_view(fields)); !done) return done;
+    if (auto done = put("\r\n"); !done) return done;
+    return lines(body);
+  }
+  auto name = safe_file_name(attachment.properties.string(PidTagAttachLongFilename));
+  if (!lower_ascii(name).ends_with(".p7m")) name = "smime.p7m";
+  std::string head = "Content-Type: application/pkcs7-mime";
+  if (const auto kind = cms_type(attachment.data.view()); !kind.empty()) head += fmt::format("; smime-type={}", kind);
+  head += name_parameter("name", name) + "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment";
+  head += name_parameter("filename", name) + "\r\n\r\n";
+  if (auto done = put(head); !done) return done;
+  return base64(attachment.data.view());
+}
+
 Status Writer::message(MessageData& message, unsigned depth) {
   if (depth > max_depth) return error(Errc::limit, "messages within messages");
   if (auto done = put(write_header(message, options_)); !done) return done;
+  if (is_secured(message)) return secured(message.attachments[0]);
   const auto bodies = bodies_of(message.properties);
   std::vector<MessageData::Attachment*> shown, others;
   for (auto& one : message.attachments)

@@ -155,6 +155,47 @@ TEST(MimeWriter, RtfBodies) {
   EXPECT_NE(written(plain)->text().find("nur Text"), std::string::npos);
 }
 
+// [MS-OXOSMIME] 2.1: what the client signed leaves as multipart/signed, every byte of it.
+TEST(MimeWriter, ClearSignedMessagesLeaveAsTheyWereSigned) {
+  const std::string parts =
+      "\r\n--s\r\nContent-Type: text/plain\r\n\r\nsigned  \r\n--s\r\nContent-Type: application/pkcs7-signature; "
+      "name=smime.p7s\r\nContent-Transfer-Encoding: base64\r\n\r\nMIIB\r\n--s--\r\n";
+  const std::string type =
+      "Content-Type: multipart/signed; protocol=\"application/pkcs7-signature\";\r\n\tmicalg=sha-256; boundary=s\r\n";
+  auto message = sample();
+  message.properties.set_string(PidTagMessageClass, "IPM.Note.SMIME.MultipartSigned");
+  message.properties.set_string(PidTagBody, "signed");
+  add_file(message, "smime.p7m", "MIME-Version: 1.0\r\n" + type + "\r\n" + parts);
+  message.attachments[0].properties.set_string(PidTagAttachMimeTag, "multipart/signed");
+  const auto mime = written(message);
+  const auto text = std::string(as_text(mime->source().view()));
+  EXPECT_EQ(mime->properties().string(PidTagMessageClass), "IPM.Note.SMIME.MultipartSigned");
+  EXPECT_NE(text.find("\r\n" + type + "\r\n" + parts), text.npos);
+  EXPECT_EQ(text.find("MIME-Version", text.find("MIME-Version") + 1), text.npos);
+  EXPECT_EQ(mime->text(), "signed  ");
+  ASSERT_EQ(mime->attachments().size(), 1u);
+  EXPECT_EQ(as_text(*mime->attachment_data(0)), "MIME-Version: 1.0\r\n" + type + "\r\n" + parts);
+  // What merely claims to be signed stays readable.
+  auto other = sample();
+  other.properties.set_string(PidTagMessageClass, "IPM.Note.SMIME.MultipartSigned");
+  other.properties.set_string(PidTagBody, "plain");
+  add_file(other, "a.dat", "no MIME");
+  EXPECT_EQ(written(other)->text(), "plain\r\n");
+}
+
+TEST(MimeWriter, EncryptedMessagesLeaveAsCms) {
+  const std::string cms("\x30\x80\x06\x09\x2A\x86\x48\x86\xF7\x0D\x01\x07\x03\xA0\x80", 15);
+  auto message = sample();
+  message.properties.set_string(PidTagMessageClass, "IPM.Note.SMIME");
+  add_file(message, "smime.p7m", cms);
+  const auto mime = written(message);
+  const auto text = std::string(as_text(mime->source().view()));
+  EXPECT_NE(text.find("\r\nContent-Type: application/pkcs7-mime; smime-type=enveloped-data;"), text.npos);
+  EXPECT_EQ(mime->properties().string(PidTagMessageClass), "IPM.Note.SMIME");
+  ASSERT_EQ(mime->attachments().size(), 1u);
+  EXPECT_EQ(as_text(*mime->attachment_data(0)), cms);
+}
+
 TEST(MimeWriter, NothingOfTheUserBecomesAField) {
   auto message = sample();
   message.properties.set_string(PidTagSubject, "a\r\nBcc: evil@example.test");
