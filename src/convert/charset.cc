@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <limits>
 #include <memory>
+#include <string>
 
 #include "base/text.h"
 
@@ -136,6 +137,38 @@ std::string decode_charset(View bytes, std::string_view charset) {
   if (page == 38598) return clean(convert(bytes, "iso-8859-8"));    // logical order either way
   if (page == 936) return clean(convert(bytes, "gb18030"));         // a superset
   return clean(convert(bytes, name));
+}
+
+Bytes encode_html(std::string_view utf8, unsigned code_page) {
+  constexpr unsigned utf8_page = 65001, ascii_page = 20127;
+  if (code_page == utf8_page || is_ascii(as_view(utf8))) return to_bytes(as_view(utf8));
+  // Not every page has ASCII in it.
+  const auto page = known_code_page(code_page) && to_code_page("<a>", code_page) == "<a>" ? code_page : ascii_page;
+  std::string out;
+  for (std::size_t at = 0; at < utf8.size();) {
+    // Whole stretches of ASCII, then one character at a time.
+    auto end = at;
+    while (end < utf8.size() && static_cast<unsigned char>(utf8[end]) < 0x80) ++end;
+    out += utf8.substr(at, end - at);
+    at = end;
+    while (end < utf8.size() && static_cast<unsigned char>(utf8[end]) >= 0x80) ++end;
+    if (end == at) continue;
+    const auto stretch = utf8.substr(at, end - at);
+    at = end;
+    auto encoded = to_code_page(stretch, page);
+    if (from_code_page(encoded, page) == stretch) {
+      out += encoded;
+      continue;
+    }
+    const auto* bytes = reinterpret_cast<const std::uint8_t*>(stretch.data());
+    const auto length = static_cast<std::int32_t>(stretch.size());
+    for (std::int32_t i = 0; i < length;) {
+      UChar32 c;
+      U8_NEXT_OR_FFFD(bytes, i, length, c);
+      out += "&#" + std::to_string(c) + ";";
+    }
+  }
+  return to_bytes(as_view(out));
 }
 
 }  // namespace mapigate::convert

@@ -15,6 +15,8 @@ bool is_utf8(View bytes);
 // To UTF-8. An empty or unknown charset, and us-ascii with 8-bit bytes in it, is guessed: UTF-8 if that is
 // what it looks like, else windows-1252. NUL bytes are dropped.
 std::string decode_charset(View bytes, std::string_view charset);
+// A document in a code page (0: unknown, then in ASCII); what the page does not have as character references.
+Bytes encode_html(std::string_view utf8, unsigned code_page);
 // Code page 1252 or 65001 or 1200, whichever guessing says.
 std::string guess_text(View bytes);
 

@@ -292,9 +292,9 @@ std::string text_to_html_fragment(std::string_view text) {
   return out;
 }
 
-std::string text_to_html(std::string_view text) {
-  return "<html>\r\n<head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; "
-         "charset=utf-8\">\r\n</head>\r\n"
+std::string text_to_html(std::string_view text, std::string_view charset) {
+  return "<html>\r\n<head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=" + escape_html(charset) +
+         "\">\r\n</head>\r\n"
          "<body>\r\n<div class=\"PlainText\">" +
          text_to_html_fragment(text) + "</div>\r\n</body>\r\n</html>\r\n";
 }

@@ -122,7 +122,12 @@ std::optional<Value> body_of(const PropertyBag& bag, PropertyTag tag, Arena& are
     return native == Native::rtf ? rtf_to_text(rtf) : bag.string(PidTagBody);
   };
   if (is(PidTagBody)) return Value::string(arena, text());
-  if (is(PidTagHtml)) return Value::binary(arena.copy(as_view(has_html ? html : text_to_html(text()))));
+  if (is(PidTagHtml)) {
+    // In the page that PidTagInternetCodepage promises, whoever set it; one made of text names UTF-8 in its head.
+    const auto page = static_cast<unsigned>(bag.number(PidTagInternetCodepage));
+    const auto encoded = has_html ? encode_html(html, page) : encode_html(text_to_html(text()), page == utf8_code_page ? page : 0);
+    return Value::binary(arena.copy(View(encoded)));
+  }
   const auto made = compress_rtf(has_html ? html_to_rtf(html) : text_to_rtf(text()));
   return Value::binary(arena.copy(View(made)));
 }

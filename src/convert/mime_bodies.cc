@@ -1,6 +1,7 @@
 #include "convert/mime_bodies.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "base/text.h"
 #include "convert/charset.h"
@@ -10,6 +11,8 @@
 namespace mapigate::convert {
 
 namespace {
+
+constexpr unsigned utf8_page = 65001, ascii_page = 20127;
 
 // The charset that an HTML document names itself, within its first bytes.
 std::string meta_charset(View html) {
@@ -32,9 +35,62 @@ std::string charset_of(const Entity& entity, View decoded) {
   return charset;
 }
 
+// RFC 3676: a line that ends in a space goes on in the next one of its quote depth; with DelSp that space is none.
+std::string unflow(std::string_view text, bool delete_space) {
+  std::string out;
+  out.reserve(text.size());
+  std::optional<std::size_t> going_on;  // the quote depth
+  for (std::size_t at = 0; at < text.size();) {
+    const auto end = std::min(text.find('\n', at), text.size());
+    auto line = text.substr(at, end - at);
+    at = end + 1;
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    std::size_t depth = 0;
+    while (depth < line.size() && line[depth] == '>') ++depth;
+    line.remove_prefix(depth);
+    if (line.starts_with(' ')) line.remove_prefix(1);
+    const bool signature = line == "-- ";
+    if (going_on && (*going_on != depth || signature)) {
+      out += "\r\n";
+      going_on.reset();
+    }
+    if (!going_on) {
+      out.append(depth, '>');
+      if (depth > 0 && !line.empty()) out += ' ';
+    }
+    const bool flowed = line.ends_with(' ') && !signature;
+    if (flowed && delete_space) line.remove_suffix(1);
+    out += line;
+    if (flowed && at < text.size()) {
+      going_on = depth;
+      continue;
+    }
+    going_on.reset();
+    if (end < text.size()) out += "\r\n";
+  }
+  return out;
+}
+
 std::string entity_text(const Entity& entity, std::size_t limit) {
   const auto bytes = decoded_body(entity, limit);
-  return decode_charset(bytes, charset_of(entity, bytes));
+  auto text = decode_charset(bytes, charset_of(entity, bytes));
+  if (entity.type != "text/plain" || !equal_ignoring_ascii_case(entity.parameter("format"), "flowed")) return text;
+  return unflow(text, equal_ignoring_ascii_case(entity.parameter("delsp"), "yes"));
+}
+
+// The code page of the part's own charset, if its bytes are in it; 0 otherwise.
+unsigned labelled_page(const Entity& entity, View decoded) {
+  const auto charset = charset_of(entity, decoded);
+  if (charset.empty() && entity.type != "text/html") return is_ascii(decoded) ? ascii_page : 0;
+  const auto page = code_page_of(charset);
+  if (page == utf8_page) return is_utf8(decoded) ? page : 0;
+  if (page == ascii_page) return is_ascii(decoded) ? page : 0;
+  return page;
+}
+
+// The only part of a body that is nothing but text.
+const Entity* only_text(const Content& content) {
+  return content.body.size() == 1 && content.body[0].html == nullptr ? content.body[0].plain : nullptr;
 }
 
 // Every line end as CR LF; a final one where there is text.
@@ -122,16 +178,30 @@ HtmlBody body_html(const Content& content, std::size_t limit) {
   if (content.body.size() == 1 && content.has_html()) {
     const auto& entity = *content.body[0].html;
     auto bytes = decoded_body(entity, limit);
-    const auto page = code_page_of(charset_of(entity, bytes));
-    const bool as_labelled = page == 65001 ? is_utf8(bytes) : page == 20127 ? is_ascii(bytes) : page != 0;
-    if (as_labelled && std::find(bytes.begin(), bytes.end(), 0) == bytes.end()) {
+    const auto page = labelled_page(entity, bytes);
+    if (page != 0 && std::find(bytes.begin(), bytes.end(), 0) == bytes.end()) {
       out.bytes = std::move(bytes);
       out.code_page = page;
       return out;
     }
   }
-  out.bytes = to_bytes(as_view(body_html_utf8(content, limit)));
+  if (content.has_html()) {
+    out.bytes = to_bytes(as_view(body_html_utf8(content, limit)));
+    return out;
+  }
+  out.code_page = body_code_page(content, limit);
+  const auto charset = out.code_page == utf8_page    ? std::string("utf-8")
+                       : out.code_page == ascii_page ? std::string("us-ascii")
+                                                     : lower_ascii(trim(only_text(content)->parameter("charset")));
+  out.bytes = encode_html(text_to_html(body_text(content, limit), charset), out.code_page);
   return out;
+}
+
+unsigned body_code_page(const Content& content, std::size_t limit) {
+  if (content.has_html()) return body_html(content, limit).code_page;
+  const auto* entity = only_text(content);
+  const auto page = entity == nullptr ? 0 : labelled_page(*entity, decoded_body(*entity, limit));
+  return page == 0 ? utf8_page : page;
 }
 
 }  // namespace mapigate::convert

@@ -10,6 +10,8 @@ struct HtmlBody {
   unsigned code_page = 65001;
 };
 
+// Of the HTML, or of the text where there is none: what PidTagInternetCodepage says.
+unsigned body_code_page(const Content& content, std::size_t limit);
 std::string body_text(const Content& content, std::size_t limit);  // UTF-8, CR LF
 HtmlBody body_html(const Content& content, std::size_t limit);     // as it came where that is possible
 std::string body_html_utf8(const Content& content, std::size_t limit);

@@ -159,7 +159,7 @@ void MimeMessage::Impl::fill() {
     attachments.push_back(make_attachment(content.attachments[i], content.opaque != nullptr, i, context));
     visible = visible || attachments.back().properties.number(PidTagAttachmentHidden) == 0;
   }
-  if (html) code_page = body_html(content, options.max_body_bytes).code_page;
+  code_page = body_code_page(content, options.max_body_bytes);
   properties.set_boolean(PidTagHasAttachments, visible);
   const auto size = static_cast<std::int32_t>(std::min<std::size_t>(source.size(), 0x7FFFFFFF));
   properties.set_integer(PidTagMessageSize, size);

@@ -46,6 +46,13 @@ TEST(MimeMessage, PlainText) {
   EXPECT_EQ(message->native_body(), NativeBody::text);
   EXPECT_EQ(message->text(), "Grüße <b>\r\nline two\r\n");
   EXPECT_NE(html_of(*message).find("Grüße &lt;b&gt;<br>"), std::string::npos);
+  // The page of the body's charset; HTML that is made is in it and says so.
+  EXPECT_EQ(message->properties().number(PidTagInternetCodepage), 28591);
+  EXPECT_NE(as_text(message->html()).find("charset=iso-8859-1"), std::string_view::npos);
+  EXPECT_NE(as_text(message->html()).find("Gr\xFC\xDF" "e"), std::string_view::npos);
+  EXPECT_EQ(parse("\nascii")->properties().number(PidTagInternetCodepage), 20127);
+  EXPECT_EQ(parse("\n\xC3\xA4")->properties().number(PidTagInternetCodepage), 65001);
+  EXPECT_EQ(html_of(*parse("Content-Type: text/plain; charset=us-ascii\n\n\xE4")).find("\xC3\xA4") != std::string::npos, true);
   EXPECT_EQ(rtf_to_text(*decompress_rtf(message->rtf_compressed())), message->text());
   EXPECT_TRUE(message->attachments().empty());
   EXPECT_EQ(message->properties().number(PidTagHasAttachments), 0);
@@ -61,6 +68,20 @@ TEST(MimeMessage, PlainText) {
   EXPECT_EQ(message->internet_headers()[0].second, "Test 1");
   EXPECT_TRUE(
       message->properties().string(PidTagTransportMessageHeaders).starts_with("Subject: hi\nContent-Type"));
+}
+
+// RFC 3676.
+TEST(MimeMessage, FlowedTextIsJoined) {
+  const auto text = [](std::string_view parameters, std::string_view body) {
+    return parse("Content-Type: text/plain; format=flowed" + std::string(parameters) + "\n\n" + std::string(body))->text();
+  };
+  EXPECT_EQ(text("", "a long \nparagraph \nends.\nnext\n"), "a long paragraph ends.\r\nnext\r\n");
+  EXPECT_EQ(text("; delsp=yes", "日 \n本\n"), "日本\r\n");
+  EXPECT_EQ(text("", ">> deep \n>> er\n> less \nnone\n"), ">> deep er\r\n> less \r\nnone\r\n");
+  EXPECT_EQ(text("", " From me\n  indented\n"), "From me\r\n indented\r\n");
+  EXPECT_EQ(text("", "text \n-- \nname\n"), "text \r\n-- \r\nname\r\n");
+  EXPECT_EQ(text("", "\nopen "), "\r\nopen ");
+  EXPECT_EQ(parse("Content-Type: text/plain; format=fixed\n\na \nb\n")->text(), "a \r\nb\r\n");
 }
 
 TEST(MimeMessage, HtmlOnlyKeepsItsBytes) {

@@ -155,6 +155,26 @@ TEST(MimeWriter, RtfBodies) {
   EXPECT_NE(written(plain)->text().find("nur Text"), std::string::npos);
 }
 
+// [MS-OXBBODY] 2.1.3, [MS-OXCMSG] "PidTagInternetCodepage": HTML is in the page that PidTagInternetCodepage names.
+TEST(MessageBodies, MadeHtmlIsInTheCodePageOfTheMessage) {
+  Arena arena;
+  const auto html = [&](const PropertyBag& bag) {
+    const auto value = body_of(bag, PidTagHtml, arena);
+    return value && value->get<View>() ? std::string(as_text(*value->get<View>())) : std::string();
+  };
+  mapi::PropertyBag bag;
+  bag.set_binary(PidTagRtfCompressed, compress_rtf(html_to_rtf("<p>Größe 日</p>")));
+  EXPECT_NE(html(bag).find("<p>Gr&#246;&#223;e &#26085;</p>"), std::string::npos);
+  bag.set_integer(PidTagInternetCodepage, 1252);
+  EXPECT_NE(html(bag).find("<p>Gr\xF6\xDF" "e &#26085;</p>"), std::string::npos);
+  bag.set_integer(PidTagInternetCodepage, 65001);
+  EXPECT_NE(html(bag).find("<p>Größe 日</p>"), std::string::npos);
+  mapi::PropertyBag plain;
+  plain.set_string(PidTagBody, "Größe");
+  plain.set_integer(PidTagInternetCodepage, 1252);
+  EXPECT_NE(html(plain).find("Gr&#246;&#223;e"), std::string::npos);
+}
+
 // [MS-OXOSMIME] 2.1: what the client signed leaves as multipart/signed, every byte of it.
 TEST(MimeWriter, ClearSignedMessagesLeaveAsTheyWereSigned) {
   const std::string parts =
