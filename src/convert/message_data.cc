@@ -39,6 +39,8 @@ Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_lim
     const auto html = mime.html();
     out.properties.set_binary(PidTagHtml, html);
     out.properties.set_integer(PidTagInternetCodepage, static_cast<std::int32_t>(mime.html_code_page()));
+  } else if (mime.native_body() == NativeBody::rtf) {
+    out.properties.set_binary(PidTagRtfCompressed, mime.rtf_compressed());
   } else {
     out.properties.set_string(PidTagBody, mime.text());
   }

@@ -7,7 +7,9 @@
 #include "convert/header_properties.h"
 #include "convert/html_text.h"
 #include "convert/mime_attachments.h"
+#include "convert/message_data.h"
 #include "convert/mime_bodies.h"
+#include "convert/mime_tnef.h"
 #include "convert/rtf.h"
 
 namespace mapigate::convert {
@@ -23,13 +25,21 @@ struct MimeMessage::Impl {
   std::vector<Recipient> recipients;
   std::vector<std::pair<PropertyName, std::string>> internet_headers;
   std::vector<std::string> keywords;
-  std::vector<Attachment> attachments;
+  PropertyBag named;
+  std::map<std::uint16_t, PropertyName> names;
+  std::vector<Attachment> attachments;  // those of the TNEF first, then those of `content`
+  std::unique_ptr<TnefContent> tnef;
   unsigned code_page = 65001;
 
   void fill();
   void fill_header();
   void fill_internet_headers();
+  void fill_tnef();
+  void add_attachments();
   std::string message_class() const;
+  NativeBody native_body() const;
+  bool body_in_tnef() const { return tnef && tnef->has_body(); }
+  std::size_t in_tnef() const { return tnef ? tnef->data.size() : 0; }  // attachments
 };
 
 namespace {
@@ -146,26 +156,53 @@ void MimeMessage::Impl::fill_internet_headers() {
   }
 }
 
+// Of what the sender's Outlook says only that is taken which the header does not say ([MS-OXTNEF] 2.1.3.3.21).
+void MimeMessage::Impl::fill_tnef() {
+  const PropertyName categories{PS_PUBLIC_STRINGS, std::nullopt, "Keywords"};
+  for (const auto& [tag, value] : tnef->properties) {
+    if (tag.named()) {
+      const auto name = tnef->names.find(tag.id());
+      if (name == tnef->names.end() || name->second == categories || name->second.set == PS_INTERNET_HEADERS) continue;
+      names[tag.id()] = name->second;
+      named.set(tag, value);
+    } else if (!properties.contains(tag.with(PropertyType::PtypUnspecified))) {
+      properties.set(tag, value);
+    }
+  }
+  for (const auto tag : {PidTagImportance, PidTagPriority, PidTagSensitivity})
+    if (const auto* value = tnef->properties.find(tag)) properties.set(tag, *value);
+  const auto its_class = tnef->properties.string(PidTagMessageClass);
+  if (message_class() == "IPM.Note" && (its_class.starts_with("IPM.") || its_class.starts_with("REPORT.")))
+    properties.set_string(PidTagMessageClass, its_class);
+}
+
+void MimeMessage::Impl::add_attachments() {
+  if (tnef) {
+    attachments = std::move(tnef->attachments);
+    if (!tnef->damaged) std::erase_if(content.attachments, [&](const auto& part) { return part.entity == tnef->part; });
+  }
+  const auto utf8 = content.has_html() && !content.attachments.empty() ? body_html_utf8(content, options.max_body_bytes) : std::string();
+  const AttachmentContext context{utf8, options.max_embedded > 0, properties.time(PidTagMessageDeliveryTime)};
+  for (const auto& part : content.attachments)
+    attachments.push_back(make_attachment(part, content.opaque != nullptr, attachments.size(), context));
+}
+
 void MimeMessage::Impl::fill() {
   root = parse_structure(source.view(), {options.max_depth, options.max_parts, options.max_header_bytes});
   content = sort_parts(root);
   fill_header();
-  const bool html = content.has_html();
-  const auto utf8 =
-      html && !content.attachments.empty() ? body_html_utf8(content, options.max_body_bytes) : std::string();
-  const AttachmentContext context{utf8, options.max_embedded > 0, properties.time(PidTagMessageDeliveryTime)};
-  bool visible = false;
-  for (std::size_t i = 0; i < content.attachments.size(); ++i) {
-    attachments.push_back(make_attachment(content.attachments[i], content.opaque != nullptr, i, context));
-    visible = visible || attachments.back().properties.number(PidTagAttachmentHidden) == 0;
-  }
-  code_page = body_code_page(content, options.max_body_bytes);
+  if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);
+  if (tnef) fill_tnef();
+  add_attachments();
+  const bool visible = std::any_of(attachments.begin(), attachments.end(),
+                                   [](const auto& one) { return one.properties.number(PidTagAttachmentHidden) == 0; });
+  const bool html = native_body() == NativeBody::html;
+  code_page = body_in_tnef() ? static_cast<unsigned>(tnef->body.number(PidTagInternetCodepage)) : body_code_page(content, options.max_body_bytes);
   properties.set_boolean(PidTagHasAttachments, visible);
   const auto size = static_cast<std::int32_t>(std::min<std::size_t>(source.size(), 0x7FFFFFFF));
   properties.set_integer(PidTagMessageSize, size);
   properties.set(PidTagMessageSizeExtended, Value::integer64(static_cast<std::int64_t>(source.size())));
-  properties.set_integer(PidTagNativeBody,
-                         static_cast<std::int32_t>(html ? NativeBody::html : NativeBody::text));
+  properties.set_integer(PidTagNativeBody, static_cast<std::int32_t>(native_body()));
   // Row S9. False sends readers to the HTML body, true to the plain text ([MS-OXBBODY] 2.1.3.1).
   properties.set_boolean(PidTagRtfInSync, !html);
   properties.set_integer(PidTagInternetCodepage, static_cast<std::int32_t>(code_page));
@@ -194,22 +231,54 @@ const std::vector<Attachment>& MimeMessage::attachments() const { return impl_->
 const ByteSource& MimeMessage::source() const { return impl_->source; }
 unsigned MimeMessage::html_code_page() const { return impl_->code_page; }
 
-NativeBody MimeMessage::native_body() const {
-  return impl_->content.has_html() ? NativeBody::html : NativeBody::text;
+const PropertyBag& MimeMessage::named_properties() const { return impl_->named; }
+const std::map<std::uint16_t, PropertyName>& MimeMessage::names() const { return impl_->names; }
+
+NativeBody MimeMessage::Impl::native_body() const {
+  if (!body_in_tnef()) return content.has_html() ? NativeBody::html : NativeBody::text;
+  Arena arena;
+  const auto native = body_of(tnef->body, PidTagNativeBody, arena);
+  return native ? static_cast<NativeBody>(number_of(*native)) : NativeBody::text;
 }
 
-std::string MimeMessage::text() const { return body_text(impl_->content, impl_->options.max_body_bytes); }
-Bytes MimeMessage::html() const { return body_html(impl_->content, impl_->options.max_body_bytes).bytes; }
+NativeBody MimeMessage::native_body() const { return impl_->native_body(); }
+
+std::string MimeMessage::text() const {
+  if (!impl_->body_in_tnef()) return body_text(impl_->content, impl_->options.max_body_bytes);
+  Arena arena;
+  const auto value = body_of(impl_->tnef->body, PidTagBody, arena);
+  auto text = value ? text_of(*value) : std::string();
+  std::erase(text, '\0');
+  return text;
+}
+
+Bytes MimeMessage::html() const {
+  if (!impl_->body_in_tnef()) return body_html(impl_->content, impl_->options.max_body_bytes).bytes;
+  Arena arena;
+  const auto value = body_of(impl_->tnef->body, PidTagHtml, arena);
+  return value && value->get<View>() != nullptr ? to_bytes(*value->get<View>()) : Bytes();
+}
 
 Bytes MimeMessage::rtf_compressed() const {
   const auto limit = impl_->options.max_body_bytes;
+  if (impl_->body_in_tnef()) {
+    Arena arena;
+    const auto value = body_of(impl_->tnef->body, PidTagRtfCompressed, arena);
+    return value && value->get<View>() != nullptr ? to_bytes(*value->get<View>()) : Bytes();
+  }
   if (impl_->content.has_html()) return compress_rtf(html_to_rtf(body_html_utf8(impl_->content, limit)));
   return compress_rtf(text_to_rtf(body_text(impl_->content, limit)));
 }
 
 Status MimeMessage::read_attachment(std::size_t i, const std::function<Status(View)>& sink) const {
   if (i >= impl_->attachments.size()) return error(Errc::not_found, "message has no attachment {}", i);
-  return read_part(*impl_->content.attachments[i].entity, impl_->content.opaque != nullptr, sink);
+  const auto in_tnef = impl_->in_tnef();
+  if (i >= in_tnef) return read_part(*impl_->content.attachments[i - in_tnef].entity, impl_->content.opaque != nullptr, sink);
+  constexpr std::size_t piece = 64 * 1024;
+  const auto all = impl_->tnef->data[i].view();
+  for (std::size_t at = 0; at < all.size(); at += piece)
+    if (auto status = sink(all.subspan(at, std::min(piece, all.size() - at))); !status) return status;
+  return {};
 }
 
 Result<Bytes> MimeMessage::attachment_data(std::size_t i) const {
@@ -230,10 +299,12 @@ Result<std::size_t> MimeMessage::attachment_size(std::size_t i) const {
 Result<std::shared_ptr<MimeMessage>> MimeMessage::embedded(std::size_t i) const {
   if (i >= impl_->attachments.size() || impl_->attachments[i].kind != Attachment::Kind::embedded)
     return error(Errc::not_found, "attachment {} is no message", i);
-  const auto& entity = *impl_->content.attachments[i].entity;
   auto options = impl_->options;
   --options.max_embedded;
   options.header.internal_date.reset();
+  const auto in_tnef = impl_->in_tnef();
+  if (i < in_tnef) return parse(impl_->tnef->data[i], options);
+  const auto& entity = *impl_->content.attachments[i - in_tnef].entity;
   if (entity.encoding == "base64" || entity.encoding == "quoted-printable") {
     auto bytes = attachment_data(i);
     if (!bytes) return std::move(bytes).error();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <utility>
 
@@ -19,6 +20,7 @@ struct MimeOptions {
   std::size_t max_header_bytes = std::size_t{1} << 20;  // of one entity
   std::size_t max_size = std::size_t{512} << 20;
   std::size_t max_body_bytes = std::size_t{16} << 20;  // decoded text or HTML; the rest is cut off
+  std::size_t max_tnef_bytes = std::size_t{64} << 20;  // a larger winmail.dat is an attachment like others
   HeaderOptions header;
 };
 
@@ -52,6 +54,10 @@ class MimeMessage {
   const std::vector<std::pair<mapi::PropertyName, std::string>>& internet_headers() const;
   // PidNameKeywords (PS_PUBLIC_STRINGS "Keywords", multiple strings): categories.
   const std::vector<std::string>& keywords() const;
+
+  // Further named properties. Their ids mean what names() says, in this message only.
+  const mapi::PropertyBag& named_properties() const;
+  const std::map<std::uint16_t, mapi::PropertyName>& names() const;
 
   // Each body can always be had: the ones that the message does not carry are made from the one it does.
   NativeBody native_body() const;

@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
 
+#include "base/text.h"
+#include "convert/mime_message.h"
 #include "convert/msg.h"
 #include "convert/rtf.h"
 #include "convert/tnef.h"
@@ -37,6 +39,66 @@ MessageObject sample() {
   inner.embedded->properties.set_string(PidTagSubject, "within");
   inner.embedded->properties.set_strings(PropertyTag(inner.embedded->id_of(keywords), PropertyType::PtypMultipleString), {"inner"});
   return message;
+}
+
+std::shared_ptr<MimeMessage> carrying(const MessageObject& message, std::string_view header = {}) {
+  auto text = "Subject: outer\nFrom: b@x\nImportance: low\n" + std::string(header) +
+              "Content-Type: multipart/mixed; boundary=m\n\n--m\n\nplain version\n--m\nContent-Type: application/ms-tnef; name=winmail.dat\n"
+              "Content-Transfer-Encoding: base64\n\n" + to_base64(*write_tnef(message)) + "\n--m--\n";
+  return *MimeMessage::parse(ByteSource::from_string(std::move(text)));
+}
+
+// [MS-OXCMAIL] 2.1.3.3, [MS-OXTNEF]: winmail.dat is the message, not a file in it.
+TEST(Tnef, MakesTheMessageThatCarriesIt) {
+  auto object = sample();
+  object.properties.set_string(PidTagMessageClass, "IPM.Task");
+  object.properties.set_string(PidTagReportText, "more");
+  object.properties.set_binary(PidTagSearchKey, as_view("theirs"));
+  const auto mime = carrying(object);
+  const auto& bag = mime->properties();
+  EXPECT_EQ(bag.string(PidTagSubject), "outer");
+  EXPECT_EQ(bag.string(PidTagMessageClass), "IPM.Task");
+  EXPECT_EQ(bag.string(PidTagReportText), "more");
+  EXPECT_EQ(bag.number(PidTagImportance), 2);
+  EXPECT_FALSE(bag.contains(PidTagSearchKey));
+  EXPECT_EQ(mime->native_body(), NativeBody::rtf);
+  EXPECT_EQ(*decompress_rtf(mime->rtf_compressed()), "{\\rtf1 x}");
+  EXPECT_EQ(std::string(trim(mime->text())), "x");
+  EXPECT_NE(as_text(mime->html()).find(">x"), std::string_view::npos);
+  // Named ones keep their names.
+  ASSERT_EQ(mime->names().size(), 1u);
+  EXPECT_EQ(mime->names().begin()->second, busy_status);
+  EXPECT_EQ(mime->named_properties().number(PropertyTag(mime->names().begin()->first, PropertyType::PtypInteger32)), 2);
+  ASSERT_EQ(mime->attachments().size(), 2u);
+  EXPECT_EQ(mime->attachments()[0].properties.string(PidTagAttachLongFilename), "a.txt");
+  EXPECT_EQ(mime->attachments()[0].properties.string(PidTagAttachExtension), ".txt");
+  EXPECT_EQ(as_text(*mime->attachment_data(0)), "hello");
+  EXPECT_EQ(*mime->attachment_size(0), 5u);
+  EXPECT_EQ(mime->attachments()[1].kind, Attachment::Kind::embedded);
+  const auto inner = mime->embedded(1);
+  ASSERT_TRUE(inner);
+  EXPECT_EQ((*inner)->properties().string(PidTagSubject), "within");
+  EXPECT_EQ(bag.number(PidTagHasAttachments), 1);
+}
+
+TEST(Tnef, OfAnotherMessageIsAFile) {
+  auto object = sample();
+  object.properties.set_binary(PidTagTnefCorrelationKey, View(reinterpret_cast<const std::uint8_t*>("<key@x>"), 8));
+  const auto files = [&](std::string_view header) { return carrying(object, header)->attachments().size(); };
+  EXPECT_EQ(files("X-MS-TNEF-Correlator: <key@x>\n"), 2u);
+  EXPECT_EQ(files("Message-ID: <key@x>\n"), 2u);
+  const auto forwarded = carrying(object, "Message-ID: <other@x>\n");
+  ASSERT_EQ(forwarded->attachments().size(), 1u);
+  EXPECT_EQ(forwarded->attachments()[0].properties.string(PidTagAttachLongFilename), "winmail.dat");
+  EXPECT_EQ(forwarded->text(), "plain version");
+  // Broken in its middle: what can be read is shown, and the file stays.
+  auto text = std::string(as_text(carrying(sample())->source().view()));
+  const auto at = text.find("\n--m--");
+  text.erase(at - 200, 196);
+  const auto broken = *MimeMessage::parse(ByteSource::from_string(text));
+  bool file = false;
+  for (const auto& attachment : broken->attachments()) file = file || attachment.properties.string(PidTagAttachLongFilename) == "winmail.dat";
+  EXPECT_TRUE(file);
 }
 
 TEST(Tnef, ComesBackAsItWas) {

@@ -56,7 +56,19 @@ Task<Result<NamedIds>> named_ids(Mailbox& mailbox, Content content) {
       if (!ids) return ids.error();
       if (ids->at(0) != 0) out[name] = ids->at(0);
     }
+    // Only what every Outlook knows gets an id for a stranger's message: there are not enough for all names of the world.
+    std::vector<PropertyName> common;
+    for (const auto& [id, name] : mime->names())
+      if (is_known(name)) common.push_back(name);
+    if (!common.empty()) {
+      auto ids = s.named_property_ids(common, true);
+      if (!ids) return ids.error();
+      for (std::size_t i = 0; i < common.size() && i < ids->size(); ++i)
+        if ((*ids)[i] != 0) out[common[i]] = (*ids)[i];
+    }
     std::vector<PropertyName> names;
+    for (const auto& [id, name] : mime->names())
+      if (!is_known(name)) names.push_back(name);
     for (const auto& header : mime->internet_headers()) names.push_back(header.first);
     if (names.empty()) return {};
     auto ids = s.named_property_ids(names, false);
@@ -113,6 +125,8 @@ std::optional<Value> ContentSource::named(PropertyTag tag, Arena& arena) const {
     }
     for (const auto& header : content_->internet_headers())
       if (header.first == name) return Value::string(arena, header.second);
+    for (const auto& [own, its_name] : content_->names())
+      if (its_name == name) return find_in(content_->named_properties(), PropertyTag(own, tag.type()));
   }
   return std::nullopt;
 }
@@ -151,8 +165,13 @@ std::vector<PropertyTag> ContentSource::list() const {
   for (const auto tag : {PidTagHasAttachments, PidTagMessageFlags, PidTagBody, PidTagHtml, PidTagRtfCompressed,
                          PidTagNativeBody, PidTagRtfInSync, PidTagInternetCodepage, PidTagTransportMessageHeaders})
     add(tag);
-  for (const auto& [name, id] : named_)
-    add(PropertyTag(id, name == keywords_name() ? PropertyType::PtypMultipleString : PropertyType::PtypString));
+  for (const auto& [name, id] : named_) {
+    auto type = name == keywords_name() ? PropertyType::PtypMultipleString : PropertyType::PtypString;
+    for (const auto& [own, its_name] : content_->names())
+      if (const auto* value = content_->named_properties().find(PropertyTag(own, PropertyType::PtypUnspecified)); value != nullptr && its_name == name)
+        type = value->type;
+    add(PropertyTag(id, type));
+  }
   return tags;
 }
 

@@ -75,4 +75,13 @@ std::optional<PropertyTag> tag_from_string(std::string_view text) {
   return PropertyTag(value);
 }
 
+bool is_known(const PropertyName& name) {
+  static constexpr std::pair<Guid, std::uint32_t> all[] = {
+#define N(name, set, lid, type) {set, lid},
+#include "mapi/named_properties.inc"
+#undef N
+  };
+  return name.lid && std::any_of(std::begin(all), std::end(all), [&](const auto& one) { return one.second == *name.lid && one.first == name.set; });
+}
+
 }  // namespace mapigate::mapi

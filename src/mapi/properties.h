@@ -59,6 +59,8 @@ struct NamedProperty {
 #define N(name, set, lid, type) inline constexpr NamedProperty name{set, lid, PropertyType::type};
 #include "mapi/named_properties.inc"
 #undef N
+// Whether it is one of these.
+bool is_known(const PropertyName& name);
 
 // "PidTagSubject (0x0037001f)"; unknown tags as the number alone.
 std::string to_string(PropertyTag tag);
