@@ -304,37 +304,39 @@ PropertyBag header_properties(View header_block, const HeaderOptions& options) {
   return bag;
 }
 
+Recipient make_recipient(std::int32_t type, const Address& address, std::size_t order) {
+  Recipient recipient;
+  recipient.type = type;
+  recipient.display_name = address.display();
+  recipient.smtp_address = address.address;
+  const auto entry_id = one_off_entry_id(recipient.display_name, address.address);
+  auto& bag = recipient.properties;
+  bag.set_integer(PidTagRecipientType, type);
+  bag.set_integer(PidTagObjectType, object_type_mail_user);
+  bag.set_integer(PidTagDisplayType, display_type_mail_user);
+  bag.set_string(PidTagDisplayName, recipient.display_name);
+  bag.set_string(PidTagRecipientDisplayName, recipient.display_name);
+  bag.set_string(PidTagTransmittableDisplayName, recipient.display_name);
+  bag.set_string(PidTagAddressType, "SMTP");
+  bag.set_string(PidTagEmailAddress, address.address);
+  bag.set_string(PidTagSmtpAddress, address.address);
+  bag.set_binary(PidTagEntryId, entry_id);
+  bag.set_binary(PidTagRecipientEntryId, entry_id);
+  bag.set_binary(PidTagSearchKey, search_key(address.address));
+  bag.set_boolean(PidTagSendRichInfo, false);
+  bag.set_boolean(PidTagResponsibility, true);
+  bag.set_integer(PidTagRecipientFlags, 1);
+  bag.set_integer(PidTagRecipientOrder, static_cast<std::int32_t>(order));
+  return recipient;
+}
+
 std::vector<Recipient> header_recipients(const std::vector<HeaderField>& fields) {
   std::vector<Recipient> out;
   constexpr std::size_t limit = 5000;
   const std::pair<std::string_view, std::int32_t> kinds[] = {
       {"To", recipient_to}, {"Cc", recipient_cc}, {"Bcc", recipient_bcc}};
   for (const auto& [name, type] : kinds) {
-    for (auto& address : addresses_of(fields, name, limit - out.size())) {
-      Recipient recipient;
-      recipient.type = type;
-      recipient.display_name = address.display();
-      recipient.smtp_address = address.address;
-      const auto entry_id = one_off_entry_id(recipient.display_name, address.address);
-      auto& bag = recipient.properties;
-      bag.set_integer(PidTagRecipientType, type);
-      bag.set_integer(PidTagObjectType, object_type_mail_user);
-      bag.set_integer(PidTagDisplayType, display_type_mail_user);
-      bag.set_string(PidTagDisplayName, recipient.display_name);
-      bag.set_string(PidTagRecipientDisplayName, recipient.display_name);
-      bag.set_string(PidTagTransmittableDisplayName, recipient.display_name);
-      bag.set_string(PidTagAddressType, "SMTP");
-      bag.set_string(PidTagEmailAddress, address.address);
-      bag.set_string(PidTagSmtpAddress, address.address);
-      bag.set_binary(PidTagEntryId, entry_id);
-      bag.set_binary(PidTagRecipientEntryId, entry_id);
-      bag.set_binary(PidTagSearchKey, search_key(address.address));
-      bag.set_boolean(PidTagSendRichInfo, false);
-      bag.set_boolean(PidTagResponsibility, true);
-      bag.set_integer(PidTagRecipientFlags, 1);
-      bag.set_integer(PidTagRecipientOrder, static_cast<std::int32_t>(out.size()));
-      out.push_back(std::move(recipient));
-    }
+    for (const auto& address : addresses_of(fields, name, limit - out.size())) out.push_back(make_recipient(type, address, out.size()));
     if (out.size() >= limit) break;
   }
   return out;

@@ -7,6 +7,8 @@ namespace mapigate::convert {
 
 void add_header_properties(mapi::PropertyBag& bag, const std::vector<HeaderField>& fields,
                            const HeaderOptions& options);
+// A row of a recipient table.
+Recipient make_recipient(std::int32_t type, const Address& address, std::size_t order);
 // Whether the field ends up in a property of its own or says nothing about the message object, so that it
 // is not kept among the named headers.
 bool is_mapped_header(std::string_view lower_name);

@@ -9,6 +9,7 @@
 #include "convert/mime_attachments.h"
 #include "convert/message_data.h"
 #include "convert/mime_bodies.h"
+#include "convert/mime_reports.h"
 #include "convert/mime_tnef.h"
 #include "convert/rtf.h"
 
@@ -29,6 +30,7 @@ struct MimeMessage::Impl {
   std::map<std::uint16_t, PropertyName> names;
   std::vector<Attachment> attachments;  // those of the TNEF first, then those of `content`
   std::unique_ptr<TnefContent> tnef;
+  std::optional<Report> report;
   unsigned code_page = 65001;
 
   void fill();
@@ -46,14 +48,7 @@ namespace {
 
 constexpr std::size_t max_transport_headers = 256 * 1024, max_internet_headers = 500;
 
-const Entity* find_part(const Entity& entity, std::string_view type) {
-  if (entity.type == type) return &entity;
-  for (const auto& child : entity.children)
-    if (const auto* found = find_part(child, type)) return found;
-  return nullptr;
-}
-
-// The value of a "Name: value" line in the body of a delivery status or a calendar, in lower case.
+// The value of a "Name: value" line in the body of a calendar, in lower case.
 std::string line_value(const Entity& entity, std::string_view name) {
   const auto body = decoded_body(entity, 64 * 1024);
   const auto text = lower_ascii(as_text(body));
@@ -64,24 +59,6 @@ std::string line_value(const Entity& entity, std::string_view name) {
   const auto begin = at + key.size();
   return std::string(trim(
       std::string_view(padded).substr(begin, std::min(padded.find('\n', begin), padded.size()) - begin)));
-}
-
-std::string report_class(const Entity& root) {
-  if (const auto* status = find_part(root, "message/delivery-status")) {
-    const auto action = line_value(*status, "action");
-    if (action.starts_with("delivered")) return "REPORT.IPM.Note.DR";
-    if (action.starts_with("delayed")) return "REPORT.IPM.Note.Delayed";
-    if (action.starts_with("relayed")) return "REPORT.IPM.Note.Relayed";
-    if (action.starts_with("expanded")) return "REPORT.IPM.Note.Expanded";
-    return "REPORT.IPM.Note.NDR";
-  }
-  if (const auto* notification = find_part(root, "message/disposition-notification")) {
-    const auto disposition = line_value(*notification, "disposition");
-    const auto what =
-        std::string(trim(disposition.substr(std::min(disposition.find(';') + 1, disposition.size()))));
-    return what.starts_with("deleted") ? "REPORT.IPM.Note.IPNNRN" : "REPORT.IPM.Note.IPNRN";
-  }
-  return {};
 }
 
 // [MS-OXCICAL] 2.1.3.1.1.1 "Property: METHOD".
@@ -103,9 +80,7 @@ std::string meeting_class(const Entity& calendar) {
 std::string MimeMessage::Impl::message_class() const {
   if (content.opaque != nullptr)
     return content.opaque->is_multipart() ? "IPM.Note.SMIME.MultipartSigned" : "IPM.Note.SMIME";
-  if (root.type == "multipart/report") {
-    if (auto report = report_class(root); !report.empty()) return report;
-  }
+  if (report) return report->message_class;
   if (content.calendar != nullptr) {
     if (auto meeting = meeting_class(*content.calendar); !meeting.empty()) return meeting;
   }
@@ -116,6 +91,12 @@ void MimeMessage::Impl::fill_header() {
   add_header_properties(properties, root.fields, options.header);
   properties.set_string(PidTagMessageClass, message_class());
   recipients = header_recipients(root.fields);
+  if (report) {
+    // Its rows are whom it is about: Outlook lists them as those that were or were not reached.
+    if (!report->recipients.empty()) recipients = std::move(report->recipients);
+    for (const auto& [tag, value] : report->properties) properties.set(tag, value);
+    if (const auto sent = properties.time(PidTagClientSubmitTime); sent.ticks != 0) properties.set_time(PidTagReportTime, sent);
+  }
   const auto raw = root.header.first(std::min(root.header.size(), max_transport_headers));
   properties.set_string(PidTagTransportMessageHeaders, guess_text(raw));
   const auto text = [&](PropertyTag tag, std::string_view name) {
@@ -190,6 +171,7 @@ void MimeMessage::Impl::add_attachments() {
 void MimeMessage::Impl::fill() {
   root = parse_structure(source.view(), {options.max_depth, options.max_parts, options.max_header_bytes});
   content = sort_parts(root);
+  if (content.opaque == nullptr) report = read_report(root);
   fill_header();
   if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);
   if (tnef) fill_tnef();

@@ -246,13 +246,58 @@ TEST(MimeMessage, Reports) {
   EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: Delivered"),
             "REPORT.IPM.Note.DR");
   EXPECT_EQ(report("delivery-status", "message/delivery-status", "\nAction: delayed"),
-            "REPORT.IPM.Note.Delayed");
+            "REPORT.IPM.Note.Delayed.DR");
   EXPECT_EQ(report("disposition-notification", "message/disposition-notification",
                    "Disposition: manual-action/MDN-sent-manually; displayed"),
             "REPORT.IPM.Note.IPNRN");
   EXPECT_EQ(report("disposition-notification", "message/disposition-notification",
                    "Disposition: automatic-action/MDN-sent-automatically; deleted"),
             "REPORT.IPM.Note.IPNNRN");
+}
+
+// [MS-OXCMAIL] 2.2.3.7.1: Outlook shows an NDR by its recipients and properties.
+TEST(MimeMessage, DeliveryReportsTellOfWhomTheyAre) {
+  const auto report = parse(
+      "To: sender@x\nDate: Mon, 26 Jun 2023 10:00:00 +0000\nContent-Type: multipart/report; report-type=delivery-status; boundary=b\n\n"
+      "--b\n\nsorry\n--b\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mta.example\nArrival-Date: x\n\n"
+      "Final-Recipient: rfc822; fine@x\nAction: delivered\nStatus: 2.0.0\n\n"
+      "Final-Recipient: rfc822; gone@x\nAction: failed\nStatus: 5.1.1 (bad)\nRemote-MTA: dns; far.example\n"
+      "Diagnostic-Code: smtp; 550 no\n such user\nX-Display-Name: Gone Away\n\n"
+      "Original-Recipient: rfc822;<odd@x>\nAction: Failed\nStatus: 5.12.0\nX-Supplementary-Info: <given>\n"
+      "--b\nContent-Type: text/rfc822-headers\n\nSubject: =?utf-8?q?=C3=A4?=\nMessage-ID: <orig@x>\nDate: Sun, 25 Jun 2023 10:00:00 +0000\n--b--\n");
+  const auto& bag = report->properties();
+  EXPECT_EQ(bag.string(PidTagMessageClass), "REPORT.IPM.Note.NDR");
+  EXPECT_EQ(bag.string(PidTagReportingMessageTransferAgent), "mta.example");
+  EXPECT_EQ(bag.string(PidTagOriginalSubject), "ä");
+  EXPECT_EQ(bag.string(PidTagOriginalMessageId), "<orig@x>");
+  EXPECT_EQ(bag.time(PidTagOriginalSubmitTime), from_unix(1687687200));
+  EXPECT_EQ(bag.time(PidTagReportTime), from_unix(1687773600));
+  EXPECT_EQ(bag.string(PidTagDisplayTo), "sender@x");
+  ASSERT_EQ(report->recipients().size(), 2u);
+  const auto& gone = report->recipients()[0].properties;
+  EXPECT_EQ(gone.string(PidTagDisplayName), "Gone Away");
+  EXPECT_EQ(gone.string(PidTagSmtpAddress), "gone@x");
+  EXPECT_EQ(gone.string(PidTagRemoteMessageTransferAgent), "far.example");
+  EXPECT_EQ(gone.string(PidTagSupplementaryInfo), "<far.example #5.1.1 smtp; 550 no such user>");
+  EXPECT_EQ(gone.number(PidTagNonDeliveryReportStatusCode), 511);
+  EXPECT_EQ(gone.number(PidTagNonDeliveryReportDiagCode), 35);
+  const auto& odd = report->recipients()[1].properties;
+  EXPECT_EQ(odd.string(PidTagSmtpAddress), "odd@x");
+  EXPECT_EQ(odd.string(PidTagSupplementaryInfo), "<given>");
+  EXPECT_EQ(odd.number(PidTagNonDeliveryReportStatusCode), 500);
+  EXPECT_EQ(odd.number(PidTagNonDeliveryReportDiagCode), -1);
+}
+
+TEST(MimeMessage, ReadReceiptsTellOfWhichMessage) {
+  const auto receipt = parse(
+      "To: sender@x\nContent-Type: multipart/report; report-type=disposition-notification; boundary=b\n\n--b\n\nread\n--b\n"
+      "Content-Type: message/disposition-notification\n\nFinal-Recipient: rfc822;r@x\nOriginal-Message-ID: <orig@x>\n"
+      "Disposition: manual-action/MDN-sent-manually; displayed\nX-MSExch-Correlation-Key: AQID\n--b--\n");
+  EXPECT_EQ(class_of(*receipt), "REPORT.IPM.Note.IPNRN");
+  EXPECT_EQ(receipt->properties().string(PidTagOriginalMessageId), "<orig@x>");
+  EXPECT_EQ(to_hex(receipt->properties().binary(PidTagParentKey)), "010203");
+  ASSERT_EQ(receipt->recipients().size(), 1u);
+  EXPECT_EQ(receipt->recipients()[0].smtp_address, "sender@x");
 }
 
 TEST(MimeMessage, Meetings) {
