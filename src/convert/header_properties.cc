@@ -42,7 +42,9 @@ constexpr std::string_view index_header_names[] = {"From",
 constexpr std::string_view other_mapped[] = {"received",         "return-path",  "mime-version",
                                              "keywords",         "list-help",    "list-subscribe",
                                              "list-unsubscribe", "organization", "x-keywords",
-                                             "dkim-signature",   "arc-seal",     "arc-message-signature"};
+                                             "dkim-signature",   "arc-seal",     "arc-message-signature",
+                                             "expiry-date",      "expires",      "reply-by",
+                                             "x-message-flag",   "x-ms-tnef-correlator"};
 
 constexpr std::int32_t display_type_mail_user = 0, object_type_mail_user = 6;
 
@@ -227,7 +229,10 @@ void add_auto_response(PropertyBag& bag, const std::vector<HeaderField>& fields)
   while (at <= text.size()) {
     const auto comma = std::min(text.find(',', at), text.size());
     const auto word = trim(std::string_view(text).substr(at, comma - at));
-    if (word == "all") bits = -1;
+    if (word == "all") {
+      bits = -1;
+      break;
+    }
     for (const auto& [name, bit] : words)
       if (word == name) bits |= bit;
     at = comma + 1;

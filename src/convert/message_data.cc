@@ -1,6 +1,7 @@
 #include "convert/message_data.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/cursor.h"
 #include "base/text.h"
@@ -222,6 +223,15 @@ Result<MessageData> parse_message_data(View bytes) {
 
 // -- people
 
+std::string address_of_entry_id(View entry_id) {
+  // Flags, ProviderUID, Version and Type; then the X500 DN with its final zero.
+  constexpr std::array<std::uint8_t, 16> provider{0xDC, 0xA7, 0x40, 0xC8, 0xC0, 0x42, 0x10, 0x1A, 0xB4, 0xB9, 0x08, 0x00, 0x2B, 0x2F, 0xE1, 0x82};
+  constexpr std::size_t flags_size = 4, head = 28;
+  if (entry_id.size() <= head || !equal(entry_id.subspan(flags_size, provider.size()), provider)) return {};
+  const auto dn = as_text(entry_id.subspan(head));
+  return address_of_user_dn(dn.substr(0, dn.find('\0'))).value_or(std::string());
+}
+
 Address person(const PropertyBag& bag, const PersonTags& tags) {
   Address out;
   out.name = bag.string(tags.name);
@@ -238,6 +248,7 @@ Address person(const PropertyBag& bag, const PersonTags& tags) {
   }
   if (out.address.empty())
     if (auto ours = address_of_user_dn(email)) out.address = *ours;
+  if (out.address.empty()) out.address = address_of_entry_id(bag.binary(tags.entry_id));
   if (out.name == out.address) out.name.clear();
   return out;
 }

@@ -53,6 +53,8 @@ struct PersonTags {
   mapi::PropertyTag name, address_type, email_address, entry_id, smtp_address;
 };
 Address person(const mapi::PropertyBag& bag, const PersonTags& tags);
+// Of an entry id of the address book, as long as the name in it is one of ours ([MS-OXCDATA] 2.2.5.2); else empty.
+std::string address_of_entry_id(View entry_id);
 Address recipient_address(const mapi::PropertyBag& recipient);
 
 }  // namespace mapigate::convert

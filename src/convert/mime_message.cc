@@ -37,6 +37,7 @@ struct MimeMessage::Impl {
   void fill_header();
   void fill_internet_headers();
   void fill_tnef();
+  void add_named(const PropertyName& name, PropertyType type, const Value& value);
   void add_attachments();
   std::string message_class() const;
   NativeBody native_body() const;
@@ -110,6 +111,19 @@ void MimeMessage::Impl::fill_header() {
   text(PidTagListUnsubscribe, "List-Unsubscribe");
   text(PidTagInternetOrganization, "Organization");
   text(PidTagInternetReturnPath, "Return-Path");
+  const auto time = [&](PropertyTag tag, std::string_view name) {
+    const auto* field = find_field(root.fields, name);
+    const auto when = field == nullptr ? std::nullopt : parse_date(field->value);
+    if (when) properties.set_time(tag, *when);
+  };
+  time(PidTagExpiryTime, "Expires");
+  time(PidTagExpiryTime, "Expiry-Date");
+  time(PidTagReplyTime, "Reply-By");
+  if (const auto* field = find_field(root.fields, "X-Message-Flag"))
+    if (const auto request = decode_header_text(field->value); !request.empty()) {
+      Arena arena;
+      add_named(PidLidFlagRequest, PidLidFlagRequest.type, Value::string(arena, request));
+    }
   for (const auto* field : {find_field(root.fields, "Keywords"), find_field(root.fields, "X-Keywords")}) {
     if (field == nullptr || !keywords.empty()) continue;
     const auto list = decode_header_text(field->value);
@@ -137,6 +151,16 @@ void MimeMessage::Impl::fill_internet_headers() {
   }
 }
 
+// The first of a name stays.
+void MimeMessage::Impl::add_named(const PropertyName& name, PropertyType type, const Value& value) {
+  constexpr std::size_t most = 1000;
+  constexpr std::uint16_t first = 0x8000;
+  if (names.size() >= most || std::any_of(names.begin(), names.end(), [&](const auto& known) { return known.second == name; })) return;
+  const auto id = static_cast<std::uint16_t>(first + names.size());
+  names.emplace(id, name);
+  named.set(PropertyTag(id, type), value);
+}
+
 // Of what the sender's Outlook says only that is taken which the header does not say ([MS-OXTNEF] 2.1.3.3.21).
 void MimeMessage::Impl::fill_tnef() {
   const PropertyName categories{PS_PUBLIC_STRINGS, std::nullopt, "Keywords"};
@@ -144,8 +168,7 @@ void MimeMessage::Impl::fill_tnef() {
     if (tag.named()) {
       const auto name = tnef->names.find(tag.id());
       if (name == tnef->names.end() || name->second == categories || name->second.set == PS_INTERNET_HEADERS) continue;
-      names[tag.id()] = name->second;
-      named.set(tag, value);
+      add_named(name->second, tag.type(), value);
     } else if (!properties.contains(tag.with(PropertyType::PtypUnspecified))) {
       properties.set(tag, value);
     }

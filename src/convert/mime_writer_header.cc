@@ -75,11 +75,25 @@ bool is_atom_char(char c) {
          std::string_view("!#$%&'*+-/=?^_`{|}~ ").find(c) != std::string_view::npos;
 }
 
+// The id as one word: a line break in it would begin a field of its own.
+std::string one_word(std::string_view text) {
+  std::string out(trim(text));
+  std::erase_if(out, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F; });
+  return out;
+}
+std::string words(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  return std::string(trim(text));
+}
+
 constexpr PersonTags sender_tags{PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderEntryId,
                                  PidTagSenderSmtpAddress};
 constexpr PersonTags representing_tags{PidTagSentRepresentingName, PidTagSentRepresentingAddressType,
                                        PidTagSentRepresentingEmailAddress, PidTagSentRepresentingEntryId,
                                        PidTagSentRepresentingSmtpAddress};
+
+constexpr PersonTags receipt_tags{PidTagReadReceiptName, PidTagReadReceiptAddressType, PidTagReadReceiptEmailAddress,
+                                  PidTagReadReceiptEntryId, PidTagReadReceiptSmtpAddress};
 
 void put_field(std::string& out, std::string_view name, std::string_view value) {
   if (value.empty()) return;
@@ -116,8 +130,24 @@ std::vector<Address> reply_to(const PropertyBag& bag) {
   std::vector<Address> out;
   auto ids = parse_flat_entry_list(bag.binary(PidTagReplyRecipientEntries));
   if (!ids) return out;
-  for (const auto& id : *ids)
-    if (auto one = parse_one_off_entry_id(id)) out.push_back({one->DisplayName, one->EmailAddress});
+  // Those of the address book are told by their name alone, which stands in PidTagReplyRecipientNames in the same place.
+  std::vector<std::string> names;
+  const auto all = bag.string(PidTagReplyRecipientNames);
+  for (std::size_t at = 0; at <= all.size();) {
+    const auto end = std::min(all.find(';', at), all.size());
+    names.emplace_back(trim(std::string_view(all).substr(at, end - at)));
+    at = end + 1;
+  }
+  for (std::size_t i = 0; i < ids->size(); ++i) {
+    const auto& id = (*ids)[i];
+    if (auto one = parse_one_off_entry_id(id)) {
+      out.push_back({one->DisplayName, one->EmailAddress});
+    } else if (auto ours = address_of_entry_id(id); !ours.empty()) {
+      auto name = names.size() == ids->size() ? names[i] : std::string();
+      if (name == ours) name.clear();
+      out.push_back({std::move(name), std::move(ours)});
+    }
+  }
   return out;
 }
 
@@ -136,6 +166,47 @@ bool is_field_name(std::string_view name) {
          std::all_of(name.begin(), name.end(), [](char c) { return c > 0x20 && c < 0x7F && c != ':'; });
 }
 
+// [MS-OXCMAIL] 2.1.3.2.20.
+std::string auto_response_words(std::int64_t bits) {
+  if (bits == 0) return "None";
+  if (bits == -1) return "All";
+  constexpr std::string_view words[] = {"DR", "NDR", "RN", "NRN", "OOF", "AutoReply"};
+  std::string out;
+  for (std::size_t i = 0; i < std::size(words); ++i) {
+    if ((bits >> i & 1) == 0) continue;
+    if (!out.empty()) out += ", ";
+    out += words[i];
+  }
+  return out;
+}
+
+// [MS-OXCMAIL] 2.1.3.1.4 and 2.1.3.1.5: who asked for receipts gets them, else the sender.
+void put_receipt_requests(std::string& out, const PropertyBag& bag, const Address& by) {
+  auto to = person(bag, receipt_tags);
+  if (to.address.empty()) to = by;
+  if (bag.number(PidTagOriginatorDeliveryReportRequested) != 0) put_addresses(out, "Return-Receipt-To", {to});
+  if (bag.number(PidTagReadReceiptRequested) != 0) put_addresses(out, "Disposition-Notification-To", {to});
+}
+
+// What readers are to do with the message, and until when ([MS-OXCMAIL] 2.1.3.2.25 and what follows).
+void put_wishes(std::string& out, const PropertyBag& bag, const MimeWriteOptions& options) {
+  const auto put_time = [&](std::string_view name, PropertyTag tag) {
+    if (const auto time = bag.time(tag); time.ticks != 0) put_field(out, name, format_date(time));
+  };
+  put_time("Expiry-Date", PidTagExpiryTime);
+  std::string request;
+  for (const auto& [id, name] : options.names)
+    if (name == PropertyName(PidLidFlagRequest)) request = words(bag.string(PropertyTag(id, PropertyType::PtypString)));
+  if (!request.empty()) {
+    put_text(out, "X-Message-Flag", request);
+    put_time("Reply-By", PidTagReplyTime);
+  }
+  if (const auto* value = bag.find(PidTagAutoResponseSuppress)) put_field(out, "X-Auto-Response-Suppress", auto_response_words(number_of(*value)));
+  put_text(out, "List-Help", words(bag.string(PidTagListHelp)));
+  put_text(out, "List-Subscribe", words(bag.string(PidTagListSubscribe)));
+  put_text(out, "List-Unsubscribe", words(bag.string(PidTagListUnsubscribe)));
+}
+
 // Only fields that no property of its own stands for.
 void put_internet_headers(std::string& out, const PropertyBag& bag, const MimeWriteOptions& options) {
   for (const auto& [tag, value] : bag) {
@@ -144,17 +215,6 @@ void put_internet_headers(std::string& out, const PropertyBag& bag, const MimeWr
     const auto lower = lower_ascii(name->second.name);
     if (is_field_name(lower) && !is_mapped_header(lower)) put_text(out, name->second.name, text_of(value));
   }
-}
-
-// The id as one word: a line break in it would begin a field of its own.
-std::string one_word(std::string_view text) {
-  std::string out(trim(text));
-  std::erase_if(out, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F; });
-  return out;
-}
-std::string words(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  return std::string(trim(text));
 }
 
 }  // namespace
@@ -244,7 +304,8 @@ std::string write_header(MessageData& message, const MimeWriteOptions& options) 
   put_text(out, "Thread-Topic", words(bag.string(PidTagConversationTopic)));
   if (const auto index = bag.binary(PidTagConversationIndex); !index.empty() && index.size() < 500)
     put_field(out, "Thread-Index", to_base64(index));
-  if (bag.number(PidTagReadReceiptRequested) != 0) put_addresses(out, "Disposition-Notification-To", {from});
+  put_receipt_requests(out, bag, by);
+  put_wishes(out, bag, options);
   put_internet_headers(out, bag, options);
   return out + "MIME-Version: 1.0\r\n";
 }

@@ -5,6 +5,7 @@
 
 #include "convert/rtf.h"
 #include "mapi/entry_id.h"
+#include "mapi/legacy_dn.h"
 
 namespace mapigate::convert {
 namespace {
@@ -77,6 +78,61 @@ TEST(MimeWriter, TextAndHeader) {
   MimeWriteOptions leaving;
   leaving.bcc = false;
   EXPECT_EQ(written(message, leaving)->recipients().size(), 2u);
+}
+
+// [MS-OXCMAIL] 2.1.3.1.4, 2.1.3.1.5, 2.1.3.2.20, 2.1.3.2.25, 2.1.3.2.28, and back.
+TEST(MimeWriter, WishesOfTheSender) {
+  auto message = sample();
+  auto& bag = message.properties;
+  const PropertyTag request(0x8005, PropertyType::PtypString);
+  MimeWriteOptions options;
+  options.names[request.id()] = PidLidFlagRequest;
+  bag.set_string(request, "Bitte prüfen");
+  bag.set_time(PidTagReplyTime, from_unix(1'700'100'000));
+  bag.set_time(PidTagExpiryTime, from_unix(1'700'200'000));
+  bag.set_integer(PidTagAutoResponseSuppress, 0x12);
+  bag.set_boolean(PidTagReadReceiptRequested, true);
+  bag.set_boolean(PidTagOriginatorDeliveryReportRequested, true);
+  bag.set_string(PidTagReadReceiptSmtpAddress, "secretary@example.test");
+  bag.set_string(PidTagListUnsubscribe, "<mailto:off@example.test>");
+  const auto mime = written(message, options);
+  const auto text = std::string(as_text(mime->source().view()));
+  EXPECT_NE(text.find("\r\nX-Auto-Response-Suppress: NDR, OOF\r\n"), text.npos);
+  EXPECT_NE(text.find("\r\nReturn-Receipt-To: secretary@example.test\r\n"), text.npos);
+  const auto& back = mime->properties();
+  EXPECT_EQ(back.time(PidTagReplyTime), from_unix(1'700'100'000));
+  EXPECT_EQ(back.time(PidTagExpiryTime), from_unix(1'700'200'000));
+  EXPECT_EQ(back.number(PidTagAutoResponseSuppress), 0x12);
+  EXPECT_EQ(back.string(PidTagReadReceiptSmtpAddress), "secretary@example.test");
+  EXPECT_EQ(back.number(PidTagOriginatorDeliveryReportRequested), 1);
+  EXPECT_EQ(back.string(PidTagListUnsubscribe), "<mailto:off@example.test>");
+  ASSERT_EQ(mime->names().size(), 1u);
+  EXPECT_EQ(mime->names().begin()->second, PropertyName(PidLidFlagRequest));
+  EXPECT_EQ(mime->named_properties().string(PropertyTag(mime->names().begin()->first, PropertyType::PtypString)), "Bitte prüfen");
+  // Without them there is nothing of it.
+  auto plain = sample();
+  plain.properties.set_time(PidTagReplyTime, from_unix(1'700'100'000));
+  const auto none = std::string(as_text(written(plain)->source().view()));
+  for (const auto name : {"Reply-By", "Expiry-Date", "X-Message-Flag", "Receipt", "Notification", "Suppress"})
+    EXPECT_EQ(none.find(name), none.npos) << name;
+  plain.properties.set_integer(PidTagAutoResponseSuppress, -1);
+  EXPECT_EQ(written(plain)->properties().number(PidTagAutoResponseSuppress), -1);
+}
+
+// [MS-OXCDATA] 2.2.5.2: somebody of the address book.
+TEST(MimeWriter, RepliesGoToPeopleOfTheAddressBook) {
+  Bytes id(28);
+  constexpr std::uint8_t provider[] = {0xDC, 0xA7, 0x40, 0xC8, 0xC0, 0x42, 0x10, 0x1A, 0xB4, 0xB9, 0x08, 0x00, 0x2B, 0x2F, 0xE1, 0x82};
+  std::copy(std::begin(provider), std::end(provider), id.begin() + 4);
+  id[20] = 1;
+  for (const char c : user_dn("boss@example.test")) id.push_back(static_cast<std::uint8_t>(c));
+  id.push_back(0);
+  auto message = sample();
+  const std::vector<Bytes> ids{id, one_off_entry_id("Out", "out@example.test")};
+  message.properties.set_binary(PidTagReplyRecipientEntries, flat_entry_list(ids));
+  message.properties.set_string(PidTagReplyRecipientNames, "The Boss; Out");
+  const auto text = std::string(as_text(written(message)->source().view()));
+  EXPECT_NE(text.find("\r\nReply-To: The Boss <boss@example.test>, Out <out@example.test>\r\n"), text.npos);
 }
 
 TEST(MimeWriter, HtmlWithPictureFilesAndMessage) {
