@@ -80,7 +80,75 @@ bool shown_in(std::string_view html, const Entity& entity, std::string_view loca
   return !location.empty() && html.find("\"" + std::string(location) + "\"") != html.npos;
 }
 
+constexpr MediaExtension file_types[] = {
+    {"application/gzip", "gz"},
+    {"application/json", "json"},
+    {"application/msword", "doc"},
+    {"application/msword", "dot"},
+    {"application/pdf", "pdf"},
+    {"application/postscript", "ps"},
+    {"application/rtf", "rtf"},
+    {"application/vnd.ms-excel", "xls"},
+    {"application/vnd.ms-excel.sheet.macroenabled.12", "xlsm"},
+    {"application/vnd.ms-outlook", "msg"},
+    {"application/vnd.ms-powerpoint", "ppt"},
+    {"application/vnd.oasis.opendocument.presentation", "odp"},
+    {"application/vnd.oasis.opendocument.spreadsheet", "ods"},
+    {"application/vnd.oasis.opendocument.text", "odt"},
+    {"application/vnd.openxmlformats-officedocument.presentationml.presentation", "pptx"},
+    {"application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "xlsx"},
+    {"application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx"},
+    {"application/vnd.visio", "vsd"},
+    {"application/x-7z-compressed", "7z"},
+    {"application/x-tar", "tar"},
+    {"application/x-x509-ca-cert", "cer"},
+    {"application/x-x509-ca-cert", "crt"},
+    {"application/zip", "zip"},
+    {"audio/mp4", "m4a"},
+    {"audio/mpeg", "mp3"},
+    {"audio/ogg", "ogg"},
+    {"audio/wav", "wav"},
+    {"audio/x-ms-wma", "wma"},
+    {"image/bmp", "bmp"},
+    {"image/emf", "emf"},
+    {"image/gif", "gif"},
+    {"image/heic", "heic"},
+    {"image/jpeg", "jpeg"},
+    {"image/jpeg", "jpg"},
+    {"image/png", "png"},
+    {"image/svg+xml", "svg"},
+    {"image/tiff", "tif"},
+    {"image/tiff", "tiff"},
+    {"image/webp", "webp"},
+    {"image/wmf", "wmf"},
+    {"text/calendar", "ics"},
+    {"text/css", "css"},
+    {"text/csv", "csv"},
+    {"text/html", "htm"},
+    {"text/html", "html"},
+    {"text/markdown", "md"},
+    {"text/plain", "log"},
+    {"text/plain", "txt"},
+    {"text/vcard", "vcf"},
+    {"text/xml", "xml"},
+    {"video/mp4", "mp4"},
+    {"video/mpeg", "mpeg"},
+    {"video/mpeg", "mpg"},
+    {"video/quicktime", "mov"},
+    {"video/webm", "webm"},
+    {"video/x-msvideo", "avi"},
+};
+
 }  // namespace
+
+std::string_view media_type_of_file(std::string_view name) {
+  const auto dot = name.rfind('.');
+  if (dot == name.npos) return {};
+  const auto extension = lower_ascii(name.substr(dot + 1));
+  for (const auto& entry : file_types)
+    if (entry.extension == extension) return entry.type;
+  return {};
+}
 
 bool in_part(PropertyTag tag) {
   constexpr PropertyTag told[] = {PidTagAttachNumber,       PidTagAttachMethod,   PidTagAttachSize,      PidTagAttachDataBinary,

@@ -23,6 +23,9 @@ bool in_part(mapi::PropertyTag tag);
 // The bytes of the attachment. An opaque multipart comes with its Content-Type field, byte for byte.
 Status read_part(const Entity& entity, bool opaque, const std::function<Status(View)>& sink);
 
+// What a file is by its name, for clients that do not say it ([MS-OXCMAIL] 2.1.3.4): "application/pdf"; empty when
+// nothing is known.
+std::string_view media_type_of_file(std::string_view name);
 // A file name in the 8.3 form of PidTagAttachFilename.
 std::string short_file_name(std::string_view name);
 // Without folders and characters that no file system takes; never empty parts of a path.

@@ -129,6 +129,21 @@ std::string name_parameter(std::string_view parameter, std::string_view name) {
   return out;
 }
 
+bool is_url(std::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+// What the client said of the text, else what its first bytes look like; nothing where that is doubtful.
+std::string charset_parameter(const MessageData::Attachment& attachment) {
+  constexpr std::size_t enough = std::size_t{1} << 20;
+  if (const auto named = attachment.properties.string(PidTagTextAttachmentCharset); code_page_of(named) != 0)
+    return "; charset=" + lower_ascii(trim(named));
+  const auto bytes = attachment.data.view();
+  if (bytes.size() > enough) return {};
+  if (is_ascii(bytes)) return "; charset=us-ascii";
+  return is_utf8(bytes) ? "; charset=utf-8" : std::string();
+}
+
 bool is_shown(const MessageData::Attachment& attachment, std::string_view html) {
   const auto id = attachment.properties.string(PidTagAttachContentId);
   if (id.empty() || attachment.embedded) return false;
@@ -281,8 +296,10 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
     return message(*attachment.embedded, depth + 1);
   }
   auto type = clean_type(bag.string(PidTagAttachMimeTag));
+  if (type.empty()) type = media_type_of_file(name);
   if (type.empty()) type = "application/octet-stream";
   std::string head = "Content-Type: " + type;
+  if (type.starts_with("text/")) head += charset_parameter(attachment);
   if (!name.empty()) head += name_parameter("name", name);
   head += "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: ";
   head += shown ? "inline" : "attachment";
@@ -293,6 +310,8 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
     std::erase_if(id, [](char c) { return c <= 0x20 || c == '<' || c == '>'; });
     head += "Content-ID: <" + id + ">\r\n";
   }
+  if (const auto location = bag.string(PidTagAttachContentLocation); !location.empty() && location.size() < 900 && is_url(location))
+    head += "Content-Location: " + location + "\r\n";
   if (auto done = put(head + kept + "\r\n"); !done) return done;
   return base64(attachment.data.view());
 }

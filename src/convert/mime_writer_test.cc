@@ -175,6 +175,27 @@ TEST(MimeWriter, HtmlWithPictureFilesAndMessage) {
   EXPECT_FALSE(parse_message_data(View(stored).first(stored.size() - 1)));
 }
 
+// Outlook seldom says what a file is; readers that go by the type would show none of them.
+TEST(MimeWriter, FilesHaveTheTypeThatTheirNameTells) {
+  auto message = sample();
+  message.properties.set_string(PidTagBody, "text");
+  const std::pair<const char*, const char*> files[] = {
+      {"Report.PDF", "application/pdf"}, {"a.b.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"},
+      {"notes.txt", "text/plain"},       {"strange.xyz", "application/octet-stream"},
+      {"noname", "application/octet-stream"}};
+  for (const auto& [name, type] : files) add_file(message, name, "gr\xC3\xBC\xC3\x9F");
+  add_file(message, "given.pdf", "x");
+  message.attachments.back().properties.set_string(PidTagAttachMimeTag, "image/x-own");
+  message.attachments.back().properties.set_string(PidTagAttachContentLocation, "http://example.test/a");
+  const auto mime = written(message);
+  ASSERT_EQ(mime->attachments().size(), std::size(files) + 1);
+  for (std::size_t i = 0; i < std::size(files); ++i)
+    EXPECT_EQ(mime->attachments()[i].properties.string(PidTagAttachMimeTag), files[i].second);
+  EXPECT_EQ(mime->attachments()[2].properties.string(PidTagTextAttachmentCharset), "utf-8");
+  EXPECT_EQ(mime->attachments().back().properties.string(PidTagAttachMimeTag), "image/x-own");
+  EXPECT_EQ(mime->attachments().back().properties.string(PidTagAttachContentLocation), "http://example.test/a");
+}
+
 TEST(MimeWriter, KeepsWhatPartsDoNotTellInTheStoreAlone) {
   auto message = sample();
   message.properties.set_string(PidTagBody, "text");
