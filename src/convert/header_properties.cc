@@ -34,6 +34,7 @@ constexpr std::string_view index_header_names[] = {"From",
                                                    "Thread-Index",
                                                    "Thread-Topic",
                                                    "Content-Type",
+                                                   "Content-Class",
                                                    "Disposition-Notification-To",
                                                    "Return-Receipt-To",
                                                    "X-Auto-Response-Suppress"};
@@ -245,10 +246,33 @@ void add_auto_response(PropertyBag& bag, const std::vector<HeaderField>& fields)
 std::span<const std::string_view> index_headers() { return index_header_names; }
 
 bool is_mapped_header(std::string_view lower_name) {
-  if (lower_name.starts_with("content-") && lower_name != "content-class") return true;
+  if (lower_name.starts_with("content-")) return lower_name != "content-class";  // PidNameContentClass is a named header
   for (const auto name : index_header_names)
     if (equal_ignoring_ascii_case(name, lower_name)) return true;
   return std::find(std::begin(other_mapped), std::end(other_mapped), lower_name) != std::end(other_mapped);
+}
+
+std::string class_of_content_class(std::string_view value) {
+  constexpr std::pair<std::string_view, std::string_view> classes[] = {
+      {"fax", "IPM.Note.Microsoft.Fax"},
+      {"fax-ca", "IPM.Note.Microsoft.Fax.CA"},
+      {"missedcall", "IPM.Note.Microsoft.Missed.Voice"},
+      {"voice-uc", "IPM.Note.Microsoft.Conversation.Voice"},
+      {"voice-ca", "IPM.Note.Microsoft.Voicemail.UM.CA"},
+      {"voice", "IPM.Note.Microsoft.Voicemail.UM"}};
+  constexpr std::pair<std::string_view, std::string_view> families[] = {
+      {"urn:content-class:custom.", "IPM.Note.Custom."}, {"infopathform.", "IPM.InfoPathForm."}};
+  constexpr std::size_t longest = 128;
+  const auto lower = lower_ascii(trim(value));
+  for (const auto& [name, its_class] : classes)
+    if (lower == name) return std::string(its_class);
+  for (const auto& [prefix, its_class] : families) {
+    if (!lower.starts_with(prefix)) continue;
+    const auto rest = trim(value).substr(prefix.size());
+    const bool plain = std::all_of(rest.begin(), rest.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+    if (plain && !rest.empty() && rest.size() <= longest) return std::string(its_class) + std::string(rest);
+  }
+  return {};
 }
 
 std::string media_type(View content_type) {
@@ -276,7 +300,10 @@ std::string parameter(View content_type, std::string_view name) {
 void add_header_properties(PropertyBag& bag, const std::vector<HeaderField>& fields,
                            const HeaderOptions& options) {
   const auto* content_type = find_field(fields, "Content-Type");
-  bag.set_string(PidTagMessageClass, content_type == nullptr ? "IPM.Note" : class_of(content_type->value));
+  auto message_class = std::string(content_type == nullptr ? "IPM.Note" : class_of(content_type->value));
+  if (const auto asked = class_of_content_class(text_of_field(fields, "Content-Class")); !asked.empty() && message_class == "IPM.Note")
+    message_class = asked;
+  bag.set_string(PidTagMessageClass, message_class);
   const auto subject = text_of_field(fields, "Subject");
   const auto parts = split_subject(subject);
   bag.set_string(PidTagSubject, subject);

@@ -7,6 +7,9 @@ namespace mapigate::convert {
 
 void add_header_properties(mapi::PropertyBag& bag, const std::vector<HeaderField>& fields,
                            const HeaderOptions& options);
+// The class that a Content-Class field asks for, of messages that would be IPM.Note otherwise; empty for other values
+// ([MS-OXCMAIL] 2.2.3.2.15).
+std::string class_of_content_class(std::string_view value);
 // A row of a recipient table.
 Recipient make_recipient(std::int32_t type, const Address& address, std::size_t order);
 // Whether the field ends up in a property of its own or says nothing about the message object, so that it

@@ -1,6 +1,7 @@
 #include "convert/mime_message.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/text.h"
 #include "convert/charset.h"
@@ -62,6 +63,11 @@ std::string line_value(const Entity& entity, std::string_view name) {
       std::string_view(padded).substr(begin, std::min(padded.find('\n', begin), padded.size()) - begin)));
 }
 
+bool has_part(const Entity& entity, std::string_view type) {
+  return entity.type.starts_with(type) ||
+         std::any_of(entity.children.begin(), entity.children.end(), [&](const auto& child) { return has_part(child, type); });
+}
+
 // [MS-OXCICAL] 2.1.3.1.1.1 "Property: METHOD".
 std::string meeting_class(const Entity& calendar) {
   auto method = lower_ascii(calendar.parameter("method"));
@@ -85,7 +91,13 @@ std::string MimeMessage::Impl::message_class() const {
   if (content.calendar != nullptr) {
     if (auto meeting = meeting_class(*content.calendar); !meeting.empty()) return meeting;
   }
-  return "IPM.Note";
+  // A voice message without a voice is a note ([MS-OXCMAIL] 2.2.3.2.15.1 and 2.2.3.2.15.2).
+  const auto* field = find_field(root.fields, "Content-Class");
+  auto asked = field == nullptr ? std::string() : class_of_content_class(decode_header_text(field->value));
+  if (asked.starts_with("IPM.Note.Microsoft.Fax") && !has_part(root, "image/tiff")) asked.clear();
+  if ((asked.starts_with("IPM.Note.Microsoft.Voicemail") || asked.starts_with("IPM.Note.Microsoft.Conversation")) && !has_part(root, "audio/"))
+    asked.clear();
+  return asked.empty() ? "IPM.Note" : asked;
 }
 
 void MimeMessage::Impl::fill_header() {
@@ -119,6 +131,21 @@ void MimeMessage::Impl::fill_header() {
   time(PidTagExpiryTime, "Expires");
   time(PidTagExpiryTime, "Expiry-Date");
   time(PidTagReplyTime, "Reply-By");
+  // Of voice and fax messages ([MS-OXOUM] 2.2).
+  text(PidTagSenderTelephoneNumber, "X-CallingTelephoneNumber");
+  text(PidTagVoiceMessageSenderName, "X-VoiceMessageSenderName");
+  text(PidTagVoiceMessageAttachmentOrder, "X-AttachmentOrder");
+  text(PidTagCallId, "X-CallID");
+  const auto number = [&](PropertyTag tag, std::string_view name) {
+    const auto* field = find_field(root.fields, name);
+    if (field == nullptr) return;
+    const auto digits = decode_header_text(field->value);
+    std::int32_t n = 0;
+    const auto [rest, failed] = std::from_chars(digits.data(), digits.data() + digits.size(), n);
+    if (failed == std::errc() && rest == digits.data() + digits.size() && n >= 0) properties.set_integer(tag, n);
+  };
+  number(PidTagVoiceMessageDuration, "X-VoiceMessageDuration");
+  number(PidTagFaxNumberOfPages, "X-FaxNumberOfPages");
   if (const auto* field = find_field(root.fields, "X-Message-Flag"))
     if (const auto request = decode_header_text(field->value); !request.empty()) {
       Arena arena;

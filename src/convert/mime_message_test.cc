@@ -70,6 +70,27 @@ TEST(MimeMessage, PlainText) {
       message->properties().string(PidTagTransportMessageHeaders).starts_with("Subject: hi\nContent-Type"));
 }
 
+// [MS-OXCMAIL] 2.2.3.2.15, [MS-OXOUM].
+TEST(MimeMessage, ContentClassNamesTheClass) {
+  const auto voice = parse(
+      "Content-Class: voice-ca\nX-CallingTelephoneNumber: +49 1\nX-VoiceMessageDuration: 17\nX-AttachmentOrder: a.wav\n"
+      "Content-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\nContent-Type: audio/wav; name=a.wav\n\nRIFF\n--b--\n");
+  EXPECT_EQ(class_of(*voice), "IPM.Note.Microsoft.Voicemail.UM.CA");
+  EXPECT_EQ(voice->properties().string(PidTagSenderTelephoneNumber), "+49 1");
+  EXPECT_EQ(voice->properties().number(PidTagVoiceMessageDuration), 17);
+  EXPECT_EQ(voice->properties().string(PidTagVoiceMessageAttachmentOrder), "a.wav");
+  ASSERT_FALSE(voice->internet_headers().empty());
+  EXPECT_EQ(voice->internet_headers()[0].first.name, "content-class");
+  EXPECT_EQ(class_of(*parse("Content-Class: voice-ca\n\nno voice")), "IPM.Note");
+  EXPECT_EQ(class_of(*parse("Content-Class: MissedCall\n\n")), "IPM.Note.Microsoft.Missed.Voice");
+  EXPECT_EQ(class_of(*parse("Content-Class: urn:content-class:custom.Order\n\n")), "IPM.Note.Custom.Order");
+  EXPECT_EQ(class_of(*parse("Content-Class: urn:content-class:custom.a b\n\n")), "IPM.Note");
+  EXPECT_EQ(class_of(*parse("Content-Class: urn:content-classes:message\nX-VoiceMessageDuration: 1x\n\n")), "IPM.Note");
+  EXPECT_EQ(header_properties(as_view(std::string_view("Content-Class: fax\n"))).string(PidTagMessageClass), "IPM.Note.Microsoft.Fax");
+  EXPECT_EQ(header_properties(as_view(std::string_view("Content-Class: fax\nContent-Type: multipart/signed\n"))).string(PidTagMessageClass),
+            "IPM.Note.SMIME.MultipartSigned");
+}
+
 // RFC 3676.
 TEST(MimeMessage, FlowedTextIsJoined) {
   const auto text = [](std::string_view parameters, std::string_view body) {

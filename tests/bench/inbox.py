@@ -25,7 +25,7 @@ COLUMNS = ["PidTagMid", "PidTagSubject", "PidTagSenderName", "PidTagMessageDeliv
 # What the gateway asks for itself (modules/imap): the same answers, thrown away.
 ITEMS = ("(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (From Sender To Cc Bcc Reply-To "
          "Subject Date Message-ID References In-Reply-To Importance X-Priority X-MSMail-Priority Priority Sensitivity "
-         "Thread-Index Thread-Topic Content-Type Disposition-Notification-To Return-Receipt-To "
+         "Thread-Index Thread-Topic Content-Type Content-Class Disposition-Notification-To Return-Receipt-To "
          "X-Auto-Response-Suppress)])")
 
 
