@@ -120,6 +120,7 @@ std::optional<Value> body_of(const PropertyBag& bag, PropertyTag tag, Arena& are
       has_html = true;
     }
   }
+  const bool own_rtf = native == Native::rtf && !has_html && rtf_content(rtf) == RtfContent::rtf;
   const auto text = [&] {
     if (native == Native::html) return html_to_text(html);
     return native == Native::rtf ? rtf_to_text(rtf) : bag.string(PidTagBody);
@@ -128,7 +129,8 @@ std::optional<Value> body_of(const PropertyBag& bag, PropertyTag tag, Arena& are
   if (is(PidTagHtml)) {
     // In the page that PidTagInternetCodepage promises, whoever set it; one made of text names UTF-8 in its head.
     const auto page = static_cast<unsigned>(bag.number(PidTagInternetCodepage));
-    const auto encoded = has_html ? encode_html(html, page) : encode_html(text_to_html(text()), page == utf8_code_page ? page : 0);
+    const auto encoded = has_html ? encode_html(html, page)
+                                  : encode_html(own_rtf ? rtf_to_markup(rtf) : text_to_html(text()), page == utf8_code_page ? page : 0);
     return Value::binary(arena.copy(View(encoded)));
   }
   const auto made = compress_rtf(has_html ? html_to_rtf(html) : text_to_rtf(text()));

@@ -225,6 +225,10 @@ Writer::Bodies Writer::bodies_of(const PropertyBag& bag) {
       if (auto inside = rtf_to_html(*rtf)) {
         out.html = std::move(*inside);
         out.has_html = true;
+      } else if (rtf_content(*rtf) == RtfContent::rtf) {
+        // Readers outside of Outlook do not know RTF ([MS-OXCMAIL] 2.1.3.3).
+        out.html = rtf_to_markup(*rtf);
+        out.has_html = true;
       }
     }
   }

@@ -230,6 +230,7 @@ TEST(MimeWriter, RtfBodies) {
   auto plain = sample();
   plain.properties.set_binary(PidTagRtfCompressed, compress_rtf("{\\rtf1\\ansi nur {\\b Text}\\par}"));
   EXPECT_NE(written(plain)->text().find("nur Text"), std::string::npos);
+  EXPECT_NE(as_text(written(plain)->html()).find("nur <b>Text</b>"), std::string_view::npos);
 }
 
 // [MS-OXBBODY] 2.1.3, [MS-OXCMSG] "PidTagInternetCodepage": HTML is in the page that PidTagInternetCodepage names.

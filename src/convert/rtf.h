@@ -26,6 +26,9 @@ enum class RtfContent { rtf, text, html };
 RtfContent rtf_content(std::string_view rtf);
 // The HTML that was encapsulated; Errc::not_found when the document carries none. UTF-8.
 Result<std::string> rtf_to_html(std::string_view rtf);
+// A document that looks like the RTF: paragraphs, bold, italic, underlined, struck, size and colour of characters, links.
+// For documents that were RTF in the first place. UTF-8.
+std::string rtf_to_markup(std::string_view rtf);
 // The visible text of any RTF document, UTF-8 with CR LF.
 std::string rtf_to_text(std::string_view rtf);
 

@@ -1,6 +1,7 @@
 // [MS-OXRTFEX] "De-Encapsulation", and the text of any RTF document.
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "base/text.h"
 #include "convert/html_parse.h"
@@ -69,9 +70,28 @@ constexpr Symbol symbols[] = {
     {"endash", 0x2013}, {"emdash", 0x2014},  {"emspace", 0x2003},   {"enspace", 0x2002},   {"zwj", 0x200D},
     {"zwnj", 0x200C},   {"ltrmark", 0x200E}, {"rtlmark", 0x200F}};
 
+// How characters look, as far as HTML is made of it.
+struct Look {
+  bool bold = false, italic = false, underline = false, strike = false;
+  int half_points = 0;     // 0: not said
+  std::size_t color = 0;   // in \colortbl; 0: automatic
+  bool operator==(const Look&) const = default;
+};
+
+// Only places that a reader of mail may follow.
+bool is_link(std::string_view url) {
+  const auto lower = lower_ascii(url.substr(0, 8));
+  return lower.starts_with("http://") || lower.starts_with("https://") || lower.starts_with("mailto:") || lower.starts_with("ftp://");
+}
+
 class RtfReader {
  public:
-  RtfReader(std::string_view rtf, bool html) : rtf_(rtf), html_(html) {}
+  enum class Mode {
+    text,    // what a reader sees
+    html,    // the HTML that is encapsulated
+    markup,  // HTML that looks like the document: paragraphs, characters and links
+  };
+  RtfReader(std::string_view rtf, Mode mode) : rtf_(rtf), html_(mode == Mode::html), markup_(mode == Mode::markup) {}
 
   std::string read() {
     states_.push_back({});
@@ -96,6 +116,11 @@ class RtfReader {
       }
     }
     flush();
+    while (!states_.empty() && markup_) {
+      end_link();
+      states_.pop_back();
+    }
+    if (in_paragraph_) end_paragraph();
     return std::move(out_);
   }
 
@@ -105,8 +130,13 @@ class RtfReader {
     bool html_rtf = false;  // between \htmlrtf and \htmlrtf0
     bool html_tag = false;  // in \*\htmltag
     bool font_table = false;
-    unsigned fallback = 1;   // \uc
-    unsigned code_page = 0;  // of the font; 0: the document's
+    bool color_table = false;
+    bool instruction = false;  // of a field
+    bool link = false;         // its group ends a link
+    unsigned fallback = 1;     // \uc
+    unsigned code_page = 0;    // of the font; 0: the document's
+    Look look;
+    std::string_view align;
   };
   static constexpr std::size_t max_groups = 1000;
 
@@ -119,6 +149,7 @@ class RtfReader {
       return;
     }
     states_.push_back(state());
+    state().link = false;
     star_ = false;
     skip_fallback_ = 0;
   }
@@ -128,6 +159,7 @@ class RtfReader {
       --too_deep_;
       return;
     }
+    end_link();
     if (states_.size() > 1)
       states_.pop_back();
     else
@@ -138,7 +170,7 @@ class RtfReader {
 
   bool shows() {
     const auto& now = state();
-    if (now.skip || now.font_table || too_deep_ > 0) return false;
+    if (now.skip || now.font_table || now.color_table || now.instruction || too_deep_ > 0) return false;
     return !(html_ && now.html_rtf && !now.html_tag);
   }
   // One character of the document's or the font's code page; multibyte ones come together in pending_.
@@ -148,22 +180,128 @@ class RtfReader {
       return;
     }
     if (shows()) pending_ += c;
+    else if (state().color_table && c == ';' && colors_.size() < max_colors) colors_.push_back(std::exchange(color_, 0));
+    else if (state().instruction && instruction_.size() < max_instruction) instruction_ += c;
   }
   void unicode(char32_t c) {
     flush();
     if (!shows()) return;
-    append_utf8(out_, c);
+    std::string s;
+    append_utf8(s, c);
+    put(s);
   }
   void text(std::string_view s) {
     flush();
-    if (shows()) out_ += s;
+    if (shows()) put(s);
+  }
+
+  // --- HTML that is made
+
+  void put(std::string_view utf8) {
+    if (!markup_) {
+      out_ += utf8;
+      return;
+    }
+    if (!in_paragraph_) {
+      out_ += "<p style=\"margin:0" + std::string(state().align) + "\">";
+      in_paragraph_ = true;
+    }
+    if (open_ != state().look) {
+      close_look();
+      open_look(state().look);
+    }
+    for (const char c : utf8) {
+      if (c == '\t') out_ += "&nbsp;&nbsp;&nbsp; ";
+      else if (c == ' ' && out_.ends_with(' ')) out_ += "&nbsp;";
+      else if (c != '\r' && c != '\n') out_ += escape_html(std::string_view(&c, 1));
+    }
+  }
+  void open_look(const Look& look) {
+    open_ = look;
+    if (look.half_points > 0 || (look.color > 0 && look.color < colors_.size())) {
+      out_ += "<span style=\"";
+      if (look.half_points > 0) out_ += "font-size:" + std::to_string(look.half_points / 2) + (look.half_points % 2 != 0 ? ".5pt;" : "pt;");
+      if (look.color > 0 && look.color < colors_.size()) {
+        constexpr std::string_view digits = "0123456789abcdef";
+        out_ += "color:#";
+        for (int shift = 20; shift >= 0; shift -= 4) out_ += digits[colors_[look.color] >> shift & 15];
+        out_ += ';';
+      }
+      out_ += "\">";
+      closing_ = "</span>";
+    }
+    const std::pair<bool, char> tags[] = {{look.bold, 'b'}, {look.italic, 'i'}, {look.underline, 'u'}, {look.strike, 's'}};
+    for (const auto& [set, tag] : tags) {
+      if (!set) continue;
+      out_ += {'<', tag, '>'};
+      closing_ = std::string{'<', '/', tag, '>'} + closing_;
+    }
+  }
+  void close_look() {
+    out_ += std::exchange(closing_, {});
+    open_ = {};
+  }
+  void end_paragraph() {
+    if (!in_paragraph_) out_ += "<p style=\"margin:0\">&nbsp;";
+    close_look();
+    out_ += "</p>\r\n";
+    in_paragraph_ = false;
+  }
+  void begin_link() {
+    flush();
+    const auto instruction = std::exchange(instruction_, {});
+    const auto begin = instruction.find('"');
+    const auto end = begin == instruction.npos ? begin : instruction.find('"', begin + 1);
+    if (!markup_ || end == instruction.npos || lower_ascii(instruction).find("hyperlink") == instruction.npos || in_link_) return;
+    const auto url = std::string_view(instruction).substr(begin + 1, end - begin - 1);
+    if (!is_link(url)) return;
+    put({});
+    close_look();
+    out_ += "<a href=\"" + escape_html(url) + "\">";
+    state().link = in_link_ = true;
+  }
+  void end_link() {
+    if (states_.empty() || !state().link) return;
+    close_look();
+    out_ += "</a>";
+    state().link = in_link_ = false;
+  }
+  // Words that HTML is made of; false for others.
+  bool look_word(const ControlWord& word) {
+    const auto& name = word.name;
+    const bool on = !word.has_parameter || word.parameter != 0;
+    auto& look = state().look;
+    const auto change = [&](auto& field, auto value) {
+      flush();
+      field = value;
+      return true;
+    };
+    if (name == "b") return change(look.bold, on);
+    if (name == "i") return change(look.italic, on);
+    if (name == "ul") return change(look.underline, on);
+    if (name == "ulnone") return change(look.underline, false);
+    if (name == "strike") return change(look.strike, on);
+    if (name == "fs") return change(look.half_points, std::clamp(word.parameter, 0, 400));
+    if (name == "cf") return change(look.color, static_cast<std::size_t>(std::clamp(word.parameter, 0, 10000)));
+    if (name == "qc") return change(state().align, std::string_view(";text-align:center"));
+    if (name == "qr") return change(state().align, std::string_view(";text-align:right"));
+    if (name == "ql" || name == "qj" || name == "pard") return change(state().align, std::string_view());
+    const auto channel = [&](int shift) {
+      if (state().color_table) color_ = (color_ & ~(0xFFu << shift)) | static_cast<unsigned>(std::clamp(word.parameter, 0, 255)) << shift;
+      return true;
+    };
+    if (name == "red") return channel(16);
+    if (name == "green") return channel(8);
+    if (name == "blue") return channel(0);
+    if (name == "fldrslt") return begin_link(), true;
+    return false;
   }
   void flush() {
     if (pending_.empty()) return;
     const bool ascii = std::all_of(pending_.begin(), pending_.end(),
                                    [](char c) { return static_cast<unsigned char>(c) < 0x80; });
     const auto page = state().code_page != 0 ? state().code_page : code_page_;
-    out_ += ascii ? pending_ : from_code_page(pending_, page);
+    put(ascii ? pending_ : from_code_page(pending_, page));
     pending_.clear();
     high_surrogate_ = 0;
   }
@@ -240,6 +378,9 @@ class RtfReader {
       if (name == "htmltag") {
         state().html_tag = html_;
         state().skip = state().skip || !html_;
+      } else if (markup_ && name == "fldinst") {
+        state().instruction = true;
+        instruction_.clear();
       } else {
         state().skip = true;
       }
@@ -250,6 +391,19 @@ class RtfReader {
       --skip_fallback_;  // a control word counts as one character of the fallback
       return;
     }
+    if (markup_ && (name == "par" || name == "sect" || name == "page" || name == "row")) {
+      flush();
+      if (shows()) end_paragraph();
+      return;
+    }
+    if (markup_ && name == "line") {
+      flush();
+      if (!shows()) return;
+      put({});
+      out_ += "<br>\r\n";
+      return;
+    }
+    if (markup_ && look_word(word)) return;
     if (name == "par" || name == "line" || name == "sect" || name == "page") return text("\r\n");
     if (name == "row" && !html_) return text("\r\n");
     if (name == "tab" || (name == "cell" && !html_)) return text("\t");
@@ -279,10 +433,16 @@ class RtfReader {
     if (name == "plain") {
       flush();
       state().code_page = 0;
+      state().look = {};
       return;
     }
     for (const auto& symbol : symbols)
       if (symbol.word == name) return unicode(symbol.c);
+    if (markup_ && name == "colortbl") {
+      flush();
+      state().color_table = true;
+      return;
+    }
     if (is_skipped_destination(name)) {
       flush();
       state().skip = true;
@@ -322,6 +482,7 @@ class RtfReader {
 
   std::string_view rtf_;
   bool html_;
+  bool markup_;
   std::size_t at_ = 0;
   std::string out_;
   std::string pending_;
@@ -333,6 +494,14 @@ class RtfReader {
   unsigned code_page_ = 1252;
   int font_ = 0;
   std::map<int, unsigned> fonts_;
+
+  static constexpr std::size_t max_colors = 10000, max_instruction = 4096;
+  bool in_paragraph_ = false, in_link_ = false;
+  Look open_;
+  std::string closing_;  // of the tags that are open for it
+  std::vector<unsigned> colors_;
+  unsigned color_ = 0;
+  std::string instruction_;
 };
 
 }  // namespace
@@ -347,12 +516,17 @@ RtfContent rtf_content(std::string_view rtf) {
 
 Result<std::string> rtf_to_html(std::string_view rtf) {
   if (rtf_content(rtf) != RtfContent::html) return error(Errc::not_found, "the RTF carries no HTML");
-  return RtfReader(rtf, true).read();
+  return RtfReader(rtf, RtfReader::Mode::html).read();
+}
+
+std::string rtf_to_markup(std::string_view rtf) {
+  return "<html>\r\n<head>\r\n<meta http-equiv=\"Content-Type\" content=\"text/html; charset=utf-8\">\r\n</head>\r\n<body>\r\n" +
+         RtfReader(rtf, RtfReader::Mode::markup).read() + "</body>\r\n</html>\r\n";
 }
 
 std::string rtf_to_text(std::string_view rtf) {
-  if (rtf_content(rtf) == RtfContent::html) return html_to_text(RtfReader(rtf, true).read());
-  return RtfReader(rtf, false).read();
+  if (rtf_content(rtf) == RtfContent::html) return html_to_text(RtfReader(rtf, RtfReader::Mode::html).read());
+  return RtfReader(rtf, RtfReader::Mode::text).read();
 }
 
 }  // namespace mapigate::convert

@@ -101,6 +101,26 @@ TEST(RtfReader, ReadsForeignDocuments) {
   EXPECT_EQ(rtf_to_text("}}}\\"), "");
 }
 
+TEST(RtfMarkup, LooksLikeTheDocument) {
+  const auto body = [](const std::string& rtf) {
+    const auto html = rtf_to_markup(rtf);
+    const auto begin = html.find("<body>\r\n") + 8;
+    return html.substr(begin, html.find("</body>") - begin);
+  };
+  EXPECT_EQ(body("{\\rtf1\\ansi a {\\b bold\\i  both} <c>\\par\\par x\\line y}"),
+            "<p style=\"margin:0\">a <b>bold</b><b><i> both</i></b> &lt;c&gt;</p>\r\n<p style=\"margin:0\">&nbsp;</p>\r\n"
+            "<p style=\"margin:0\">x<br>\r\ny</p>\r\n");
+  EXPECT_EQ(body("{\\rtf1{\\colortbl;\\red255\\green0\\blue16;}\\qc\\fs25\\cf1 r\\plain\\'e4}"),
+            "<p style=\"margin:0;text-align:center\"><span style=\"font-size:12.5pt;color:#ff0010;\">r</span>ä</p>\r\n");
+  EXPECT_EQ(body("{\\rtf1{\\field{\\*\\fldinst{HYPERLINK \"https://x/?a&b\"}}{\\fldrslt{\\ul here}}}.}"),
+            "<p style=\"margin:0\"><a href=\"https://x/?a&amp;b\"><u>here</u></a>.</p>\r\n");
+  EXPECT_EQ(body("{\\rtf1{\\field{\\*\\fldinst{HYPERLINK \"javascript:x\"}}{\\fldrslt here}}}"), "<p style=\"margin:0\">here</p>\r\n");
+  EXPECT_EQ(body("{\\rtf1{\\field{\\*\\fldinst HYPERLINK \"http://x\"}{\\fldrslt cut off"),
+            "<p style=\"margin:0\"><a href=\"http://x\">cut off</a></p>\r\n");
+  EXPECT_EQ(body(std::string(100000, '{')), "");
+  EXPECT_EQ(body("}}\\cf7 x"), "");
+}
+
 TEST(HtmlToText, KeepsStructure) {
   EXPECT_EQ(html_to_text("<p>One</p><p>Two<br>Three</p>"), "One\r\n\r\nTwo\r\nThree\r\n");
   EXPECT_EQ(html_to_text("<ul><li>a</li><li>b<ol><li>c</li><li>d</li></ol></li></ul>"),
