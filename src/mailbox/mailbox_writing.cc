@@ -12,6 +12,7 @@
 #include "base/cursor.h"
 #include "base/log.h"
 #include "convert/mime_writer.h"
+#include "mailbox/message_content.h"
 #include "mailbox/message_edit.h"
 #include "wire/property_bag_codec.h"
 
@@ -493,6 +494,9 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       auto made = co_await io::run_blocking(context_.runtime, convert);
       if (!made) co_return made.error();
       message = std::make_shared<convert::MessageData>(std::move(*made));
+      auto named = co_await named_values(*this, held);
+      if (!named) co_return named.error();
+      message->properties.set_all(*named);
       message->properties.set_all(row.extras);
     }
     const auto* from_row = tree_->find(from);

@@ -82,6 +82,17 @@ Task<Result<NamedIds>> named_ids(Mailbox& mailbox, Content content) {
   co_return out;
 }
 
+Task<Result<PropertyBag>> named_values(Mailbox& mailbox, Content content) {
+  auto names = co_await named_ids(mailbox, content);
+  if (!names) co_return names.error();
+  Arena arena;
+  PropertyBag out;
+  const ContentSource source(mailbox.identity(), std::nullopt, content, *names);
+  for (const auto& [name, id] : *names)
+    if (const auto value = source.get(PropertyTag(id, PropertyType::PtypUnspecified), arena)) out.set(PropertyTag(id, value->type), *value);
+  co_return out;
+}
+
 ContentSource::ContentSource(std::shared_ptr<const StoreIdentity> store, std::optional<state::Message> row, Content content,
                              NamedIds named)
     : content_(std::move(content)), named_(std::move(named)) {

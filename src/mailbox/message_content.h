@@ -16,6 +16,9 @@ using NamedIds = std::map<mapi::PropertyName, std::uint16_t>;
 // Those of `content`; keywords get an id if they have none, headers only use what clients asked for before.
 Task<Result<NamedIds>> named_ids(Mailbox& mailbox, Content content);
 
+// The values of them, under those ids.
+Task<Result<mapi::PropertyBag>> named_values(Mailbox& mailbox, Content content);
+
 // Bodies are decoded when they are asked for, so get() belongs on a worker.
 class ContentSource final : public PropertySource {
  public:

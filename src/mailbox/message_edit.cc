@@ -153,14 +153,9 @@ Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> mess
   auto made = co_await io::run_blocking(mailbox.context().runtime, convert);
   if (!made) co_return made.error();
   auto data = std::make_shared<convert::MessageData>(std::move(*made));
-  auto names = co_await named_ids(mailbox, held);
-  if (!names) co_return names.error();
-  Arena arena;
-  const ContentSource source(mailbox.identity(), std::nullopt, held, *names);
-  for (const auto& [name, id] : *names) {
-    const auto value = source.get(PropertyTag(id, PropertyType::PtypUnspecified), arena);
-    if (value) data->properties.set(PropertyTag(id, value->type), *value);
-  }
+  auto named = co_await named_values(mailbox, held);
+  if (!named) co_return named.error();
+  data->properties.set_all(*named);
   if (!is_embedded(*message)) {
     auto loaded = co_await load_extras(mailbox, message);
     if (!loaded) co_return loaded;

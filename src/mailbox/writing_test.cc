@@ -239,6 +239,32 @@ TEST_F(WritingTest, MessagesTellWhoChangedThemLast) {  // [MS-OXCPRPT] 2.2.1.5 a
   EXPECT_EQ(to_text(client->property(PidTagRecordKey, 4)), "00000000");
 }
 
+TEST_F(WritingTest, NamedPropertiesGoAlongIntoFoldersOfTheEngine) {
+  backend.add("INBOX", "flagged", 0, "Hello.\r\n", "X-Message-Flag: Call back\r\nKeywords: red, blue\r\n");
+  open();
+  Arena names_arena;
+  wire::PropertyName names[2];
+  names[0] = wire::to_wire(names_arena, PropertyName(PidLidFlagRequest));
+  names[1] = wire::to_wire(names_arena, {PS_PUBLIC_STRINGS, {}, "Keywords"});
+  Ask<wire::RopGetPropertyIdsFromNames> ask{{wire::RopGetPropertyIdsFromNames::Create, names}, 0};
+  const auto answer = client->execute(ask);
+  ASSERT_EQ(answer.value(), ecNone);
+  const auto ids = answer.get<wire::RopGetPropertyIdsFromNames>().PropertyIds;
+  ASSERT_EQ(ids.size(), 2u);
+  const std::vector<PropertyTag> tags{PropertyTag(ids[0], PropertyType::PtypString), PropertyTag(ids[1], PropertyType::PtypMultipleString)};
+  const std::vector<std::string> values{"Call back", "red,blue,"};
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->properties(tags, 3), values);
+  ASSERT_EQ(client->open_folder(notes, 5), ecNone);
+  const auto messages = client->message_ids(inbox);
+  ASSERT_EQ(messages.size(), 1u);
+  Ask<wire::RopMoveCopyMessages> move{{5, messages, false, false}, 1};
+  ASSERT_EQ(client->execute(move).value(), ecNone);
+  EXPECT_EQ(stored(), 0u);
+  ASSERT_EQ(client->open_message(notes).value(), ecNone);
+  EXPECT_EQ(client->properties(tags, 3), values);
+}
+
 TEST_F(WritingTest, ASenderWithoutAddressKeepsTheName) {
   open();
   ASSERT_EQ(create("from nobody"), ecNone);
