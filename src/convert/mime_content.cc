@@ -57,6 +57,11 @@ class Sorter {
         if (&child != root) visit(child, nullptr, true);
       return;
     }
+    // RFC 1740: one file in two parts. What only a Macintosh reads is there, and not shown beside it.
+    if (entity.type == "multipart/appledouble") {
+      for (const auto& child : entity.children) out_.attachments.push_back({&child, related, child.type == "application/applefile"});
+      return;
+    }
     // In multipart/mixed within an alternative only the first text is a rendering of the body.
     for (const auto& child : entity.children) {
       const bool taken =

@@ -218,6 +218,18 @@ TEST(MimeMessage, OnlyHiddenPicturesAreNoAttachments) {
   EXPECT_EQ(message->properties().number(PidTagHasAttachments), 0);
 }
 
+// [MS-OXCMAIL] 2.2.3.4, RFC 1740.
+TEST(MimeMessage, AFileOfAMacintoshIsOne) {
+  const auto message = parse(
+      "Content-Type: multipart/mixed; boundary=m\n\n--m\n\ntext\n--m\nContent-Type: multipart/appledouble; boundary=a\n\n"
+      "--a\nContent-Type: application/applefile; name=a.txt\n\nfork\n--a\nContent-Type: text/plain; name=a.txt\n\nfile\n--a--\n--m--\n");
+  EXPECT_EQ(message->text(), "text");
+  ASSERT_EQ(message->attachments().size(), 2u);
+  EXPECT_EQ(message->attachments()[0].properties.number(PidTagAttachmentHidden), 1);
+  EXPECT_EQ(message->attachments()[1].properties.number(PidTagAttachmentHidden), 0);
+  EXPECT_EQ(data_of(*message, 1), "file");
+}
+
 TEST(MimeMessage, JoinsBodyStretches) {
   const auto plain = parse(
       "Content-Type: multipart/mixed; boundary=m\n\n--m\n\none\n--m\nContent-Type: "
