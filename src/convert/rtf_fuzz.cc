@@ -13,6 +13,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!back || *back != text) std::abort();
   (void)convert::rtf_to_text(text);
   (void)convert::rtf_to_html(text);
+  (void)convert::rtf_to_markup(text);
   (void)convert::html_to_text(text);
   if (!convert::rtf_to_html(convert::html_to_rtf(text))) std::abort();
   return 0;

@@ -202,6 +202,7 @@ class RtfReader {
       out_ += utf8;
       return;
     }
+    if (full()) return;
     if (!in_paragraph_) {
       out_ += "<p style=\"margin:0" + std::string(state().align) + "\">";
       in_paragraph_ = true;
@@ -241,7 +242,9 @@ class RtfReader {
     out_ += std::exchange(closing_, {});
     open_ = {};
   }
+  bool full() const { return out_.size() > max_markup; }  // a little RTF can make much HTML
   void end_paragraph() {
+    if (!in_paragraph_ && full()) return;
     if (!in_paragraph_) out_ += "<p style=\"margin:0\">&nbsp;";
     close_look();
     out_ += "</p>\r\n";
@@ -495,7 +498,7 @@ class RtfReader {
   int font_ = 0;
   std::map<int, unsigned> fonts_;
 
-  static constexpr std::size_t max_colors = 10000, max_instruction = 4096;
+  static constexpr std::size_t max_colors = 10000, max_instruction = 4096, max_markup = std::size_t{64} << 20;
   bool in_paragraph_ = false, in_link_ = false;
   Look open_;
   std::string closing_;  // of the tags that are open for it
