@@ -1,5 +1,7 @@
 #include "convert/message_data.h"
 
+#include <openssl/evp.h>
+
 #include <algorithm>
 #include <array>
 
@@ -21,6 +23,7 @@ namespace {
 constexpr std::uint32_t format = 1;
 constexpr unsigned max_depth = 20;
 constexpr unsigned utf8_code_page = 65001;
+constexpr std::size_t max_original = std::size_t{16} << 20;
 
 }  // namespace
 
@@ -32,6 +35,19 @@ const MessageData::Attachment* MessageData::attachment(std::uint32_t number) con
   const auto found = std::find_if(attachments.begin(), attachments.end(), [&](auto& a) { return a.number == number; });
   return found == attachments.end() ? nullptr : &*found;
 }
+
+namespace {
+Bytes digest_of(const MessageData& message) {
+  const auto bytes = serialize(message);
+  Bytes out(EVP_MAX_MD_SIZE);
+  unsigned size = 0;
+  EVP_Digest(bytes.data(), bytes.size(), out.data(), &size, EVP_sha256(), nullptr);
+  out.resize(size);
+  return out;
+}
+}  // namespace
+
+bool MessageData::is_original() const { return original.size() != 0 && !digest.empty() && digest == digest_of(*this); }
 
 Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_limit) {
   MessageData out;
@@ -59,6 +75,11 @@ Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_lim
       auto data = message_data(**inner, memory_limit);
       if (!data) return data;
       attachment.embedded = std::make_shared<MessageData>(std::move(*data));
+      // Larger ones cost too much memory to compare.
+      if ((*inner)->source().size() <= max_original) {
+        attachment.embedded->original = (*inner)->source();
+        attachment.embedded->digest = digest_of(*attachment.embedded);
+      }
     } else {
       Spool spool(memory_limit);
       auto read = mime.read_attachment(i, [&](View piece) { return spool.append(piece); });

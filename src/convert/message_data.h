@@ -32,6 +32,11 @@ struct MessageData {
   std::vector<Attachment> attachments;
   std::uint32_t next_attachment = 0;
 
+  // Of an embedded message: the bytes that it was read from. They are it as long as nobody changes it.
+  ByteSource original;
+  Bytes digest;  // of what was read
+  bool is_original() const;
+
   Attachment* attachment(std::uint32_t number);
   const Attachment* attachment(std::uint32_t number) const;
 };

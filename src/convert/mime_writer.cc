@@ -209,6 +209,21 @@ bool is_secured(const MessageData& message) {
   return !is_signed || is_signed_entity(message.attachments[0], header, body);
 }
 
+// Byte for byte, so that signatures in it hold; where the transport would not change it, and no Bcc is told.
+bool goes_as_it_came(const MessageData& message, const MimeWriteOptions& options) {
+  const auto bytes = message.original.view();
+  if (bytes.empty() || !is_ascii(bytes) || std::find(bytes.begin(), bytes.end(), 0) != bytes.end()) return false;
+  std::size_t line = 0;
+  for (const auto c : bytes) {
+    line = c == '\n' ? 0 : line + 1;
+    if (line > longest_line) return false;
+  }
+  View header, body;
+  split_entity(bytes, header, body);
+  if (!options.bcc && find_field(split_header(header), "Bcc") != nullptr) return false;
+  return message.is_original();
+}
+
 }  // namespace
 
 Writer::Bodies Writer::bodies_of(const PropertyBag& bag) {
@@ -297,6 +312,7 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
   const auto kept = options_.attachment_properties ? kept_properties(attachment, name, shown) : std::string();
   if (attachment.embedded) {
     if (auto done = put("Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n" + kept + "\r\n"); !done) return done;
+    if (goes_as_it_came(*attachment.embedded, options_)) return lines(attachment.embedded->original.view());
     return message(*attachment.embedded, depth + 1);
   }
   auto type = clean_type(bag.string(PidTagAttachMimeTag));

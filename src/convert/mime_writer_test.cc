@@ -253,6 +253,29 @@ TEST(MessageBodies, MadeHtmlIsInTheCodePageOfTheMessage) {
   EXPECT_NE(html(plain).find("Gr&#246;&#223;e"), std::string::npos);
 }
 
+// A message within one that is edited stays what it was, until it is edited itself.
+TEST(MimeWriter, MessagesWithinKeepTheirBytes) {
+  const std::string inner =
+      "X-Own: 1\r\nSubject: within\r\nDKIM-Signature: v=1; b=abc\r\nBcc: hidden@x\r\nContent-Type: text/plain; format=flowed\r\n\r\nline  \r\n";
+  const auto outer = *MimeMessage::parse(ByteSource::from_string(
+      "Subject: outer\r\nContent-Type: multipart/mixed; boundary=m\r\n\r\n--m\r\n\r\ntext\r\n--m\r\nContent-Type: message/rfc822\r\n\r\n" + inner +
+      "\r\n--m--\r\n"));
+  auto data = message_data(*outer, 1000);
+  ASSERT_TRUE(data);
+  data->properties.set_string(PidTagSubject, "edited");
+  const auto edited = written(*data);
+  EXPECT_EQ(edited->properties().string(PidTagSubject), "edited");
+  ASSERT_EQ(edited->attachments().size(), 1u);
+  EXPECT_EQ(as_text(*edited->attachment_data(0)), inner);
+  MimeWriteOptions leaving;
+  leaving.bcc = false;
+  EXPECT_EQ(as_text(written(*data, leaving)->source().view()).find("hidden@x"), std::string_view::npos);
+  data->attachments[0].embedded->properties.set_string(PidTagSubject, "edited, too");
+  const auto both = written(*data);
+  ASSERT_TRUE(both->embedded(0));
+  EXPECT_EQ((*both->embedded(0))->properties().string(PidTagSubject), "edited, too");
+}
+
 // [MS-OXOSMIME] 2.1: what the client signed leaves as multipart/signed, every byte of it.
 TEST(MimeWriter, ClearSignedMessagesLeaveAsTheyWereSigned) {
   const std::string parts =
