@@ -180,24 +180,27 @@ nspi::GetTemplateInfo::Response Nspi::answer(const nspi::GetTemplateInfo::Reques
   if (request.CodePage == nspi::CP_WINUNICODE || !is_known_code_page(request.CodePage)) return failed<Response>(nspi::InvalidCodepage);
   auto type = static_cast<DisplayType>(request.DisplayType);
   auto locale = request.LocaleId;
+  std::optional<CreationDialog> creation;
   // An object's PidTagTemplateid is its own entry id: the DN says what type it is of, and then ([MS-OXNSPI] 3.1.4.1.18) neither
   // DisplayType nor LocaleId count.
   if (request.TemplateDn && !request.TemplateDn->empty()) {
-    const auto named = snapshot_.find_dn(*request.TemplateDn);
-    if (!named) return failed<Response>(nspi::InvalidLocale);
-    type = snapshot_.object(*named).display_type;
+    creation = creation_dialog(*request.TemplateDn, request.CodePage);
+    const auto named = creation ? std::nullopt : snapshot_.find_dn(*request.TemplateDn);
+    if (!creation && !named) return failed<Response>(nspi::InvalidLocale);
+    if (named) type = snapshot_.object(*named).display_type;
     locale = nspi::NSPI_DEFAULT_LOCALE;
   } else if (!request.TemplateDn && locale == 0) {
     return failed<Response>(nspi::InvalidLocale);
   }
-  const auto data = details_template(type, request.CodePage, locale);
+  const auto data = creation ? creation->data : details_template(type, request.CodePage, locale);
+  const auto script = creation ? creation->script : empty_script();
   if (data.empty()) return failed<Response>(nspi::InvalidLocale);
   std::vector<mapi::TaggedValue> values;
   // The properties of the row have the flags as ids. There are no help files.
   if (request.Flags & nspi::TI_TEMPLATE)
     values.push_back({PropertyTag(nspi::TI_TEMPLATE, PropertyType::PtypBinary), Value::binary(arena_.copy(View(data)))});
   if (request.Flags & nspi::TI_SCRIPT)
-    values.push_back({PropertyTag(nspi::TI_SCRIPT, PropertyType::PtypBinary), Value::binary(arena_.copy(View(empty_script())))});
+    values.push_back({PropertyTag(nspi::TI_SCRIPT, PropertyType::PtypBinary), Value::binary(arena_.copy(View(script)))});
   Response out;
   out.CodePage = request.CodePage;
   out.Row = nspi::AddressBookPropertyValueList{arena_.copy(std::span<const mapi::TaggedValue>(values))};

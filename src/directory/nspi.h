@@ -58,6 +58,7 @@ class Nspi {
                                   bool ephemeral);
   // Moves `stat` within its table and says by how many rows; an error when there is no such place.
   Result<std::int32_t> move(STAT& stat, mapi::ErrorCode& code, std::shared_ptr<const Indexes>* table = nullptr) const;
+  std::span<const wire::nspi::AddressBookPropertyValueList> creation_table(const STAT& stat);
   Indexes visible(Indexes objects) const;
   mapi::ErrorCode change(Index object, const std::vector<Change>& changes) const;
   std::optional<Index> object_of_entry_id(View entry_id) const;

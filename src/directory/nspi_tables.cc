@@ -3,6 +3,7 @@
 
 #include "base/text.h"
 #include "directory/nspi.h"
+#include "directory/templates.h"
 #include "mailbox/restriction_match.h"
 #include "mapi/properties.h"
 
@@ -310,6 +311,33 @@ nspi::ResolveNames::Response Nspi::answer(const nspi::ResolveNames::Request& req
   return out;
 }
 
+// [MS-OXOABKT] 2.2.1: a row for each kind of address that clients can make themselves.
+std::span<const nspi::AddressBookPropertyValueList> Nspi::creation_table(const STAT& stat) {
+  const auto templates = creation_templates(stat.TemplateLocale);
+  const bool unicode = stat.CodePage == nspi::CP_WINUNICODE;
+  const auto text = [&](PropertyTag tag, std::string_view utf8) {
+    if (unicode) return mapi::TaggedValue{tag, mapi::Value::string(arena_, utf8)};
+    const auto narrow = to_code_page(utf8, stat.CodePage);
+    return mapi::TaggedValue{tag.with(PropertyType::PtypString8), mapi::Value::string8(arena_.copy(std::string_view(narrow)))};
+  };
+  auto rows = arena_.make_span<nspi::AddressBookPropertyValueList>(templates.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Bytes key;
+    Output(key).scalar(static_cast<std::uint32_t>(i + 1));
+    const auto entry_id = permanent_entry_id(DisplayType::DT_ADDRESS_TEMPLATE, templates[i].dn);
+    const mapi::TaggedValue values[] = {
+        text(mapi::PidTagAddressType, templates[i].address_type),
+        text(mapi::PidTagDisplayName, templates[i].display_name),
+        {mapi::PidTagDisplayType, mapi::Value::integer32(static_cast<std::int32_t>(DisplayType::DT_ADDRESS_TEMPLATE))},
+        {mapi::PidTagEntryId, mapi::Value::binary(arena_.copy(View(entry_id)))},
+        {mapi::PidTagDepth, mapi::Value::integer32(0)},
+        {mapi::PidTagSelectable, mapi::Value::boolean(true)},
+        {mapi::PidTagInstanceKey, mapi::Value::binary(arena_.copy(View(key)))}};
+    rows[i].PropertyValues = arena_.copy(std::span<const mapi::TaggedValue>(values));
+  }
+  return rows;
+}
+
 nspi::GetSpecialTable::Response Nspi::answer(const nspi::GetSpecialTable::Request& request) {
   using Response = nspi::GetSpecialTable::Response;
   const auto& stat = stat_of(request.State);
@@ -320,7 +348,10 @@ nspi::GetSpecialTable::Response Nspi::answer(const nspi::GetSpecialTable::Reques
   Response out;
   out.CodePage = unicode ? nspi::CP_WINUNICODE : stat.CodePage;
   out.Rows = std::span<const nspi::AddressBookPropertyValueList>();
-  if (templates) return out;  // one-off addresses are made by the client
+  if (templates) {
+    out.Rows = creation_table(stat);
+    return out;
+  }
   out.Version = snapshot_.hierarchy_version();
   if (request.Version && *request.Version == snapshot_.hierarchy_version()) return out;
   mailbox::CellOptions options;

@@ -4,19 +4,25 @@
 
 #include "base/cursor.h"
 #include "base/text.h"
+#include "mapi/legacy_dn.h"
 #include "mapi/properties.h"
 
 namespace mapigate::directory {
 
 namespace {
 
-// [MS-OXOABKT] 2.2.2.1.2: control types, and the flag that lets a field show double-byte text.
+// [MS-OXOABKT] 2.2.2.1.2: control types, and the flags of fields; the last lets one show double-byte text.
 constexpr std::uint32_t DTCT_LABEL = 0, DTCT_EDIT = 1, DTCT_PAGE = 8;
-constexpr std::uint32_t DT_MULTILINE = 0x01, DT_ACCEPT_DBCS = 0x20;
+constexpr std::uint32_t DT_MULTILINE = 0x01, DT_EDITABLE = 0x02, DT_REQUIRED = 0x04, DT_ACCEPT_DBCS = 0x20;
+// [MS-OXOABKT] 2.2.2.2: the instructions of scripts.
+constexpr std::uint32_t Halt = 0, ErrorInstruction = 1, EmitPropertyValue = 2, JumpIfNotExists = 4;
+// Where a dialog keeps what is filled in until the script makes an address of it: the first of those that templates have for that.
+constexpr mapi::PropertyTag filled_in(0x6800, mapi::PropertyType::PtypString8);
 constexpr std::uint32_t template_version = 1;
 constexpr std::size_t header_size = 8, row_size = 36;
 
 enum Language : std::size_t { English, German, French, languages };
+constexpr std::uint32_t locales[languages] = {0x409, 0x407, 0x40C};
 
 // By the primary language of a locale ([MS-LCID]).
 Language language_of(std::uint32_t locale) {
@@ -32,6 +38,7 @@ struct Field {
   const char* labels[languages];
   mapi::PropertyTag tag;
   bool tall = false;
+  bool required = false;  // of whom fills it in
 };
 
 constexpr Field person[] = {
@@ -62,6 +69,13 @@ constexpr Field group[] = {
     {{"&Alias:", "A&lias:", "&Alias :"}, mapi::PidTagAccount},
     {{"&E-mail:", "&E-Mail:", "&Courriel :"}, mapi::PidTagSmtpAddress},
     {{"&Notes:", "&Notizen:", "N&otes :"}, mapi::PidTagComment, true},
+};
+
+constexpr const char* smtp_names[languages] = {"Internet Address", "Internetadresse", "Adresse Internet"};
+constexpr Field smtp[] = {
+    {{"General", "Allgemein", "Général"}, {}},
+    {{"&Display name:", "&Anzeigename:", "&Nom complet :"}, mapi::PidTagDisplayName, false, true},
+    {{"&E-mail address:", "&E-Mail-Adresse:", "&Adresse de courriel :"}, filled_in, false, true},
 };
 
 // Collects rows and, behind them, their strings; offsets count from the start.
@@ -109,8 +123,9 @@ Bytes lay_out(std::span<const Field> fields, std::uint32_t code_page, Language l
     }
     const auto tag = field.tag.with(mapi::PropertyType::PtypString8).value;
     out.row({left, label_width, y, height}, DTCT_LABEL, 0, 0, 0, field.labels[language]);
-    out.row({edit_at, edit_width, y, field.tall ? tall : height}, DTCT_EDIT, DT_ACCEPT_DBCS | (field.tall ? DT_MULTILINE : 0), tag,
-            field.tall ? 1024 : 256, "*");  // "*" lets every character in
+    const auto flags = DT_ACCEPT_DBCS | (field.tall ? DT_MULTILINE : 0) | (field.required ? DT_EDITABLE | DT_REQUIRED : 0);
+    out.row({edit_at, edit_width, y, field.tall ? tall : height}, DTCT_EDIT, flags, tag, field.tall ? 1024 : 256,
+            "*");  // "*" lets every character in
     y += step;
   }
   return out.take();
@@ -119,6 +134,34 @@ Bytes lay_out(std::span<const Field> fields, std::uint32_t code_page, Language l
 }  // namespace
 
 Bytes empty_script() { return Bytes(4); }  // the number of instructions
+
+std::vector<CreationTemplate> creation_templates(std::uint32_t locale) {
+  if (locale == 0) return {};
+  const auto language = language_of(locale);
+  return {{"SMTP", smtp_names[language], mapi::address_template_dn("SMTP", locales[language])}};
+}
+
+namespace {
+
+// What was filled in is the address.
+Bytes smtp_script() {
+  constexpr std::uint32_t error_at = 6 * 4;  // bytes behind the count
+  const std::uint32_t instructions[] = {JumpIfNotExists, filled_in.value, error_at, EmitPropertyValue, filled_in.value, Halt, ErrorInstruction};
+  Bytes out;
+  Output writer(out);
+  writer.scalar(static_cast<std::uint32_t>(std::size(instructions)));
+  for (const auto one : instructions) writer.scalar(one);
+  return out;
+}
+
+}  // namespace
+
+std::optional<CreationDialog> creation_dialog(std::string_view dn, std::uint32_t code_page) {
+  for (const auto language : {English, German, French})
+    if (equal_ignoring_ascii_case(dn, mapi::address_template_dn("SMTP", locales[language])))
+      return CreationDialog{lay_out(smtp, code_page, language), smtp_script()};
+  return {};
+}
 
 Bytes details_template(DisplayType type, std::uint32_t code_page, std::uint32_t locale) {
   const auto language = language_of(locale);

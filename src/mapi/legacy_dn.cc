@@ -1,5 +1,7 @@
 #include "mapi/legacy_dn.h"
 
+#include <fmt/format.h>
+
 #include "base/text.h"
 
 namespace mapigate::mapi {
@@ -25,5 +27,9 @@ std::string server_dn(std::string_view server_name) {
 }
 
 std::string mdb_dn(std::string_view server_name) { return server_dn(server_name) + "/cn=Microsoft Private MDB"; }
+
+std::string address_template_dn(std::string_view address_type, std::uint32_t locale) {
+  return fmt::format("{}/cn=Addressing/cn=Address-Templates/cn={:x}/cn={}", group, locale, address_type);
+}
 
 }  // namespace mapigate::mapi

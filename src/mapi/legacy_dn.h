@@ -2,6 +2,7 @@
 // Autodiscover announces, Connect and RopLogon ask for, and entry ids carry.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -17,5 +18,8 @@ std::optional<std::string> address_of_user_dn(std::string_view dn);
 // The server that holds the mailboxes, and its message database.
 std::string server_dn(std::string_view server_name);
 std::string mdb_dn(std::string_view server_name);
+
+// The template by which clients make addresses of a type ("SMTP"), in the language of this locale.
+std::string address_template_dn(std::string_view address_type, std::uint32_t locale);
 
 }  // namespace mapigate::mapi

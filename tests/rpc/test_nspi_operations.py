@@ -184,6 +184,9 @@ def test_hierarchy_and_dialogs(book):
     assert answer["ErrorCode"] == 0 and list(nspi.simplifyPropertyRow(answer["ppData"]))
     answer = nspi.hNspiGetTemplateInfo(*book, ulType=0, dwCodePage=1252, dwLocaleID=0x407, dwFlags=4)
     assert list(nspi.simplifyPropertyRow(answer["ppData"])) == [0x00040102]
+    answer = nspi.hNspiGetSpecialTable(*book, pStat=stat(), dwFlags=2)
+    made, = rows(answer)
+    assert (made[0x3002001E], made[0x39000003], made[0x3609000B]) == ("SMTP", 0x102, 1)
 
 
 @pytest.mark.parametrize("opnum", [15, 17, 18, 21])
