@@ -7,6 +7,7 @@
 #include "directory/nspi.h"
 #include "directory/source.h"
 #include "mailbox/engine.h"
+#include "mailbox/remembered_out_of_office.h"
 #include "mailbox/submitter.h"
 #include "mailbox/user_services.h"
 #include "mapi/legacy_dn.h"
@@ -285,7 +286,13 @@ class MailboxModule final : public chain::Module,
   std::shared_ptr<const directory::Snapshot> address_book(const std::string& user) override { return address_book_->snapshot_for(user); }
   std::string directory_name() const override { return address_book_->source_name(); }
 
-  OutOfOfficeFactory* out_of_office() override { return component<OutOfOfficeFactory>(out_of_office_, "keeps no automatic replies"); }
+  OutOfOfficeFactory* out_of_office() override {
+    const std::lock_guard lock(replies_mutex_);
+    if (!replies_)
+      if (auto* keeper = component<OutOfOfficeFactory>(out_of_office_, "keeps no automatic replies"))
+        replies_ = std::make_unique<RememberedOutOfOffice>(*keeper);
+    return replies_.get();
+  }
   FreeBusySource* free_busy() override { return component<FreeBusySource>(free_busy_, "brings no free/busy information"); }
 
   std::vector<std::string> other_addresses(const std::string& user) override {
@@ -423,6 +430,8 @@ class MailboxModule final : public chain::Module,
   const chain::Environment environment_;
   std::vector<std::string> names_;
   std::string submitter_, out_of_office_, free_busy_;
+  std::mutex replies_mutex_;
+  std::unique_ptr<RememberedOutOfOffice> replies_;
   std::unique_ptr<Engine> engine_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::unique_ptr<AddressBook> address_book_;

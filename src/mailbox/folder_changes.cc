@@ -296,7 +296,7 @@ Task<ErrorCode> set_on_container(RopCall& call, std::shared_ptr<Object> object, 
         problems.push_back({static_cast<std::uint16_t>(i), values[i].tag, code});
         continue;
       }
-      extras.set(tag, value);  // for logons, which do not wait for a Sieve server
+      extras.set(tag, value);  // for logons while a Sieve server is away
       any = true;
     } else if (is_computed_of_folder(tag) || (id == store_object && is_computed_of_store(tag))) {
       problems.push_back({static_cast<std::uint16_t>(i), values[i].tag, mapi::ecComputed});

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "mailbox/rop_call.h"
+#include "mailbox/store_out_of_office.h"
 #include "mapi/legacy_dn.h"
 
 namespace mapigate::mailbox {
@@ -50,6 +51,7 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   // Mailboxes of others are not opened for anyone yet, and whether they exist is nobody's business.
   if (*owner != store.user) co_return mapi::ecLoginPerm;
 
+  const bool away = co_await is_out_of_office(&call.mailbox);
   call.session.release_logon(call.request.LogonId);
   auto object = std::make_shared<LogonObject>();
   if (const auto code = call.put(call.request.HandleIndex, object); code != mapi::ecNone) co_return code;
@@ -57,8 +59,7 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   for (std::size_t i = 0; i < wire::LogonFolderIds::count; ++i)
     response.FolderIds[i] = store.id(special_id(static_cast<FolderRole>(static_cast<std::size_t>(FolderRole::root) + i)));
   response.ResponseFlags = reserved_right | owner_right | send_as_right;
-  if (const auto set = call.mailbox.folder_extras(store_object); set && set->number(mapi::PidTagOutOfOfficeState) != 0)
-    response.ResponseFlags |= out_of_office;
+  if (away) response.ResponseFlags |= out_of_office;
   response.MailboxGuid = store.mailbox;
   response.ReplId = own_replid;
   response.ReplGuid = store.replica;

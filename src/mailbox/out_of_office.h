@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/time.h"
 #include "chain/module.h"
 #include "wire/ews/oof.h"
 
@@ -30,6 +32,13 @@ class OutOfOfficeFactory : public chain::Component {
   virtual std::shared_ptr<OutOfOffice> open(std::shared_ptr<const chain::Identity> identity, io::Executor executor) = 0;
   // Those of somebody else can be read on behalf of the server: opened with an identity without a password.
   virtual bool reads_for_others() const = 0;
+
+  // What was last heard of somebody's replies, without asking; none: nothing yet, or it is not remembered.
+  struct Heard {
+    std::optional<wire::ews::UserOofSettings> settings;  // without texts; none: all who asked failed
+    Clock::time_point when{};                            // somebody asked or set last, whatever came of it
+  };
+  virtual std::optional<Heard> last_heard(const std::string&) const { return {}; }
 };
 
 }  // namespace mapigate::mailbox

@@ -11,6 +11,8 @@ namespace mapigate::mailbox {
 namespace {
 
 constexpr auto patience = std::chrono::seconds(5);
+// Clients log on several times in a row (row M6), and wait for it.
+constexpr auto logon_patience = std::chrono::seconds(2), good_for = std::chrono::seconds(60);
 
 class StoreWithOutOfOffice final : public PropertySource {
  public:
@@ -49,6 +51,25 @@ Task<std::shared_ptr<const PropertySource>> with_out_of_office(Mailbox* mailbox,
   if (settings) away = wire::ews::is_away(*settings, to_unix(now()));
   else log::warning("out-of-office state of {}: {}", mailbox->login()->user, settings.error().message);
   co_return std::make_shared<StoreWithOutOfOffice>(std::move(store), away);
+}
+
+Task<bool> is_out_of_office(Mailbox* mailbox) {
+  const auto set = mailbox->folder_extras(store_object);
+  bool away = set && set->number(mapi::PidTagOutOfOfficeState) != 0;
+  auto* services = mailbox->context().services;
+  auto* factory = services ? services->out_of_office() : nullptr;
+  if (factory == nullptr) co_return away;
+  const auto user = mailbox->login()->user;
+  const auto seconds = to_unix(now());
+  auto heard = factory->last_heard(user);
+  if (heard && heard->settings) away = wire::ews::is_away(*heard->settings, seconds);
+  if (heard && Clock::now() - heard->when < good_for) co_return away;
+  const auto replies = factory->open(mailbox->login(), mailbox->executor());
+  auto asked = replies->get();
+  auto settings = co_await io::with_deadline(logon_patience, std::move(asked));
+  if (settings) away = wire::ews::is_away(*settings, seconds);
+  else log::warning("out-of-office state of {}: {}", user, settings.error().message);
+  co_return away;
 }
 
 Task<mapi::ErrorCode> set_out_of_office(Mailbox* mailbox, bool away) {

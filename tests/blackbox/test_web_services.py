@@ -226,15 +226,20 @@ def test_the_store_says_and_sets_whether_its_owner_is_away(site):
         assert state() is False
         session.call(rops.set_properties({"PidTagOutOfOfficeState": True}), session.logon_handle)
         assert state() is True
-        with Session.logged_on(site.gateway.https_port, site.certificates.ca, BOB, PASSWORD) as later:
-            assert later.logon.response_flags & 0x10
+        def shown_at_logon():
+            with Session.logged_on(site.gateway.https_port, site.certificates.ca, BOB, PASSWORD) as later:
+                return bool(later.logon.response_flags & 0x10)
+        assert shown_at_logon()
         found = site.account(BOB).oof_settings
         assert (found.state, found.internal_reply) == ("Enabled", "kept text")
         session.call(rops.set_properties({"PidTagOutOfOfficeState": False}), session.logon_handle)
         assert state() is False and site.account(BOB).oof_settings.state == "Disabled"
+        assert not shown_at_logon()
+        # Logons follow what Outlook sets by the web services, too.
         account.oof_settings = oof("Scheduled")  # since an hour ago
-        assert state() is True
+        assert state() is True and shown_at_logon()
         account.oof_settings = oof("Disabled")
+        assert not shown_at_logon()
 
 
 def test_out_of_office_of_others_is_theirs(site):

@@ -1,0 +1,120 @@
+// Whether an owner is away, as logons tell it.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include "mailbox/remembered_out_of_office.h"
+#include "mailbox/test_support.h"
+#include "mailbox/user_services.h"
+
+namespace mapigate::mailbox::testing {
+
+namespace asio = boost::asio;
+
+namespace {
+
+using wire::ews::OofState;
+using wire::ews::UserOofSettings;
+
+// Keeps replies in memory; answers nobody while it is stuck.
+class Keeper final : public OutOfOfficeFactory {
+ public:
+  std::shared_ptr<OutOfOffice> open(std::shared_ptr<const chain::Identity>, io::Executor) override { return std::make_shared<Replies>(*this); }
+  bool reads_for_others() const override { return false; }
+
+  std::mutex mutex;
+  UserOofSettings settings;
+  std::atomic<int> asked = 0;
+  std::atomic<bool> stuck = false;
+
+ private:
+  class Replies final : public OutOfOffice {
+   public:
+    explicit Replies(Keeper& keeper) : keeper_(keeper) {}
+    Task<Result<UserOofSettings>> get() override {
+      ++keeper_.asked;
+      if (keeper_.stuck) co_await io::sleep_for(std::chrono::hours(1));
+      const std::lock_guard lock(keeper_.mutex);
+      co_return keeper_.settings;
+    }
+    Task<Status> set(UserOofSettings settings, std::vector<std::string>) override {
+      const std::lock_guard lock(keeper_.mutex);
+      keeper_.settings = std::move(settings);
+      co_return Status();
+    }
+
+   private:
+    Keeper& keeper_;
+  };
+};
+
+class OutOfOfficeTest : public EngineTest, public UserServices {
+ protected:
+  OutOfOfficeTest() {
+    engine.reset();
+    auto store = state::open_sqlite_store(folder.string());
+    if (!store) throw std::runtime_error(store.error().message);
+    engine = std::make_unique<Engine>(*runtime, options, std::move(*store),
+                                      [this] { return std::vector<NamedFactory>{{"fake", &factory}}; }, []() -> SubmitterFactory* { return nullptr; }, this);
+  }
+  ~OutOfOfficeTest() override { engine.reset(); }
+
+  OutOfOfficeFactory* out_of_office() override { return &remembered; }
+  FreeBusySource* free_busy() override { return nullptr; }
+  std::vector<std::string> other_addresses(const std::string&) override { return {}; }
+
+  bool away(const std::string& user = "alice@example.test") {
+    auto client = connect(user);
+    const auto replies = client->logon();
+    return (replies.get<wire::RopLogon>().ResponseFlags & 0x10) != 0;
+  }
+  // As the web services do.
+  void set(UserOofSettings settings) {
+    auto identity = std::make_shared<chain::Identity>();
+    identity->user = "alice@example.test";
+    const auto replies = remembered.open(identity, runtime->executor(0));
+    const auto done = asio::co_spawn(runtime->executor(0), replies->set(std::move(settings), {}), asio::use_future).get();
+    ASSERT_TRUE(done.has_value());
+  }
+
+  Keeper keeper;
+  RememberedOutOfOffice remembered{keeper};
+};
+
+TEST_F(OutOfOfficeTest, LogonsFollowTheRepliesAndAskOnce) {
+  EXPECT_FALSE(away());
+  EXPECT_FALSE(away());
+  EXPECT_EQ(keeper.asked, 1);  // row M6
+  UserOofSettings settings;
+  settings.State = OofState::Enabled;
+  set(settings);
+  EXPECT_TRUE(away());
+  settings.State = OofState::Scheduled;
+  settings.EndTime = to_unix(now()) - 60;
+  settings.StartTime = settings.EndTime - 3600;
+  set(settings);
+  EXPECT_FALSE(away());
+  settings.EndTime += 3600;
+  set(settings);
+  EXPECT_TRUE(away());
+  EXPECT_EQ(keeper.asked, 1);
+  EXPECT_TRUE(remembered.last_heard("alice@example.test")->settings->InternalReply.Message.empty());
+}
+
+TEST_F(OutOfOfficeTest, RepliesSetElsewhereAreFoundByAsking) {
+  keeper.settings.State = OofState::Enabled;
+  EXPECT_TRUE(away());
+}
+
+TEST_F(OutOfOfficeTest, AServerThatHangsHoldsUpOneLogonForALittle) {
+  keeper.stuck = true;
+  const auto begun = Clock::now();
+  EXPECT_FALSE(away("bob@example.test"));
+  EXPECT_FALSE(away("bob@example.test"));
+  EXPECT_EQ(keeper.asked, 1);
+  EXPECT_LT(Clock::now() - begun, std::chrono::seconds(20));
+  ASSERT_TRUE(remembered.last_heard("bob@example.test").has_value());
+  EXPECT_FALSE(remembered.last_heard("bob@example.test")->settings.has_value());
+}
+
+}  // namespace
+}  // namespace mapigate::mailbox::testing
