@@ -23,6 +23,7 @@ struct ClientOptions {
   std::string user;           // e-mail address
   std::string password_file;  // its first line; else $MAPIGATE_PASSWORD, else the terminal is asked
   std::string server;         // "https://host:port"; empty: found through the address's domain
+  std::string resolver;       // the DNS server that is asked for service records; empty: the system's
   std::string transport = "mapihttp";  // or rpctcp, rpchttp
   std::string auth;           // empty: basic over HTTP, ntlm over DCE/RPC
   std::string protection = "privacy";  // of DCE/RPC: connect, integrity, privacy

@@ -1,5 +1,7 @@
 #include "daemon/client_transport.h"
 
+#include "daemon/dns_client.h"
+#include "io/runtime.h"
 #include "upstream/address_book_client.h"
 #include "upstream/mapi_http_session.h"
 #include "upstream/rpc_dialer.h"
@@ -21,9 +23,22 @@ io::Task<Result<DiscoveredMailbox>> ClientTransport::find() {
     auto found = co_await find_in_address_book();
     co_return found;
   }
-  auto found = co_await upstream::discover(http_identity(), options_.user, options_.server, most_redirects);
+  upstream::MorePlaces more = [this](std::string domain) { return places_by_dns(std::move(domain)); };
+  auto found = co_await upstream::discover(http_identity(), options_.user, options_.server, most_redirects, std::move(more));
   if (found && !options_.rpc_server.empty()) found->rpc_server = options_.rpc_server;
   co_return found;
+}
+
+io::Task<Result<std::vector<std::string>>> ClientTransport::places_by_dns(std::string domain) {
+  const auto ask = [domain, resolver = options_.resolver]() -> Result<std::vector<DnsRecord>> {
+    auto dns = DnsClient::create(resolver);
+    if (!dns) return dns.error();
+    return dns->ask("_autodiscover._tcp." + domain, DnsType::SRV);
+  };
+  auto records = co_await io::run_blocking(runtime_, ask);
+  // What the other places answered says more than that DNS does not.
+  if (!records) co_return std::vector<std::string>();
+  co_return autodiscover_places(std::move(*records), domain);
 }
 
 io::Task<Result<DiscoveredMailbox>> ClientTransport::find_in_address_book() {

@@ -23,7 +23,7 @@ class ClientTransport {
   ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http,
                   std::shared_ptr<io::TlsClientContext> tls, Secret password);
 
-  // By Autodiscover; with --rpc-server by the address book there, as Outlook does without Autodiscover.
+  // By Autodiscover, at last where the service record of the domain says; with --rpc-server by the address book there, as Outlook does without Autodiscover.
   io::Task<Result<upstream::DiscoveredMailbox>> find();
   io::Task<Result<std::unique_ptr<upstream::Session>>> mailbox_session(upstream::DiscoveredMailbox mailbox);
   io::Task<Result<std::unique_ptr<upstream::Session>>> address_book_session(upstream::DiscoveredMailbox mailbox);
@@ -32,6 +32,7 @@ class ClientTransport {
   std::unique_ptr<upstream::Session> http_session(const io::Url& endpoint) const;
   Result<std::unique_ptr<upstream::RpcDialer>> dialer(const upstream::DiscoveredMailbox& mailbox, const std::string& host);
   io::Task<Result<upstream::DiscoveredMailbox>> find_in_address_book();
+  io::Task<Result<std::vector<std::string>>> places_by_dns(std::string domain);
   std::shared_ptr<upstream::HttpIdentity> http_identity() const;
 
   const ClientOptions& options_;

@@ -7,9 +7,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <fstream>
 #include <random>
+#include <tuple>
 
 #include "base/text.h"
 
@@ -141,6 +143,26 @@ Result<std::vector<DnsRecord>> parse_dns_answer(std::uint16_t id, View message) 
     if (in.ok() && !record.value.empty()) out.push_back(std::move(record));
   }
   if (!in.ok()) return error(Errc::malformed, "the DNS answer is cut off");
+  return out;
+}
+
+Result<std::vector<std::string>> autodiscover_places(std::vector<DnsRecord> records, const std::string& domain) {
+  constexpr std::size_t most = 4;
+  const auto own = lower_ascii(domain);
+  std::erase_if(records, [](const auto& one) { return one.type != DnsType::SRV || one.port == 0; });
+  std::sort(records.begin(), records.end(), [](const auto& a, const auto& b) {
+    return std::tuple(a.priority, -int{a.weight}, a.value) < std::tuple(b.priority, -int{b.weight}, b.value);
+  });
+  std::vector<std::string> out;
+  for (const auto& one : records) {
+    const auto place = fmt::format("https://{}{}", one.value, one.port == 443 ? "" : fmt::format(":{}", one.port));
+    if (one.value != own && !one.value.ends_with("." + own)) {
+      if (!out.empty()) continue;
+      return error(Errc::unsupported, "DNS says that {} is served by {}, which is another domain; if that is right, say --server {}", own, one.value,
+                   place);
+    }
+    if (out.size() < most) out.push_back(place + "/autodiscover/autodiscover.xml");
+  }
   return out;
 }
 

@@ -1,4 +1,5 @@
-// Asks a DNS server (RFC 1035) over UDP: what `mapigate check --dns` needs, and no more. Blocking, with a deadline.
+// Asks a DNS server (RFC 1035) over UDP: what `mapigate check --dns` and the client's Autodiscover need, and no more. Blocking, with
+// a deadline.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +34,10 @@ class DnsClient {
   std::string server_, address_;
   std::uint16_t port_ = 53;
 };
+
+// Where the records of _autodiscover._tcp.DOMAIN say that Autodiscover is ([MS-OXDISCO] 3.1.5, RFC 2782), the best first; not more
+// than a few. A host outside the domain, to which whoever answers for DNS could send passwords, is Errc::unsupported.
+Result<std::vector<std::string>> autodiscover_places(std::vector<DnsRecord> records, const std::string& domain);
 
 // The two ways of a message, apart for tests.
 Result<Bytes> make_dns_query(std::uint16_t id, const std::string& name, DnsType type);

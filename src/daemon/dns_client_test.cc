@@ -1,5 +1,6 @@
 #include "daemon/dns_client.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 namespace mapigate::daemon {
@@ -28,6 +29,31 @@ TEST(DnsClient, RefusesWhatIsCutOffOrGoesRound) {
   auto round = Bytes(answer, answer + sizeof answer);
   round[25] = 24;  // the name of the first record points at itself
   EXPECT_FALSE(parse_dns_answer(0x1234, round));
+}
+
+TEST(DnsClient, ServiceRecordsBecomePlaces) {
+  const auto record = [](std::uint16_t priority, std::uint16_t weight, std::uint16_t port, std::string host) {
+    DnsRecord out;
+    out.type = DnsType::SRV;
+    out.priority = priority, out.weight = weight, out.port = port;
+    out.value = std::move(host);
+    return out;
+  };
+  const auto places = autodiscover_places({record(1, 0, 443, "later.example.test"), record(0, 1, 443, "light.example.test"),
+                                           record(0, 9, 8443, "example.test"), record(9, 0, 443, "elsewhere.test")},
+                                          "Example.Test");
+  ASSERT_TRUE(places.has_value());
+  EXPECT_EQ(*places, (std::vector<std::string>{"https://example.test:8443/autodiscover/autodiscover.xml",
+                                               "https://light.example.test/autodiscover/autodiscover.xml",
+                                               "https://later.example.test/autodiscover/autodiscover.xml"}));
+  EXPECT_TRUE(autodiscover_places({}, "example.test")->empty());
+  // Passwords go nowhere only because DNS says so.
+  for (const auto* host : {"elsewhere.test", "notexample.test"}) {
+    const auto refused = autodiscover_places({record(0, 0, 443, host)}, "example.test");
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().code, Errc::unsupported);
+    EXPECT_NE(refused.error().message.find(fmt::format("--server https://{}", host)), std::string::npos);
+  }
 }
 
 TEST(DnsClient, WritesQuestions) {

@@ -74,6 +74,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
   client->add_option("--user", to.user, "E-mail address to log on with")->required()->type_name("ADDRESS");
   client->add_option("--password-file", to.password_file, "File whose first line is the password; else $MAPIGATE_PASSWORD, else the terminal is asked")->type_name("FILE");
   client->add_option("--server", to.server, "Where Autodiscover is asked, https://HOST[:PORT]; default: the domain of the address")->type_name("URL");
+  client->add_option("--resolver", to.resolver, "DNS server that is asked for the service record of Autodiscover, ADDRESS[:PORT]; default: the system's")->type_name("SERVER");
   client->add_option("--transport", to.transport, "mapihttp: MAPI over HTTP; rpctcp: DCE/RPC over TCP; rpchttp: DCE/RPC over HTTP")
       ->check(CLI::IsMember({"mapihttp", "rpctcp", "rpchttp"}))->type_name("NAME")->capture_default_str();
   client->add_option("--auth", to.auth, "basic, ntlm or negotiate over HTTP (default: basic); ntlm, negotiate, kerberos or none over DCE/RPC (default: ntlm)")

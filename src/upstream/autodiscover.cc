@@ -147,12 +147,22 @@ bool is_final(const Result<DiscoveredMailbox>& outcome) {
 }  // namespace
 
 Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
-                                         unsigned redirects) {
+                                         unsigned redirects, MorePlaces more) {
   std::set<std::pair<std::string, std::string>> asked;  // address and URL
   for (;;) {
     Result<DiscoveredMailbox> outcome = error(Errc::not_found, "\"{}\" is no e-mail address", address);
     std::string asking;
-    for (const auto& text : autodiscover_urls(address, server)) {
+    auto places = autodiscover_urls(address, server);
+    bool asked_for_more = !server.empty() || !more;
+    for (std::size_t i = 0; i < places.size() || !asked_for_more; ++i) {
+      if (i >= places.size()) {
+        asked_for_more = true;
+        auto others = co_await more(address.substr(address.find('@') + 1));
+        if (!others) co_return others.error();
+        places.insert(places.end(), others->begin(), others->end());
+        if (i >= places.size()) break;
+      }
+      const auto text = places[i];
       asking = text;
       if (!asked.emplace(lower_ascii(address), text).second) co_return error(Errc::unsupported, "autodiscover goes round in circles at {}", text);
       auto answer = co_await ask(identity, address, text);

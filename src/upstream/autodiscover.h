@@ -1,6 +1,7 @@
 // Finds a mailbox by its e-mail address, as Outlook does ([MS-OXDSCLI] 3.1.5).
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -39,6 +40,9 @@ struct DiscoveredMailbox {
 // https://DOMAIN and https://autodiscover.DOMAIN.
 std::vector<std::string> autodiscover_urls(const std::string& address, const std::string& server);
 
+// Where else a domain's Autodiscover may be, asked when none of those answers: URLs, none, or why they must not be asked.
+using MorePlaces = std::function<Task<Result<std::vector<std::string>>>(std::string domain)>;
+
 // Errc::denied: the credentials were refused; not_found: the server does not know the
 // address; unavailable: nobody answered.
 //
@@ -46,7 +50,7 @@ std::vector<std::string> autodiscover_urls(const std::string& address, const std
 // TLS: the credentials go to wherever one leads. Errc::unsupported: a
 // document, which only who knows the password gets, had one more; unavailable: HTTP had.
 Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
-                                         unsigned redirects = 0);
+                                         unsigned redirects = 0, MorePlaces more = {});
 
 // Reads a response document; what discover() does with an HTTP 200 answer.
 Result<DiscoveredMailbox> parse_autodiscover(View document);

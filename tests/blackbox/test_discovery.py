@@ -4,6 +4,7 @@ import contextlib
 import http.client
 import http.server
 import json
+import os
 import re
 import ssl
 import subprocess
@@ -271,6 +272,28 @@ def test_the_client_does_not_follow_for_ever(server, elsewhere):
     elsewhere.handler.answers = [(f"{elsewhere.url}/{number}", None) for number in range(30)]
     done = server.client("autodiscover", server=elsewhere.url, check=False)
     assert done.returncode == 1 and elsewhere.asked == 11
+
+
+def by_service_record(server, certificates, record):
+    with Dns({("_autodiscover._tcp.localhost", "SRV"): [record]}) as dns:
+        return subprocess.run([str(server.program), "client", "--user", "someone@localhost", "--resolver", dns.address, "--ca-file",
+                               str(certificates.ca), "--json", "autodiscover"],
+                              capture_output=True, text=True, timeout=120, env={**os.environ, "MAPIGATE_PASSWORD": PASSWORD})
+
+
+def test_the_client_looks_for_a_service_record(server, certificates, elsewhere):
+    """[MS-OXDISCO] 3.1.5: after https://DOMAIN and https://autodiscover.DOMAIN, which nobody serves here at port 443."""
+    elsewhere.handler.answers = [(None, '<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/responseschema/2006"><Response '
+                                  'xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/responseschema/2006a"><User><DisplayName>'
+                                  "Some One</DisplayName><LegacyDN>/o=far/cn=one</LegacyDN></User><Account><Action>settings</Action>"
+                                  "</Account></Response></Autodiscover>")]
+    done = by_service_record(server, certificates, (0, 0, elsewhere.server_address[1], "localhost"))
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["address"] == "someone@localhost" and elsewhere.asked == 1
+    # A password goes to no other domain because DNS says so.
+    done = by_service_record(server, certificates, (0, 0, 443, "elsewhere.test"))
+    assert done.returncode == 1 and "--server https://elsewhere.test" in done.stderr and elsewhere.asked == 1
 
 
 def test_dns_that_has_to_be_there(server, certificates):
