@@ -39,7 +39,7 @@ const Setting rows[] = {
     {"silence_limit", Setting::Type::duration, "75s", "Longest silence within an answer of mapihttp; an upstream announces its pending period, 15 to 30 s.", "0.1", 1000, 600'000},
     {"max_reply", Setting::Type::size, "2MiB", "Longest reply.", "0.1", 65536, 1 << 28},
     {"web_services", Setting::Type::boolean, "true", "Passes requests to /EWS/ and /OAB/ on to the upstream of mapihttp, where its Autodiscover announces them; not with credentials = \"fixed\".", "0.1"},
-    {"max_web_reply", Setting::Type::size, "64MiB", "Longest answer of its web services; a file of the offline address book is one.", "0.1", 65536, 1 << 30},
+    {"max_web_reply", Setting::Type::size, "64MiB", "Longest answer of its web services, which pass piece by piece; a file of the offline address book is one.", "0.1", 65536, 1 << 30},
 };
 
 class Relay final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator, public chain::WebServices {
@@ -78,7 +78,7 @@ class Relay final : public chain::Module, public chain::Authenticator, public ch
   Task<Status> authenticate(chain::Identity identity) override { return upstream_->authenticate(std::move(identity)); }
   Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override { return upstream_->locate(std::move(identity)); }
   Task<Result<chain::WebPlaces>> web_places(chain::Identity identity) override { return upstream_->web_places(std::move(identity)); }
-  Task<Result<io::HttpResponse>> web_request(chain::Identity identity, chain::WebRequest request) override {
+  Task<Result<std::unique_ptr<chain::WebAnswer>>> web_request(chain::Identity identity, chain::WebRequest request) override {
     return upstream_->web_request(std::move(identity), std::move(request));
   }
 

@@ -2,6 +2,7 @@
 
 #include <sys/stat.h>
 
+#include <charconv>
 #include <fstream>
 
 #include "base/text.h"
@@ -78,6 +79,36 @@ std::shared_ptr<io::TlsClientContext> tls_for(const chain::Environment& environm
   return *context;
 }
 
+// Zero where the answer does not say how long it is.
+std::uint64_t announced_length(const io::HttpFields& fields) {
+  const auto text = trim(fields.get("Content-Length"));
+  std::uint64_t out = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), out);
+  return read.ec == std::errc() ? out : 0;
+}
+
+class PassedAnswer final : public chain::WebAnswer {
+ public:
+  PassedAnswer(std::unique_ptr<upstream::HttpAnswer> answer, Duration silence, std::size_t most)
+      : answer_(std::move(answer)), silence_(silence), left_(most) {
+    status = answer_->status;
+    fields = std::move(answer_->fields);
+  }
+
+  Task<Result<View>> read() override {
+    auto piece = co_await answer_->read(silence_);
+    if (!piece) co_return piece;
+    if (piece->size() > left_) co_return error(Errc::limit, "the upstream's web services answer with too much");
+    left_ -= piece->size();
+    co_return piece;
+  }
+
+ private:
+  std::unique_ptr<upstream::HttpAnswer> answer_;
+  Duration silence_;
+  std::size_t left_;
+};
+
 class HttpUpstream final : public Upstream {
  public:
   HttpUpstream(const chain::Environment& environment, const Settings& settings)
@@ -148,7 +179,7 @@ class HttpUpstream final : public Upstream {
     co_return out;
   }
 
-  Task<Result<io::HttpResponse>> web_request(chain::Identity identity, chain::WebRequest request) override {
+  Task<Result<std::unique_ptr<chain::WebAnswer>>> web_request(chain::Identity identity, chain::WebRequest request) override {
     if (!web_) co_return error(Errc::unsupported, "web services are not passed on");
     auto credentials = credentials_.of(identity);
     if (!credentials) co_return credentials.error();
@@ -162,10 +193,14 @@ class HttpUpstream final : public Upstream {
     io::RequestOptions limits;
     limits.limit = limit_;
     limits.inter_byte = silence_;
-    limits.body_bytes = max_web_reply_;
+    const bool has_body = passed.method != "HEAD";
     const auto own = identity_of(*credentials);
-    auto answer = co_await own->request(std::move(passed), limits);
-    if (answer && answer->status == 401) co_return error(Errc::denied, "the upstream's web services refuse {}", credentials->user);
+    auto begun = co_await own->open(std::move(passed), limits);
+    if (!begun) co_return begun.error();
+    if ((*begun)->status == 401) co_return error(Errc::denied, "the upstream's web services refuse {}", credentials->user);
+    if (has_body && announced_length((*begun)->fields) > max_web_reply_)
+      co_return error(Errc::limit, "the upstream's web services answer with more than {} bytes", max_web_reply_);
+    std::unique_ptr<chain::WebAnswer> answer = std::make_unique<PassedAnswer>(std::move(*begun), silence_, max_web_reply_);
     co_return answer;
   }
 
@@ -273,7 +308,7 @@ class RpcUpstream final : public Upstream {
 }  // namespace
 
 Task<Result<chain::WebPlaces>> Upstream::web_places(chain::Identity) { co_return chain::WebPlaces(); }
-Task<Result<io::HttpResponse>> Upstream::web_request(chain::Identity, chain::WebRequest) {
+Task<Result<std::unique_ptr<chain::WebAnswer>>> Upstream::web_request(chain::Identity, chain::WebRequest) {
   co_return error(Errc::unsupported, "web services are not passed on over DCE/RPC");
 }
 

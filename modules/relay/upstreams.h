@@ -42,7 +42,7 @@ class Upstream {
   virtual Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) = 0;
   // See chain::WebServices; those reached by DCE/RPC have none.
   virtual Task<Result<chain::WebPlaces>> web_places(chain::Identity identity);
-  virtual Task<Result<io::HttpResponse>> web_request(chain::Identity identity, chain::WebRequest request);
+  virtual Task<Result<std::unique_ptr<chain::WebAnswer>>> web_request(chain::Identity identity, chain::WebRequest request);
 };
 
 std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings);

@@ -36,6 +36,7 @@ struct Link {
   bool reused = false;
   bool heard = false;     // a byte of the answer has come
   bool reusable = false;  // after the whole answer
+  bool delivered = false;  // what is in the message's body has been read
 
   // At the end of the stream Errc::unavailable, with `ended` set.
   Task<Status> receive(Until until, bool* ended) {
@@ -69,7 +70,7 @@ struct Link {
 
   // To the end of the header fields, or further if more came with them.
   Task<Status> start(const HttpRequest* request, const RequestOptions* options, bool collect, Until until) {
-    heard = reusable = false;
+    heard = reusable = delivered = false;
     head.clear();
     fmt::format_to(std::back_inserter(head), "{} {} HTTP/1.1\r\nHost: {}\r\n", request->method, request->url.target,
                    request->url.authority());
@@ -137,6 +138,23 @@ struct Link {
     }
     finish_message();
     co_return Status();
+  }
+
+  // Of a body that is not collected; empty at its end.
+  Task<Result<View>> next_piece(Duration inter_byte) {
+    auto until = deadline_after(inter_byte);
+    while (parser) {
+      if (delivered) message.body.clear();
+      delivered = !message.body.empty();
+      if (delivered) co_return View(message.body);
+      if (complete()) {
+        finish_message();
+        break;
+      }
+      auto more = co_await read_more(until);
+      if (!more) co_return std::move(more).error();
+    }
+    co_return View();
   }
 
   HttpResponse take_response() {
@@ -314,7 +332,6 @@ struct HttpDownload::Impl {
   LinkPtr link;
   HttpFields fields;
   unsigned status = 0;
-  bool delivered = false;  // what is in the message's body has been read
 
   ~Impl() { release(); }
   void release() {
@@ -402,20 +419,9 @@ HttpFields HttpDownload::take_fields() { return std::move(impl_->fields); }
 Task<Result<View>> HttpDownload::read(Duration inter_byte) {
   auto& d = *impl_;
   if (!d.link) co_return View();
-  Link& link = *d.link;
-  auto until = deadline_after(inter_byte);
-  for (;;) {
-    if (d.delivered) link.message.body.clear();
-    d.delivered = !link.message.body.empty();
-    if (d.delivered) co_return View(link.message.body);
-    if (link.complete()) {
-      link.finish_message();
-      d.release();
-      co_return View();
-    }
-    auto more = co_await link.read_more(until);
-    if (!more) co_return std::move(more).error();
-  }
+  auto piece = co_await d.link->next_piece(inter_byte);
+  if (piece && piece->empty()) d.release();
+  co_return piece;
 }
 
 struct HttpClientConnection::Impl {
@@ -450,6 +456,29 @@ Task<Result<HttpResponse>> HttpClientConnection::request(HttpRequest request, Re
   }
   if (!link.reusable) link.stream->close();
   co_return link.take_response();
+}
+
+Task<Result<HttpResponse>> HttpClientConnection::open(HttpRequest request, RequestOptions options) {
+  Link& link = *impl_->link;
+  if (!link.stream->is_open()) co_return error(Errc::unavailable, "{}: the connection is closed", request.url.host);
+  auto until = deadline_after(options.limit);
+  auto done = co_await link.start(&request, &options, false, until);
+  if (!done) {
+    link.stream->close();
+    co_return std::move(done).error().within(request.url.host);
+  }
+  HttpResponse head;
+  head.status = link.message.status;
+  head.fields = std::move(link.message.fields);
+  link.message.fields.clear();
+  co_return head;
+}
+
+Task<Result<View>> HttpClientConnection::read(Duration inter_byte) {
+  Link& link = *impl_->link;
+  auto piece = co_await link.next_piece(inter_byte);
+  if (!piece || (piece->empty() && !link.reusable)) link.stream->close();
+  co_return piece;
 }
 
 }  // namespace mapigate::io

@@ -99,6 +99,10 @@ class HttpClientConnection {
   explicit HttpClientConnection(std::unique_ptr<Impl> impl);
   ~HttpClientConnection();
   Task<Result<HttpResponse>> request(HttpRequest request, RequestOptions options = {});
+  // Returns when the header fields are there, without a body: read() brings that, and has to reach its end before another request.
+  Task<Result<HttpResponse>> open(HttpRequest request, RequestOptions options = {});
+  // As HttpDownload::read().
+  Task<Result<View>> read(Duration inter_byte);
   bool is_open() const;
   const Stream& stream() const;
 

@@ -70,18 +70,59 @@ io::Task<> answer_failure(io::HttpExchange& exchange, const Error& problem) {
   (void)sent;  // the client has gone
 }
 
+// An answer that is not longer than this goes out in one piece, with its length.
+constexpr std::size_t short_answer = 256 * 1024;
+
+// Passes the body on as it comes, so that no more than a little of it is held. What breaks off on the other side breaks off here: an
+// answer that looked complete would be worse.
+io::Task<> pass_on(io::HttpExchange& exchange, const std::string& user, chain::WebAnswer* answer, const std::string& base) {
+  const auto headers = passed_on(answer->fields, base);
+  Bytes first;
+  bool ended = false;
+  while (!ended && first.size() < short_answer) {
+    auto piece = co_await answer->read();
+    if (!piece) {
+      log::warning("web services of {}: {}", user, piece.error().message);
+      co_await answer_failure(exchange, piece.error());
+      co_return;
+    }
+    ended = piece->empty();
+    first.insert(first.end(), piece->begin(), piece->end());
+  }
+  if (ended) {
+    const auto sent = co_await exchange.respond(answer->status, headers, View(first));
+    (void)sent;  // the client has gone
+    co_return;
+  }
+  exchange.begin_chunked(answer->status, headers);
+  auto sent = co_await exchange.write_chunk(View(first));
+  first = Bytes();
+  while (sent) {
+    auto piece = co_await answer->read();
+    if (!piece) {
+      log::warning("web services of {}: {}", user, piece.error().message);
+      exchange.aborter()();
+      co_return;
+    }
+    if (piece->empty()) break;
+    sent = co_await exchange.write_chunk(*piece);
+  }
+  if (sent) sent = co_await exchange.finish();
+  (void)sent;  // the client has gone
+}
+
 }  // namespace
 
 io::Task<> relay_web_request(Gateway& gateway, io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity,
                              chain::WebServices* services) {
-  Result<io::HttpResponse> answer = error(Errc::unsupported, "{} is not passed on", exchange.path());
+  Result<std::unique_ptr<chain::WebAnswer>> answer = error(Errc::unsupported, "{} is not passed on", exchange.path());
   if (chain::is_web_target(exchange.target())) {
     chain::WebRequest request;
     request.method = exchange.method();
     request.target = exchange.target();
     request.headers = passed_on(exchange.fields());
     request.body = exchange.body();
-    auto task = io::on(gateway.executor_of(identity->user), services->web_request(*identity, std::move(request)));
+    auto task = services->web_request(*identity, std::move(request));
     answer = co_await std::move(task);
   }
   if (!answer) {
@@ -89,9 +130,7 @@ io::Task<> relay_web_request(Gateway& gateway, io::HttpExchange& exchange, std::
     co_await answer_failure(exchange, answer.error());
     co_return;
   }
-  const auto headers = passed_on(answer->fields, external_base(gateway.options()));
-  const auto sent = co_await exchange.respond(answer->status, headers, View(answer->body));
-  (void)sent;  // the client has gone
+  co_await pass_on(exchange, identity->user, answer->get(), external_base(gateway.options()));
 }
 
 }  // namespace mapigate::transport

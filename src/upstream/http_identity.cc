@@ -34,6 +34,18 @@ std::optional<Bytes> token_in(const io::HttpFields& fields, std::string_view sch
   return {};
 }
 
+class Download final : public HttpAnswer {
+ public:
+  explicit Download(io::HttpDownload download) : download_(std::move(download)) {
+    status = download_.status();
+    fields = download_.take_fields();
+  }
+  Task<Result<View>> read(Duration inter_byte) override { return download_.read(inter_byte); }
+
+ private:
+  io::HttpDownload download_;
+};
+
 class BasicIdentity final : public HttpIdentity {
  public:
   BasicIdentity(std::shared_ptr<io::HttpClient> client, const Credentials& credentials)
@@ -44,18 +56,73 @@ class BasicIdentity final : public HttpIdentity {
     return client_->request(std::move(request), options);
   }
 
+  Task<Result<std::unique_ptr<HttpAnswer>>> open(io::HttpRequest request, io::RequestOptions options) override {
+    request.headers.add("Authorization", authorization_.reveal());
+    auto begun = co_await client_->open(std::move(request), options);
+    if (!begun) co_return begun.error();
+    std::unique_ptr<HttpAnswer> answer = std::make_unique<Download>(std::move(*begun));
+    co_return answer;
+  }
+
  private:
   std::shared_ptr<io::HttpClient> client_;
   Secret authorization_;
 };
 
-class BoundIdentity final : public HttpIdentity {
+class BoundIdentity final : public HttpIdentity, public std::enable_shared_from_this<BoundIdentity> {
  public:
   BoundIdentity(HttpAuth how, std::shared_ptr<io::HttpClient> client, Credentials credentials, io::Runtime& runtime)
       : how_(how), client_(std::move(client)), credentials_(std::move(credentials)), runtime_(runtime) {}
 
   Task<Result<io::HttpResponse>> request(io::HttpRequest request, io::RequestOptions options) override {
     std::unique_ptr<io::HttpClientConnection> connection;
+    auto response = co_await authenticated(std::move(request), options, false, &connection);
+    if (response && response->status != 401) keep(std::move(connection));
+    co_return response;
+  }
+
+  Task<Result<std::unique_ptr<HttpAnswer>>> open(io::HttpRequest request, io::RequestOptions options) override {
+    auto answer = std::make_unique<Answer>(shared_from_this());
+    auto head = co_await authenticated(std::move(request), options, true, &answer->connection);
+    if (!head) co_return head.error();
+    answer->status = head->status;
+    answer->fields = std::move(head->fields);
+    std::unique_ptr<HttpAnswer> made = std::move(answer);
+    co_return made;
+  }
+
+ private:
+  struct Answer final : HttpAnswer {
+    explicit Answer(std::shared_ptr<BoundIdentity> identity) : owner(std::move(identity)) {}
+    Task<Result<View>> read(Duration inter_byte) override {
+      if (connection == nullptr) co_return View();
+      auto piece = co_await connection->read(inter_byte);
+      if (piece && piece->empty()) owner->keep(std::move(connection));
+      co_return piece;
+    }
+    std::shared_ptr<BoundIdentity> owner;
+    std::unique_ptr<io::HttpClientConnection> connection;
+  };
+
+  // One request on a connection; `streamed`: the body is left to be read, but for that of a challenge, which is for nobody.
+  static Task<Result<io::HttpResponse>> attempt_on(io::HttpClientConnection* connection, io::HttpRequest request, io::RequestOptions options,
+                                                   bool streamed) {
+    if (!streamed) co_return co_await connection->request(std::move(request), options);
+    auto head = co_await connection->open(std::move(request), options);
+    if (!head || head->status != 401) co_return head;
+    for (std::size_t size = 0;;) {
+      auto piece = co_await connection->read(options.inter_byte);
+      if (!piece) co_return piece.error();
+      if (piece->empty()) co_return head;
+      size += piece->size();
+      if (size > options.body_bytes) co_return error(Errc::limit, "a refusal that does not end");
+    }
+  }
+
+  // What came of the request, and on which connection.
+  Task<Result<io::HttpResponse>> authenticated(io::HttpRequest request, io::RequestOptions options, bool streamed,
+                                               std::unique_ptr<io::HttpClientConnection>* used) {
+    auto& connection = *used;
     while (!idle_.empty() && connection == nullptr) {
       connection = std::move(idle_.back());
       idle_.pop_back();
@@ -63,12 +130,8 @@ class BoundIdentity final : public HttpIdentity {
     }
     if (connection != nullptr) {
       auto again = request;
-      auto response = co_await connection->request(std::move(again), options);
-      if (!response) co_return response.error();
-      if (response->status != 401) {
-        keep(std::move(connection));
-        co_return response;
-      }
+      auto response = co_await attempt_on(connection.get(), std::move(again), options, streamed);
+      if (!response || response->status != 401) co_return response;
       // It has forgotten us.
       if (!connection->is_open()) connection.reset();
     }
@@ -84,19 +147,14 @@ class BoundIdentity final : public HttpIdentity {
       auto attempt = request;
       if (handshake.only_challenge()) attempt.body = View();
       attempt.headers.add("Authorization", *field);
-      auto response = co_await connection->request(std::move(attempt), options);
-      if (!response) co_return response.error();
-      if (response->status != 401) {
-        keep(std::move(connection));
-        co_return response;
-      }
+      auto response = co_await attempt_on(connection.get(), std::move(attempt), options, streamed);
+      if (!response || response->status != 401) co_return response;
       if (!connection->is_open()) co_return response;
       field = co_await handshake.next(&response->fields);
       if (!field && field.error().code == Errc::denied) co_return response;
     }
   }
 
- private:
   void keep(std::unique_ptr<io::HttpClientConnection> connection) {
     constexpr std::size_t most = 4;  // a call, a wait, and what happens to run beside
     if (connection->is_open() && idle_.size() < most) idle_.push_back(std::move(connection));

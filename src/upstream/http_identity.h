@@ -13,6 +13,17 @@ enum class HttpAuth : std::uint8_t { basic, ntlm, negotiate };
 // "Basic …" for an Authorization field.
 Secret basic_authorization(std::string_view user, const Secret& password);
 
+// An answer whose body is still to be read. Belongs to the executor of who asked.
+class HttpAnswer {
+ public:
+  virtual ~HttpAnswer() = default;
+  // The next piece, valid until the next call; empty at the end of the body.
+  virtual Task<Result<View>> read(Duration inter_byte) = 0;
+
+  unsigned status = 0;
+  io::HttpFields fields;
+};
+
 // Belongs to one executor; requests may run side by side.
 class HttpIdentity {
  public:
@@ -20,6 +31,8 @@ class HttpIdentity {
   // The Authorization field is added. Status 401 is for the caller, after all was tried. What `request` borrows has to
   // live until the task ends.
   virtual Task<Result<io::HttpResponse>> request(io::HttpRequest request, io::RequestOptions options) = 0;
+  // The same, without waiting for a body and without limit to its length.
+  virtual Task<Result<std::unique_ptr<HttpAnswer>>> open(io::HttpRequest request, io::RequestOptions options) = 0;
 };
 
 // With NTLM and Negotiate each request that runs beside others has a connection of its own, which stays authenticated;
