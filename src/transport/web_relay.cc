@@ -70,7 +70,8 @@ io::Task<> answer_failure(io::HttpExchange& exchange, const Error& problem) {
   (void)sent;  // the client has gone
 }
 
-// An answer that is not longer than this goes out in one piece, with its length.
+// An answer that says how long it is, and is not longer than this, goes out in one piece. Others go on as they come: they may be
+// notifications of an open stream.
 constexpr std::size_t short_answer = 256 * 1024;
 
 // Passes the body on as it comes, so that no more than a little of it is held. What breaks off on the other side breaks off here: an
@@ -79,7 +80,8 @@ io::Task<> pass_on(io::HttpExchange& exchange, const std::string& user, chain::W
   const auto headers = passed_on(answer->fields, base);
   Bytes first;
   bool ended = false;
-  while (!ended && first.size() < short_answer) {
+  const bool announced = !answer->fields.get("Content-Length").empty();
+  while (!ended && first.size() < (announced ? short_answer : 1)) {
     auto piece = co_await answer->read();
     if (!piece) {
       log::warning("web services of {}: {}", user, piece.error().message);

@@ -18,7 +18,7 @@ MAILBOX = ('<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodisco
 
 
 class Far(http.server.BaseHTTPRequestHandler):
-    """Knows everybody, and has files: /OAB/long, /OAB/chunks (of unknown length), /OAB/broken, /OAB/short."""
+    """Knows everybody, and has files: /OAB/long, /OAB/chunks (of unknown length), /OAB/stream, /OAB/broken, /OAB/short."""
     protocol_version = "HTTP/1.1"
 
     def do_POST(self):
@@ -32,7 +32,7 @@ class Far(http.server.BaseHTTPRequestHandler):
         name = self.path.rsplit("/", 1)[1]
         self.send_response(200)
         self.send_header("Content-Type", "application/octet-stream")
-        if name == "chunks":
+        if name in ("chunks", "stream"):
             self.send_header("Transfer-Encoding", "chunked")
         else:
             self.send_header("Content-Length", str({"long": 3 * PIECE, "broken": 2 * PIECE, "short": 5}[name]))
@@ -44,6 +44,10 @@ class Far(http.server.BaseHTTPRequestHandler):
                 for _ in range(4):
                     self.wfile.write(b"%x\r\n" % PIECE + bytes(PIECE) + b"\r\n")
                 self.wfile.write(b"0\r\n\r\n")
+        elif name == "stream":
+            self.wfile.write(b"5\r\nfirst\r\n")
+            self.server.go_on.wait(60)
+            self.wfile.write(b"4\r\nlast\r\n0\r\n\r\n")
         elif name == "broken":
             self.wfile.write(bytes(PIECE))
             self.close_connection = True
@@ -102,6 +106,14 @@ def test_a_long_answer_arrives_before_its_end_was_sent(certificates, far):
         assert rest == b"a" * (PIECE // 2) + b"b" * PIECE + b"c" * PIECE
         with get(relay, certificates, "short") as other:
             assert other.getheader("Content-Length") == "5" and other.read() == b"short"
+
+
+def test_notifications_arrive_when_they_are_sent(certificates, far):
+    far.go_on.clear()
+    with relay_to(certificates, far) as relay, get(relay, certificates, "stream") as answer:
+        assert answer.read(5) == b"first"
+        far.go_on.set()
+        assert answer.read() == b"last"
 
 
 def test_what_breaks_off_there_does_not_look_complete_here(certificates, far):
