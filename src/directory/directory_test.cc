@@ -509,7 +509,7 @@ TEST_F(DirectoryTest, AddressesAreMadeByATemplate) {
   EXPECT_EQ(mapi::text_of(row[0].value), "SMTP");
   EXPECT_EQ(row[1].tag, mapi::PidTagDisplayName.with(PropertyType::PtypString8));
   EXPECT_EQ(mapi::text_of(row[1].value), "Internet Address");
-  EXPECT_EQ(mapi::number_of(row[2].value), 0x102);
+  EXPECT_EQ(mapi::number_of(row[2].value), 6);
   EXPECT_EQ(mapi::number_of(row[4].value), 0);
   EXPECT_EQ(mapi::number_of(row[5].value), 1);
   EXPECT_EQ(row[6].tag, mapi::PidTagInstanceKey);

@@ -328,7 +328,8 @@ std::span<const nspi::AddressBookPropertyValueList> Nspi::creation_table(const S
     const mapi::TaggedValue values[] = {
         text(mapi::PidTagAddressType, templates[i].address_type),
         text(mapi::PidTagDisplayName, templates[i].display_name),
-        {mapi::PidTagDisplayType, mapi::Value::integer32(static_cast<std::int32_t>(DisplayType::DT_ADDRESS_TEMPLATE))},
+        // Of what is made: somebody beyond this system.
+        {mapi::PidTagDisplayType, mapi::Value::integer32(static_cast<std::int32_t>(DisplayType::DT_REMOTE_MAILUSER))},
         {mapi::PidTagEntryId, mapi::Value::binary(arena_.copy(View(entry_id)))},
         {mapi::PidTagDepth, mapi::Value::integer32(0)},
         {mapi::PidTagSelectable, mapi::Value::boolean(true)},

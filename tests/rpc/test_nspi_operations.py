@@ -186,7 +186,7 @@ def test_hierarchy_and_dialogs(book):
     assert list(nspi.simplifyPropertyRow(answer["ppData"])) == [0x00040102]
     answer = nspi.hNspiGetSpecialTable(*book, pStat=stat(), dwFlags=2)
     made, = rows(answer)
-    assert (made[0x3002001E], made[0x39000003], made[0x3609000B]) == ("SMTP", 0x102, 1)
+    assert (made[0x3002001E], made[0x39000003], made[0x3609000B]) == ("SMTP", 6, 1)
 
 
 @pytest.mark.parametrize("opnum", [15, 17, 18, 21])
