@@ -1,5 +1,6 @@
 #include <pugixml.hpp>
 
+#include <charconv>
 #include <sstream>
 
 #include "base/log.h"
@@ -160,8 +161,7 @@ std::string good_answer(const GatewayOptions& options, const Profile& profile) {
     auto mailbox = account.append_child("AlternativeMailbox");
     text(mailbox, "Type", "Delegate");
     text(mailbox, "DisplayName", other.display_name);
-    text(mailbox, "LegacyDN", other.legacy_dn);
-    text(mailbox, "Server", profile.server);
+    // By its address a client asks for the rest; LegacyDN and Server stand only where there is none ([MS-OXDSCLI] 2.2.4.1.1.2.5).
     text(mailbox, "SmtpAddress", other.address);
     text(mailbox, "OwnerSmtpAddress", other.owner);
   }
@@ -191,7 +191,10 @@ io::Task<> handle_autodiscover(Gateway& gateway, io::HttpExchange& exchange, std
   } else {
     AskingClient client;
     const auto capability = trim(exchange.header("X-MapiHttpCapability"));
-    client.knows_mapi_http = !capability.empty() && capability != "0";
+    // Only versions up to the client's may be announced ([MS-OXDSCLI] 2.2.4.1.1.2.6): ours is 1.
+    unsigned version = 0;
+    std::from_chars(capability.data(), capability.data() + capability.size(), version);
+    client.knows_mapi_http = version >= 1;
     const auto found = co_await find_profile(gateway, identity, asked->address, asked->legacy_dn, client);
     if (found) {
       const auto* redirect = std::get_if<Redirect>(&*found);

@@ -90,6 +90,7 @@ void choose_protocols(Profile& profile, const GatewayOptions& options, const Ask
   };
   profile.mapi_http = services.mapi_http && client.knows_mapi_http && allowed("mapiHttp");
   profile.expr = services.rpc_http && allowed("EXPR");
+  profile.rpc_http_auth = services.rpc_http_auth;
   profile.exch = allowed("EXCH");
   profile.web = services.ews && allowed("WEB");
 }

@@ -17,6 +17,7 @@ struct Profile {
   std::string deployment_id;  // a GUID, the same for all users of this gateway
   bool mapi_http = false, exch = true, expr = false, web = false;
   std::string server, server_dn, mdb_dn;
+  std::string rpc_http_auth;  // AuthPackage of EXPR
   std::string base_url;       // "https://mail.example.test:8443"
   std::string ews_url, oab_url;  // empty: not served
   std::vector<AlternativeMailbox> alternatives;

@@ -52,7 +52,7 @@ const std::map<std::string_view, std::function<Value(const Profile&)>>& user_set
       {"ActiveDirectoryServer", server},
       {"ExternalMailboxServer", [](const Profile& p) { return p.expr ? Value(p.server) : Value(); }},
       {"ExternalMailboxServerRequiresSSL", [](const Profile& p) { return p.expr ? Value("True") : Value(); }},
-      {"ExternalMailboxServerAuthenticationMethods", [](const Profile& p) { return p.expr ? Value("Basic") : Value(); }},
+      {"ExternalMailboxServerAuthenticationMethods", [](const Profile& p) { return p.expr ? Value(p.rpc_http_auth) : Value(); }},
       {"InternalEwsUrl", ews},
       {"ExternalEwsUrl", ews},
       {"InternalEmwsUrl", ews},

@@ -101,7 +101,9 @@ def test_shared_mailboxes_come_along_and_can_be_asked_for(server, certificates):
     assert shared[0].findtext("DisplayName") == "Office" and shared[0].findtext("Type") == "Delegate"
     other = ask(server, certificates, address="office@example.test")
     assert other.findtext(".//User/DisplayName") == "Office"
-    assert other.findtext(".//User/LegacyDN") == shared[0].findtext("LegacyDN")
+    assert other.findtext(".//User/LegacyDN").endswith("/cn=Recipients/cn=office@example.test")
+    # [MS-OXDSCLI] 2.2.4.1.1.2.5: beside an address neither of these stands.
+    assert shared[0].find("LegacyDN") is None and shared[0].find("Server") is None
     assert "office@example.test" in other.findtext(".//MailStore/ExternalUrl")
 
 
@@ -127,7 +129,9 @@ def test_protocols_by_user_and_client(server, certificates):
         return {one.get("Type") or one.findtext("Type") for one in root.findall(".//Account/Protocol")}
     assert kinds(ask(server, certificates)) >= {"EXCH", "mapiHttp"}
     assert kinds(ask(server, certificates, user=BOB)) == {"EXCH"}
-    assert "mapiHttp" not in kinds(ask(server, certificates, headers={"X-MapiHttpCapability": "0"}))
+    for capability in ("0", "-1", "none"):  # a version that is announced is not above the client's
+        assert "mapiHttp" not in kinds(ask(server, certificates, headers={"X-MapiHttpCapability": capability}))
+    assert "mapiHttp" in kinds(ask(server, certificates, headers={"X-MapiHttpCapability": "2"}))
     exch = next(one for one in ask(server, certificates).findall(".//Protocol") if one.findtext("Type") == "EXCH")
     assert exch.findtext("ServerDN").startswith("/o=") and "cn=Microsoft Private MDB" in exch.findtext("MdbDN")
 
