@@ -295,6 +295,8 @@ class MailboxModule final : public chain::Module,
   }
   FreeBusySource* free_busy() override { return component<FreeBusySource>(free_busy_, "brings no free/busy information"); }
 
+  std::uint64_t max_submit_size() const override { return std::uint64_t{engine_->options().max_submit_kilobytes} * 1024; }
+
   std::vector<std::string> other_addresses(const std::string& user) override {
     const auto book = address_book_->snapshot_for(user);
     const auto self = book ? book->find_address(user) : std::nullopt;

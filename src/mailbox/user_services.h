@@ -1,6 +1,8 @@
 // What the modules of a chain offer its users beside mailbox and address book.
 #pragma once
 
+#include <cstdint>
+
 #include "mailbox/free_busy.h"
 #include "mailbox/out_of_office.h"
 
@@ -14,6 +16,8 @@ class UserServices {
   virtual FreeBusySource* free_busy() = 0;          // null: nobody knows when people are busy
   // Those besides the own one at which a user gets mail, as the directory knows them.
   virtual std::vector<std::string> other_addresses(const std::string& user) = 0;
+  // The largest message that users may send, in bytes; zero: nobody says.
+  virtual std::uint64_t max_submit_size() const { return 0; }
 };
 
 }  // namespace mapigate::mailbox

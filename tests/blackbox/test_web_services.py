@@ -419,9 +419,15 @@ def test_what_outlook_asks_at_its_start(site):
 
 
 def test_a_gateway_without_these_backends_says_so(certificates, site):
-    with Mapigate.gateway(certificates, site.dovecot.tls_port, name="bare") as bare:
+    gateway = Mapigate.gateway(certificates, site.dovecot.tls_port, name="bare")
+    gateway.arguments["modules"]["mail"]["max_submit_size"] = "100KiB"
+    gateway.write_config()
+    with gateway as bare:
         other = Site.__new__(Site)
         other.certificates, other.gateway = certificates, bare
+        answer = other.soap("<m:GetServiceConfiguration><m:RequestedConfiguration><m:ConfigurationName>MailTips</m:ConfigurationName>"
+                            "</m:RequestedConfiguration></m:GetServiceConfiguration>")
+        assert answer.findtext(f".//{T}MaxMessageSize") == str(100 * 1024)
         answer = other.soap(f"<m:GetUserOofSettingsRequest><t:Mailbox><t:Address>{ALICE}</t:Address></t:Mailbox></m:GetUserOofSettingsRequest>")
         assert answer.findtext(f".//{T}OofState") == "Disabled" and answer.findtext(f"{M}AllowExternalOof") == "None"
         assert codes(other.soap(availability([ALICE]))) == ["ErrorFreeBusyGenerationFailed"]

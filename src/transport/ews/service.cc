@@ -1,6 +1,7 @@
 // What Outlook asks of the server itself: GetServiceConfiguration ([MS-OXWCONFIG]), GetMailTips ([MS-OXWSMTGS]), GetInboxRules
 // ([MS-OXWSRULES]).
 #include <algorithm>
+#include <climits>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -15,9 +16,14 @@ using directory::EntryKind;
 
 constexpr int most_recipients = 50;
 constexpr int large_audience = 25, largest_audience = 1000;
-constexpr int largest_message = 35 << 20;  // bytes
+constexpr std::uint64_t usual_largest_message = 35 << 20;  // bytes, where nobody says
 constexpr std::size_t asked_at_once = 8;
 constexpr auto patience = std::chrono::seconds(5);
+
+int largest_message(const Call& call) {
+  const auto most = call.route.services ? call.route.services->max_submit_size() : 0;
+  return static_cast<int>(std::min<std::uint64_t>(most == 0 ? usual_largest_message : most, INT_MAX));
+}
 
 std::string own_domain(const Call& call) {
   const auto at = call.user().rfind('@');
@@ -36,7 +42,7 @@ void write_configuration(pugi::xml_node message, std::string_view name, const Ca
     auto node = message.append_child("m:MailTipsConfiguration");
     add(node, "t:MailTipsEnabled", true);
     add(node, "t:MaxRecipientsPerGetMailTipsRequest", most_recipients);
-    add(node, "t:MaxMessageSize", largest_message);
+    add(node, "t:MaxMessageSize", largest_message(call));
     add(node, "t:LargeAudienceThreshold", large_audience);
     add(node, "t:ShowExternalRecipientCount", false);
     write_domains(node, call);
@@ -105,7 +111,7 @@ bool wants(std::string_view asked, std::string_view tip) {
   return false;
 }
 
-void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Recipient& recipient, std::string_view asked) {
+void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Recipient& recipient, std::string_view asked, int largest) {
   auto address = tips.append_child("t:RecipientAddress");
   const auto object = book && recipient.known ? std::optional(book->object(*recipient.known)) : std::nullopt;
   add(address, "t:Name", object ? object->entry.display_name : recipient.address);
@@ -134,7 +140,7 @@ void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Reci
     if (wants(asked, "TotalMemberCount")) add(tips, "t:TotalMemberCount", 1);
     if (wants(asked, "ExternalMemberCount")) add(tips, "t:ExternalMemberCount", 0);
   }
-  if (wants(asked, "MaxMessageSize")) add(tips, "t:MaxMessageSize", largest_message);
+  if (wants(asked, "MaxMessageSize")) add(tips, "t:MaxMessageSize", largest);
   if (wants(asked, "DeliveryRestriction")) add(tips, "t:DeliveryRestricted", false);
   if (wants(asked, "ModerationStatus")) add(tips, "t:IsModerated", false);
   if (wants(asked, "InvalidRecipient")) add(tips, "t:InvalidRecipient", recipient.address.find('@') == std::string::npos);
@@ -171,7 +177,7 @@ io::Task<Status> get_mail_tips(Call* call) {
   for (const auto& recipient : recipients) {
     auto message = list.append_child("m:MailTipsResponseMessageType");
     write_response_message(message, "NoError");
-    write_tips(message.append_child("m:MailTips"), book.get(), recipient, asked);
+    write_tips(message.append_child("m:MailTips"), book.get(), recipient, asked, largest_message(*call));
   }
   co_return Status();
 }
