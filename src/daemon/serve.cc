@@ -57,6 +57,7 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.default_domain = config.section("server").text("default_domain");
   out.autodiscover.redirects = address_rules(config.section("autodiscover").list("redirects"));
   out.autodiscover.protocols = address_rules(config.section("autodiscover").list("protocols"));
+  out.autodiscover.shared_mailboxes = config.section("autodiscover").boolean("shared_mailboxes");
   const auto& oab = config.section("oab");
   out.services.oab = oab.boolean("enabled");
   out.oab.folder = config.section("server").text("state_dir") + "/oab";

@@ -35,6 +35,8 @@ struct AutodiscoverOptions {
   std::vector<AddressRule> redirects;
   // Which kinds of protocol these users are told, with + between them; users without rule are told all.
   std::vector<AddressRule> protocols;
+  // Whether users are told of mailboxes that they may act for, so that their Outlook opens them by itself.
+  bool shared_mailboxes = true;
 };
 
 // /autodiscover/autodiscover.xml

@@ -42,8 +42,14 @@ std::optional<Redirect> redirect_of(const AutodiscoverOptions& options, const st
 
 using directory::Snapshot;
 
+// Groups have delegates too, who write in their name, and contacts are elsewhere: neither has a mailbox to open.
+bool has_mailbox(const directory::Entry& entry) {
+  return !entry.address.empty() && entry.kind != directory::EntryKind::group && entry.kind != directory::EntryKind::contact;
+}
+
 // Whether `user` may act for `object`: named there, or in a group that is.
 bool may_act_for(const Snapshot& book, const directory::Object& object, directory::Index user) {
+  if (!has_mailbox(object.entry)) return false;
   std::vector<directory::Index> open(object.delegates.begin(), object.delegates.end());
   std::vector<bool> seen(book.size());
   while (!open.empty()) {
@@ -74,8 +80,8 @@ std::vector<AlternativeMailbox> alternatives_of(const Snapshot& book, directory:
       if (mailbox != user && std::find(found.begin(), found.end(), mailbox) == found.end()) found.push_back(mailbox);
   std::vector<AlternativeMailbox> out;
   for (const auto mailbox : found) {
-    const auto& entry = book.object(mailbox).entry;
-    if (!entry.address.empty()) out.push_back({entry.display_name, entry.address, mapi::user_dn(entry.address), entry.address});
+    const auto entry = book.entry(mailbox);
+    if (has_mailbox(entry)) out.push_back({entry.display_name, entry.address, mapi::user_dn(entry.address), entry.address});
   }
   return out;
 }
@@ -142,9 +148,9 @@ io::Task<Result<Answer>> find_profile(Gateway& gateway, std::shared_ptr<const ch
     out.display_name = info->display_name;
     out.address = info->address;
     out.legacy_dn = info->legacy_dn;
-    if (self) out.alternatives = alternatives_of(*book, *self);
-  } else if (found && self && may_act_for(*book, book->object(*found), *self) && !book->object(*found).entry.address.empty()) {
-    const auto& entry = book->object(*found).entry;
+    if (self && options.autodiscover.shared_mailboxes) out.alternatives = alternatives_of(*book, *self);
+  } else if (found && self && may_act_for(*book, book->object(*found), *self)) {
+    const auto entry = book->entry(*found);
     out.display_name = entry.display_name;
     out.address = entry.address;
     out.legacy_dn = mapi::user_dn(entry.address);

@@ -33,6 +33,7 @@ kind = "group"
 name = "Front Desk"
 address = "desk@example.test"
 members = ["alice@example.test"]
+delegates = ["alice@example.test"]
 
 [[entry]]
 name = "Office"
@@ -59,7 +60,7 @@ def server(certificates, dovecot, tmp_path_factory):
     tables = {"autodiscover": {"redirects": ["*@old.test=@example.test", "carol@example.test=https://far.test/autodiscover/autodiscover.xml"],
                                "protocols": ["bob@*=EXCH"], "http_listen": [f"127.0.0.1:{http_port}"]}}
     with Mapigate.gateway(certificates, dovecot.tls_port, people=file, name="discovery", tables=tables) as gateway:
-        gateway.http_port = http_port
+        gateway.http_port, gateway.imap_port, gateway.people = http_port, dovecot.tls_port, file
         yield gateway
 
 
@@ -107,7 +108,16 @@ def test_shared_mailboxes_come_along_and_can_be_asked_for(server, certificates):
     assert "office@example.test" in other.findtext(".//MailStore/ExternalUrl")
 
 
-@pytest.mark.parametrize("address", ["board@example.test", "bob@example.test", "nobody@example.test"])
+def test_shared_mailboxes_need_not_be_told(server, certificates):
+    tables = {"autodiscover": {"shared_mailboxes": False}}
+    with Mapigate.gateway(certificates, server.imap_port, people=server.people, name="silent", tables=tables) as other:
+        assert ask(other, certificates).find(".//AlternativeMailbox") is None
+        # Who asks for one by its address is answered all the same.
+        assert ask(other, certificates, address="office@example.test").findtext(".//User/DisplayName") == "Office"
+
+
+# The last is a group: its delegates write in its name, but it has no mailbox.
+@pytest.mark.parametrize("address", ["board@example.test", "bob@example.test", "nobody@example.test", "desk@example.test"])
 def test_other_peoples_mailboxes_look_like_none(server, certificates, address):
     assert ask(server, certificates, address=address).findtext(".//ErrorCode") == "500"
 
