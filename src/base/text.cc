@@ -211,6 +211,31 @@ std::string_view trim(std::string_view text) {
   return text.substr(first, text.find_last_not_of(space) - first + 1);
 }
 
+std::string percent_decode(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    Bytes byte;
+    if (text[i] == '%' && i + 2 < text.size() && from_hex(text.substr(i + 1, 2), byte) && byte.size() == 1) {
+      out.push_back(static_cast<char>(byte[0]));
+      i += 2;
+    } else {
+      out.push_back(text[i] == '+' ? ' ' : text[i]);
+    }
+  }
+  return out;
+}
+
+std::string query_parameter(std::string_view query, std::string_view name) {
+  for (std::size_t start = 0; start <= query.size();) {
+    const auto end = std::min(query.find('&', start), query.size());
+    const auto part = query.substr(start, end - start);
+    const auto sign = std::min(part.find('='), part.size());
+    if (equal_ignoring_ascii_case(part.substr(0, sign), name)) return percent_decode(part.substr(std::min(sign + 1, part.size())));
+    start = end + 1;
+  }
+  return {};
+}
+
 std::string percent_encode(std::string_view text) {
   static constexpr char digits[] = "0123456789ABCDEF";
   std::string out;

@@ -42,6 +42,10 @@ bool equal_ignoring_ascii_case(std::string_view a, std::string_view b);
 std::string_view trim(std::string_view text);
 // For a part of a URL: all but letters, digits and -._~@ as %XX.
 std::string percent_encode(std::string_view text);
+// Of a path or a query: %XX, and + for a space.
+std::string percent_decode(std::string_view text);
+// The value of a parameter of a query ("a=1&b=2"), decoded; its name is compared without case. Empty when it is absent.
+std::string query_parameter(std::string_view query, std::string_view name);
 // The longest prefix of at most `limit` bytes that does not cut a code point.
 std::string_view utf8_prefix(std::string_view utf8, std::size_t limit);
 

@@ -8,39 +8,9 @@
 
 namespace mapigate::transport {
 
-namespace {
-
-std::string percent_decode(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    Bytes byte;
-    if (text[i] == '%' && i + 2 < text.size() && from_hex(text.substr(i + 1, 2), byte) && byte.size() == 1) {
-      out.push_back(static_cast<char>(byte[0]));
-      i += 2;
-    } else {
-      out.push_back(text[i] == '+' ? ' ' : text[i]);
-    }
-  }
-  return out;
-}
-
-// The value of a parameter whose name is compared without case; empty when it is absent.
-std::string parameter(std::string_view query, std::string_view name) {
-  for (std::size_t start = 0; start <= query.size();) {
-    const auto end = std::min(query.find('&', start), query.size());
-    const auto part = query.substr(start, end - start);
-    const auto sign = std::min(part.find('='), part.size());
-    if (equal_ignoring_ascii_case(part.substr(0, sign), name)) return percent_decode(part.substr(std::min(sign + 1, part.size())));
-    start = end + 1;
-  }
-  return {};
-}
-
-}  // namespace
-
 io::Task<> handle_autodiscover_json(Gateway& gateway, io::HttpExchange& exchange) {
-  const auto protocol = parameter(exchange.query(), "Protocol");
-  auto address = parameter(exchange.query(), "Email");
+  const auto protocol = query_parameter(exchange.query(), "Protocol");
+  auto address = query_parameter(exchange.query(), "Email");
   if (address.empty()) {
     const auto path = std::string(exchange.path());
     if (const auto slash = path.rfind('/'); slash != std::string::npos) address = percent_decode(path.substr(slash + 1));

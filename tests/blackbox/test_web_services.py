@@ -40,6 +40,9 @@ with warnings.catch_warnings():
     from exchangelib.protocol import BaseProtocol
 
 
+PHOTO = b"\xff\xd8\xff\xe0" + bytes(range(256))
+
+
 class Site:
     """Mail with Sieve, calendars, and a gateway before them."""
 
@@ -61,7 +64,9 @@ class Site:
         book = people.write(private_dir("people") / "people.toml", "example.test", USERS)
         with book.open("a", encoding="utf-8") as file:
             file.write('[[entry]]\nkind = "group"\nname = "Rooms in the house"\naddress = "rooms@example.test"\n'
-                       'members = ["amsterdam@example.test", "berlin@example.test"]\n')
+                       'members = ["amsterdam@example.test", "berlin@example.test"]\n'
+                       '[[entry]]\nname = "Petra Portrait"\naddress = "petra+face@example.test"\nphoto = "petra.jpg"\n')
+        book.with_name("petra.jpg").write_bytes(PHOTO)
         self.gateway = stack.enter_context(Mapigate.gateway(
             certificates, self.dovecot.tls_port, smtp_port=self.postfix.port if self.sends else None, people=book,
             sieve={"port": self.sieve_port, "tls": "starttls", "master_user": "gateway", "master_password": "master-secret"},
@@ -154,6 +159,23 @@ def test_other_requests_are_answered_sensibly(site):
     assert site.post("", method="PUT")[0] == 405
     status, _, headers = site.post(envelope("<m:GetRoomLists/>"), password="wrong")
     assert status == 401 and headers["WWW-Authenticate"].startswith("Basic")
+
+
+def test_pictures_by_get(site):
+    """As Outlook asks for them ([MS-OXWSPHOTO])."""
+    def get(address, etag=None):
+        secret = base64.b64encode(f"{ALICE}:{PASSWORD}".encode()).decode()
+        request = urllib.request.Request(f"{site.gateway.url()}/EWS/Exchange.asmx/s/GetUserPhoto?email={address}&size=HR96x96",
+                                         headers={"Authorization": f"Basic {secret}", **({"If-None-Match": etag} if etag else {})})
+        try:
+            with urllib.request.urlopen(request, timeout=60, context=ssl.create_default_context(cafile=str(site.certificates.ca))) as reply:
+                return reply.status, reply.read(), reply.headers
+        except urllib.error.HTTPError as error:
+            return error.code, error.read(), error.headers
+    status, body, headers = get("petra%2Bface@example.test")
+    assert (status, body, headers["Content-Type"]) == (200, PHOTO, "image/jpeg")
+    assert get("petra%2bface%40example.test", headers["ETag"])[:2] == (304, b"")
+    assert get(BOB)[0] == get("nobody@example.test")[0] == 404
 
 
 # -- out of office

@@ -254,6 +254,8 @@ io::Task<> handle_ews(Gateway& gateway, io::HttpExchange& exchange, std::shared_
     const io::HttpHeaders headers{{"Location", "/EWS/Services.wsdl"}, {"Cache-Control", "private"}};
     const auto sent = co_await exchange.respond(302, headers, std::string_view());
     (void)sent;
+  } else if (path == "/ews/exchange.asmx/s/getuserphoto" && reading) {
+    co_await ews::answer_photo(gateway, exchange, identity);
   } else if (path == "/ews/services.wsdl" && reading) {
     co_await ews::answer(exchange, 200, ews::wsdl(gateway.options()));
   } else if (path == "/ews/exchange.asmx" || path == "/ews/services.wsdl") {

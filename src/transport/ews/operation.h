@@ -2,6 +2,7 @@
 #pragma once
 
 #include "directory/source.h"
+#include "io/http_server.h"
 #include "mailbox/user_services.h"
 #include "transport/gateway.h"
 #include "wire/ews/soap.h"
@@ -39,6 +40,9 @@ std::span<const Operation> availability_operations();
 std::span<const Operation> directory_operations();
 std::span<const Operation> out_of_office_operations();
 std::span<const Operation> service_operations();
+
+// A picture as a GET gets it; see photo.cc.
+io::Task<> answer_photo(Gateway& gateway, io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity);
 
 // The response code for what a backend answered.
 std::string_view code_of(const Error& error);
