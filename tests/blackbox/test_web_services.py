@@ -178,6 +178,16 @@ def test_pictures_by_get(site):
     assert get(BOB)[0] == get("nobody@example.test")[0] == 404
 
 
+def test_nobody_acts_as_somebody_else(site):
+    body = envelope("<m:GetRoomLists/>")
+    assert site.post(body)[0] == 200
+    header = (f"<soap:Header><t:ExchangeImpersonation><t:ConnectingSID><t:PrimarySmtpAddress>{BOB}</t:PrimarySmtpAddress>"
+              "</t:ConnectingSID></t:ExchangeImpersonation></soap:Header>")
+    changed = body.replace("<soap:Body>", header + "<soap:Body>")
+    status, answer, _ = site.post(changed)
+    assert status == 500 and "ErrorImpersonateUserDenied" in answer
+
+
 # -- out of office
 
 def oof(state, **keywords):

@@ -159,6 +159,11 @@ io::Task<> handle_request(Gateway& gateway, io::HttpExchange& exchange, std::sha
   const auto* operation = (*envelope)->in_messages_namespace() ? find_operation(name) : nullptr;
   auto route = gateway.route(identity->user);
   const bool here = operation != nullptr && serves(route);
+  // Nobody may act as somebody else here; an answer about the caller would be taken for one about that user.
+  if (here && (*envelope)->impersonates()) {
+    co_await answer(exchange, 500, fault("ErrorImpersonateUserDenied", "The account does not have permission to impersonate the requested user."));
+    co_return;
+  }
   // A chain that ends in another server knows nothing of these; that server's own web services do.
   if (!here && route && route->web) {
     co_await relay_web_request(gateway, exchange, identity, route->web);

@@ -31,6 +31,7 @@ class Envelope {
   bool in_messages_namespace() const { return namespace_of(content_) == messages_namespace; }
   const pugi::xml_node& content() const { return content_; }
   std::string_view requested_version() const;  // of the header RequestServerVersion: "Exchange2013_SP1"; may be empty
+  bool impersonates() const { return bool(child(header_, "ExchangeImpersonation")); }
   std::string_view time_zone_id() const;       // of the header TimeZoneContext: "W. Europe Standard Time"; may be empty
 
  private:
