@@ -19,12 +19,12 @@ using wire::ews::UserOofSettings;
 class Keeper final : public OutOfOfficeFactory {
  public:
   std::shared_ptr<OutOfOffice> open(std::shared_ptr<const chain::Identity>, io::Executor) override { return std::make_shared<Replies>(*this); }
-  bool reads_for_others() const override { return false; }
+  bool reads_for_others() const override { return for_others; }
 
   std::mutex mutex;
   UserOofSettings settings;
   std::atomic<int> asked = 0;
-  std::atomic<bool> stuck = false;
+  std::atomic<bool> stuck = false, for_others = true;
 
  private:
   class Replies final : public OutOfOffice {
@@ -103,6 +103,13 @@ TEST_F(OutOfOfficeTest, LogonsFollowTheRepliesAndAskOnce) {
 TEST_F(OutOfOfficeTest, RepliesSetElsewhereAreFoundByAsking) {
   keeper.settings.State = OofState::Enabled;
   EXPECT_TRUE(away());
+}
+
+TEST_F(OutOfOfficeTest, NobodyIsAskedInVain) {
+  keeper.settings.State = OofState::Enabled;
+  keeper.for_others = false;
+  EXPECT_FALSE(away());  // logged on without a password
+  EXPECT_EQ(keeper.asked, 0);
 }
 
 TEST_F(OutOfOfficeTest, AServerThatHangsHoldsUpOneLogonForALittle) {

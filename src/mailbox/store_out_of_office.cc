@@ -64,6 +64,8 @@ Task<bool> is_out_of_office(Mailbox* mailbox) {
   auto heard = factory->last_heard(user);
   if (heard && heard->settings) away = wire::ews::is_away(*heard->settings, seconds);
   if (heard && Clock::now() - heard->when < good_for) co_return away;
+  // Who came by a ticket or by NTLM left nothing to log in with.
+  if (mailbox->login()->password.empty() && !factory->reads_for_others()) co_return away;
   const auto replies = factory->open(mailbox->login(), mailbox->executor());
   auto asked = replies->get();
   auto settings = co_await io::with_deadline(logon_patience, std::move(asked));
