@@ -390,6 +390,32 @@ def test_free_busy_of_nobody_groups_and_nonsense(site, calendars):
         assert set(codes(site.soap(wrong))) == {code}
 
 
+def test_suggested_times(site, calendars):
+    """Beside a view of another day, whose events stay those of that day."""
+    def suggested(addresses, options=""):
+        asked = availability(addresses, "2024-04-03T00:00:00", "2024-04-04T00:00:00", "FreeBusyMerged").replace(
+            "</m:GetUserAvailabilityRequest>", f"<t:SuggestionsViewOptions>{options}<t:DetailedSuggestionsWindow><t:StartTime>2024-04-02T00:00:00"
+            "</t:StartTime><t:EndTime>2024-04-03T00:00:00</t:EndTime></t:DetailedSuggestionsWindow></t:SuggestionsViewOptions>"
+            "</m:GetUserAvailabilityRequest>")
+        answer = site.soap(asked)
+        part = answer.find(f"{M}SuggestionsResponse")
+        days = part.findall(f"{M}SuggestionDayResultArray/{T}SuggestionDayResult")
+        return answer, part.findtext(f"{M}ResponseMessage/{M}ResponseCode"), days
+    answer, code, (day,) = suggested([ALICE])
+    assert code == "NoError" and day.findtext(f"{T}Date") == "2024-04-02T00:00:00" and day.findtext(f"{T}DayQuality") == "Excellent"
+    # From half past seven (UTC; work begins at nine in Berlin, with the stand-up) but for the doctor; not more than ten.
+    assert [one.findtext(f"{T}MeetingTime")[11:16] for one in day.findall(f".//{T}Suggestion")] == [
+        "07:30", "08:00", "08:30", "09:00", "09:30", "10:00", "10:30", "11:00", "13:00", "13:30"]
+    assert day.find(f".//{T}IndividualAttendeeConflictData").findtext(f"{T}BusyType") == "Free"
+    assert [one.findtext(f"{T}BusyType") for one in answer.findall(f".//{T}CalendarEvent")] == ["Tentative"]
+    # Bob is at a workshop all the working day.
+    _, _, (day,) = suggested([ALICE, BOB], "<t:MaximumNonWorkHourResultsByDay>2</t:MaximumNonWorkHourResultsByDay>")
+    assert [(one.findtext(f"{T}MeetingTime")[11:16], one.findtext(f"{T}IsWorkTime")) for one in day.findall(f".//{T}Suggestion")] == [
+        ("00:00", "false"), ("00:30", "false")]
+    _, code, days = suggested([ALICE], "<t:GoodThreshold>50</t:GoodThreshold>")
+    assert code == "ErrorInvalidParameter" and days == []
+
+
 def test_the_client_shows_free_busy(site, calendars):
     done = json.loads(site.gateway.client("--json", "freebusy", BOB, "2024-04-02", "2024-04-03", "--interval", "60").stdout)
     assert done["merged"] == "0" * 7 + "2" * 8 + "0" * 9

@@ -1,5 +1,5 @@
 // GetUserAvailability ([MS-OXWAVLS] 3.1.4.1) and GetServerTimeZones ([MS-OXWSGTZ]).
-#include "wire/ews/availability.h"
+#include "wire/ews/suggestions.h"
 
 #include <algorithm>
 
@@ -65,6 +65,13 @@ struct Answered {
   std::vector<CalendarEvent> events;
   std::optional<WorkingHours> hours;
   bool detailed = false;
+  std::vector<Attendee::Member> members;  // of a group, for suggestions
+};
+
+// What is asked of every calendar.
+struct Asking {
+  std::int64_t start = 0, end = 0;
+  std::optional<SuggestionsViewOptions> suggestions;
 };
 
 std::string_view trouble_code(const Error& error) {
@@ -75,7 +82,7 @@ std::string_view trouble_code(const Error& error) {
   }
 }
 
-io::Task<> ask(mailbox::FreeBusySource* source, std::shared_ptr<const chain::Identity> asker, const AvailabilityRequest* request,
+io::Task<> ask(mailbox::FreeBusySource* source, std::shared_ptr<const chain::Identity> asker, const Asking* asking,
                Clock::time_point until, Answered* out) {
   for (const auto& address : out->wanted.addresses) {
     if (Clock::now() > until) {
@@ -83,16 +90,21 @@ io::Task<> ask(mailbox::FreeBusySource* source, std::shared_ptr<const chain::Ide
       out->wanted.message = "The calendars take too long.";
       co_return;
     }
-    auto known = co_await source->free_busy(asker, address, request->StartTime, request->EndTime);
+    auto known = co_await source->free_busy(asker, address, asking->start, asking->end);
     if (!known) {
       // Of a group, whoever is known counts.
-      if (out->wanted.group) continue;
+      if (out->wanted.group) {
+        out->members.push_back({false, {}});
+        continue;
+      }
       log::info("free/busy of {} for {}: {}", address, asker->user, known.error().message);
       out->wanted.code = trouble_code(known.error());
       out->wanted.message = "The calendar of " + address + " cannot be read.";
       co_return;
     }
     out->detailed = known->detailed && !out->wanted.group;
+    if (const auto& window = asking->suggestions; out->wanted.group && window)
+      out->members.push_back({true, merged_free_busy(known->events, window->StartTime, window->EndTime, suggestion_minutes)});
     if (!out->wanted.group) out->hours = std::move(known->hours);
     out->events.insert(out->events.end(), std::make_move_iterator(known->events.begin()), std::make_move_iterator(known->events.end()));
   }
@@ -104,6 +116,7 @@ FreeBusyView view_of(const AvailabilityRequest& request, Answered answered) {
   if (answered.wanted.group) out.Type = FreeBusyViewType::MergedOnly;
   else if (is_detailed(out.Type) && !answered.detailed)
     out.Type = out.Type == FreeBusyViewType::DetailedMerged ? FreeBusyViewType::FreeBusyMerged : FreeBusyViewType::FreeBusy;
+  std::erase_if(answered.events, [&](const auto& one) { return one.EndTime <= request.StartTime || one.StartTime >= request.EndTime; });
   out.MergedFreeBusy = merged_free_busy(answered.events, request.StartTime, request.EndTime, request.MergedFreeBusyIntervalInMinutes);
   out.Events = std::move(answered.events);
   out.Hours = std::move(answered.hours);
@@ -112,6 +125,50 @@ FreeBusyView view_of(const AvailabilityRequest& request, Answered answered) {
     out.Hours = WorkingHours{request.TimeZone, {1, 2, 3, 4, 5}, 8 * 60, 17 * 60};
   }
   return out;
+}
+
+Attendee attendee_of(const Answered& answered, const MailboxData& mailbox, const SuggestionsViewOptions& window) {
+  Attendee out;
+  out.exclude_conflicts = mailbox.ExcludeConflicts;
+  if (answered.wanted.code == "ErrorFreeBusyDLLimitReached") out.kind = Attendee::Kind::too_big_group;
+  else if (!answered.wanted.code.empty()) out.kind = Attendee::Kind::unknown;
+  else if (answered.wanted.group) out.kind = Attendee::Kind::group;
+  out.times = merged_free_busy(answered.events, window.StartTime, window.EndTime, suggestion_minutes);
+  out.members = answered.members;
+  return out;
+}
+
+// By the working hours of the first who has some.
+void write_suggestions_response(pugi::xml_node response, const std::optional<RequestProblem>& problem, const AvailabilityRequest& request,
+                                const Asking& asking, std::span<const Answered> answers) {
+  auto node = response.append_child("m:SuggestionsResponse");
+  auto message = node.append_child("m:ResponseMessage");
+  if (problem) return write_response_message(message, problem->code, problem->message);
+  write_response_message(message, "NoError");
+  std::vector<Attendee> attendees;
+  for (std::size_t i = 0; i < answers.size(); ++i) attendees.push_back(attendee_of(answers[i], request.Mailboxes[i], *asking.suggestions));
+  WorkingHours hours{request.TimeZone, {1, 2, 3, 4, 5}, 8 * 60, 17 * 60};
+  for (const auto& one : answers) {
+    if (!one.hours) continue;
+    hours = *one.hours;
+    break;
+  }
+  const auto days = suggest(*asking.suggestions, request.TimeZone, hours, attendees);
+  write_suggestions(node.append_child("m:SuggestionDayResultArray"), days, *asking.suggestions, request.TimeZone, attendees);
+}
+
+// The windows together, where they are not too far apart.
+std::optional<RequestProblem> read_asking(const pugi::xml_node& content, const AvailabilityRequest& request, Asking& out) {
+  out.start = request.StartTime, out.end = request.EndTime;
+  if (!request.wants_suggestions) return {};
+  SuggestionsViewOptions window;
+  if (auto problem = read_suggestions_options(child(content, "SuggestionsViewOptions"), request.TimeZone, window)) return problem;
+  const auto start = std::min(out.start, window.StartTime), end = std::max(out.end, window.EndTime);
+  if (end - start > most_days * std::int64_t{86400} + 3600)
+    return RequestProblem{"ErrorTimeIntervalTooBig", fmt::format("Both windows together are longer than {} days.", most_days)};
+  out.start = start, out.end = end;
+  out.suggestions = window;
+  return {};
 }
 
 io::Task<Status> get_availability(Call* call) {
@@ -125,23 +182,28 @@ io::Task<Status> get_availability(Call* call) {
   auto response = call->body.append_child("m:GetUserAvailabilityResponse");
   std::vector<Answered> answers(request.Mailboxes.size());
   auto* source = call->free_busy();
+  Asking asking;
+  std::optional<RequestProblem> suggestion_problem;
   if (!problem) {
+    suggestion_problem = read_asking(call->content(), request, asking);
     const auto book = call->address_book();
     for (std::size_t i = 0; i < answers.size(); ++i) answers[i].wanted = whom(*call, book.get(), request.Mailboxes[i].Address);
     if (source != nullptr) {
       const auto until = Clock::now() + patience;
-      const std::function<io::Task<>(std::size_t)> one = [&](std::size_t i) { return ask(source, call->identity, &request, until, &answers[i]); };
+      const std::function<io::Task<>(std::size_t)> one = [&](std::size_t i) { return ask(source, call->identity, &asking, until, &answers[i]); };
       co_await for_each(answers.size(), asked_at_once, one);
     }
   } else if (answers.empty()) {
     answers.resize(1);
   }
+  if (!problem && request.wants_suggestions && !suggestion_problem && source == nullptr)
+    suggestion_problem = RequestProblem{"ErrorFreeBusyGenerationFailed", "This server knows no calendars."};
   if (problem || request.wants_free_busy) {
     auto list = response.append_child("m:FreeBusyResponseArray");
-    for (auto& answered : answers) {
+    for (const auto& answered : answers) {
       auto node = list.append_child("m:FreeBusyResponse");
       auto message = node.append_child("m:ResponseMessage");
-      auto& wanted = answered.wanted;
+      const auto& wanted = answered.wanted;
       if (problem) write_response_message(message, problem->code, problem->message);
       else if (!wanted.code.empty()) write_response_message(message, wanted.code, wanted.message);
       else if (source == nullptr) write_response_message(message, "ErrorFreeBusyGenerationFailed", "This server knows no calendars.");
@@ -150,15 +212,10 @@ io::Task<Status> get_availability(Call* call) {
         add(node.append_child("m:FreeBusyView"), "t:FreeBusyViewType", "None");
         continue;
       }
-      write_free_busy_view(node.append_child("m:FreeBusyView"), view_of(request, std::move(answered)), request.TimeZone);
+      write_free_busy_view(node.append_child("m:FreeBusyView"), view_of(request, answered), request.TimeZone);
     }
   }
-  if (!problem && request.wants_suggestions) {
-    // Outlook finds free times itself; an empty list is a good answer.
-    auto suggestions = response.append_child("m:SuggestionsResponse");
-    write_response_message(suggestions.append_child("m:ResponseMessage"), "NoError");
-    suggestions.append_child("m:SuggestionDayResultArray");
-  }
+  if (!problem && request.wants_suggestions) write_suggestions_response(response, suggestion_problem, request, asking, answers);
   co_return Status();
 }
 

@@ -3,6 +3,7 @@
 #include "wire/ews/availability.h"
 #include "wire/ews/oof.h"
 #include "wire/ews/soap.h"
+#include "wire/ews/suggestions.h"
 
 namespace mapigate::wire::ews {
 namespace {
@@ -203,6 +204,49 @@ TEST(Availability, MergesTheBusiest) {
   EXPECT_EQ(merged_free_busy({}, 0, 3601, 60), "00");
   const std::vector<CalendarEvent> unknown{{0, 7200, BusyType::NoData, {}}, {3600, 5400, BusyType::WorkingElsewhere, {}}};
   EXPECT_EQ(merged_free_busy(unknown, 0, 10800, 60), "540");
+}
+
+// [MS-OXWAVLS] 2.2.4: quality by how many have a conflict, work time apart from the rest, a day for each of the window.
+TEST(Availability, SuggestsTimes) {
+  constexpr std::int64_t monday = 1711929600, hour = 3600;  // 1 April 2024, UTC
+  SuggestionsViewOptions options;
+  options.StartTime = monday;
+  options.EndTime = monday + 2 * 86400;
+  options.MaximumResultsByDay = 48;
+  const WorkingHours hours{{}, {1}, 9 * 60, 12 * 60};  // Mondays alone
+  const auto busy = [&](std::int64_t from, std::int64_t until, BusyType type = BusyType::Busy) {
+    const CalendarEvent event{monday + from * hour, monday + until * hour, type, {}};
+    return merged_free_busy({&event, 1}, options.StartTime, options.EndTime, suggestion_minutes);
+  };
+  std::vector<Attendee> attendees(4);
+  attendees[0].times = busy(9, 10);
+  attendees[1].times = busy(9, 10, BusyType::OOF);
+  attendees[2].times = busy(11, 12, BusyType::Tentative);
+  attendees[3].kind = Attendee::Kind::unknown;
+  auto days = suggest(options, {}, hours, attendees);
+  ASSERT_EQ(days.size(), 2u);
+  EXPECT_TRUE(days[1].suggestions.empty());
+  EXPECT_EQ(days[1].DayQuality, SuggestionQuality::Poor);
+  EXPECT_EQ(days[0].DayQuality, SuggestionQuality::Excellent);
+  // 9:00 and 9:30 meet two of four, 10:30 and 11:00 one: with a threshold of 25 percent that is no longer good, but fair.
+  std::vector<std::pair<std::int64_t, SuggestionQuality>> found;
+  for (const auto& one : days[0].suggestions) found.emplace_back((one.MeetingTime - monday) / 60, one.Quality);
+  using enum SuggestionQuality;
+  EXPECT_EQ(found, (std::vector<std::pair<std::int64_t, SuggestionQuality>>{{600, Excellent}, {630, Fair}, {660, Fair}}));
+  options.GoodThreshold = 26;
+  options.MaximumResultsByDay = 2;  // the best, and the earliest of the next best
+  options.MaximumNonWorkHourResultsByDay = 1;
+  days = suggest(options, {}, hours, attendees);
+  ASSERT_EQ(days[0].suggestions.size(), 3u);
+  EXPECT_FALSE(days[0].suggestions[0].IsWorkTime);
+  EXPECT_EQ(days[0].suggestions[1].MeetingTime, monday + 10 * hour);
+  EXPECT_EQ(days[0].suggestions[2].Quality, Good);
+  EXPECT_EQ(days[0].suggestions[2].conflicts, (std::vector<BusyType>{BusyType::Free, BusyType::Free, BusyType::Tentative, BusyType::NoData}));
+  attendees[2].exclude_conflicts = true;
+  days = suggest(options, {}, hours, attendees);
+  EXPECT_EQ(days[0].suggestions.size(), 2u);
+  ASSERT_EQ(days[1].suggestions.size(), 1u);
+  EXPECT_FALSE(days[1].suggestions[0].IsWorkTime);
 }
 
 TEST(Availability, ViewsComeBack) {
