@@ -18,6 +18,8 @@ std::optional<std::string> address_of_user_dn(std::string_view dn);
 // The server that holds the mailboxes, and its message database.
 std::string server_dn(std::string_view server_name);
 std::string mdb_dn(std::string_view server_name);
+// The host name of a server again, out of either; none when the name is none of these. In lower case.
+std::optional<std::string> server_of_dn(std::string_view dn);
 
 // The template by which clients make addresses of a type ("SMTP"), in the language of this locale.
 std::string address_template_dn(std::string_view address_type, std::uint32_t locale);

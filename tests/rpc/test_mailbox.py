@@ -173,3 +173,8 @@ def test_referral(gateway):
     assert oxabref.hRfrGetNewDSA(dce, emsmdb.user_dn(ALICE).rstrip("\0"))["ppszServer"].rstrip("\0") == "localhost"
     dn = "/o=mapigate/ou=Exchange/cn=Configuration/cn=Servers/cn=localhost"
     assert oxabref.hRfrGetFQDNFromServerDN(dce, dn)["ppszServerFQDN"].rstrip("\0") == "localhost"
+    # Where a RopLogon has sent a user whose mailbox moved, as itself or by its database.
+    servers = "/o=mapigate/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Configuration/cn=Servers/cn="
+    for end, host in (("other.example.test", "other.example.test"), ("Other.Example.test/cn=Microsoft Private MDB", "other.example.test"),
+                      ("localhost", "localhost"), ("no host@at all", "localhost")):
+        assert oxabref.hRfrGetFQDNFromServerDN(dce, servers + end)["ppszServerFQDN"].rstrip("\0") == host

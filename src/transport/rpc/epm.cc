@@ -2,6 +2,8 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "base/text.h"
+#include "mapi/legacy_dn.h"
 #include "transport/gateway.h"
 #include "transport/rpc/core.h"
 #include "wire/ndr/epm_ndr.h"
@@ -181,7 +183,8 @@ class EndpointMapper : public Service {
   std::vector<Endpoint> endpoints_;
 };
 
-// Every user's address book and mailbox are on this server.
+// Every user's address book and mailbox are on this server, but for those whom a RopLogon has sent to another of our kind (row L8):
+// its host name stands in its DN. Whatever else is asked for was known by a name of its own before, and is here.
 class Referral : public Service {
  public:
   explicit Referral(Gateway& gateway) : gateway_(gateway) {}
@@ -202,7 +205,9 @@ class Referral : public Service {
     rfr::RfrGetFQDNFromServerDN::In in;
     if (!decoded<rfr::RfrGetFQDNFromServerDN>("RfrGetFQDNFromServerDN", request, arena, in, reply)) return;
     rfr::RfrGetFQDNFromServerDN::Out out;
-    out.ppszServerFQDN = server;
+    const auto named = mapi::server_of_dn(in.szMailboxServerDN);
+    const bool elsewhere = named && named->find('.') != std::string::npos && !equal_ignoring_ascii_case(*named, server);
+    out.ppszServerFQDN = elsewhere ? std::string_view(*named) : server;
     reply(encoded("RfrGetFQDNFromServerDN", out));
   }
 
