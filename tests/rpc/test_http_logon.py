@@ -14,6 +14,7 @@ from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY
 import emsmdb
 from conftest import ALICE, BOB, PASSWORD, start_gateway
 from harness import rpch
+from harness.mapigate import Mapigate
 from test_rpc_http import impacket_transport, log_on
 
 pytestmark = pytest.mark.filterwarnings("ignore:ssl.PROTOCOL_TLS:DeprecationWarning")
@@ -124,6 +125,22 @@ def test_curl(gateway, certificates, scheme):
     for path in ("/mapi/emsmdb", "/mapi/nspi"):
         assert curl(gateway, certificates, path, scheme, *ping) == ["200", "0"]
     assert curl(gateway, certificates, "/mapi/emsmdb", scheme, *ping, user=f"{BOB}:wrong") == ["401"]
+
+
+def test_web_services_through_a_relay_that_logs_on_itself(certificates, gateway):
+    """Each answer after a challenge on its connection, whose body is for nobody."""
+    modules = {"upstream": {"type": "relay", "url": f"https://localhost:{gateway.https_port}", "ca_file": certificates.ca, "auth": "ntlm"}}
+    rooms = ('<s:Envelope xmlns:s="http://schemas.xmlsoap.org/soap/envelope/"><s:Body><GetRoomLists '
+             'xmlns="http://schemas.microsoft.com/exchange/services/2006/messages"/></s:Body></s:Envelope>')
+    headers = {"Authorization": "Basic " + base64.b64encode(f"{ALICE}:{PASSWORD}".encode()).decode(), "Content-Type": "text/xml"}
+    with Mapigate(certificates, modules, ["upstream"], name="web-logon") as relay:
+        link = connection(relay)
+        for method, path, body, found in (("GET", "/EWS/Services.wsdl", None, "ExchangeServices"), ("POST", "/EWS/Exchange.asmx", rooms, "RoomLists"),
+                                          ("POST", "/EWS/Exchange.asmx", "no XML", "Fault"), ("GET", "/OAB/nothing/oab.xml", None, "Nothing is here")):
+            link.request(method, path, body, headers)
+            answer = link.getresponse()
+            assert found in answer.read().decode(), (method, path, answer.status)
+            assert answer.status == (404 if "OAB" in path else 500 if body == "no XML" else 200)
 
 
 @pytest.mark.parametrize("scheme", ["NTLM", "Negotiate"])
