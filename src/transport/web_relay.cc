@@ -1,6 +1,7 @@
 #include "transport/web_relay.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -74,14 +75,22 @@ io::Task<> answer_failure(io::HttpExchange& exchange, const Error& problem) {
 // notifications of an open stream.
 constexpr std::size_t short_answer = 256 * 1024;
 
+std::optional<std::uint64_t> announced_length(const chain::WebAnswer& answer) {
+  const auto text = trim(answer.fields.get("Content-Length"));
+  std::uint64_t out = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (text.empty() || read.ec != std::errc() || read.ptr != text.data() + text.size()) return {};
+  return out;
+}
+
 // Passes the body on as it comes, so that no more than a little of it is held. What breaks off on the other side breaks off here: an
 // answer that looked complete would be worse.
 io::Task<> pass_on(io::HttpExchange& exchange, const std::string& user, chain::WebAnswer* answer, const std::string& base) {
   const auto headers = passed_on(answer->fields, base);
   Bytes first;
   bool ended = false;
-  const bool announced = !answer->fields.get("Content-Length").empty();
-  while (!ended && first.size() < (announced ? short_answer : 1)) {
+  const auto length = announced_length(*answer);
+  while (!ended && first.size() < (length ? short_answer : 1)) {
     auto piece = co_await answer->read();
     if (!piece) {
       log::warning("web services of {}: {}", user, piece.error().message);
@@ -91,15 +100,18 @@ io::Task<> pass_on(io::HttpExchange& exchange, const std::string& user, chain::W
     ended = piece->empty();
     first.insert(first.end(), piece->begin(), piece->end());
   }
-  if (ended) {
+  // What downloads in the background wants to know the length, of a HEAD too.
+  const bool only_head = exchange.method() == "HEAD";
+  if (ended && !(only_head && length)) {
     const auto sent = co_await exchange.respond(answer->status, headers, View(first));
     (void)sent;  // the client has gone
     co_return;
   }
-  exchange.begin_chunked(answer->status, headers);
+  if (length) exchange.begin_stream(answer->status, io::http_reason(answer->status), headers, *length);
+  else exchange.begin_chunked(answer->status, headers);
   auto sent = co_await exchange.write_chunk(View(first));
   first = Bytes();
-  while (sent) {
+  while (sent && !ended) {
     auto piece = co_await answer->read();
     if (!piece) {
       log::warning("web services of {}: {}", user, piece.error().message);

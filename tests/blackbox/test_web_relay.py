@@ -28,6 +28,11 @@ class Far(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(MAILBOX)
 
+    def do_HEAD(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(3 * PIECE))
+        self.end_headers()
+
     def do_GET(self):
         name = self.path.rsplit("/", 1)[1]
         self.send_response(200)
@@ -87,12 +92,12 @@ def relay_to(certificates, far, **settings):
 
 
 @contextlib.contextmanager
-def get(relay, certificates, name):
+def get(relay, certificates, name, method="GET"):
     connection = http.client.HTTPSConnection("localhost", relay.https_port, timeout=30,
                                              context=ssl.create_default_context(cafile=str(certificates.ca)))
     with contextlib.closing(connection):
         secret = base64.b64encode(f"{ALICE}:{PASSWORD}".encode()).decode()
-        connection.request("GET", f"/OAB/book/{name}", headers={"Authorization": f"Basic {secret}"})
+        connection.request(method, f"/OAB/book/{name}", headers={"Authorization": f"Basic {secret}"})
         yield connection.getresponse()
 
 
@@ -100,12 +105,18 @@ def test_a_long_answer_arrives_before_its_end_was_sent(certificates, far):
     far.go_on.clear()
     with relay_to(certificates, far) as relay, get(relay, certificates, "long") as answer:
         assert answer.status == 200 and answer.getheader("Content-Type") == "application/octet-stream"
+        assert answer.getheader("Content-Length") == str(3 * PIECE)  # downloads in the background want it
         assert answer.read(PIECE // 2) == b"a" * (PIECE // 2)
         far.go_on.set()
         rest = answer.read()
         assert rest == b"a" * (PIECE // 2) + b"b" * PIECE + b"c" * PIECE
         with get(relay, certificates, "short") as other:
             assert other.getheader("Content-Length") == "5" and other.read() == b"short"
+
+
+def test_a_head_tells_the_length(certificates, far):
+    with relay_to(certificates, far) as relay, get(relay, certificates, "long", "HEAD") as answer:
+        assert answer.status == 200 and answer.getheader("Content-Length") == str(3 * PIECE) and answer.read() == b""
 
 
 def test_notifications_arrive_when_they_are_sent(certificates, far):
