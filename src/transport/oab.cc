@@ -26,14 +26,30 @@ bool names_tag(std::string_view field, std::string_view etag) {
   return trim(field) == "*" || field.find(etag) != std::string_view::npos;
 }
 
-Result<Bytes> read_part(const std::string& path, std::uint64_t first, std::uint64_t size) {
-  std::ifstream file(path, std::ios::binary);
-  Bytes out(size);
-  file.seekg(static_cast<std::streamoff>(first));
-  file.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(size));
-  if (!file) return error(Errc::not_found, "{} cannot be read", path);
-  return out;
-}
+// So much of a file is held for each download.
+constexpr std::uint64_t piece_size = 256 * 1024;
+
+// A file that stays readable though a newer version takes its place. Used by one worker at a time.
+class OpenFile {
+ public:
+  explicit OpenFile(std::string path, std::uint64_t first) : path_(std::move(path)), first_(first) {}
+  // The next bytes, opening it first.
+  Result<Bytes> read(std::uint64_t size) {
+    if (!file_.is_open()) {
+      file_.open(path_, std::ios::binary);
+      file_.seekg(static_cast<std::streamoff>(first_));
+    }
+    Bytes out(size);
+    file_.read(reinterpret_cast<char*>(out.data()), static_cast<std::streamsize>(size));
+    if (!file_) return error(Errc::not_found, "{} cannot be read", path_);
+    return out;
+  }
+
+ private:
+  const std::string path_;
+  const std::uint64_t first_;
+  std::ifstream file_;
+};
 
 io::Task<> answer_text(io::HttpExchange& exchange, unsigned status, std::string text) {
   const io::HttpHeaders headers{{"Content-Type", "text/plain; charset=utf-8"}, {"Cache-Control", "no-store"}};
@@ -160,13 +176,29 @@ io::Task<> OabService::answer_file(io::HttpExchange& exchange, Publication::File
     status = 206;
     headers.add("Content-Range", fmt::format("bytes {}-{}/{}", first, (*range)->last, file.size));
   }
-  const auto work = [path = file.path, first, size] { return read_part(path, first, size); };
-  auto body = co_await io::run_blocking(gateway_.runtime(), work);
-  if (!body) {
+  const auto source = std::make_shared<OpenFile>(file.path, first);
+  const auto read = [source](std::uint64_t count) { return [source, count] { return source->read(count); }; };
+  auto next = std::min(size, piece_size);
+  auto piece = co_await io::run_blocking(gateway_.runtime(), read(next));
+  if (!piece) {
     co_await answer_text(exchange, 404, "Nothing is here any more.\n");  // a newer version has taken its place
     co_return;
   }
-  const auto sent = co_await exchange.respond(status, headers, View(*body));
+  exchange.begin_stream(status, io::http_reason(status), headers, size);
+  auto sent = co_await exchange.write_chunk(View(*piece));
+  auto left = exchange.method() == "HEAD" ? 0 : size - next;
+  while (sent && left > 0) {
+    next = std::min(left, piece_size);
+    left -= next;
+    piece = co_await io::run_blocking(gateway_.runtime(), read(next));
+    if (!piece) {
+      log::warning("offline address book: {}", piece.error().message);
+      exchange.aborter()();
+      co_return;
+    }
+    sent = co_await exchange.write_chunk(View(*piece));
+  }
+  if (sent) sent = co_await exchange.finish();
   (void)sent;  // the client has gone
 }
 

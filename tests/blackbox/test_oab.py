@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import secrets
 import ssl
 import xml.etree.ElementTree as ElementTree
 
@@ -53,6 +54,23 @@ def test_the_manifest_names_files_that_are_what_it_says(server):
         assert status == 200 and len(data) == int(item.get("size")) and hashlib.sha1(data).hexdigest() == item.get("SHA").lower()
         assert data[:8] == bytes.fromhex("0300000001000000") or item.tag == "Diff"
         assert headers["ETag"] and headers["Last-Modified"]
+
+
+def test_a_large_book_comes_in_pieces_and_whole(certificates, dovecot, tmp_path):
+    file = tmp_path / "people.toml"
+    file.write_text("".join(f'[[entry]]\nname = "Person {n}"\naddress = "p{n}@example.test"\ncomment = "{secrets.token_hex(400)}"\n'
+                            for n in range(1200)) + f'[[entry]]\nname = "Alice Adams"\naddress = "{ALICE}"\n', encoding="utf-8")
+    with Mapigate.gateway(certificates, dovecot.tls_port, people=file, name="large-oab", tables={"oab": {"check_interval": "300ms"}}) as large:
+        folder = "/" + json.loads(large.client("--json", "autodiscover").stdout)["oab_url"].split("/", 3)[3]
+        wait_until(lambda: get(large, certificates, folder + "oab.xml")[0] == 200, "there is an offline address book", 120)
+        full = ElementTree.fromstring(get(large, certificates, folder + "oab.xml")[2]).find("OAL").find("Full")
+        status, headers, data = get(large, certificates, folder + full.text)
+        assert status == 200 and len(data) > 400_000 and headers["Content-Length"] == full.get("size")
+        assert hashlib.sha1(data).hexdigest() == full.get("SHA").lower()
+        status, headers, part = get(large, certificates, folder + full.text, Range="bytes=1000-300999")
+        assert status == 206 and headers["Content-Length"] == "300000" and part == data[1000:301000]
+        status, headers, none = get(large, certificates, folder + full.text, method="HEAD")
+        assert status == 200 and headers["Content-Length"] == full.get("size") and none == b""
 
 
 def test_downloads_can_be_resumed_and_repeated(server):
