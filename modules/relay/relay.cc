@@ -34,6 +34,9 @@ const Setting rows[] = {
     {"map_file", Setting::Type::path, "", "File for credentials = \"mapped\", a line for each user: user@domain:upstream-user:password."},
     {"rewrite", Setting::Type::boolean, "true", "Puts this gateway's name where a reply names the upstream's servers, so that clients keep coming through here."},
     {"connections", Setting::Type::number, "256", "Most connections to the upstream of mapihttp at a time.", "0.1", 1, 100'000},
+    {"pinned_connections", Setting::Type::number, "5000", "Most connections to the upstream of mapihttp that are a pair with a client's, for logons that [auth] pass_to passes on.", "0.1", 1, 100'000},
+    {"logon_limit", Setting::Type::duration, "30s", "Time between two messages of a logon that is passed on, and for the upstream's answer to one.", "0.1", 500, 600'000},
+    {"ping_interval", Setting::Type::duration, "60s", "How long such a connection is idle before it is kept awake; servers close silent ones.", "0.1", 1000, 3'600'000},
     {"connect_limit", Setting::Type::duration, "10s", "Time to connect.", "0.1", 100, 600'000},
     {"call_limit", Setting::Type::duration, "6min", "Time for one call; a NotificationWait takes about 5 minutes.", "0.1", 1000, 3'600'000},
     {"silence_limit", Setting::Type::duration, "75s", "Longest silence within an answer of mapihttp; an upstream announces its pending period, 15 to 30 s.", "0.1", 1000, 600'000},
@@ -42,7 +45,7 @@ const Setting rows[] = {
     {"max_web_reply", Setting::Type::size, "64MiB", "Longest answer of its web services, which pass piece by piece; a file of the offline address book is one.", "0.1", 65536, 1 << 30},
 };
 
-class Relay final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator, public chain::WebServices {
+class Relay final : public chain::Module, public chain::Authenticator, public chain::MailboxLocator, public chain::WebServices, public chain::LogonRelay {
  public:
   Relay(const chain::Environment& environment, const Settings& settings)
       : upstream_(settings.text("transport") == "mapihttp" ? make_http_upstream(environment, settings) : make_rpc_upstream(environment, settings)),
@@ -81,6 +84,10 @@ class Relay final : public chain::Module, public chain::Authenticator, public ch
   Task<Result<std::unique_ptr<chain::WebAnswer>>> web_request(chain::Identity identity, chain::WebRequest request) override {
     return upstream_->web_request(std::move(identity), std::move(request));
   }
+  Status can_pin() const override { return upstream_->can_pin(); }
+  Result<std::shared_ptr<chain::PinnedConnection>> pin(std::string scheme, std::function<void()> close_client) override {
+    return upstream_->pin(std::move(scheme), std::move(close_client));
+  }
 
  private:
   Task<Result<chain::Reply>> relay(Call& call) {
@@ -89,7 +96,7 @@ class Relay final : public chain::Module, public chain::Authenticator, public ch
     if (!body) co_return chain::Reply{static_cast<std::uint32_t>(wire::mapihttp::ResponseCode::InvalidRequestBody), {}};
     auto& kept = kept_for(call);
     if (kept.session == nullptr) {
-      auto made = upstream_->open(call.session());
+      auto made = upstream_->open(call.session(), call.client());
       if (!made) co_return made.error();
       kept.session = std::move(*made);
     }

@@ -11,6 +11,7 @@
 #include "upstream/address_book_client.h"
 #include "upstream/autodiscover.h"
 #include "upstream/mapi_http_session.h"
+#include "upstream/pinned_http.h"
 #include "upstream/rpc_dialer.h"
 
 namespace mapigate::relay {
@@ -61,7 +62,7 @@ Result<CredentialSource::Found> CredentialSource::of(const chain::Identity& iden
     case Kind::pass_through: break;
   }
   if (identity.password.empty())
-    return error(Errc::denied, "{} came without a password that could be passed on: credentials = \"fixed\" or \"mapped\" are for that", identity.user);
+    return error(Errc::denied, "{} came without a password that could be passed on: credentials = \"fixed\" or \"mapped\", or [auth] pass_to are for that", identity.user);
   return Found{identity.user, identity.password};
 }
 
@@ -130,12 +131,27 @@ class HttpUpstream final : public Upstream {
     auto client = io::HttpClient::create(environment.runtime, options);
     if (!client) throw std::runtime_error(client.error().message);
     client_ = *client;
+    auto place = io::parse_url(url_ + "/mapi/emsmdb/");
+    if (!place) throw std::runtime_error(place.error().message);
+    upstream::PinOptions pins;
+    pins.place = std::move(*place);
+    pins.most = static_cast<std::size_t>(settings.number("pinned_connections"));
+    pins.logon_limit = settings.duration("logon_limit");
+    pins.ping_interval = settings.duration("ping_interval");
+    pins.label = "module=\"" + environment.name + "\"";
+    pins_ = upstream::PinnedConnections::create(environment.runtime, client_, environment.metrics, std::move(pins));
   }
 
-  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) override {
-    const auto found = credentials_.of(session.identity());
-    if (!found) return found.error();
+  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session, const chain::ClientInfo& client) override {
     upstream::SessionOptions options;
+    std::shared_ptr<upstream::HttpIdentity> identity;  // none: each call comes by a pinned connection
+    if (pinned(client.pinned) != nullptr) {
+      options.pins = pins_;
+    } else {
+      auto found = identity_of(session.identity());
+      if (!found) return found.error();
+      identity = std::move(*found);
+    }
     const auto endpoint = session.interface() == chain::Interface::emsmdb ? "/mapi/emsmdb/" : "/mapi/nspi/";
     auto place = io::parse_url(url_ + endpoint + "?MailboxId=" + percent_encode(session.identity().user));
     if (!place) return place.error();
@@ -143,21 +159,21 @@ class HttpUpstream final : public Upstream {
     options.limit = limit_;
     options.silence = silence_;
     options.max_reply = max_reply_;
-    return std::make_shared<upstream::MapiHttpSession>(identity_of(*found), std::move(options));
+    return std::make_shared<upstream::MapiHttpSession>(std::move(identity), std::move(options));
   }
 
   // Its Autodiscover answers only those it knows. Whatever the credentials for calls are, here the user's own count.
   Task<Status> authenticate(chain::Identity identity) override {
-    auto own = identity_of({identity.user, identity.password});
+    auto own = identity_of(CredentialSource::Found{identity.user, identity.password});
     auto found = co_await upstream::discover(std::move(own), identity.user, url_);
     if (found || found.error().code == Errc::not_found || found.error().code == Errc::unsupported) co_return Status{};
     co_return found.error();
   }
 
   Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
-    auto credentials = credentials_.of(identity);
-    if (!credentials) co_return credentials.error();
-    auto found = co_await upstream::discover(identity_of(*credentials), identity.user, url_);
+    auto who = identity_of(identity);
+    if (!who) co_return who.error();
+    auto found = co_await upstream::discover(std::move(*who), identity.user, url_);
     if (!found) co_return found.error();
     co_return chain::MailboxInfo{found->display_name, found->address, found->legacy_dn};
   }
@@ -165,9 +181,9 @@ class HttpUpstream final : public Upstream {
   Task<Result<chain::WebPlaces>> web_places(chain::Identity identity) override {
     chain::WebPlaces out;
     if (!web_) co_return out;
-    auto credentials = credentials_.of(identity);
-    if (!credentials) co_return out;  // somebody who came without a password is told of nothing that would fail
-    auto found = co_await upstream::discover(identity_of(*credentials), identity.user, url_);
+    auto who = identity_of(identity);
+    if (!who) co_return out;  // somebody who came without a password is told of nothing that would fail
+    auto found = co_await upstream::discover(std::move(*who), identity.user, url_);
     if (!found) co_return found.error();
     // Its hosts have several names; requests go to the one that the config gives.
     const auto place = [](const std::string& text) {
@@ -181,8 +197,8 @@ class HttpUpstream final : public Upstream {
 
   Task<Result<std::unique_ptr<chain::WebAnswer>>> web_request(chain::Identity identity, chain::WebRequest request) override {
     if (!web_) co_return error(Errc::unsupported, "web services are not passed on");
-    auto credentials = credentials_.of(identity);
-    if (!credentials) co_return credentials.error();
+    const auto own = identity_of(identity);
+    if (!own) co_return own.error();
     auto url = io::parse_url(url_ + request.target);
     if (!url) co_return url.error();
     io::HttpRequest passed;
@@ -194,17 +210,34 @@ class HttpUpstream final : public Upstream {
     limits.limit = limit_;
     limits.inter_byte = silence_;
     const bool has_body = passed.method != "HEAD";
-    const auto own = identity_of(*credentials);
-    auto begun = co_await own->open(std::move(passed), limits);
+    auto begun = co_await (*own)->open(std::move(passed), limits);
     if (!begun) co_return begun.error();
-    if ((*begun)->status == 401) co_return error(Errc::denied, "the upstream's web services refuse {}", credentials->user);
+    if ((*begun)->status == 401) co_return error(Errc::denied, "the upstream's web services refuse {}", identity.user);
     if (has_body && announced_length((*begun)->fields) > max_web_reply_)
       co_return error(Errc::limit, "the upstream's web services answer with more than {} bytes", max_web_reply_);
     std::unique_ptr<chain::WebAnswer> answer = std::make_unique<PassedAnswer>(std::move(*begun), silence_, max_web_reply_);
     co_return answer;
   }
 
+  Status can_pin() const override {
+    if (!credentials_.passes_on()) return error(Errc::unsupported, "credentials have to be \"pass-through\"");
+    return {};
+  }
+  Result<std::shared_ptr<chain::PinnedConnection>> pin(std::string scheme, std::function<void()> close_client) override {
+    return pins_->pin(std::move(scheme), std::move(close_client));
+  }
+
  private:
+  // Where the client logged on itself, that counts.
+  std::shared_ptr<upstream::HttpIdentity> pinned(const std::shared_ptr<chain::PinnedConnection>& connection) const {
+    return credentials_.passes_on() ? pins_->identity_of(connection) : nullptr;
+  }
+  Result<std::shared_ptr<upstream::HttpIdentity>> identity_of(const chain::Identity& who) const {
+    if (auto own = pinned(who.pinned)) return own;
+    const auto found = credentials_.of(who);
+    if (!found) return found.error();
+    return identity_of(*found);
+  }
   std::shared_ptr<upstream::HttpIdentity> identity_of(const CredentialSource::Found& found) const {
     return upstream::make_http_identity(auth_, client_, {found.user, found.password}, runtime_);
   }
@@ -223,6 +256,7 @@ class HttpUpstream final : public Upstream {
   bool web_;
   std::size_t max_web_reply_;
   std::shared_ptr<io::HttpClient> client_;
+  std::shared_ptr<upstream::PinnedConnections> pins_;
 };
 
 class RpcUpstream final : public Upstream {
@@ -259,7 +293,7 @@ class RpcUpstream final : public Upstream {
     server_.max_reply = static_cast<std::size_t>(settings.number("max_reply"));
   }
 
-  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) override {
+  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session, const chain::ClientInfo&) override {
     auto dialer = dialer_for(session.identity());
     if (!dialer) return dialer.error();
     std::shared_ptr<upstream::Session> made = session.interface() == chain::Interface::emsmdb
@@ -311,6 +345,9 @@ Task<Result<chain::WebPlaces>> Upstream::web_places(chain::Identity) { co_return
 Task<Result<std::unique_ptr<chain::WebAnswer>>> Upstream::web_request(chain::Identity, chain::WebRequest) {
   co_return error(Errc::unsupported, "web services are not passed on over DCE/RPC");
 }
+
+Status Upstream::can_pin() const { return error(Errc::unsupported, "the transport has to be \"mapihttp\""); }
+Result<std::shared_ptr<chain::PinnedConnection>> Upstream::pin(std::string, std::function<void()>) { return can_pin().error(); }
 
 std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings) {
   const auto& url = settings.text("url");

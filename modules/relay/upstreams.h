@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "chain/module.h"
+#include "chain/pinned_connection.h"
 #include "chain/web_services.h"
 #include "upstream/session.h"
 
@@ -25,6 +26,8 @@ class CredentialSource {
   Result<Found> of(const chain::Identity& identity) const;
   // Whether each user has an account of the own there. Web services act for the account, whoever asks.
   bool personal() const { return kind_ != Kind::fixed; }
+  // Whether users are to be there who they are here.
+  bool passes_on() const { return kind_ == Kind::pass_through; }
 
  private:
   enum class Kind { pass_through, fixed, mapped };
@@ -37,12 +40,15 @@ class CredentialSource {
 class Upstream {
  public:
   virtual ~Upstream() = default;
-  virtual Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session) = 0;
+  virtual Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session, const chain::ClientInfo& client) = 0;
   virtual Task<Status> authenticate(chain::Identity identity) = 0;
   virtual Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) = 0;
   // See chain::WebServices; those reached by DCE/RPC have none.
   virtual Task<Result<chain::WebPlaces>> web_places(chain::Identity identity);
   virtual Task<Result<std::unique_ptr<chain::WebAnswer>>> web_request(chain::Identity identity, chain::WebRequest request);
+  // See chain::LogonRelay; over DCE/RPC nobody logs on but with a password.
+  virtual Status can_pin() const;
+  virtual Result<std::shared_ptr<chain::PinnedConnection>> pin(std::string scheme, std::function<void()> close_client);
 };
 
 std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings);

@@ -34,11 +34,16 @@ std::string_view to_string(Operation operation);
 std::optional<Operation> operation_from_string(std::string_view request_type);
 Interface interface_of(Operation operation);
 
+class PinnedConnection;
+
 // Who calls. The password reaches the providers and upstreams of this user's
 // sessions and nothing else; it is empty when the user came by other means.
 struct Identity {
   std::string user;  // canonical e-mail address, lower case
   Secret password;
+  // Where the user logged on at another server, by the connection of this request (pinned_connection.h). It belongs to a
+  // connection: a Session's identity has none.
+  std::shared_ptr<PinnedConnection> pinned = nullptr;
 };
 
 // What a client says of itself; for logs and for passing on. Untrusted.
@@ -48,6 +53,8 @@ struct ClientInfo {
   std::string request_id;   // X-RequestId of this request
   std::string user_agent;
   std::string peer;         // IP address
+  // That of the connection by which this call came; see Identity.
+  std::shared_ptr<PinnedConnection> pinned = nullptr;
 };
 
 // The outcome the transport reports. `response_code` is 0 or a protocol error of

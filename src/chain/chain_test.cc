@@ -1,4 +1,5 @@
 // Calls as a whole: order, verdicts, bytes, failures, ahead.
+#include "chain/pinned_connection.h"
 #include "chain/test_support.h"
 
 namespace mapigate::chain::testing {
@@ -258,6 +259,24 @@ TEST_F(ChainTest, EverySessionEndIsToldOnceAndMayFail) {
   EXPECT_TRUE(wait(end(chain.get(), session.get())));
   EXPECT_EQ(a.ended, 1);
   EXPECT_EQ(b.ended, 1);
+}
+
+struct Pinned final : PinnedConnection {
+  Task<Result<Step>> step(Bytes) override { co_return Step{}; }
+  Task<bool> is_alive() override { co_return true; }
+  void close() override {}
+};
+
+TEST_F(ChainTest, ASessionDoesNotKeepTheConnectionThatOpenedIt) {
+  auto identity = std::make_shared<Identity>(Identity{"alice@example.test", Secret("secret"), std::make_shared<Pinned>()});
+  const std::weak_ptr<PinnedConnection> pinned = identity->pinned;
+  const Session opened(7, Interface::emsmdb, identity, nullptr, io::Executor());
+  EXPECT_EQ(opened.identity().user, "alice@example.test");
+  EXPECT_EQ(opened.identity().password.reveal(), "secret");
+  EXPECT_EQ(opened.identity().pinned, nullptr);
+  EXPECT_NE(identity->pinned, nullptr);
+  identity.reset();
+  EXPECT_TRUE(pinned.expired());
 }
 
 }  // namespace

@@ -182,7 +182,7 @@ struct ModuleDescriptor {
 
 // Changes with every change to what modules can see; together with mapigate's version, the
 // compiler and Boost it decides whether a module may be loaded.
-#define MAPIGATE_MODULE_API "2"
+#define MAPIGATE_MODULE_API "3"
 #define MAPIGATE_STRINGIFY_(x) #x
 #define MAPIGATE_STRINGIFY(x) MAPIGATE_STRINGIFY_(x)
 #define MAPIGATE_MODULE_ABI                                                                       \

@@ -3,6 +3,7 @@
 
 #include <toml++/toml.h>
 
+#include <algorithm>
 #include <charconv>
 #include <filesystem>
 
@@ -48,7 +49,8 @@ const Setting metrics_rows[] = {
 };
 
 const Setting auth_rows[] = {
-    {"schemes", Type::list, "basic", "What HTTPS requests may log on by, of basic, ntlm and negotiate. The latter two need accounts in [rpc] or a keytab, and a master_user at the mail server."},
+    {"schemes", Type::list, "basic", "What HTTPS requests may log on by, of basic, ntlm and negotiate. The latter two need accounts in [rpc] or a keytab, and a master_user at the mail server; or pass_to."},
+    {"pass_to", Type::text, "", "Module of type relay (transport = \"mapihttp\", credentials = \"pass-through\") to whose upstream logons by NTLM and Negotiate are passed on, each on a connection of its own; empty: they are decided here."},
     {"keytab", Type::path, "", "Keys of this gateway's Kerberos services (HTTP/HOST, exchangeMDB/HOST, exchangeRFR/HOST, exchangeAB/HOST), for Negotiate and for DCE/RPC."},
     {"realm", Type::text, "", "Kerberos realm whose users are those of default_domain; the users of any other realm are taken for addresses in a domain of its name."},
     {"remember", Type::duration, "5min", "How long a good password is not asked for again at the backend.", "0.1", 0, 86'400'000},
@@ -200,6 +202,18 @@ Status unknown_module(const Config& config, const std::string& where, const std:
   return error(Errc::malformed, "{}: there is no [modules.{}]{}", where, name, near.empty() ? "" : "; did you mean \"" + near + "\"?");
 }
 
+Status check_pass_to(const Config& config) {
+  const auto& auth = config.section("auth");
+  const auto& name = auth.text("pass_to");
+  if (name.empty()) return {};
+  const auto where = config.file + ": [auth]";
+  if (!has_module(config, name)) return unknown_module(config, where, name);
+  const auto& schemes = auth.list("schemes");
+  const bool used = std::any_of(schemes.begin(), schemes.end(), [](const std::string& one) { return one != "basic"; });
+  if (!used) return error(Errc::malformed, "{}: \"pass_to\" passes on ntlm and negotiate, and \"schemes\" has neither", where);
+  return {};
+}
+
 Status read_chains(Config& config, const toml::table& root) {
   const auto* chains = table_at(root, "chains");
   if (chains == nullptr) return error(Errc::malformed, "{}: no [chains.NAME] section", config.file);
@@ -274,6 +288,7 @@ Result<Config> read_config(const std::string& file) {
     if (scheme != "basic" && scheme != "ntlm" && scheme != "negotiate")
       return error(Errc::malformed, "{}: [auth]: \"schemes\" knows basic, ntlm and negotiate, not \"{}\"", file, scheme);
   if (auto read = read_modules(config, root); !read) return read.error();
+  if (auto checked = check_pass_to(config); !checked) return checked.error();
   if (auto read = read_chains(config, root); !read) return read.error();
   if (auto read = read_routes(config, root); !read) return read.error();
   return config;

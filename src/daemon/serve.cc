@@ -55,6 +55,7 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.server_name = https.text("external_host");
   out.external_port = static_cast<std::uint16_t>(https.number("external_port"));
   out.default_domain = config.section("server").text("default_domain");
+  out.nt_domain = config.section("rpc").text("nt_domain");
   out.autodiscover.redirects = address_rules(config.section("autodiscover").list("redirects"));
   out.autodiscover.protocols = address_rules(config.section("autodiscover").list("protocols"));
   out.autodiscover.shared_mailboxes = config.section("autodiscover").boolean("shared_mailboxes");
@@ -197,6 +198,7 @@ class Daemon {
     options.oab.address_books = [this] { return world_->address_books(); };
     gateway_ = std::make_unique<transport::Gateway>(runtime_, metrics_, std::move(options),
                                                     [this](std::string_view user) { return world_->route(user); });
+    if (auto passing = pass_logons(); !passing) return passing;
     if (auto listening = listen_http(); !listening) return listening;
     if (auto listening = listen_rpc(); !listening) return listening;
     if (auto listening = listen_https(); !listening) return listening;
@@ -251,6 +253,16 @@ class Daemon {
       rpc_http_ = std::make_unique<transport::RpcHttp>(*gateway_, *rpc_, rpc_http_options(rpc));
       gateway_->serve_rpc_http(rpc_http_.get());
     }
+    return {};
+  }
+
+  Status pass_logons() {
+    const auto& name = config_.section("auth").text("pass_to");
+    if (name.empty()) return {};
+    auto* relay = dynamic_cast<chain::LogonRelay*>(world_->find(name));
+    const auto possible = relay == nullptr ? Status(error(Errc::unsupported, "it is no relay")) : relay->can_pin();
+    if (!possible) return error(Errc::malformed, "{}: [auth]: \"pass_to\": no logons can be passed to \"{}\": {}", config_.file, name, possible.error().message);
+    gateway_->pass_logons_to(relay);
     return {};
   }
 

@@ -432,6 +432,7 @@ struct HttpClientConnection::Impl {
 HttpClientConnection::HttpClientConnection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 HttpClientConnection::~HttpClientConnection() = default;
 bool HttpClientConnection::is_open() const { return impl_->link->stream->is_open(); }
+void HttpClientConnection::close() { impl_->link->stream->close(); }
 const Stream& HttpClientConnection::stream() const { return *impl_->link->stream; }
 
 Task<Result<std::unique_ptr<HttpClientConnection>>> HttpClient::dedicate(Url origin) {

@@ -104,6 +104,7 @@ class HttpClientConnection {
   // As HttpDownload::read().
   Task<Result<View>> read(Duration inter_byte);
   bool is_open() const;
+  void close();  // at once; a request in progress ends with an error
   const Stream& stream() const;
 
  private:

@@ -115,29 +115,33 @@ std::size_t Authentication::tracked() const {
   return failures_.size();
 }
 
-Task<Status> Authentication::check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator) {
-  if (is_remembered(identity)) co_return Status{};
-  const auto peer_and_user = peer + '\n' + identity.user;
-  if (braked(peer_and_user, limits_.guesses) || braked(peer, limits_.guesses_per_peer)) {
-    braked_.add();
-    co_return error(Errc::limit, "too many wrong passwords for {} from {}", identity.user, peer);
-  }
-  if (authenticator == nullptr) co_return error(Errc::denied, "no module of the chain can check passwords");
-  const auto outcome = co_await authenticator->authenticate(identity);
+bool Authentication::is_braked(const std::string& peer, const std::string& user) {
+  if (!braked(peer + '\n' + user, limits_.guesses) && !braked(peer, limits_.guesses_per_peer)) return false;
+  braked_.add();
+  return true;
+}
+
+void Authentication::note(const std::string& peer, const std::string& user, const Status& outcome) {
   if (outcome) {
     good_.add();
-    remember(identity);
-    co_return outcome;
-  }
-  if (outcome.error().code == Errc::denied) {
+  } else if (outcome.error().code == Errc::denied) {
     wrong_.add();
-    count_failure(peer_and_user);
+    count_failure(peer + '\n' + user);
     count_failure(peer);
-    log::warning("wrong password for {} from {}", identity.user, peer);
+    log::warning("wrong password for {} from {}", user, peer);
   } else {
     unknown_.add();
-    log::warning("cannot check the password of {}: {}", identity.user, outcome.error().message);
+    log::warning("cannot check the password of {}: {}", user, outcome.error().message);
   }
+}
+
+Task<Status> Authentication::check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator) {
+  if (is_remembered(identity)) co_return Status{};
+  if (is_braked(peer, identity.user)) co_return error(Errc::limit, "too many wrong passwords for {} from {}", identity.user, peer);
+  if (authenticator == nullptr) co_return error(Errc::denied, "no module of the chain can check passwords");
+  const auto outcome = co_await authenticator->authenticate(identity);
+  note(peer, identity.user, outcome);
+  if (outcome) remember(identity);
   co_return outcome;
 }
 

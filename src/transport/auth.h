@@ -46,6 +46,10 @@ class Authentication {
   // never braked.
   Task<Status> check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator);
 
+  // The brake alone, for logons whose proof somebody else looks at: to be asked before, and told the outcome.
+  bool is_braked(const std::string& peer, const std::string& user);
+  void note(const std::string& peer, const std::string& user, const Status& outcome);
+
   std::size_t tracked() const;  // entries of the brake
 
  private:

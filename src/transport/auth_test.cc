@@ -46,6 +46,23 @@ class AuthTest : public ::testing::Test {
   OnePassword backend;
 };
 
+TEST_F(AuthTest, TheBrakeAloneForProofsThatOthersLookAt) {
+  AuthLimits limits;
+  limits.guesses = 2;
+  Authentication auth(limits, metrics);
+  const std::string alice = "alice@example.test", peer = "192.0.2.1";
+  auth.note(peer, alice, error(Errc::denied, "wrong"));
+  auth.note(peer, alice, error(Errc::unavailable, "the server is down"));
+  auth.note(peer, alice, Status{});
+  EXPECT_FALSE(auth.is_braked(peer, alice));
+  auth.note(peer, alice, error(Errc::denied, "wrong"));
+  EXPECT_TRUE(auth.is_braked(peer, alice));
+  EXPECT_FALSE(auth.is_braked(peer, "bob@example.test"));
+  EXPECT_FALSE(auth.is_braked("192.0.2.2", alice));
+  // The same guesses as those of passwords.
+  EXPECT_EQ(check(auth, alice, "secret", peer), Errc::limit);
+}
+
 TEST_F(AuthTest, RemembersAGoodPasswordAndOnlyThat) {
   Authentication auth({}, metrics);
   EXPECT_EQ(check(auth, "alice@example.test", "secret"), good);

@@ -75,7 +75,13 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::authenticate(io::HttpE
     co_return identity;
   }
   const auto logon = std::static_pointer_cast<ConnectionLogon>(exchange.attachment());
-  if (authorization.empty() && logon != nullptr && logon->identity != nullptr) co_return logon->identity;
+  if (authorization.empty() && logon != nullptr && logon->identity != nullptr) {
+    identity = logon->identity;
+    bool alive = true;
+    if (identity->pinned != nullptr) alive = co_await identity->pinned->is_alive();
+    if (alive) co_return identity;
+    identity = nullptr;
+  }
   exchange.attachment().reset();
   if (scheme == AuthScheme::basic && offered(scheme)) identity = co_await check_password(exchange);
   else co_await challenge(exchange, "Log on with your e-mail address and password.\n");
@@ -161,7 +167,7 @@ io::Task<> Gateway::housekeeping() {
   for (;;) {
     co_await io::sleep_for(std::chrono::seconds(10));
     sessions_.sweep();
-    if (rpc_http_ != nullptr) rpc_http_->sweep();
+    if (rpc_http_ != nullptr) co_await rpc_http_->sweep();
   }
 }
 

@@ -49,6 +49,7 @@ class OabService;
 struct GatewayOptions {
   std::string server_name = "localhost";     // host name that clients use
   std::uint16_t external_port = 443;         // port that clients use
+  std::string nt_domain;                     // of the users whose logons another server decides, besides default_domain
   std::string default_domain;                // appended to user names without '@'; empty: they are refused
   std::string server_application = "Exchange/15.00.0847.032";  // X-ServerApplication (row L1)
   Duration pending_period = std::chrono::seconds(30);   // X-PendingPeriod
@@ -87,7 +88,11 @@ class Gateway {
   // Who does NTLM and Negotiate; before the listeners.
   void log_on_by(LogonProvider logons) { logons_ = std::move(logons); }
 
+  // Who passes them to a server that decides instead; outlives this. Before the listeners.
+  void pass_logons_to(chain::LogonRelay* relay) { logon_relay_ = relay; }
+
   io::Runtime& runtime() { return runtime_; }
+  Authentication& authentication() { return authentication_; }
   Metrics& metrics() { return metrics_; }
   const GatewayOptions& options() const { return options_; }
   SessionTable& sessions() { return sessions_; }
@@ -108,6 +113,7 @@ class Gateway {
 
   io::Task<> handle_oab(io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity);
   bool offered(AuthScheme scheme) const;
+  Result<std::shared_ptr<LogonExchange>> begin_logon(io::HttpExchange& exchange, AuthScheme scheme);
   io::Task<std::shared_ptr<const chain::Identity>> log_on(io::HttpExchange& exchange, AuthScheme scheme);
   io::Task<std::shared_ptr<const chain::Identity>> check_password(io::HttpExchange& exchange);
   io::Task<> challenge(io::HttpExchange& exchange, std::string text) const;
@@ -124,6 +130,7 @@ class Gateway {
   Counter& requests_;
   RpcHttp* rpc_http_ = nullptr;
   LogonProvider logons_;
+  chain::LogonRelay* logon_relay_ = nullptr;
 };
 
 // A short text for whoever reads a trace.

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "transport/gateway.h"
+#include "transport/passed_logon.h"
 
 namespace mapigate::transport {
 
@@ -42,8 +43,8 @@ bool begins_ntlm(View token) {
 bool Gateway::offered(AuthScheme scheme) const {
   switch (scheme) {
     case AuthScheme::basic: return options_.schemes.basic;
-    case AuthScheme::ntlm: return options_.schemes.ntlm && logons_;
-    case AuthScheme::negotiate: return options_.schemes.negotiate && logons_;
+    case AuthScheme::ntlm: return options_.schemes.ntlm && (logons_ || logon_relay_ != nullptr);
+    case AuthScheme::negotiate: return options_.schemes.negotiate && (logons_ || logon_relay_ != nullptr);
     case AuthScheme::none: break;
   }
   return false;
@@ -54,6 +55,15 @@ void Gateway::add_challenges(io::HttpHeaders& headers) const {
   if (offered(AuthScheme::negotiate)) headers.add("WWW-Authenticate", "Negotiate");
   if (offered(AuthScheme::ntlm)) headers.add("WWW-Authenticate", "NTLM");
   if (offered(AuthScheme::basic)) headers.add("WWW-Authenticate", "Basic realm=\"" + options_.server_name + "\", charset=\"UTF-8\"");
+}
+
+Result<std::shared_ptr<LogonExchange>> Gateway::begin_logon(io::HttpExchange& exchange, AuthScheme scheme) {
+  const auto& peer = exchange.peer().ip;
+  auto own = logons_ ? logons_(scheme, peer) : nullptr;
+  if (logon_relay_ == nullptr) return own;
+  auto pinned = logon_relay_->pin(to_string(scheme), exchange.aborter());
+  if (!pinned) return pinned.error();
+  return pass_logon(*this, std::move(*pinned), std::move(own), peer);
 }
 
 io::Task<std::shared_ptr<const chain::Identity>> Gateway::log_on(io::HttpExchange& exchange, AuthScheme scheme) {
@@ -68,9 +78,16 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::log_on(io::HttpExchang
   }
   auto logon = std::static_pointer_cast<ConnectionLogon>(exchange.attachment());
   if (logon == nullptr || logon->exchange == nullptr || logon->scheme != scheme || begins_ntlm(token)) {
+    exchange.attachment().reset();
+    auto begun = begin_logon(exchange, scheme);
+    if (!begun) {
+      log::warning("logon from {}: {}", exchange.peer().ip, begun.error().message);
+      co_await refuse_logon(exchange, begun.error().code);
+      co_return nobody;
+    }
     logon = std::make_shared<ConnectionLogon>();
     logon->scheme = scheme;
-    logon->exchange = logons_(scheme, exchange.peer().ip);
+    logon->exchange = std::move(*begun);
     exchange.attachment() = logon;
   }
   auto step = co_await logon->exchange->step(std::move(token));
@@ -89,6 +106,7 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::log_on(io::HttpExchang
   if (!step->token.empty()) exchange.add_response_header("WWW-Authenticate", fmt::format("{} {}", to_string(scheme), to_base64(step->token)));
   auto identity = std::make_shared<chain::Identity>();
   identity->user = step->user;
+  identity->pinned = step->pinned;
   logon->identity = identity;
   log::debug("{} logs on from {} by {}", identity->user, exchange.peer().ip, to_string(scheme));
   co_return identity;

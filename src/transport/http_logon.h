@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "chain/call.h"
+#include "chain/pinned_connection.h"
 #include "io/task.h"
 
 namespace mapigate::transport {
@@ -31,6 +32,7 @@ struct LogonStep {
   bool complete = false;
   Bytes token;       // for the client
   std::string user;  // once complete: canonical; empty for an anonymous one
+  std::shared_ptr<chain::PinnedConnection> pinned = nullptr;  // once complete: where another server let the user in
 };
 
 // Belongs to one connection and is used by one task at a time.

@@ -194,7 +194,7 @@ io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Reques
   if (!at_once) done = co_await pending->done.wait_for(processing_grace);
   if (const auto trouble = done ? trouble_of(*pending->result) : Trouble::none; trouble != Trouble::none) {
     // Nothing was done, and the client keeps its old cookie: it may send the same again.
-    if (trouble == Trouble::unavailable && pending->call->operation() == Operation::Execute) restore_sequence(*pending->context, request);
+    if (pending->call->operation() == Operation::Execute) restore_sequence(*pending->context, request);
     const auto sent = co_await answer_trouble(gateway, exchange, trouble);
     co_return sent;
   }
@@ -406,6 +406,7 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
   client.info = request.client_info;
   client.request_id = request.id;
   client.peer = exchange.peer().ip;
+  client.pinned = identity->pinned;
 
   if (*operation == Operation::Connect || *operation == Operation::Bind) {
     co_await open_session(gateway, exchange, request, *operation, std::move(client), identity);
@@ -427,7 +428,8 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
       auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
                            waits ? gateway.options().wait_limit : gateway.options().execute_limit);
       const auto sent = co_await answer(gateway, exchange, request, waits ? Cookies::context : Cookies::all, pending, waits);
-      (void)sent;
+      // A wait would hold the other half of the pair for minutes.
+      if (!sent && waits && identity->pinned != nullptr) identity->pinned->close();
       break;
     }
   }

@@ -21,7 +21,8 @@ namespace {
 
 std::string_view scheme_of(HttpAuth how) { return how == HttpAuth::ntlm ? "NTLM" : "Negotiate"; }
 
-// The token of a WWW-Authenticate field of this scheme; none when it is not offered.
+}  // namespace
+
 std::optional<Bytes> token_in(const io::HttpFields& fields, std::string_view scheme) {
   for (std::size_t i = 0; i < fields.size(); ++i) {
     if (!equal_ignoring_ascii_case(fields[i].name, "WWW-Authenticate")) continue;
@@ -33,6 +34,8 @@ std::optional<Bytes> token_in(const io::HttpFields& fields, std::string_view sch
   }
   return {};
 }
+
+namespace {
 
 class Download final : public HttpAnswer {
  public:

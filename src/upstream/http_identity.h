@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "io/http_client.h"
 #include "upstream/security.h"
@@ -9,6 +10,9 @@
 namespace mapigate::upstream {
 
 enum class HttpAuth : std::uint8_t { basic, ntlm, negotiate };
+
+// The token of a WWW-Authenticate field of this scheme, perhaps empty; none when the scheme is not offered.
+std::optional<Bytes> token_in(const io::HttpFields& fields, std::string_view scheme);
 
 // "Basic …" for an Authorization field.
 Secret basic_authorization(std::string_view user, const Secret& password);

@@ -64,6 +64,8 @@ Result<chain::Reply> MapiHttpSession::read(unsigned status, const io::HttpFields
 }
 
 Task<Result<chain::Reply>> MapiHttpSession::call(chain::Operation operation, View body, const chain::ClientInfo& client) {
+  const auto identity = identity_ == nullptr && options_.pins != nullptr ? options_.pins->identity_of(client.pinned) : identity_;
+  if (identity == nullptr) co_return error(Errc::denied, "the client came by a connection on which it did not log on at {}", options_.endpoint.authority());
   io::HttpRequest request;
   request.method = "POST";
   request.url = options_.endpoint;
@@ -73,7 +75,7 @@ Task<Result<chain::Reply>> MapiHttpSession::call(chain::Operation operation, Vie
   limits.limit = options_.limit;
   limits.inter_byte = options_.silence;
   limits.body_bytes = options_.max_reply;
-  auto response = co_await identity_->request(std::move(request), limits);
+  auto response = co_await identity->request(std::move(request), limits);
   auto reply = response ? read(response->status, response->fields, response->body) : Result<chain::Reply>(response.error());
   if (operation == chain::Operation::Execute) {
     // Without an answer nobody knows whether the sequence cookie that we have still counts. When it turns out that it does

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "upstream/http_identity.h"
+#include "upstream/pinned_http.h"
 #include "upstream/session.h"
 #include "wire/mapihttp/cookies.h"
 #include "wire/mapihttp/headers.h"
@@ -14,11 +15,13 @@ struct SessionOptions {
   Duration limit = std::chrono::minutes(6);          // of one call
   Duration silence = std::chrono::seconds(75);       // longest time without a PENDING
   std::size_t max_reply = 2 << 20;                   // bytes of one reply body
+  std::shared_ptr<PinnedConnections> pins;           // where the connections of calls without an identity are
 };
 
 // Cookies of this session never mix with those of another.
 class MapiHttpSession final : public Session {
  public:
+  // Without an identity each call has to come by a connection on which its client logged on (ClientInfo::pinned).
   MapiHttpSession(std::shared_ptr<HttpIdentity> identity, SessionOptions options);
 
   // Not found: there is no MAPI over HTTP at the endpoint.

@@ -15,7 +15,7 @@ def rpc_settings(folder):
     return ports, {"address": "127.0.0.1", "accounts": accounts, **ports}
 
 
-def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_port=None, http=False, auth=None):
+def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_port=None, http=False, auth=None, **settings):
     folder = folder or private_dir(name)
     own_ports, rpc = rpc_settings(folder)
     if http:
@@ -27,7 +27,7 @@ def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_
                               people=people.write(folder / "people.toml", "example.test", USERS))
     modules["imap"] |= {"master_user": MASTER, "master_password": MASTER_PASSWORD}
     server = Mapigate(certificates, modules, ["mail"], folder=folder, name=name, https_port=https_port,
-                      server={"default_domain": "example.test"}, rpc=rpc, **({"auth": auth} if auth else {}))
+                      server={"default_domain": "example.test"}, rpc=rpc, **({"auth": auth} if auth else {}), **settings)
     server.rpc = own_ports
     return server
 

@@ -9,6 +9,7 @@ from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY
 import emsmdb
 from conftest import ALICE, PASSWORD, start_gateway
 from harness import kerberos, rpch
+from harness.mapigate import Mapigate
 from test_http_logon import POX
 from test_rpc_http import log_on
 
@@ -46,6 +47,17 @@ def test_curl_with_somebody_elses_ticket(gateway, certificates, kdc):
 
 def test_curl_without_a_ticket(gateway, certificates, kdc):
     assert curl(gateway, certificates, {**kdc.environment, "KRB5CCNAME": "FILE:/nonexistent"}).endswith("401")
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+def test_ticket_passed_on_by_a_relay(certificates, gateway, kdc, with_key):
+    """Both hold the key of the one service; without it a relay does not know whose ticket it is, and lets nobody in."""
+    upstream = {"type": "relay", "url": gateway.url(), "ca_file": certificates.ca, "credentials": "pass-through"}
+    key = {"keytab": kdc.keytab, "realm": "EXAMPLE.TEST"} if with_key else {}
+    with Mapigate(certificates, {"upstream": upstream}, ["upstream"], name="passing", server={"default_domain": "example.test"},
+                  auth={"schemes": ["negotiate"], "pass_to": "upstream", **key}) as relay:
+        text = curl(relay, certificates, kdc.ticket("alice", "secret"))
+        assert text.endswith("200") and ALICE in text if with_key else text.endswith("401")
 
 
 def test_ntlm_beside_a_keytab(gateway):

@@ -153,10 +153,7 @@ class AddressBook : public Service {
 
   void start(const std::shared_ptr<SessionContext>& context, Operation operation, const Caller& caller, Bytes bytes, bool opening,
              std::function<void(Result<chain::Reply>)> done) {
-    chain::ClientInfo client;
-    client.application = "DCE/RPC";
-    client.peer = caller.peer;
-    auto call = std::make_unique<chain::Call>(*context->session, operation, std::move(client), std::move(bytes));
+    auto call = std::make_unique<chain::Call>(*context->session, operation, client_of(caller), std::move(bytes));
     run_call(gateway_, inbox_, context, std::move(call), nullptr, gateway_.options().execute_limit, opening, std::move(done));
   }
 

@@ -70,6 +70,14 @@ void Group::remove_session(const std::string& session_key) {
   std::erase_if(handles_, [&](const auto& one) { return one.second->session_key == session_key; });
 }
 
+chain::ClientInfo client_of(const Caller& caller) {
+  chain::ClientInfo client;
+  client.application = "DCE/RPC";
+  client.peer = caller.peer;
+  if (caller.identity != nullptr && caller.identity->user == caller.user) client.pinned = caller.identity->pinned;
+  return client;
+}
+
 std::shared_ptr<SessionContext> new_session(Gateway& gateway, const Caller& caller, chain::Interface interface) {
   const auto route = gateway.route(caller.user);
   if (!route) return nullptr;

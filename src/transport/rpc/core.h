@@ -157,6 +157,8 @@ std::unique_ptr<Service> make_address_book_service(Gateway& gateway, std::shared
 void run_call(Gateway& gateway, std::shared_ptr<Inbox> inbox, std::shared_ptr<SessionContext> context,
               std::unique_ptr<chain::Call> call, std::shared_ptr<io::Mutex> turn, Duration limit, bool opening,
               std::function<void(Result<chain::Reply>)> done);
+// What a call of the caller's tells the chain.
+chain::ClientInfo client_of(const Caller& caller);
 // A session of the caller that is not in the table yet; null when nobody routes the user.
 std::shared_ptr<SessionContext> new_session(Gateway& gateway, const Caller& caller, chain::Interface interface);
 

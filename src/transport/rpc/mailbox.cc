@@ -97,10 +97,7 @@ class Mailbox : public Service {
 
  private:
   std::unique_ptr<chain::Call> make_call(SessionContext& context, Operation operation, const Caller& caller, Bytes body) const {
-    chain::ClientInfo client;
-    client.application = "DCE/RPC";
-    client.peer = caller.peer;
-    return std::make_unique<chain::Call>(*context.session, operation, std::move(client), std::move(body));
+    return std::make_unique<chain::Call>(*context.session, operation, client_of(caller), std::move(body));
   }
 
   void connect(const Request& request, Reply reply) {
@@ -136,9 +133,8 @@ class Mailbox : public Service {
     body.LcidSort = in.ulLcidSort;
     body.LcidString = in.ulLcidString;
     body.AuxiliaryBuffer = in.rgbAuxIn.span();
-    chain::ClientInfo client;
+    auto client = client_of(request.caller);
     client.application = "Outlook/" + to_string(wire::rpc::normalize_version(in.rgwClientVersion));
-    client.peer = request.caller.peer;
     auto call = std::make_unique<chain::Call>(*context->session, Operation::Connect, client, body_of("Connect", body));
 
     auto handle = std::make_shared<Handle>();
@@ -326,10 +322,7 @@ class Waiting : public Service {
     }
     if (context == nullptr || context->ended) return reply(session_over());
     handle->waiting = true;
-    chain::ClientInfo client;
-    client.application = "DCE/RPC";
-    client.peer = request.caller.peer;
-    auto call = std::make_unique<chain::Call>(*context->session, Operation::NotificationWait, client,
+    auto call = std::make_unique<chain::Call>(*context->session, Operation::NotificationWait, client_of(request.caller),
                                               body_of("NotificationWait", http::NotificationWait::Request()));
     auto done = [handle, reply = std::move(reply)](const Result<chain::Reply>& outcome) {
       handle->waiting = false;

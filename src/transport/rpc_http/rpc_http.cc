@@ -58,14 +58,21 @@ void RpcHttp::end_all() {
   for (const auto& one : all) one->end("the gateway stops");
 }
 
-void RpcHttp::sweep() {
-  std::vector<std::shared_ptr<rpc_http::VirtualConnection>> late;
+io::Task<> RpcHttp::sweep() {
+  std::vector<std::shared_ptr<rpc_http::VirtualConnection>> late, pinned;
   {
     const std::lock_guard lock(mutex_);
-    for (const auto& [key, one] : connections_)
+    for (const auto& [key, one] : connections_) {
+      if (one->peer().identity->pinned != nullptr) pinned.push_back(one);
       if (!one->established() && Clock::now() - one->since() > options_.setup_limit) late.push_back(one);
+    }
   }
   for (const auto& one : late) one->end("the other channel did not come");
+  // Its channels change their connections; so it is asked about here.
+  for (const auto& one : pinned) {
+    const bool alive = co_await one->peer().identity->pinned->is_alive();
+    if (!alive) one->end("the upstream has closed the user's connection");
+  }
 }
 
 }  // namespace mapigate::transport

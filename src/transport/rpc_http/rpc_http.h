@@ -41,8 +41,9 @@ class RpcHttp {
   io::Task<> handle(io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity);
   // Ends all virtual connections.
   void end_all();
-  // Ends those whose second channel did not come in time; to be called now and then.
-  void sweep();
+  // Ends those whose second channel did not come in time, and those whose user's connection to another server has ended; to be
+  // called now and then.
+  io::Task<> sweep();
 
   const RpcHttpOptions& options() const { return options_; }
   RpcServer& server() { return server_; }

@@ -285,6 +285,7 @@ void VirtualConnection::end(std::string_view why) {
       if (one) one->abort();
   }
   owner_.forget(cookie_);
+  if (peer_.identity->pinned != nullptr) peer_.identity->pinned->close();
 }
 
 bool VirtualConnection::ended() const {
