@@ -120,6 +120,7 @@ class HttpUpstream final : public Upstream {
         limit_(settings.duration("call_limit")),
         silence_(settings.duration("silence_limit")),
         max_reply_(static_cast<std::size_t>(settings.number("max_reply"))),
+        rewrite_(settings.boolean("rewrite")),
         web_(settings.boolean("web_services") && credentials_.personal()),
         max_web_reply_(static_cast<std::size_t>(settings.number("max_web_reply"))) {
     while (url_.ends_with('/')) url_.pop_back();
@@ -173,8 +174,15 @@ class HttpUpstream final : public Upstream {
   Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
     auto who = identity_of(identity);
     if (!who) co_return who.error();
-    auto found = co_await upstream::discover(std::move(*who), identity.user, url_);
+    auto found = co_await upstream::discover_once(std::move(*who), identity.user, url_);
     if (!found) co_return found.error();
+    if (!found->redirect_address.empty() || !found->redirect_url.empty()) {
+      if (auto allowed = may_lead_on(*found); !allowed) co_return allowed.error();
+      chain::MailboxInfo out;
+      out.redirect_address = found->redirect_address;
+      if (out.redirect_address.empty()) out.redirect_url = found->redirect_url;
+      co_return out;
+    }
     co_return chain::MailboxInfo{found->display_name, found->address, found->legacy_dn};
   }
 
@@ -228,6 +236,15 @@ class HttpUpstream final : public Upstream {
   }
 
  private:
+  // An address leads back here where this gateway answers for its domain; a URL leads around it.
+  Status may_lead_on(const upstream::DiscoveredMailbox& found) const {
+    if (!found.redirect_address.empty()) return {};
+    if (rewrite_) return error(Errc::unsupported, "the upstream's Autodiscover leads to {}, around this gateway; give the users of that server a route of their own", found.redirect_url);
+    if (!lower_ascii(found.redirect_url).starts_with("https://"))
+      return error(Errc::unsupported, "the upstream's Autodiscover leads to {}, where a password would be seen by others", found.redirect_url);
+    return {};
+  }
+
   // Where the client logged on itself, that counts.
   std::shared_ptr<upstream::HttpIdentity> pinned(const std::shared_ptr<chain::PinnedConnection>& connection) const {
     return credentials_.passes_on() ? pins_->identity_of(connection) : nullptr;
@@ -253,6 +270,7 @@ class HttpUpstream final : public Upstream {
   std::string url_;  // "https://host:port"
   Duration limit_, silence_;
   std::size_t max_reply_;
+  bool rewrite_;
   bool web_;
   std::size_t max_web_reply_;
   std::shared_ptr<io::HttpClient> client_;

@@ -122,6 +122,8 @@ struct MailboxInfo {
   std::string display_name;
   std::string address;    // primary SMTP address
   std::string legacy_dn;  // what Connect and RopLogon will ask for
+  // The mailbox is elsewhere, and clients are to ask for this address, or at this URL; then there is nothing above.
+  std::string redirect_address = {}, redirect_url = {};
 };
 
 // Knows the mailboxes of its users. A chain whose modules do not say is taken to hold

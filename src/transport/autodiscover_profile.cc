@@ -145,6 +145,9 @@ io::Task<Result<Answer>> find_profile(Gateway& gateway, std::shared_ptr<const ch
     Result<chain::MailboxInfo> info = chain::MailboxInfo{identity->user, identity->user, mapi::user_dn(identity->user)};
     if (route->locator != nullptr) info = co_await io::on(gateway.executor_of(identity->user), route->locator->locate(*identity));
     if (!info) co_return info.error();
+    if (!info->redirect_url.empty()) co_return Answer(Redirect{true, info->redirect_url});
+    if (equal_ignoring_ascii_case(info->redirect_address, address)) co_return error(Errc::unavailable, "{} is to be asked for in the place of itself", address);
+    if (!info->redirect_address.empty()) co_return Answer(Redirect{false, info->redirect_address});
     out.display_name = info->display_name;
     out.address = info->address;
     out.legacy_dn = info->legacy_dn;

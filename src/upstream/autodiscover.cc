@@ -146,6 +146,12 @@ bool is_final(const Result<DiscoveredMailbox>& outcome) {
 
 }  // namespace
 
+Task<Result<DiscoveredMailbox>> discover_once(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server) {
+  const auto places = autodiscover_urls(address, server);
+  auto answer = co_await ask(std::move(identity), std::move(address), places.front());
+  co_return answer;
+}
+
 Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
                                          unsigned redirects, MorePlaces more) {
   std::set<std::pair<std::string, std::string>> asked;  // address and URL

@@ -52,6 +52,9 @@ using MorePlaces = std::function<Task<Result<std::vector<std::string>>>(std::str
 Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
                                          unsigned redirects = 0, MorePlaces more = {});
 
+// What that server (not empty) says and no more: redirections are handed back, those of HTTP as a redirect_url without a source.
+Task<Result<DiscoveredMailbox>> discover_once(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server);
+
 // Reads a response document; what discover() does with an HTTP 200 answer.
 Result<DiscoveredMailbox> parse_autodiscover(View document);
 

@@ -288,6 +288,32 @@ def test_the_client_does_not_follow_for_ever(server, elsewhere):
     assert done.returncode == 1 and elsewhere.asked == 11
 
 
+def relay_to(certificates, url, **settings):
+    upstream = {"type": "relay", "url": url, "ca_file": certificates.ca, "credentials": "pass-through", **settings}
+    return Mapigate(certificates, {"upstream": upstream}, ["upstream"], name="leading")
+
+
+def test_a_relay_tells_of_another_address(certificates, elsewhere):
+    elsewhere.handler.answers = [(None, redirect("redirectAddr", "RedirectAddr", "alice@moved.test"))]
+    with relay_to(certificates, elsewhere.url) as relay:
+        root = ask(relay, certificates)
+        assert root.findtext(".//Action") == "redirectAddr" and root.findtext(".//RedirectAddr") == "alice@moved.test"
+        assert root.find(".//Protocol") is None
+        elsewhere.handler.answers = [(None, redirect("redirectAddr", "RedirectAddr", "Alice@Example.test"))]
+        assert ask(relay, certificates).findtext(".//ErrorCode") == "603"
+
+
+@pytest.mark.parametrize("target, tell", [("https://far.test/autodiscover/autodiscover.xml", True), ("http://far.test/autodiscover/autodiscover.xml", False)])
+def test_a_relay_leads_around_itself_only_where_it_may(certificates, elsewhere, target, tell):
+    elsewhere.handler.answers = [(None, redirect("redirectUrl", "RedirectUrl", target))]
+    with relay_to(certificates, elsewhere.url) as relay:
+        assert ask(relay, certificates).findtext(".//ErrorCode") == "603"
+    with relay_to(certificates, elsewhere.url, rewrite=False) as relay:
+        root = ask(relay, certificates)
+        assert root.findtext(".//RedirectUrl") == (target if tell else None)
+        assert root.findtext(".//ErrorCode") == (None if tell else "603")
+
+
 def by_service_record(server, certificates, record):
     with Dns({("_autodiscover._tcp.localhost", "SRV"): [record]}) as dns:
         return subprocess.run([str(server.program), "client", "--user", "someone@localhost", "--resolver", dns.address, "--ca-file",
