@@ -1,14 +1,16 @@
 """NTLM with accounts in a domain, which a program like winbind's ntlm_auth asks; at the HTTP level and within DCE/RPC."""
+import base64
 import pathlib
 
 import pytest
+from impacket import ntlm
 from impacket.dcerpc.v5.rpcrt import (RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, RPC_C_AUTHN_LEVEL_PKT_PRIVACY,
                                       DCERPCException)
 
 import emsmdb
 from conftest import ALICE, BOB, NT_HASH, PASSWORD, start_gateway
 from harness.processes import private_dir
-from test_http_logon import connection, log_on_by_ntlm
+from test_http_logon import connection, log_on_by_ntlm, ntlm_token, post
 from test_rpc_http import log_on
 
 PRIVACY = RPC_C_AUTHN_LEVEL_PKT_PRIVACY
@@ -65,6 +67,20 @@ def test_program_that_ends(gateway):
     with pytest.raises(DCERPCException):
         call(gateway, "dora")
     call(gateway, "alice")
+
+
+def test_response_that_is_too_short(gateway):
+    """Such a question has two answers: whoever asks next must not get the second."""
+    link = connection(gateway)
+    hello = ntlm.getNTLMSSPType1()
+    answer, _ = post(link, "NTLM " + base64.b64encode(hello.getData()).decode())
+    proof, _ = ntlm.getNTLMSSPType3(hello, ntlm_token(answer, "NTLM"), "alice", "wrong", "EXAMPLE")
+    proof["ntlm"] = b"\1" * 8
+    answer, _ = post(link, "NTLM " + base64.b64encode(proof.getData()).decode())
+    assert answer.status == 401
+    for password, status in ((PASSWORD, 200), ("wrong", 401), (PASSWORD, 200)):
+        answer, _ = log_on_by_ntlm(connection(gateway), "alice", password)
+        assert answer.status == status
 
 
 def test_at_the_http_level(gateway):

@@ -22,6 +22,12 @@ namespace mapigate::transport {
 namespace {
 constexpr std::size_t longest_answer = 16 * 1024;
 constexpr std::string_view end_of_answer = "\n.\n";
+constexpr std::size_t shortest_response = 16 + 28;  // of NTLM version 2; with less than 24 ntlm_auth answers twice
+
+// Whether the program has looked at the question. What says "Error" may be followed by further answers to the same one.
+bool settled(std::string_view answer) {
+  return answer.starts_with("Authenticated: ") || answer.find("\nAuthenticated: ") != std::string_view::npos;
+}
 }  // namespace
 
 class NtlmHelpers::Process {
@@ -116,14 +122,18 @@ Result<std::unique_ptr<NtlmHelpers::Process>> NtlmHelpers::take() {
 }
 
 Result<SessionKey> NtlmHelpers::check(std::string_view user, std::string_view domain, View challenge, View response) {
+  if (challenge.size() != 8 || response.size() < shortest_response) return error(Errc::denied, "a response of {} bytes", response.size());
   const auto question = ntlm_helper_question(user, domain, challenge, response);
   for (bool again = true;; again = false) {
     auto process = take();
     if (!process) return std::move(process.error()).within("ntlm_helper");
     auto answer = (*process)->ask(question, limit_);
     if (answer) {
-      const std::lock_guard lock(mutex_);
-      idle_.push_back(std::move(*process));
+      // Another one's question must never meet what is left of this one's answer.
+      if (settled(*answer)) {
+        const std::lock_guard lock(mutex_);
+        idle_.push_back(std::move(*process));
+      }
       return read_ntlm_helper_answer(*answer);
     }
     // One that was idle may have ended meanwhile.
@@ -134,8 +144,8 @@ Result<SessionKey> NtlmHelpers::check(std::string_view user, std::string_view do
 }
 
 std::string ntlm_helper_question(std::string_view user, std::string_view domain, View challenge, View response) {
-  std::string out = "Username:: " + to_base64(as_view(user)) + "\n";
-  if (!domain.empty()) out += "NT-Domain:: " + to_base64(as_view(domain)) + "\n";
+  // The domain even if it is empty: the response is made with it, while ntlm_auth would take its own.
+  std::string out = "Username:: " + to_base64(as_view(user)) + "\nNT-Domain:: " + to_base64(as_view(domain)) + "\n";
   return out + "LANMAN-Challenge: " + to_hex(challenge) + "\nNT-Response: " + to_hex(response) + "\nRequest-User-Session-Key: Yes\n.\n";
 }
 
@@ -159,11 +169,12 @@ Result<SessionKey> read_ntlm_helper_answer(std::string_view answer) {
   }
   if (good && key) return *key;
   if (good) return error(Errc::unavailable, "ntlm_helper: no session key");
-  // It has words only; these are of Samba's table for NT_STATUS_NO_LOGON_SERVERS and its like, and of a locked account.
+  // It has words only; these are of Samba's tables for NT_STATUS_NO_LOGON_SERVERS and its like, and of a locked account.
   const auto text = lower_ascii(problem);
-  for (const auto* away : {"logon server", "winbind", "no trust", "network", "timed out", "connection"})
+  for (const auto* away : {"logon server", "winbind", "trust relationship", "domain controller", "netlogon", "network", "not reachable", "rpc server",
+                           "pipe", "timed out", "time-out", "timeout", "connection"})
     if (text.find(away) != std::string::npos) return error(Errc::unavailable, "ntlm_helper: {}", problem);
-  if (text.find("locked out") != std::string::npos) return error(Errc::limit, "ntlm_helper: {}", problem);
+  if (text.find(" locked") != std::string::npos) return error(Errc::limit, "ntlm_helper: {}", problem);
   return error(Errc::denied, "ntlm_helper: {}", problem);
 }
 

@@ -21,7 +21,7 @@ class NtlmHelpers {
   ~NtlmHelpers();
   NtlmHelpers(const NtlmHelpers&) = delete;
 
-  // The session key. Names as the client sent them. Errc::denied: wrong; limit: the account is locked; unavailable, timeout:
+  // The session key. Names as the client sent them. Errc::denied: wrong, or of NTLM version 1; limit: the account is locked; unavailable, timeout:
   // the domain or the program cannot say.
   Result<SessionKey> check(std::string_view user, std::string_view domain, View challenge, View response);
 
