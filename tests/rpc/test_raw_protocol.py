@@ -21,4 +21,4 @@ def test_raw_protocol(outcome):
     failed = re.findall(r"^FAILED .*$", done.stdout, re.MULTILINE)
     assert not failed, "\n".join(failed)
     assert done.returncode == 0
-    assert len(re.findall(r"^ok ", done.stdout, re.MULTILINE)) >= 150
+    assert len(re.findall(r"^ok ", done.stdout, re.MULTILINE)) >= 163
