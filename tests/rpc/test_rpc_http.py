@@ -61,6 +61,32 @@ def test_echo(gateway, method, length):
     assert rpch.parse(pdu) == (rpch.ECHO, []) and len(pdu) == 20
 
 
+def test_echo_leaves_the_connection_to_what_follows(gateway):
+    """[MS-RPCH] 2.1.2.1.6."""
+    user = rpch.Basic(ALICE, PASSWORD)
+    channel = rpch.Channel(gateway.https_port, "RPC_OUT_DATA", "localhost:6001", 0, user)
+    for _ in range(2):
+        status, reason, headers = channel.head()
+        assert (status, reason) == (200, "Success")
+        headers = dict(headers)
+        assert headers["Content-Length"] == "20" and headers["Content-Type"] == "application/rpc" and headers["Connection"] == "Keep-Alive"
+        assert rpch.parse(channel.take(20)) == (rpch.ECHO, [])
+        channel.request(0, user.header(channel))
+    channel.close()
+
+
+@pytest.mark.parametrize("method, length", [("RPC_OUT_DATA", 76), ("RPC_OUT_DATA", 120), ("RPC_IN_DATA", 1 << 30)])
+@pytest.mark.parametrize("first", [b"x" * 76, rpch.rts(rpch.PING), rpch.rts(rpch.EOF, (rpch.ANCE, None)),
+                                   b"\5\0\x0b\3\x10\0\0\0\x4c\0" + b"\0" * 66],
+                         ids=["text", "ping", "another place", "bind"])
+def test_channel_that_begins_with_something_else(gateway, method, length, first):
+    """A refusal with the code of a protocol error ([MS-RPCH] 2.1.2.1.3)."""
+    channel = rpch.Channel(gateway.https_port, method, "localhost:6001", length, rpch.Basic(ALICE, PASSWORD))
+    channel.send(first.ljust(min(length, 120), b"\0"))
+    assert channel.head()[:2] == (503, "RPC Error: 6c0")
+    channel.close()
+
+
 def test_wrong_password_is_401(gateway):
     with pytest.raises(rpch.HttpError) as refused:
         rpch.echo(gateway.https_port, rpch.Basic(BOB, "wrong"))

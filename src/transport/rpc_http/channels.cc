@@ -21,7 +21,7 @@ constexpr std::uint32_t rpc_s_server_too_busy = 0x6bb;
 constexpr std::uint32_t rpc_s_protocol_error = 0x6c0;
 constexpr std::uint32_t rpc_s_access_denied = 0x5;
 
-// Requests so short open no channel: they ask whether somebody is here (2.1.2.15 "Echo").
+// Requests so short open no channel: they ask whether somebody is here (2.1.2.1.5 "Echo Request").
 constexpr std::uint64_t longest_echo = 0x10;
 
 const io::HttpHeaders& rpc_headers() {
@@ -52,8 +52,12 @@ io::Task<> echo(io::HttpExchange& exchange) {
     const auto piece = co_await exchange.read_body(std::chrono::seconds(10));
     if (!piece || piece->empty()) break;
   }
+  // 2.1.2.1.6 has the words; finished, it leaves the connection to the channel that follows.
+  static const io::HttpHeaders headers{{"Content-Type", "application/rpc"}, {"Connection", "Keep-Alive"}};
   const auto pdu = rts::write(rts::Kind::echo, {});
-  const auto sent = co_await exchange.respond(200, rpc_headers(), pdu);
+  exchange.begin_stream(200, "Success", headers, pdu.size());
+  exchange.queue(pdu);
+  const auto sent = co_await exchange.finish();
   (void)sent;  // whoever asked has gone
 }
 
@@ -72,6 +76,9 @@ Result<rts::Pdu> first_pdu(const Result<View>& bytes, Arena& arena) {
   if (bytes->empty()) return error(Errc::malformed, "an empty channel");
   return rts::read(*bytes, arena);
 }
+
+// What is wrong with a first PDU. By itself, because g++ 12 destroys a conditional's temporaries twice in a co_await.
+std::string problem_of(const Result<rts::Pdu>& pdu, const char* otherwise) { return pdu ? otherwise : pdu.error().message; }
 
 // OUT.
 
@@ -152,7 +159,8 @@ io::Task<> serve_out(RpcHttp& owner, io::HttpExchange& exchange, RpcPeer peer, s
   const auto pdu = first_pdu(bytes, arena);
   const auto kind = pdu ? rts::kind_of(*pdu) : std::nullopt;
   if (kind != rts::Kind::conn_a1 && kind != rts::Kind::out_r_a3) {
-    co_await refuse(exchange, rpc_s_protocol_error, pdu ? "an OUT channel begins with another PDU" : pdu.error().message);
+    auto why = problem_of(pdu, "an OUT channel begins with another PDU");
+    co_await refuse(exchange, rpc_s_protocol_error, std::move(why));
     co_return;
   }
   const bool fresh = kind == rts::Kind::conn_a1;
@@ -196,7 +204,8 @@ io::Task<> serve_in(RpcHttp& owner, io::HttpExchange& exchange, RpcPeer peer, st
   const auto pdu = first_pdu(bytes, arena);
   const auto kind = pdu ? rts::kind_of(*pdu) : std::nullopt;
   if (kind != rts::Kind::conn_b1 && kind != rts::Kind::in_r_a1) {
-    co_await refuse(exchange, rpc_s_protocol_error, pdu ? "an IN channel begins with another PDU" : pdu.error().message);
+    auto why = problem_of(pdu, "an IN channel begins with another PDU");
+    co_await refuse(exchange, rpc_s_protocol_error, std::move(why));
     co_return;
   }
   const bool fresh = kind == rts::Kind::conn_b1;
