@@ -94,10 +94,33 @@ OPNUMS = {call.opnum: (call, answer) for call, answer in
            (EcDoAsyncConnectEx, EcDoAsyncConnectExResponse), (EcDoAsyncWaitEx, EcDoAsyncWaitExResponse))}
 
 
-def connect(port, interface=EMSMDB, user=None, password=None, level=None, spnego=False, domain=""):
+class Association:
+    """An association group ([MS-RPCE] 3.3.1.5.6): the first connection that joins opens it. impacket knows of none."""
+
+    def __init__(self):
+        self.id = 0
+
+    def join(self, link):
+        send, recv = link.send, link.recv
+
+        def send_bind(data, *args, **keywords):
+            return send(data[:20] + struct.pack("<I", self.id) + data[24:] if data[2] == 11 else data, *args, **keywords)
+
+        def recv_ack(*args, **keywords):
+            data = recv(*args, **keywords)
+            if data[2:3] == b"\x0c" and len(data) >= 24:
+                self.id = struct.unpack_from("<I", data, 20)[0]
+            return data
+
+        link.send, link.recv = send_bind, recv_ack
+
+
+def connect(port, interface=EMSMDB, user=None, password=None, level=None, spnego=False, domain="", group=None):
     """An impacket connection, bound unless `interface` is None."""
     link = transport.DCERPCTransportFactory(f"ncacn_ip_tcp:127.0.0.1[{port}]")
     link.set_connect_timeout(20)
+    if group:
+        group.join(link)
     if user:
         link.set_credentials(user, password, domain)
     dce = link.get_dce_rpc()

@@ -144,6 +144,14 @@ def waiting(gateway, dce, hello):
     return dce.request(request)["pacxh"]
 
 
+def wait_call(dce, acxh):
+    """Asks, and leaves the answer to come."""
+    request = emsmdb.EcDoAsyncWaitEx()
+    request["acxh"] = emsmdb.handle_of(acxh)
+    request["ulFlagsIn"] = 0
+    dce.call(request.opnum, request)
+
+
 def test_client_that_leaves_while_it_waits(gateway):
     """Its call is ended and its session with it, long before the five minutes are over."""
     before = gateway.metrics()["mapigate_rpc_orphans_total"]
@@ -152,10 +160,7 @@ def test_client_that_leaves_while_it_waits(gateway):
     emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
     waiting(gateway, dce, hello)
     second = dce.alter_ctx(emsmdb.ASYNC_EMSMDB)
-    request = emsmdb.EcDoAsyncWaitEx()
-    request["acxh"] = emsmdb.handle_of(waiting(gateway, dce, hello))
-    request["ulFlagsIn"] = 0
-    second.call(request.opnum, request)
+    wait_call(second, waiting(gateway, dce, hello))
     time.sleep(0.5)
     connections = gateway.metrics()["mapigate_rpc_connections"]
     dce.disconnect()
@@ -165,6 +170,52 @@ def test_client_that_leaves_while_it_waits(gateway):
             return
         time.sleep(0.1)
     pytest.fail("the orphaned call is still there")
+
+
+def test_context_handle_outlives_its_connection(gateway):
+    group = emsmdb.Association()
+    first, second = log_on(gateway, group=group), log_on(gateway, group=group)
+    hello = emsmdb.hello(first, emsmdb.user_dn(ALICE))
+    emsmdb.execute(second, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+    first.disconnect()
+    time.sleep(0.5)
+    emsmdb.execute(second, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+    # Somebody else in the group has no part of it.
+    other = log_on(gateway, user=BOB, group=group)
+    with pytest.raises(DCERPCException, match="context_mismatch"):
+        emsmdb.execute(other, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+    third = log_on(gateway, group=group)
+    second.disconnect()
+    other.disconnect()
+    emsmdb.execute(third, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+    third.disconnect()
+
+
+def test_wait_goes_on_by_another_connection(gateway):
+    """The one that it was asked by is lost: its call is no longer outstanding, and no reason to refuse the next ([MS-OXCRPC] 3.3.4.1)."""
+    group = emsmdb.Association()
+    main = log_on(gateway, group=group)
+    hello = emsmdb.hello(main, emsmdb.user_dn(ALICE))
+    emsmdb.execute(main, hello["pcxh"], emsmdb.rop_logon(emsmdb.user_dn(ALICE)), [0xffffffff])
+    acxh = waiting(gateway, main, hello)
+    for _ in range(3):
+        before = gateway.metrics()["mapigate_rpc_orphans_total"]
+        dce = log_on(gateway, group=group)
+        dce = dce.alter_ctx(emsmdb.ASYNC_EMSMDB)
+        wait_call(dce, acxh)
+        dce.get_rpc_transport().get_socket().settimeout(1.5)
+        with pytest.raises(TimeoutError):
+            dce.recv()
+        # A second one beside it is refused.
+        beside = log_on(gateway, group=group)
+        beside = beside.alter_ctx(emsmdb.ASYNC_EMSMDB)
+        wait_call(beside, acxh)
+        assert emsmdb.EcDoAsyncWaitExResponse(beside.recv())["ErrorCode"] == 0x7ee  # ecRejected
+        beside.disconnect()
+        dce.disconnect()
+        until = time.monotonic() + 10
+        while gateway.metrics()["mapigate_rpc_orphans_total"] == before and time.monotonic() < until:
+            time.sleep(0.1)
 
 
 def test_referral(gateway):

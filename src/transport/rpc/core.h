@@ -68,7 +68,7 @@ struct Handle {
   std::string session_key;           // for the log and for others of the same session
   std::shared_ptr<io::Mutex> turn;   // one call at a time, in the order they came
   std::size_t position = 0;          // of a lookup
-  bool waiting = false;              // of an asynchronous one: a call is pending
+  std::weak_ptr<void> waiting;       // of an asynchronous one: the call that waits, see Request::alive
 };
 
 // An association group: the connections of one client process, and the context handles that outlive each of
@@ -101,6 +101,7 @@ struct Request {
   bool big_endian = false;
   Caller caller;
   std::shared_ptr<Group> group;
+  std::weak_ptr<void> alive;  // expires when the call is answered, or its client gone
 };
 
 struct Answer {

@@ -2,6 +2,7 @@
 #include <openssl/rand.h>
 
 #include <cstring>
+#include <utility>
 
 #include "base/log.h"
 #include "transport/gateway.h"
@@ -25,6 +26,7 @@ int forget_call(PendingCall* call) {
   call->core->pending.erase(call->id);
   if (call->connection->calls > 0) --call->connection->calls;
   delete call->answer;
+  delete call->alive;
   return 0;
 }
 
@@ -157,6 +159,8 @@ NTSTATUS RpcCore::dispatch(PendingCall& mine) {
   const auto group = call->conn->assoc_group == nullptr ? groups.end() : groups.find(call->conn->assoc_group->id);
   if (group == groups.end()) return fault(call, rpc::fault_call_failed);
   request.group = group->second;
+  mine.alive = new std::shared_ptr<char>(std::make_shared<char>());
+  request.alive = *mine.alive;
 
   mine.dispatching = true;
   pending.emplace(mine.id, &mine);
@@ -179,6 +183,7 @@ void RpcCore::answer(std::uint64_t id, Answer given) {
   if (given.fault != 0) fault_count.add();
   mine->answer = new Answer(std::move(given));
   mine->answered = true;
+  delete std::exchange(mine->alive, nullptr);
   if (mine->dispatching) return;
   auto* connection = mine->call->conn;
   dcesrv_reply(mine->call);  // frees the call, sooner or later

@@ -316,16 +316,15 @@ class Waiting : public Service {
     if (handle == nullptr) return reply({fault_context_mismatch, {}});
     Wait::Out out;
     const auto context = handle->session.lock();
-    if (handle->waiting) {
+    if (!handle->waiting.expired()) {
       out.result = result(ecRejected);
       return reply(encoded("EcDoAsyncWaitEx", out));
     }
     if (context == nullptr || context->ended) return reply(session_over());
-    handle->waiting = true;
+    handle->waiting = request.alive;
     auto call = std::make_unique<chain::Call>(*context->session, Operation::NotificationWait, client_of(request.caller),
                                               body_of("NotificationWait", http::NotificationWait::Request()));
-    auto done = [handle, reply = std::move(reply)](const Result<chain::Reply>& outcome) {
-      handle->waiting = false;
+    auto done = [reply = std::move(reply)](const Result<chain::Reply>& outcome) {
       if (session_lost(outcome)) return reply(session_over());
       Arena space;
       Wait::Out answer;

@@ -24,6 +24,7 @@ struct PendingCall {
   bool big_endian;
   bool dispatching, answered;
   rpc::Answer* answer;
+  std::shared_ptr<char>* alive;  // of Request::alive
 };
 
 struct HttpLogon;
