@@ -145,7 +145,7 @@ def handle_of(value):
     return handle
 
 
-def hello(dce, dn, aux=b"", version=(0x0c00, 0x9a6c, 0x07d0), link=0xffffffff, stamp=0):
+def hello_request(dn, aux=b"", version=(0x0c00, 0x9a6c, 0x07d0), link=0xffffffff, stamp=0):
     request = EcDoConnectEx()
     request["szUserDN"] = dn
     for name in ("ulFlags", "ulConMod", "cbLimit"):
@@ -155,7 +155,11 @@ def hello(dce, dn, aux=b"", version=(0x0c00, 0x9a6c, 0x07d0), link=0xffffffff, s
     request["ulIcxrLink"], request["usFCanConvertCodePages"] = link, 1
     request["rgwClientVersion"] = struct.pack("<3H", *version)
     request["rgbAuxIn"], request["cbAuxIn"], request["pcbAuxOut"] = list(bytes([b]) for b in aux), len(aux), 0x1008
-    return dce.request(request)
+    return request
+
+
+def hello(dce, dn, **keywords):
+    return dce.request(hello_request(dn, **keywords))
 
 
 def execute_raw(dce, handle, rops, handles, room=0x8007):

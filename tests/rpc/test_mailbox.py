@@ -109,9 +109,15 @@ def test_lengths_below_a_header(gateway, size, room, aux):
 
 @pytest.mark.parametrize("version", [(0, 0, 0), (1, 2, 3), (10, 0, 0)])
 def test_client_that_is_too_old(gateway, version):
-    with pytest.raises(DCERPCException) as refused:
-        emsmdb.hello(log_on(gateway), emsmdb.user_dn(ALICE), version=version)
-    assert refused.value.error_code == 0x80040110  # ecVersionMismatch
+    dce = log_on(gateway)
+    request = emsmdb.hello_request(emsmdb.user_dn(ALICE), version=version)
+    dce.call(request.opnum, request)
+    answer = emsmdb.EcDoConnectExResponse(dce.recv())
+    assert answer["ErrorCode"] == 0x80040110  # ecVersionMismatch
+    assert answer["pcxh"]["uuid"] == b"\0" * 16
+    # "The minimum client protocol version that the server supports", and the server's as to everybody.
+    assert struct.unpack("<3H", answer["rgwBestVersion"]) == (0x0b00, 0x8000, 0)
+    assert answer["rgwServerVersion"] == emsmdb.hello(dce, emsmdb.user_dn(ALICE))["rgwServerVersion"]
 
 
 def test_linked_session_has_the_time_stamp_of_the_first(gateway):

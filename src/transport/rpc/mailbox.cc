@@ -100,6 +100,11 @@ class Mailbox : public Service {
     return std::make_unique<chain::Call>(*context.session, operation, client_of(caller), std::move(body));
   }
 
+  wire::rpc::WireVersion server_version() const {
+    const auto version = wire::rpc::parse_version(gateway_.options().server_application);
+    return version ? wire::rpc::encode_version(*version) : wire::rpc::WireVersion();
+  }
+
   void connect(const Request& request, Reply reply) {
     Arena arena;
     emsmdb::EcDoConnectEx::In in;
@@ -117,7 +122,10 @@ class Mailbox : public Service {
       return reply(encoded("EcDoConnectEx", out));
     }
     if (wire::rpc::normalize_version(in.rgwClientVersion) < oldest_client) {
+      // What would do, and with whom it spoke, for the client to tell its user ([MS-OXCRPC] 3.1.4.1).
       out.result = result(ecVersionMismatch);
+      out.rgwServerVersion = server_version();
+      out.rgwBestVersion = wire::rpc::encode_version(oldest_client);
       return reply(encoded("EcDoConnectEx", out));
     }
     auto context = new_session(gateway_, request.caller, chain::Interface::emsmdb);
@@ -180,8 +188,7 @@ class Mailbox : public Service {
       name = to_utf8(body.DisplayName);
       out.szDNPrefix = body.DnPrefix;
       out.szDisplayName = name;
-      const auto server = wire::rpc::parse_version(gateway_.options().server_application);
-      if (server) out.rgwServerVersion = wire::rpc::encode_version(*server);
+      out.rgwServerVersion = server_version();
       out.rgwBestVersion = version;
       out.pulTimeStamp = stamp;
       if (body.AuxiliaryBuffer.size() <= room) out.rgbAuxOut = body.AuxiliaryBuffer;
