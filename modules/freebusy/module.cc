@@ -26,10 +26,11 @@ const Setting settings[] = {
                            "\"url\" also %s and %e, start and end (2024-02-29T12:00:00Z).", "0.1"},
     {"source", choice, "caldav", "caldav: all calendars at the URL are asked; url: it gives a VFREEBUSY or a calendar.", "0.1", 0, 0,
      {"caldav", "url"}},
-    {"credentials", choice, "pass-through", "Who reads: the user who asks, or the fixed one below for everybody.", "0.1", 0, 0,
+    {"credentials", choice, "pass-through", "Who reads: the user who asks, or the fixed one below for everybody. The fixed one also reads for "
+                                              "users who came without a password (NTLM, a ticket).", "0.1", 0, 0,
      {"pass-through", "fixed"}},
-    {"user", text, "", "User name for credentials = \"fixed\".", "0.1"},
-    {"password", text, "", "Password for credentials = \"fixed\".", "0.1", 0, INT64_MAX, {}, true},
+    {"user", text, "", "Name of the fixed user; empty: none.", "0.1"},
+    {"password", text, "", "The fixed user's password.", "0.1", 0, INT64_MAX, {}, true},
     {"verify", boolean, "true", "Check the server's certificate. Without it anyone in between can read along."},
     {"ca_file", path, "", "PEM file with the authorities to trust; empty: those of the system."},
     {"allow_plain_text", boolean, "false", "Send passwords without TLS to a server that is not on this machine, too."},
@@ -141,10 +142,11 @@ class FreeBusyModule final : public mailbox::FreeBusySource {
   Task<Result<FreeBusy>> free_busy(std::shared_ptr<const chain::Identity> asker, std::string address, std::int64_t start, std::int64_t end) override {
     // With the asker's own rights the server decides who sees what; a fixed user sees more than the asker may.
     const bool own = asker->user == address;
-    const bool details = own || options_.pass_through;
+    const bool fixed = reads_fixed(*asker);
+    const bool details = own || !fixed;
     const auto key = fmt::format("{}\n{}\n{}\n{}", details ? asker->user : std::string(), address, start, end);
     if (auto known = memory_.find(key)) co_return std::move(*known);
-    if (options_.pass_through && asker->password.empty()) co_return error(Errc::denied, "no password to read calendars with");
+    if (fixed && options_.user.empty()) co_return error(Errc::denied, "no password to read calendars with");
     auto form = expand_url(options_.url, address, start, end);
     if (!form) co_return form.error();
     auto url = io::parse_url(*form);
@@ -181,9 +183,11 @@ class FreeBusyModule final : public mailbox::FreeBusySource {
     Reading reading;
   };
 
+  bool reads_fixed(const chain::Identity& asker) const { return !options_.pass_through || asker.password.empty(); }
   Secret authorization(const chain::Identity& asker) const {
-    const auto& user = options_.pass_through ? asker.user : options_.user;
-    const auto& password = options_.pass_through ? asker.password : options_.password;
+    const bool fixed = reads_fixed(asker);
+    const auto& user = fixed ? options_.user : asker.user;
+    const auto& password = fixed ? options_.password : asker.password;
     return Secret("Basic " + to_base64(as_view(user + ":" + password.reveal())));
   }
 

@@ -60,9 +60,7 @@ class ClientRun {
             std::shared_ptr<io::TlsClientContext> tls, Secret password)
       : options_(options),
         runtime_(runtime),
-        http_(std::move(http)),
-        authorization_(upstream::basic_authorization(options.user, password)),
-        transport_(options, runtime, http_, std::move(tls), std::move(password)),
+        transport_(options, runtime, std::move(http), std::move(tls), std::move(password)),
         progress_(!options.quiet && (options.progress || isatty(STDERR_FILENO) == 1), isatty(STDERR_FILENO) == 1) {}
 
   Task<> run() {
@@ -85,7 +83,8 @@ class ClientRun {
     if (options_.command == Command::autodiscover)
       co_return print(options_.json ? mailbox_json(*mailbox) : mailbox_text(*mailbox));
     if (options_.command == Command::oof || options_.command == Command::freebusy) {
-      auto text = co_await web_command(http_, std::move(*mailbox), authorization_, &options_);
+      auto identity = transport_.http_identity();
+      auto text = co_await web_command(std::move(identity), std::move(*mailbox), &options_);
       if (!text) co_return text.error();
       co_return print(*text);
     }
@@ -93,7 +92,8 @@ class ClientRun {
       if (mailbox->oab_url.empty()) co_return error(Errc::not_found, "Autodiscover announces no offline address book");
       progress_.begin("reading the offline address book", ProgressLine::Unit::things);
       OabRequest wanted{mailbox->oab_url, options_.save, options_.json};
-      auto text = co_await read_oab(http_, authorization_, std::move(wanted));
+      auto identity = transport_.http_identity();
+      auto text = co_await read_oab(std::move(identity), std::move(wanted));
       if (!text) co_return text.error();
       co_return print(*text);
     }
@@ -431,8 +431,6 @@ class ClientRun {
 
   const ClientOptions& options_;
   io::Runtime& runtime_;
-  std::shared_ptr<io::HttpClient> http_;
-  Secret authorization_;  // of the web services
   ClientTransport transport_;
   std::unique_ptr<MailboxClient> client_;
   std::unique_ptr<MailboxWatch> watch_;

@@ -51,16 +51,16 @@ std::string sha1(View bytes) {
   return lower_ascii(to_hex(View(out, size)));
 }
 
-io::Task<Result<Bytes>> get(std::shared_ptr<io::HttpClient> http, Secret authorization, std::string text) {
+io::Task<Result<Bytes>> get(std::shared_ptr<upstream::HttpIdentity> identity, std::string text) {
   auto url = io::parse_url(text);
   if (!url) co_return std::move(url.error()).within(text);
   io::HttpRequest request;
   request.url = std::move(*url);
-  request.headers.add("Authorization", authorization.reveal()).add("User-Agent", "mapigate");
+  request.headers.add("User-Agent", "mapigate");
   io::RequestOptions limits;
   limits.limit = std::chrono::minutes(10);
   limits.body_bytes = max_download;
-  auto response = co_await http->request(std::move(request), limits);
+  auto response = co_await identity->request(std::move(request), limits);
   if (!response) co_return std::move(response.error()).within(text);
   if (response->status == 401) co_return error(Errc::denied, "{}: the user name or password is wrong", text);
   if (response->status == 404) co_return error(Errc::not_found, "{}: HTTP 404; is there a version yet?", text);
@@ -121,16 +121,16 @@ std::string print(const Manifest& manifest, const oab::DetailsContent& content, 
 
 }  // namespace
 
-io::Task<Result<std::string>> read_oab(std::shared_ptr<io::HttpClient> http, Secret authorization, OabRequest request) {
+io::Task<Result<std::string>> read_oab(std::shared_ptr<upstream::HttpIdentity> identity, OabRequest request) {
   auto base = request.url;
   if (!base.ends_with('/')) base += '/';
   auto place = base + "oab.xml";
-  auto manifest_bytes = co_await get(http, authorization, std::move(place));
+  auto manifest_bytes = co_await get(identity, std::move(place));
   if (!manifest_bytes) co_return manifest_bytes.error();
   auto manifest = parse_manifest(*manifest_bytes);
   if (!manifest) co_return manifest.error();
   place = base + manifest->file;
-  auto packed = co_await get(http, authorization, std::move(place));
+  auto packed = co_await get(identity, std::move(place));
   if (!packed) co_return packed.error();
   if (const auto sum = sha1(*packed); sum != manifest->sha)
     co_return error(Errc::malformed, "{} is damaged: its SHA-1 is {}, the manifest says {}", manifest->file, sum, manifest->sha);

@@ -4,8 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "base/secret.h"
-#include "io/http_client.h"
+#include "upstream/http_identity.h"
 
 namespace mapigate::daemon {
 
@@ -16,6 +15,6 @@ struct OabRequest {
 };
 
 // What to print. Errc::not_found: there is none; malformed: what came is not what the manifest says.
-io::Task<Result<std::string>> read_oab(std::shared_ptr<io::HttpClient> http, Secret authorization, OabRequest request);
+io::Task<Result<std::string>> read_oab(std::shared_ptr<upstream::HttpIdentity> identity, OabRequest request);
 
 }  // namespace mapigate::daemon

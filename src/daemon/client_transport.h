@@ -27,13 +27,14 @@ class ClientTransport {
   io::Task<Result<upstream::DiscoveredMailbox>> find();
   io::Task<Result<std::unique_ptr<upstream::Session>>> mailbox_session(upstream::DiscoveredMailbox mailbox);
   io::Task<Result<std::unique_ptr<upstream::Session>>> address_book_session(upstream::DiscoveredMailbox mailbox);
+  // Of the web services and of downloads. Never null.
+  std::shared_ptr<upstream::HttpIdentity> http_identity() const;
 
  private:
   std::unique_ptr<upstream::Session> http_session(const io::Url& endpoint) const;
   Result<std::unique_ptr<upstream::RpcDialer>> dialer(const upstream::DiscoveredMailbox& mailbox, const std::string& host);
   io::Task<Result<upstream::DiscoveredMailbox>> find_in_address_book();
   io::Task<Result<std::vector<std::string>>> places_by_dns(std::string domain);
-  std::shared_ptr<upstream::HttpIdentity> http_identity() const;
 
   const ClientOptions& options_;
   io::Runtime& runtime_;

@@ -111,13 +111,13 @@ void add_web_commands(CLI::App* client, ClientOptions& to) {
   busy->add_option("--interval", web.interval, "Minutes of one digit of the merged form in --json")->check(CLI::Range(5, 1440))->type_name("MINUTES")->capture_default_str();
 }
 
-io::Task<Result<std::string>> web_command(std::shared_ptr<io::HttpClient> http, upstream::DiscoveredMailbox mailbox, Secret authorization,
+io::Task<Result<std::string>> web_command(std::shared_ptr<upstream::HttpIdentity> identity, upstream::DiscoveredMailbox mailbox,
                                           const ClientOptions* options) {
   auto url = mailbox.ews_url.empty() ? Result<io::Url>(mailbox.mail_store) : io::parse_url(mailbox.ews_url);
   if (!url) co_return std::move(url.error()).within("autodiscover, EwsUrl");
   // Servers that announce none may have them at the usual place.
   if (mailbox.ews_url.empty()) url->target = "/EWS/Exchange.asmx";
-  upstream::EwsClient client(http, std::move(*url), authorization);
+  upstream::EwsClient client(identity, std::move(*url));
   const auto& web = options->web;
   if (options->command == Command::freebusy) {
     const auto from = time_of(web.from), to = time_of(web.to);

@@ -4,7 +4,6 @@
 #include <memory>
 #include <string>
 
-#include "base/secret.h"
 #include "upstream/autodiscover.h"
 
 namespace CLI {
@@ -27,7 +26,7 @@ struct WebOptions {
 
 void add_web_commands(CLI::App* client, ClientOptions& to);
 // What is to be printed.
-io::Task<Result<std::string>> web_command(std::shared_ptr<io::HttpClient> http, upstream::DiscoveredMailbox mailbox, Secret authorization,
+io::Task<Result<std::string>> web_command(std::shared_ptr<upstream::HttpIdentity> identity, upstream::DiscoveredMailbox mailbox,
                                           const ClientOptions* options);
 
 }  // namespace mapigate::daemon

@@ -37,12 +37,11 @@ Task<Result<Bytes>> EwsClient::call(const char* operation, std::string envelope)
   request.url = url_;
   request.headers.add("Content-Type", "text/xml; charset=utf-8");
   request.headers.add("SOAPAction", fmt::format("\"{}/{}\"", messages_namespace, operation));
-  request.headers.add("Authorization", authorization_.reveal());
   request.headers.add("User-Agent", "mapigate");
   request.body = as_view(envelope);
   io::RequestOptions limits;
   limits.body_bytes = max_envelope;
-  auto response = co_await http_->request(std::move(request), limits);
+  auto response = co_await identity_->request(std::move(request), limits);
   if (!response) co_return std::move(response.error()).within(url_.to_string());
   if (response->status == 401) co_return error(Errc::denied, "{}: the user name or password is wrong", url_.to_string());
   // A fault comes with 500.

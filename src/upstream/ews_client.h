@@ -4,8 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "base/secret.h"
-#include "io/http_client.h"
+#include "upstream/http_identity.h"
 #include "wire/ews/availability.h"
 #include "wire/ews/oof.h"
 
@@ -15,8 +14,7 @@ using io::Task;
 
 class EwsClient {
  public:
-  EwsClient(std::shared_ptr<io::HttpClient> http, io::Url url, Secret authorization)
-      : http_(std::move(http)), url_(std::move(url)), authorization_(std::move(authorization)) {}
+  EwsClient(std::shared_ptr<HttpIdentity> identity, io::Url url) : identity_(std::move(identity)), url_(std::move(url)) {}
 
   // Errors: denied where the server lets the user not in, or not do it; unsupported for its other refusals, which the
   // message names.
@@ -29,9 +27,8 @@ class EwsClient {
   // The response body; `operation` is for the SOAPAction.
   Task<Result<Bytes>> call(const char* operation, std::string envelope);
 
-  std::shared_ptr<io::HttpClient> http_;
+  std::shared_ptr<HttpIdentity> identity_;
   io::Url url_;
-  Secret authorization_;
 };
 
 }  // namespace mapigate::upstream

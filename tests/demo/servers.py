@@ -24,7 +24,7 @@ DOMAIN = "example.test"
 USER1, USER2, PASSWORD = f"alice@{DOMAIN}", f"bob@{DOMAIN}", "secret"
 REALM, NT_DOMAIN = "EXAMPLE.TEST", "EXAMPLE"
 NT_HASH = "878D8014606CDA29677A44EFA1353FC7"  # of PASSWORD
-# The gateway's way to a mailbox whose owner showed a ticket or NTLM instead of a password.
+# The gateway's way to the servers of somebody who showed a ticket or NTLM instead of a password; in the calendars it is a user.
 MASTER, MASTER_PASSWORD = "gateway", "mastersecret"
 MASTERS = """
 passdb {{
@@ -177,7 +177,7 @@ def up():
         chosen.pop("SMTP_PORT")
         print("  no Postfix: that needs root and its package. Nothing can be sent.")
     if radicale.available():
-        calendars = radicale.Radicale([USER1, USER2], PASSWORD, "authenticated", FOLDER / "radicale", chosen["CALENDAR_PORT"], detached=True)
+        calendars = radicale.Radicale([USER1, USER2, MASTER], PASSWORD, "authenticated", FOLDER / "radicale", chosen["CALENDAR_PORT"], detached=True)
         calendars.start()
         remember("radicale", calendars.daemon)
         calendars.calendar(USER2, "work", ["DTSTART;TZID=Europe/Berlin:20240102T090000", "DTEND;TZID=Europe/Berlin:20240102T100000",
@@ -199,8 +199,10 @@ def up():
     chosen["EPM_PORT"] = mapper_port()
     modules = mailbox_modules(chosen["IMAPS_PORT"], certificates, smtp_port=chosen.get("SMTP_PORT"), people=book,
                               sieve={"port": chosen["SIEVE_PORT"]} if "SIEVE_PORT" in chosen else None,
-                              freebusy={"url": f"http://127.0.0.1:{chosen['CALENDAR_PORT']}/%u/"} if "CALENDAR_PORT" in chosen else None)
-    modules["imap"] |= {"master_user": MASTER, "master_password": MASTER_PASSWORD}
+                              freebusy={"url": f"http://127.0.0.1:{chosen['CALENDAR_PORT']}/%u/", "user": MASTER,
+                                        "password": PASSWORD} if "CALENDAR_PORT" in chosen else None)
+    for name in {"imap", "smtp", "sieve"} & modules.keys():
+        modules[name] |= {"master_user": MASTER, "master_password": MASTER_PASSWORD}
     gateway = Mapigate(certificates, modules, ["mail"], folder=FOLDER / "gateway", program=PROGRAM,
                        https_port=chosen["HTTPS_PORT"], metrics_port=chosen["METRICS_PORT"], name="gateway",
                        detached=True, **gateway_settings(chosen, kdc))
