@@ -282,6 +282,9 @@ class HttpRpcChannel final : public RpcChannel {
   Bytes make_out_r2_c1() const {
     return rts::write(rts::Kind::out_r2_c1, {rts::empty()});
   }
+  Bytes make_out_r1_a11() const {
+    return rts::write(rts::Kind::out_r1_a11, {rts::ance()});
+  }
   Bytes make_out_r_a3() const {
     return rts::write(rts::Kind::out_r_a3, {rts::version(), rts::cookie(cookie_), rts::cookie(out_->cookie), rts::cookie(next_out_->cookie), rts::receive_window_size(proxy_.window)});
   }
@@ -358,9 +361,13 @@ class HttpRpcChannel final : public RpcChannel {
         switch_out();
         co_return told;
       }
-      case rts::Kind::out_r1_a11:
-        if (next_out_ != nullptr) switch_out();
-        break;
+      case rts::Kind::out_r1_a11: {
+        // This one is A10, which looks the same: another proxy takes over, and begins when it hears of it (3.2.2.5.8).
+        if (next_out_ == nullptr) break;
+        auto told = co_await next_out_->write(make_out_r1_a11(), rest_limit);
+        switch_out();
+        co_return told;
+      }
       case rts::Kind::in_r1_a4:
       case rts::Kind::in_r2_a4: {
         if (!for_us || next_in_ == nullptr) break;

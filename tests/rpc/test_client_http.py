@@ -8,6 +8,7 @@ import pytest
 import chains
 from conftest import ALICE
 from harness import kerberos
+from harness.rpc_proxy import RpcProxy
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +35,16 @@ def test_address_book(far):
     way = ["--transport", "rpchttp", "--rpc-proxy", far.url()]
     for asked in (("gal",), ("resolve", "bob", "nobody"), ("--json", "gal", "--containers"), ("--json", "autodiscover"), ("oab",)):
         assert far.client(*way, *asked).stdout == far.client(*asked).stdout, asked
+
+
+def test_out_channels_come_to_other_proxies(certificates, far):
+    """[MS-RPCH] 3.2.2.5.8: the successor begins when the client has told it that the predecessor has ended."""
+    with RpcProxy(certificates, {6001: far.rpc["emsmdb_port"], 6002: far.rpc["rfr_port"], 6004: far.rpc["nspi_port"]}, recycle_after=1000) as proxy:
+        way = ["--transport", "rpchttp", "--rpc-proxy", proxy.url()]
+        for asked in (("folders",), ("ls", "Inbox"), ("gal",)):
+            assert far.client(*way, *asked, timeout=30).stdout == far.client(*asked).stdout
+        assert proxy.out_recycled >= 2
+        assert not proxy.problems
 
 
 def test_relay(certificates, far):
