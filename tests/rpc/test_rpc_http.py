@@ -96,6 +96,19 @@ def test_wrong_password_is_401(gateway):
     assert refused.value.status == 401
 
 
+@pytest.mark.parametrize("method, length", [("RPC_OUT_DATA", 76), ("RPC_IN_DATA", 1 << 30)])
+@pytest.mark.parametrize("way", ["close", "finish", "reset"])
+def test_channel_that_ends_before_its_first_pdu(gateway, method, length, way):
+    """Nobody is there to be told, and the gateway goes on."""
+    channel = rpch.Channel(gateway.https_port, method, "localhost:6001", length, rpch.Basic(ALICE, PASSWORD))
+    channel.send(rpch.rts(rpch.PING)[:10])
+    getattr(channel, way)()
+    time.sleep(0.5)
+    channel.close()
+    with open_link(gateway) as link:
+        dummy(bound(link))
+
+
 @pytest.mark.parametrize("in_first", [False, True])
 @pytest.mark.parametrize("user", [None, ALICE])
 def test_mailbox(gateway, in_first, user):
