@@ -252,6 +252,23 @@ def test_cookies_are_no_keys(gateway):
         dummy(bound(link))
 
 
+def test_cookie_that_is_taken(gateway):
+    """The connection that has it does not mind another that claims it."""
+    with open_link(gateway) as link:
+        dce = bound(link)
+        other = open_link(gateway)
+        other.cookie = link.cookie
+        with pytest.raises(rpch.HttpError) as refused:
+            other.connect()
+        assert (refused.value.status, refused.value.reason) == (503, "RPC Error: 6c0")
+        with pytest.raises(rpch.HttpError) as refused:
+            other.in_channel.receive()
+        assert (refused.value.status, refused.value.reason) == (503, "RPC Error: 6c0")
+        dummy(dce)
+        other.close()
+        dummy(dce)
+
+
 @pytest.mark.parametrize("bytes_", [b"\5\0\x14\3\x10\0\0\0\x14\0\0\0\0\0\0\0\x80\0\0\0", b"\5\0\x14\3\x10\0\0\0\x18\0\0\0\0\0\0\0\0\0\1\0\x63\0\0\0",
                                     b"\4" * 64, rpch.rts(rpch.NONE, (rpch.COOKIE, b"x" * 16)), rpch.rts(rpch.EOF, (rpch.ANCE, None))])
 def test_nonsense_ends_the_connection(gateway, bytes_):

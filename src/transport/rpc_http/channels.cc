@@ -219,7 +219,8 @@ io::Task<> serve_in(RpcHttp& owner, io::HttpExchange& exchange, RpcPeer peer, st
   const auto added = fresh ? (*connection)->add_in(channel, pdu->find(rts::CommandType::ClientKeepalive)->Value, exchange.executor())
                            : (*connection)->add_in_successor(channel, pdu->Commands[2].Cookie);
   if (!added) {
-    (*connection)->end(added.error().message);
+    // Who comes with a cookie that is taken is wrong, not the connection whose it is.
+    if (!fresh || added.error().code != Errc::conflict) (*connection)->end(added.error().message);
     co_await refuse(exchange, code_of(added.error()), added.error().message);
     co_return;
   }
