@@ -8,7 +8,7 @@ RawHandler find_handler(wire::RopId id) {
   static const auto table = [] {
     std::array<RawHandler, 256> handlers{};
     for (const auto list :
-         {logon_handlers(), per_user_handlers(), folder_handlers(), folder_change_handlers(), permission_handlers(), table_handlers(), category_handlers(),
+         {logon_handlers(), per_user_handlers(), folder_handlers(), folder_change_handlers(), permission_handlers(), rule_handlers(), table_handlers(), category_handlers(),
           search_handlers(), message_handlers(), recipient_handlers(), attachment_handlers(), property_handlers(),
           property_writing_handlers(), copying_handlers(),
           named_property_handlers(), stream_handlers(), transport_handlers(), notification_handlers(),

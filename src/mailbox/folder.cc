@@ -1,4 +1,4 @@
-// Folder ROPs and the tables opened on folders ([MS-OXCFOLD] 3.2.5, [MS-OXORULE]).
+// Folder ROPs and the tables opened on folders ([MS-OXCFOLD] 3.2.5).
 #include "mailbox/receipts.h"
 #include "mailbox/recoverable.h"
 #include "mailbox/rop_call.h"
@@ -7,7 +7,7 @@ namespace mapigate::mailbox {
 
 namespace {
 
-Task<ErrorCode> open_folder(RopCall& call, const wire::RopOpenFolder::Request& request, wire::RopOpenFolder::Response&) {
+Task<ErrorCode> open_folder(RopCall& call, const wire::RopOpenFolder::Request& request, wire::RopOpenFolder::Response& response) {
   if (const auto input = call.find(); !input) co_return mapi::ecNullObject;
   else if (input->kind != Object::Kind::logon && input->kind != Object::Kind::folder) co_return mapi::ecNotSupported;
   const auto id = RopCall::counter(request.FolderId);
@@ -15,6 +15,7 @@ Task<ErrorCode> open_folder(RopCall& call, const wire::RopOpenFolder::Request& r
   const auto* folder = call.mailbox.tree()->find(id);
   if (!folder || keeps_deleted(folder->role)) co_return mapi::ecNotFound;
   call.mailbox.refresh_folder_soon(id);
+  response.HasRules = has_rules(call.mailbox, id);
   co_return call.put(request.OutputHandleIndex, std::make_shared<FolderObject>(id));
 }
 
@@ -73,18 +74,6 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
   if (row) table->folder = call.mailbox.contents_of(*row);
   table->rows = std::make_unique<ContentsRows>(table->folder);
   co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
-}
-
-Task<ErrorCode> get_rules_table(RopCall& call, const wire::RopGetRulesTable::Request& request, wire::RopGetRulesTable::Response&) {
-  auto folder = call.object<FolderObject>();
-  if (!folder) co_return call.why;
-  auto table = std::make_shared<TableObject>();
-  table->source = TableObject::Source::rules;
-  table->rows = std::make_unique<FixedRows>(
-      std::vector<mapi::PropertyBag>(),
-      std::vector{mapi::PidTagRuleId, mapi::PidTagRuleSequence, mapi::PidTagRuleState, mapi::PidTagRuleUserFlags,
-                  mapi::PidTagRuleProvider, mapi::PidTagRuleName, mapi::PidTagRuleLevel, mapi::PidTagRuleProviderData});
-  co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), nullptr);
 }
 
 // -- read flags ([MS-OXCMSG] 2.2.3.10)
@@ -150,7 +139,6 @@ HandlerList folder_handlers() {
       on<wire::RopOpenFolder, open_folder>(),
       on<wire::RopGetHierarchyTable, get_hierarchy_table>(),
       on<wire::RopGetContentsTable, get_contents_table>(),
-      on<wire::RopGetRulesTable, get_rules_table>(),
       on<wire::RopSetReadFlags, set_read_flags>(),
   };
   return list;

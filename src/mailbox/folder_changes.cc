@@ -25,7 +25,7 @@ constexpr PropertyTag computed_of_folder[] = {
     mapi::PidTagMessageSizeExtended, mapi::PidTagSubfolders, mapi::PidTagDepth, mapi::PidTagRowType, mapi::PidTagRights,
     mapi::PidTagAccess, mapi::PidTagAccessLevel, mapi::PidTagHasNamedProperties, mapi::PidTagCreationTime,
     mapi::PidTagLastModificationTime, mapi::PidTagLocalCommitTime, mapi::PidTagLocalCommitTimeMax, mapi::PidTagFolderFlags,
-    mapi::PidTagHierRev};
+    mapi::PidTagHierRev, mapi::PidTagHasRules};
 
 // [MS-OXCSTOR] 2.2.2.1.1, what is not among those of folders.
 constexpr PropertyTag computed_of_store[] = {
@@ -209,7 +209,9 @@ Task<Result<GlobalCounter>> copy_one(Mailbox* mailbox, GlobalCounter id, GlobalC
   auto made = co_await mailbox->create_folder(to, name, source.container_class);
   if (!made) co_return made;
   if (auto extras = mailbox->folder_extras(id)) {
-    auto kept = co_await mailbox->set_folder_extras(*made, extras->clone());
+    auto copies = extras->clone();
+    copies.remove(mapi::PidTagHasRules);  // rules stay behind
+    auto kept = co_await mailbox->set_folder_extras(*made, std::move(copies));
     if (!kept) co_return kept.error();
   }
   if (source.selectable) {

@@ -117,10 +117,11 @@ Cell entry_id_list(const FolderView& v, Arena& arena, std::initializer_list<Fold
 // FOLDER_ROOT, FOLDER_SEARCH, FOLDER_GENERIC.
 std::int64_t folder_type(const Folder& folder) { return folder.role == root ? 0 : folder.role == search ? 2 : 1; }
 
-// [MS-OXCFOLD] 2.2.2.2.1.5: IPM, SEARCH, NORMAL; no folder has rules.
+// [MS-OXCFOLD] 2.2.2.2.1.5: IPM, SEARCH, NORMAL, RULES.
 std::int64_t folder_flags(const FolderView& v) {
   constexpr unsigned most_levels = 100;
   std::int64_t flags = v.folder->role == search ? 2 : 4;
+  if (v.extras && v.extras->number(PidTagHasRules) != 0) flags |= 8;
   const auto* at = v.folder;
   for (unsigned i = 0; i < most_levels && at != nullptr && at->role != ipm_subtree; ++i)
     at = at->parent == at->id ? nullptr : v.tree->find(at->parent);
@@ -187,6 +188,7 @@ const Folders folder_getters[] = {
     {PidTagAccess, [](auto&, Arena&) { return number(folder_access); }},
     {PidTagAccessLevel, [](auto&, Arena&) { return number(1); }},
     {PidTagHasNamedProperties, [](auto&, Arena&) { return flag(false); }},
+    {PidTagHasRules, [](auto&, Arena&) { return flag(false); }},  // until there are some (rules.cc)
     {PidTagCreationTime, [](auto& v, Arena&) { return Cell(Value::time(v.folder->created)); }},
     {PidTagLastModificationTime, [](auto& v, Arena&) { return Cell(Value::time(v.folder->modified)); }},
     {PidTagLocalCommitTime, [](auto& v, Arena&) { return Cell(Value::time(v.folder->modified)); }},

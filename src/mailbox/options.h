@@ -27,6 +27,7 @@ struct EngineOptions {
   std::size_t list_cache = 500'000;                       // message ids kept a user, over all sorted lists
   std::size_t max_events = 256;         // queued a session; beyond, single events become one "look again"
   std::uint32_t max_submit_kilobytes = 35 * 1024;         // PidTagMaximumSubmitMessageSize
+  std::size_t max_rules_bytes = std::size_t{256} << 10;   // of the rules of one folder together
 
   Duration refresh_interval = std::chrono::seconds(30);
   Duration first_index_wait = std::chrono::seconds(60);   // a table waits so long for a folder never seen

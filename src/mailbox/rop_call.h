@@ -81,6 +81,7 @@ HandlerList folder_handlers();
 HandlerList folder_change_handlers();
 HandlerList per_user_handlers();
 HandlerList permission_handlers();
+HandlerList rule_handlers();
 HandlerList table_handlers();
 HandlerList category_handlers();
 HandlerList search_handlers();
@@ -112,6 +113,8 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
 Task<ErrorCode> open_table(RopCall& call, std::uint8_t index, std::shared_ptr<TableObject> table, std::uint32_t* row_count);
 // Summary of a message for RopOpenMessage and its relatives; as many recipients as there is room for.
 Task<ErrorCode> summarize_message(RopCall& call, std::shared_ptr<MessageObject> message, wire::MessageSummary& out);
+// PidTagHasRules (rules.cc).
+bool has_rules(const Mailbox& mailbox, GlobalCounter folder);
 // What storing ran into: a limit there is a full mailbox.
 ErrorCode save_error(const Error& error);
 

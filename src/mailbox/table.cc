@@ -164,7 +164,7 @@ Task<ErrorCode> query_rows(RopCall& call, const wire::RopQueryRows::Request& req
   const bool forward = request.ForwardRead;
   const auto columns = call.arena.copy(wire::Columns(table->columns));
   call.columns = columns;
-  const auto options = cell_options(call.session);
+  const auto options = cell_options(call.session, *table);
 
   std::vector<wire::PropertyRow> rows;
   auto at = table->position;  // of the next row to read, or behind it when going back
@@ -358,7 +358,7 @@ Task<ErrorCode> find_row(RopCall& call, const wire::RopFindRow::Request& request
       const auto& source = *(*sources)[i];
       if (!matcher.matches(source)) continue;
       const auto found = backward ? at - 1 - i : at + i;
-      auto row = make_row(source, columns, call.arena, cell_options(call.session));
+      auto row = make_row(source, columns, call.arena, cell_options(call.session, *table));
       const auto cost = wire_size(row, columns);
       if (cost == SIZE_MAX || cost + 2 > call.budget) {
         call.too_small = call.budget < 0x7000;
@@ -402,6 +402,11 @@ CellOptions cell_options(const Session& session) {
   options.code_page = session.options().code_page;
   options.max_text = max_cell_text;
   options.max_value = max_cell;
+  return options;
+}
+CellOptions cell_options(const Session& session, const TableObject& table) {
+  auto options = cell_options(session);
+  if (table.source == TableObject::Source::rules) options.max_text = options.max_value = SIZE_MAX;
   return options;
 }
 

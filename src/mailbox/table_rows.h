@@ -109,7 +109,7 @@ class AttachmentRows final : public MemoryRows {
   std::shared_ptr<MessageObject> message_;
 };
 
-// Fixed rows: the permissions of a folder, its (no) rules, the (no) associated messages.
+// Fixed rows: the permissions of a folder, its rules, the (no) associated messages.
 class FixedRows final : public MemoryRows {
  public:
   FixedRows(std::vector<mapi::PropertyBag> rows, std::vector<mapi::PropertyTag> columns)

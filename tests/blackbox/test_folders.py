@@ -120,6 +120,36 @@ def test_permissions_are_kept(mapi, folder):
     assert mapi.try_call(rops.open_stream(0x0E6A001F), folder[1]).error == NOT_SUPPORTED  # PidTagSecurityDescriptorAsXml
 
 
+# -- rules ([MS-OXORULE])
+
+def test_rules_are_kept(mapi, folder, gateway, open_session):
+    folder_id, handle = folder
+    columns = ["PidTagRuleId", "PidTagRuleName", "PidTagRuleSequence", "PidTagRuleProviderData"]
+    delete = struct.pack("<HHBII", 1, 9, 0x0A, 0, 0)
+
+    def rule(name, sequence, data=b""):
+        return (1, {"PidTagRuleName": name, "PidTagRuleProvider": "RuleOrganizer", "PidTagRuleSequence": sequence,
+                    "PidTagRuleState": 1, "PidTagRuleCondition": EXIST_CLASS, "PidTagRuleActions": delete, "PidTagRuleProviderData": data})
+
+    def listed(session, of):
+        return [[row[tag_of(column)] for column in columns] for row in session.rows(session.call(rops.get_rules_table(), of).handle, columns)]
+
+    assert listed(mapi, handle) == [] and not mapi.call(rops.open_folder(folder_id)).has_rules
+    mapi.call(rops.modify_rules([rule("later", 11, b"x" * 5000), rule("first", 10)]), handle)
+    first, later = listed(mapi, handle)
+    assert first[1:] == ["first", 10, b""] and later[1:] == ["later", 11, b"x" * 5000] and first[0] != later[0]
+    assert mapi.call(rops.open_folder(folder_id)).has_rules
+    assert mapi.properties(handle, ["PidTagHasRules"])[tag_of("PidTagHasRules")] is True
+    mapi.call(rops.modify_rules([(2, {"PidTagRuleId": first[0], "PidTagRuleName": "changed"}), (4, {"PidTagRuleId": later[0]})]), handle)
+    other = open_session(gateway)
+    assert listed(other, other.open_folder(folder_id)) == [[first[0], "changed", 10, b""]]
+    assert mapi.try_call(rops.modify_rules([(4, {"PidTagRuleId": later[0]})]), handle).error == NOT_FOUND
+    assert mapi.try_call(rops.modify_rules([rule("x", 1)], 0x02), handle).error == INVALID_PARAM
+    assert mapi.try_call(rops.get_rules_table(0x01), handle).error == NOT_SUPPORTED
+    mapi.call(rops.modify_rules([], 0x01), handle)
+    assert listed(other, other.open_folder(folder_id)) == [] and not mapi.call(rops.open_folder(folder_id)).has_rules
+
+
 def test_what_was_read_in_public_folders_is_kept(mapi):
     folder, counter, replica = uuid.uuid4(), b"\1\2\3\4\5\6", uuid.uuid4()
     assert mapi.try_call(rops.get_per_user_guid(folder, counter)).error == NOT_FOUND

@@ -44,7 +44,9 @@ TAGS = {
     "PidTagMemberId": 0x66710014, "PidTagMemberName": 0x6672001F, "PidTagMemberRights": 0x66730003,
     "PidTagFolderFlags": 0x66A80003, "PidTagHierRev": 0x40820040, "PidTagHierarchyChangeNumber": 0x663E0003,
     "PidTagReadReceiptRequested": 0x0029000B, "PidTagSentRepresentingAddressType": 0x0064001F,
-    "PidTagSenderAddressType": 0x0C1E001F, "PidTagObjectType": 0x0FFE0003, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,
+    "PidTagSenderAddressType": 0x0C1E001F, "PidTagObjectType": 0x0FFE0003, "PidTagHasRules": 0x663A000B, "PidTagRuleId": 0x66740014,
+    "PidTagRuleSequence": 0x66760003, "PidTagRuleState": 0x66770003, "PidTagRuleCondition": 0x667900FD, "PidTagRuleActions": 0x668000FE,
+    "PidTagRuleProvider": 0x6681001F, "PidTagRuleName": 0x6682001F, "PidTagRuleProviderData": 0x66840102, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,
 }
 NAMES = {tag: name for name, tag in TAGS.items()}
 
@@ -208,6 +210,8 @@ def write_value(kind, value):
         return value.encode("latin-1") + b"\0"
     if kind in (BINARY, SERVER_ID):
         return struct.pack("<H", len(value)) + value
+    if kind in (RESTRICTION, ACTIONS):  # as bytes
+        return value
     if kind == TIME:
         return struct.pack("<Q", (value - EPOCH) // datetime.timedelta(microseconds=1) * 10)
     if kind == GUID:

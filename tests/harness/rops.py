@@ -657,6 +657,16 @@ def modify_permissions(changes, flags=0):
                b"".join(bytes([kind]) + _values(values) for kind, values in changes))
 
 
+def get_rules_table(flags=0x40):
+    return Rop(0x3F, "io", bytes([flags]))
+
+
+def modify_rules(changes, flags=0):
+    """changes: [(1 to add, 2 to modify, 4 to remove, {tag: value})]."""
+    return Rop(0x41, "i", struct.pack("<BH", flags, len(changes)) +
+               b"".join(bytes([kind]) + _values(values) for kind, values in changes))
+
+
 def register_notification(types, folder_id=0, message_id=0, whole_store=False):
     body = struct.pack("<BBB", types, 0, 1 if whole_store else 0)
     if not whole_store:
