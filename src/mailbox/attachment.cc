@@ -11,7 +11,7 @@ namespace {
 Task<ErrorCode> get_attachment_table(RopCall& call, const wire::RopGetAttachmentTable::Request& request,
                                      wire::RopGetAttachmentTable::Response&) {
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   auto table = std::make_shared<TableObject>();
   table->source = TableObject::Source::attachments;
   table->rows = std::make_unique<AttachmentRows>(message);
@@ -38,7 +38,7 @@ Task<ErrorCode> get_valid_attachments(RopCall& call, const wire::RopGetValidAtta
 
 Task<ErrorCode> open_attachment(RopCall& call, const wire::RopOpenAttachment::Request& request, wire::RopOpenAttachment::Response&) {
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   if (message->data) {
     if (!message->data->attachment(request.AttachmentID)) co_return mapi::ecNotFound;
   } else {
@@ -56,7 +56,7 @@ Task<ErrorCode> create_attachment(RopCall& call, const wire::RopCreateAttachment
                                   wire::RopCreateAttachment::Response& response) {
   constexpr std::size_t most_attachments = 2000;
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   if (message->data->attachments.size() >= most_attachments) co_return mapi::ecMaxAttachmentExceeded;
@@ -92,7 +92,7 @@ Task<ErrorCode> save_changes_attachment(RopCall& call, const wire::RopSaveChange
 Task<ErrorCode> delete_attachment(RopCall& call, const wire::RopDeleteAttachment::Request& request,
                                   wire::RopDeleteAttachment::Response&) {
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   const auto gone = std::erase_if(message->data->attachments, [&](const auto& a) { return a.number == request.AttachmentID; });
@@ -104,7 +104,7 @@ Task<ErrorCode> delete_attachment(RopCall& call, const wire::RopDeleteAttachment
 Task<ErrorCode> open_embedded_message(RopCall& call, const wire::RopOpenEmbeddedMessage::Request& request,
                                       wire::RopOpenEmbeddedMessage::Response& response) {
   auto attachment = call.object<AttachmentObject>();
-  if (!attachment) co_return call.why;
+  if (!attachment) co_return mapi::ecNullObject;
   if (request.CodePageId != 0x0FFF && !known_code_page(request.CodePageId)) co_return mapi::ecUnknownCodePage;
   const bool create = (request.OpenModeFlags & wire::RopOpenEmbeddedMessage::Create) != 0;
   auto message = std::make_shared<MessageObject>();

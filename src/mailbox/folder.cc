@@ -83,7 +83,7 @@ enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenera
 
 Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Request& request, wire::RopSetReadFlags::Response& response) {
   auto folder = call.object<FolderObject>();
-  if (!folder) co_return call.why;
+  if (!folder) co_return mapi::ecNullObject;  // [MS-OXCMSG] 3.2.5.10
   const auto flags = request.ReadFlags == 0x0A ? std::uint8_t{0} : request.ReadFlags;  // row P17: that is the default
   const bool clear = (flags & rfClearReadFlag) != 0;
   const bool only_receipts = (flags & (rfGenerateReceiptOnly | rfClearNotifyRead | rfClearNotifyUnread)) != 0;

@@ -241,6 +241,62 @@ TEST_F(LogonTest, BadHandles) {
   EXPECT_EQ(replies.value(), ecNone);
 }
 
+TEST_F(LogonTest, HandlesBelongToTheLogonThatMadeThem) {  // [MS-OXCROPS] 3.2.5.1
+  auto client = connect();
+  client->logon();
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  Ask<wire::RopLogon> again{{}, 4};
+  again.body.LogonFlags = 1;
+  const auto dn = user_dn(client->user) + '\0';
+  again.body.Essdn = client->arena.copy(as_view(dn));
+  const auto send_as = [&](std::uint8_t logon, const auto& ask) {
+    auto request = client->request(ask);
+    request.LogonId = logon;
+    return client->send({request}).value();
+  };
+  ASSERT_EQ(send_as(7, again), ecNone);
+  Ask<wire::RopGetStoreState> first, second{{}, 4}, gone{{}, 9};
+  EXPECT_EQ(send_as(0, first), ecNone);
+  EXPECT_EQ(send_as(7, second), ecNone);
+  EXPECT_EQ(send_as(7, first), ecAccessDenied);
+  EXPECT_EQ(send_as(0, second), ecAccessDenied);
+  EXPECT_EQ(send_as(3, first), ecAccessDenied);  // nobody logged on so
+  EXPECT_EQ(send_as(7, gone), ecNullObject);
+  Ask<wire::RopGetPropertiesList> list{{}, 1};
+  EXPECT_EQ(send_as(0, list), ecNone);
+  EXPECT_EQ(send_as(7, list), ecAccessDenied);
+  Ask<wire::RopIdFromLongTermId> id{{}, 4};  // row L6
+  id.body.LongTermId.DatabaseGuid.bytes.fill(0x77);
+  EXPECT_EQ(send_as(0, id), ecNone);
+}
+
+TEST_F(LogonTest, WhatAnObjectOfAnotherKindIsCalled) {
+  auto client = connect();
+  client->logon();
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_TRUE(client->contents().has_value());
+  // [MS-OXCMSG] 3.2.5 has a code of its own.
+  Ask<wire::RopOpenMessage> open{{}, 2};
+  Ask<wire::RopCreateMessage> create{{5, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 2};
+  EXPECT_EQ(client->execute(open).value(), ecNullObject);
+  EXPECT_EQ(client->execute(create).value(), ecNullObject);
+  EXPECT_EQ(client->execute(Ask<wire::RopReadRecipients>{{}, 1}).value(), ecNullObject);
+  EXPECT_EQ(client->execute(Ask<wire::RopGetAttachmentTable>{{}, 1}).value(), ecNullObject);
+  EXPECT_EQ(client->execute(Ask<wire::RopReloadCachedInformation>{{}, 0}).value(), ecNullObject);
+  EXPECT_EQ(client->execute(Ask<wire::RopSetReadFlags>{{}, 0}).value(), ecNullObject);
+  EXPECT_EQ(client->execute(Ask<wire::RopGetMessageStatus>{{}, 2}).value(), ecNullObject);
+  // [MS-OXCPRPT] 2.2.9, 2.2.12, 2.2.13.
+  EXPECT_EQ(client->execute(Ask<wire::RopGetPropertyIdsFromNames>{{}, 2}).value(), ecNotSupported);
+  EXPECT_EQ(client->execute(Ask<wire::RopGetNamesFromPropertyIds>{{}, 2}).value(), ecNotSupported);
+  EXPECT_EQ(client->execute(Ask<wire::RopQueryNamedProperties>{{}, 2}).value(), ecNotSupported);
+  EXPECT_EQ(client->execute(Ask<wire::RopQueryNamedProperties>{{}, 0}).value(), ecNone);
+  // Nothing goes on behind an answer.
+  EXPECT_EQ(client->execute(Ask<wire::RopProgress>{{}, 1}).value(), ecNotSupported);
+  EXPECT_EQ(client->execute(Ask<wire::RopProgress>{{}, 9}).value(), ecNullObject);
+  // ROPs that nobody answers look at their handle first.
+  EXPECT_EQ(client->execute(Ask<wire::RopFastTransferDestinationConfigure>{{}, 9}).value(), ecNullObject);
+}
+
 TEST_F(LogonTest, ObjectsAreBounded) {
   use([](EngineOptions& o) { o.max_objects = 5, o.max_tables = 2; });
   auto client = connect();

@@ -1,4 +1,5 @@
-// Message ROPs ([MS-OXCMSG] 3.2.5): opening, recipients, read state.
+// Message ROPs ([MS-OXCMSG] 3.2.5): opening, recipients, read state. Where that chapter says so, an object of another kind is
+// ecNullObject, not ecNotSupported.
 #include <algorithm>
 
 #include "mailbox/message_edit.h"
@@ -9,8 +10,13 @@ namespace mapigate::mailbox {
 
 namespace {
 
+// Messages are opened and made below a logon or any folder of its store ([MS-OXCMSG] 2.2.3.1, 2.2.3.2).
+bool is_container(const std::shared_ptr<Object>& object) {
+  return object && (object->kind == Object::Kind::logon || object->kind == Object::Kind::folder);
+}
+
 Task<ErrorCode> open_message(RopCall& call, const wire::RopOpenMessage::Request& request, wire::RopOpenMessage::Response& response) {
-  if (!call.find()) co_return mapi::ecNullObject;
+  if (!is_container(call.find())) co_return mapi::ecNullObject;
   const auto folder = RopCall::counter(request.FolderId), id = RopCall::counter(request.MessageId);
   const auto* shown_in = call.mailbox.tree()->find(folder);
   if (!shown_in || id == 0) co_return mapi::ecNotFound;
@@ -38,7 +44,7 @@ Task<ErrorCode> open_message(RopCall& call, const wire::RopOpenMessage::Request&
 }
 
 Task<ErrorCode> create_message(RopCall& call, const wire::RopCreateMessage::Request& request, wire::RopCreateMessage::Response&) {
-  if (!call.find()) co_return mapi::ecNullObject;
+  if (!is_container(call.find())) co_return mapi::ecNullObject;
   const auto* folder = call.mailbox.tree()->find(RopCall::counter(request.FolderId));
   if (!folder) co_return mapi::ecNotFound;
   if ((!folder->selectable || folder->role == FolderRole::search) && !request.AssociatedFlag) co_return mapi::ecAccessDenied;
@@ -57,7 +63,7 @@ Task<ErrorCode> create_message(RopCall& call, const wire::RopCreateMessage::Requ
 Task<ErrorCode> reload_cached_information(RopCall& call, const wire::RopReloadCachedInformation::Request&,
                                           wire::RopReloadCachedInformation::Response& response) {
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   co_return co_await summarize_message(call, message, response);
 }
 
@@ -67,7 +73,7 @@ enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenera
 Task<ErrorCode> set_message_read_flag(RopCall& call, const wire::RopSetMessageReadFlag::Request& request,
                                       wire::RopSetMessageReadFlag::Response& response) {
   auto message = call.object<MessageObject>(request.InputHandleIndex);
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   if (message->parent || !message->saved) co_return mapi::ecNotSupported;
   response.ReadStatusChanged = false;  // told of public folders only
   // Row P17: 0x0A is the default.
@@ -112,7 +118,7 @@ Task<ErrorCode> save_changes_message(RopCall& call, const wire::RopSaveChangesMe
 Task<ErrorCode> set_message_status(RopCall& call, const wire::RopSetMessageStatus::Request& request,
                                    wire::RopSetMessageStatus::Response& response) {
   auto folder = call.object<FolderObject>();
-  if (!folder) co_return call.why;
+  if (!folder) co_return mapi::ecNullObject;
   auto row = co_await call.mailbox.message(RopCall::counter(request.MessageId));
   if (!row) co_return mapi::to_error_code(row.error());
   if (state::folder_of(row->folder) != folder->id) co_return mapi::ecNotFound;
@@ -129,7 +135,7 @@ Task<ErrorCode> set_message_status(RopCall& call, const wire::RopSetMessageStatu
 Task<ErrorCode> get_message_status(RopCall& call, const wire::RopGetMessageStatus::Request& request,
                                    wire::RopGetMessageStatus::Response& response) {
   auto folder = call.object<FolderObject>();
-  if (!folder) co_return call.why;
+  if (!folder) co_return mapi::ecNullObject;
   auto row = co_await call.mailbox.message(RopCall::counter(request.MessageId));
   if (!row) co_return mapi::to_error_code(row.error());
   response.MessageStatusFlags = static_cast<std::uint32_t>(row->extras.number(mapi::PidTagMessageStatus));

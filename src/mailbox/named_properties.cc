@@ -10,10 +10,17 @@ namespace {
 
 using mapi::PropertyName;
 
+// [MS-OXCPRPT] 2.2.9, 2.2.12 and 2.2.13: valid on these.
+bool has_properties(const std::shared_ptr<Object>& object) {
+  if (!object) return false;
+  const auto kind = object->kind;
+  return kind == Object::Kind::logon || kind == Object::Kind::folder || kind == Object::Kind::message || kind == Object::Kind::attachment;
+}
+
 Task<ErrorCode> get_property_ids_from_names(RopCall& call, const wire::RopGetPropertyIdsFromNames::Request& request,
                                             wire::RopGetPropertyIdsFromNames::Response& response) {
   const auto object = call.find();
-  if (!object) co_return mapi::ecNullObject;
+  if (!has_properties(object)) co_return mapi::ecNotSupported;
   const bool create = (request.Flags & wire::RopGetPropertyIdsFromNames::Create) != 0;
   if (request.PropertyNames.empty() && object->kind == Object::Kind::logon) {
     // No name asks the store for all ids there are.
@@ -54,7 +61,7 @@ Task<ErrorCode> get_property_ids_from_names(RopCall& call, const wire::RopGetPro
 
 Task<ErrorCode> get_names_from_property_ids(RopCall& call, const wire::RopGetNamesFromPropertyIds::Request& request,
                                             wire::RopGetNamesFromPropertyIds::Response& response) {
-  if (!call.find()) co_return mapi::ecNullObject;
+  if (!has_properties(call.find())) co_return mapi::ecNotSupported;
   std::vector<std::uint16_t> ids(request.PropertyIds.begin(), request.PropertyIds.end());
   auto look_up = [&ids](state::MailboxState& s) { return s.named_properties(ids); };
   auto names = co_await call.mailbox.with_state(look_up);
@@ -70,7 +77,7 @@ Task<ErrorCode> get_names_from_property_ids(RopCall& call, const wire::RopGetNam
 
 Task<ErrorCode> query_named_properties(RopCall& call, const wire::RopQueryNamedProperties::Request& request,
                                        wire::RopQueryNamedProperties::Response& response) {
-  if (!call.find()) co_return mapi::ecNullObject;
+  if (!has_properties(call.find())) co_return mapi::ecNotSupported;
   auto read = [](state::MailboxState& s) { return s.all_named_properties(); };
   auto all = co_await call.mailbox.with_state(read);
   if (!all) co_return mapi::to_error_code(all.error());

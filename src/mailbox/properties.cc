@@ -157,6 +157,10 @@ Task<ErrorCode> get_properties_list(RopCall& call, const wire::RopGetPropertiesL
   co_return mapi::ecNone;
 }
 
+// Asynchronous operations are over when their ROP is answered, which [MS-OXCFOLD] 3.2.5 and [MS-OXCPRPT] 3.2.5 leave to the
+// server: there is never one to ask about.
+Task<ErrorCode> progress(RopCall&, const wire::RopProgress::Request&, wire::RopProgress::Response&) { co_return mapi::ecNotSupported; }
+
 }  // namespace
 
 Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call, std::shared_ptr<Object> object, bool named,
@@ -241,6 +245,7 @@ HandlerList property_handlers() {
       on<wire::RopGetPropertiesSpecific, get_properties_specific>(),
       on<wire::RopGetPropertiesAll, get_properties_all>(),
       on<wire::RopGetPropertiesList, get_properties_list>(),
+      on<wire::RopProgress, progress>(),
   };
   return list;
 }

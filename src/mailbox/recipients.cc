@@ -82,7 +82,7 @@ std::size_t row_size(const RecipientRow& row, const std::vector<PropertyTag>& co
 Task<ErrorCode> read_recipients(RopCall& call, const wire::RopReadRecipients::Request& request,
                                 wire::RopReadRecipients::Response& response) {
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   auto listed = co_await recipients_of(call, message);
   if (!listed) co_return mapi::to_error_code(listed.error());
   const auto& columns = listed->columns;
@@ -153,7 +153,7 @@ mapi::PropertyBag properties_of(const RecipientRow& row, std::span<const Propert
 Task<ErrorCode> modify_recipients(RopCall& call, const wire::RopModifyRecipients::Request& request,
                                   wire::RopModifyRecipients::Response&) {
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   auto& recipients = message->data->recipients;
@@ -183,7 +183,7 @@ Task<ErrorCode> modify_recipients(RopCall& call, const wire::RopModifyRecipients
 Task<ErrorCode> remove_all_recipients(RopCall& call, const wire::RopRemoveAllRecipients::Request&,
                                       wire::RopRemoveAllRecipients::Response&) {
   auto message = call.object<MessageObject>();
-  if (!message) co_return call.why;
+  if (!message) co_return mapi::ecNullObject;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   message->data->recipients.clear();

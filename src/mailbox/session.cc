@@ -34,6 +34,13 @@ void* zero_response(const wire::RopRequest& request, ErrorCode code, Arena& aren
   return request.codec->read_response(reader, context);
 }
 
+// The index of the handle that a ROP works on; RopLogon has none.
+std::optional<std::uint8_t> input_index(const wire::RopRequest& request) {
+  const std::string_view name = request.codec->handle_name;
+  if (name == wire::output_handle) return {};
+  return name == wire::response_handle ? request.codec->second_handle_index(request) : request.HandleIndex;
+}
+
 bool counts_as_message(const Object& object) {
   return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment || object.kind == Object::Kind::stream ||
          object.kind == Object::Kind::download;
@@ -164,7 +171,13 @@ Task<ErrorCode> Session::answer(const wire::RopRequest& request, Answer& answer,
     }
     co_return mapi::ecNone;
   }
-  if (const auto handle = find_handler(request.id)) {
+  const auto input = input_index(request);
+  const auto object = input ? call.find(*input) : nullptr;
+  // [MS-OXCROPS] 3.2.5.1: objects are looked up among those of the logon that the request names; row L6 is the exception.
+  const bool elsewhere = object && object->logon_id != request.LogonId && request.id != RopId::RopIdFromLongTermId;
+  if (input && !object) code = mapi::ecNullObject;
+  else if (elsewhere) code = mapi::ecAccessDenied;
+  else if (const auto handle = find_handler(request.id)) {
     auto open = co_await mailbox_->open();
     if (open) {
       code = mapi::ecNone;

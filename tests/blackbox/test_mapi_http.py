@@ -234,8 +234,10 @@ def test_row_m6_expiration_is_announced(client):
 
 def test_row_m6_six_logons(client):
     handles = [log_on(client, logon_id) for logon_id in range(6)]
-    for handle in handles:
-        responses, _ = client.execute([(rops.get_receive_folder("IPM.Note"), [0])], [handle])
+    for logon_id, handle in enumerate(handles):
+        asked = rops.get_receive_folder("IPM.Note")
+        asked.logon_id = logon_id
+        responses, _ = client.execute([(asked, [0])], [handle])
         responses[0].check()
 
 
