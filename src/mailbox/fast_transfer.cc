@@ -99,7 +99,7 @@ class FolderCopy final : public Producer {
         if (!listed) co_return listed.error();
         if (!is_root) writer.marker(Marker::StartSubFld);
         else if (top_) writer.marker(Marker::StartTopFld);
-        write_folder(call, FolderSource({call.mailbox.identity(), tree, folder, 0}), is_root, writer);
+        write_folder(call, FolderSource({call.mailbox.identity(), tree, folder, 0, call.mailbox.folder_extras(folder->id)}), is_root, writer);
         if (wants_folders(is_root))
           for (const auto* child : tree->children(place.id)) place.children.push_back(child->id);
         if (delete_properties() && wants_messages(is_root)) {

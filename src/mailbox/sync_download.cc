@@ -305,7 +305,8 @@ class HierarchySync final : public Producer {
       if (folder->role == FolderRole::search) continue;  // each client has its own
       ids.push_back(folder->id);
       if (context_->state.seen.contains(replica, folder->change_number)) continue;
-      write_change(call, FolderSource({call.mailbox.identity(), tree, folder, 0}), *folder, options, writer);
+      const FolderSource source({call.mailbox.identity(), tree, folder, 0, call.mailbox.folder_extras(folder->id)});
+      write_change(call, source, *folder, options, writer);
     }
     const auto present = set_of(std::move(ids));
     const auto* given = context_->state.given.find(replica);

@@ -184,6 +184,40 @@ TEST_F(SyncTest, HierarchyComesParentsFirstAndThenOnlyWhatChanged) {
   EXPECT_TRUE(second->all(fxics::Element::deletions).empty());
 }
 
+TEST_F(SyncTest, HierarchyBringsWhatClientsSetOnFolders) {
+  log_on(inbox);
+  const PropertyTag flags(0x36DA0102), named(0x8001, PropertyType::PtypInteger32);  // PidTagExtendedFolderFlags
+  const auto set = [&](const std::string& comment) {
+    const TaggedValue values[] = {{PidTagComment, Value::string(client->arena, comment)}, {flags, Value::binary(as_view("abc"))},
+                                  {named, Value::integer32(1)}};
+    EXPECT_EQ(client->execute(Ask<wire::RopSetProperties>{{values}, 1}).value(), ecNone);
+  };
+  const auto changes = [&](const SyncState& state) {
+    EXPECT_EQ(client->open_folder(ipm_subtree), ecNone);
+    auto done = sync(false, state);
+    EXPECT_EQ(client->open_folder(inbox), ecNone);
+    return done;
+  };
+  set("mine");
+  const auto first = changes({});
+  ASSERT_TRUE(first);
+  std::size_t found = 0;
+  for (const auto* change : first->all(fxics::Element::folderChange)) {
+    if (change->properties.string(PidTagDisplayName) != "Inbox") continue;
+    ++found;
+    EXPECT_EQ(change->properties.string(PidTagComment), "mine");
+    EXPECT_EQ(as_text(change->properties.binary(flags)), "abc");
+    for (const auto tag : change->order) EXPECT_FALSE(tag.named()) << to_string(tag);  // row F3
+  }
+  EXPECT_EQ(found, 1u);
+  set("changed");
+  const auto second = changes(state_of(*first));
+  ASSERT_TRUE(second);
+  const auto again = second->all(fxics::Element::folderChange);
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0]->properties.string(PidTagComment), "changed");
+}
+
 TEST_F(SyncTest, ContentsComeOnceThenOnlyWhatIsNew) {
   backend.add("INBOX", "one");
   backend.add("INBOX", "two", state::flag_seen);
