@@ -325,6 +325,19 @@ std::optional<MailboxStatus> parse_status(const Response& response) {
   return out;
 }
 
+std::optional<mailbox::Quota> parse_quota(const Response& response) {
+  if (response.name != "QUOTA" || response.values.size() < 2 || !response.values[1].is_list()) return std::nullopt;
+  const auto list = response.values[1].list;
+  for (std::size_t i = 0; i + 2 < list.size(); i += 3) {
+    if (!is(list[i], "STORAGE")) continue;
+    const auto used = number_of(list[i + 1]), limit = number_of(list[i + 2]);
+    constexpr std::uint64_t unit = 1024, most = UINT64_MAX / unit;
+    if (!used || !limit) return std::nullopt;
+    return mailbox::Quota{std::min(*used, most) * unit, std::min(*limit, most) * unit};
+  }
+  return std::nullopt;
+}
+
 std::optional<std::vector<UidRange>> parse_search(const Response& response) {
   std::vector<UidRange> out;
   if (response.name == "SEARCH") {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "mailbox/provider.h"
 #include "parser.h"
 
 namespace mapigate::imap {
@@ -68,6 +69,9 @@ struct MailboxStatus {
   std::optional<std::uint64_t> highestmodseq;
 };
 std::optional<MailboxStatus> parse_status(const Response& response);
+
+// STORAGE of one QUOTA response (RFC 9208 5.1), in bytes; nullopt when it limits something else.
+std::optional<mailbox::Quota> parse_quota(const Response& response);
 
 // UIDs of SEARCH or of the ALL item of ESEARCH.
 std::optional<std::vector<UidRange>> parse_search(const Response& response);

@@ -170,6 +170,17 @@ TEST(Parser, Lists) {
          EXPECT_EQ(status->highestmodseq, 7011231777u);
          EXPECT_FALSE(status->unseen.has_value());
        });
+  with("* QUOTA \"User quota\" (MESSAGE 1 5 STORAGE 10 512)\r\n", [](const Response& response) {
+    const auto quota = parse_quota(response);
+    ASSERT_TRUE(quota.has_value());
+    EXPECT_EQ(quota->used, 10u * 1024);
+    EXPECT_EQ(quota->limit, 512u * 1024);
+  });
+  for (const auto* none : {"* QUOTA x (MESSAGE 1 5)\r\n", "* QUOTA x\r\n", "* QUOTA x ()\r\n", "* QUOTA x (STORAGE 1)\r\n",
+                           "* QUOTA x (STORAGE a b)\r\n", "* QUOTAROOT INBOX x\r\n"})
+    with(none, [](const Response& response) { EXPECT_FALSE(parse_quota(response).has_value()); });
+  with("* QUOTA x (STORAGE 1 18446744073709551615)\r\n",
+       [](const Response& response) { EXPECT_EQ(parse_quota(response)->limit, UINT64_MAX / 1024 * 1024); });
   with("* NAMESPACE ((\"INBOX.\" \".\")) NIL ((\"#shared/\" \"/\")(\"x\" NIL))\r\n",
        [](const Response& response) {
          const auto found = parse_namespaces(response);

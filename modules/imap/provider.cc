@@ -162,4 +162,27 @@ Task<Status> ImapProvider::set_flags(state::Folder folder, std::vector<std::uint
   }
 }
 
+Task<Result<mailbox::Quota>> ImapProvider::quota() {
+  auto account = account_;
+  for (;;) {
+    auto lease = co_await account->pool->acquire("INBOX");
+    if (!lease) co_return lease.error();
+    auto& connection = **lease;
+    if (!connection.has("QUOTA")) co_return error(Errc::unsupported, "the IMAP server tells no quota");
+    std::optional<mailbox::Quota> tightest;
+    auto on = [&tightest](const Response& response) -> Status {
+      const auto one = parse_quota(response);
+      const auto left = [](const mailbox::Quota& q) { return q.limit - std::min(q.used, q.limit); };
+      if (one && (!tightest || left(*one) < left(*tightest))) tightest = one;
+      return {};
+    };
+    auto done = co_await connection.run("GETQUOTAROOT INBOX", on);
+    if (!done && lease->stale()) continue;
+    if (!done) co_return done.error();
+    if (!done->ok) co_return done->error("GETQUOTAROOT");
+    if (!tightest) co_return error(Errc::unsupported, "the mailbox has no limit");
+    co_return *tightest;
+  }
+}
+
 }  // namespace mapigate::imap

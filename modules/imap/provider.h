@@ -74,6 +74,7 @@ class ImapProvider : public mailbox::Provider {
                                                   std::vector<std::uint64_t> among) override;
   Task<Status> set_keywords(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::vector<std::string> add,
                             std::vector<std::string> remove) override;
+  Task<Result<mailbox::Quota>> quota() override;
   // watch.cc
   Task<Result<std::shared_ptr<mailbox::Watch>>> watch(state::Folder folder) override;
   // folder_writing.cc

@@ -31,7 +31,7 @@ constexpr PropertyTag computed_of_folder[] = {
 constexpr PropertyTag computed_of_store[] = {
     mapi::PidTagExtendedRuleSizeLimit, mapi::PidTagMaximumSubmitMessageSize, mapi::PidTagProhibitReceiveQuota,
     mapi::PidTagProhibitSendQuota, mapi::PidTagStoreState, mapi::PidTagMailboxOwnerEntryId, mapi::PidTagMailboxOwnerName,
-    mapi::PidTagUserEntryId, mapi::PidTagLocaleId};
+    mapi::PidTagUserEntryId, mapi::PidTagLocaleId, PidTagStorageQuotaLimit};
 
 bool is_computed_of_store(PropertyTag tag) {
   return std::any_of(std::begin(computed_of_store), std::end(computed_of_store), [&](auto one) { return one.id() == tag.id(); });

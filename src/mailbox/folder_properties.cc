@@ -208,11 +208,15 @@ const Folders folder_getters[] = {
     {PidTagFreeBusyEntryIds, [](auto& v, Arena& a) { return entry_id_list(v, a, {none, none, none, free_busy_data}); }},
 };
 
+// Of two properties with one id (PidTagMessageSize and PidTagMessageSizeExtended) the one of this type.
 template <class T, std::size_t N>
 const T* getter_for(const T (&getters)[N], PropertyTag tag) {
-  for (const auto& getter : getters)
-    if (getter.tag.id() == tag.id()) return &getter;
-  return nullptr;
+  const T* found = nullptr;
+  for (const auto& getter : getters) {
+    if (getter.tag == tag) return &getter;
+    if (!found && getter.tag.id() == tag.id()) found = &getter;
+  }
+  return found;
 }
 
 }  // namespace

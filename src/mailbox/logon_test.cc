@@ -297,6 +297,58 @@ TEST_F(LogonTest, WhatAnObjectOfAnotherKindIsCalled) {
   EXPECT_EQ(client->execute(Ask<wire::RopFastTransferDestinationConfigure>{{}, 9}).value(), ecNullObject);
 }
 
+TEST_F(LogonTest, SizesComeInBothWidths) {  // one id, two properties
+  backend.add("INBOX", "x");
+  auto client = connect();
+  client->logon();
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_TRUE(client->contents().has_value());
+  for (const std::uint8_t handle : {0, 1}) {
+    const auto sizes = client->properties({PidTagMessageSize, PidTagMessageSizeExtended}, handle);
+    EXPECT_EQ(sizes[0], sizes[1]);
+    EXPECT_GT(std::stoll(sizes[0]), 0);
+  }
+}
+
+TEST_F(LogonTest, LimitsOfTheBackendAreThoseOfTheStore) {  // [MS-OXCSTOR] 2.2.2.1.1.3, 2.2.2.1.1.4
+  const PropertyTag warn(0x3FF50003);
+  const std::vector tags{warn, PidTagProhibitSendQuota, PidTagProhibitReceiveQuota, PidTagMessageSizeExtended};
+  {
+    auto client = connect();
+    client->logon();
+    const auto none = client->properties(tags, 0);
+    for (std::size_t i = 0; i < 3; ++i) EXPECT_TRUE(none[i].starts_with("!ecNotFound")) << none[i];
+    EXPECT_EQ(none[3], "0");
+  }
+  backend.quota = Quota{3 * 1024 * 1024 + 7, std::uint64_t{5} << 30};
+  make_engine();
+  {
+    auto client = connect();
+    client->logon();
+    EXPECT_EQ(client->properties(tags, 0), (std::vector<std::string>{"5242880", "5242880", "5242880", "3145735"}));
+    EXPECT_EQ(client->properties({PidTagMessageSize}, 0)[0], "3145735");
+    EXPECT_EQ(backend.count("quota"), 2);  // one for each engine
+    const auto all = client->execute(Ask<wire::RopGetPropertiesList>{});
+    const auto listed = all.get<wire::RopGetPropertiesList>().PropertyTags;
+    EXPECT_EQ(std::count(listed.begin(), listed.end(), PidTagProhibitSendQuota), 1);
+    const TaggedValue values[] = {{PidTagProhibitSendQuota, Value::integer32(1)}, {warn, Value::integer32(1)}};
+    const auto set = client->execute(Ask<wire::RopSetProperties>{{values}, 0});
+    EXPECT_EQ(set.get<wire::RopSetProperties>().PropertyProblems.size(), 2u);
+  }
+  backend.quota = Quota{0, std::uint64_t{1} << 62};  // more than a property can say
+  make_engine();
+  {
+    auto client = connect();
+    client->logon();
+    EXPECT_EQ(client->properties(tags, 0)[1], "2147483647");
+  }
+  backend.set_down("quota");
+  make_engine();
+  auto client = connect();
+  client->logon();
+  EXPECT_TRUE(client->properties(tags, 0)[1].starts_with("!ecNotFound"));
+}
+
 TEST_F(LogonTest, ObjectsAreBounded) {
   use([](EngineOptions& o) { o.max_objects = 5, o.max_tables = 2; });
   auto client = connect();

@@ -140,6 +140,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
                                        std::vector<GlobalCounter> among = {});  // these only; empty: all
   Task<Result<state::Message>> message(GlobalCounter id);
   Task<Result<Content>> content(state::Message message);
+  // What the first provider tells, asked no more often than for folders; nullopt when it tells nothing.
+  Task<std::optional<Quota>> quota();
   // First the backend, then the index; nothing of it happened when it fails.
   Task<Status> set_flags(GlobalCounter folder, std::vector<GlobalCounter> messages, std::uint32_t set, std::uint32_t clear);
 
@@ -356,6 +358,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Clock::time_point no_watch_before_{};
   Clock::time_point tidied_{};
   std::optional<mapi::PropertyTag> category_tag_;
+  std::optional<Quota> quota_;
+  Clock::time_point ask_quota_after_{};
   std::map<GlobalCounter, FolderActivity> activity_;
   std::deque<CachedList> lists_;  // most recently used first
   std::deque<std::pair<GlobalCounter, Content>> contents_;

@@ -13,6 +13,8 @@ namespace mapigate::mailbox {
 
 // Not in [MS-OXPROPS]; folder rows carry it, empty (row F4).
 inline constexpr mapi::PropertyTag PidTagCreatorSID{0x0E58, mapi::PropertyType::PtypBinary};
+// Nor this one of stores: from how many kilobytes on the user is warned.
+inline constexpr mapi::PropertyTag PidTagStorageQuotaLimit{0x3FF5, mapi::PropertyType::PtypInteger32};
 
 struct StoreView {
   std::shared_ptr<const StoreIdentity> store;

@@ -4,6 +4,7 @@
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
 #include "mailbox/store_out_of_office.h"
+#include "mailbox/store_quota.h"
 
 namespace mapigate::mailbox {
 
@@ -66,6 +67,10 @@ Task<ErrorCode> get_properties_specific(RopCall& call, const wire::RopGetPropert
     auto whole = co_await with_out_of_office(&call.mailbox, *source);
     source = std::move(whole);
   }
+  if (object->kind == Object::Kind::logon && names_quota(request.PropertyTags)) {
+    auto whole = co_await with_quota(&call.mailbox, *source);
+    source = std::move(whole);
+  }
   const auto options = options_for(call, *object, request.WantUnicode);
   auto held = *source;
   auto tags = request.PropertyTags;
@@ -107,7 +112,8 @@ Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAl
   if (!source) co_return mapi::to_error_code(source.error());
   if (object->kind == Object::Kind::logon) {
     auto whole = co_await with_out_of_office(&call.mailbox, *source);
-    source = std::move(whole);
+    auto limited = co_await with_quota(&call.mailbox, std::move(whole));
+    source = std::move(limited);
   }
   const auto options = options_for(call, *object, request.WantUnicode);
   auto held = *source;
@@ -152,6 +158,10 @@ Task<ErrorCode> get_properties_list(RopCall& call, const wire::RopGetPropertiesL
   if (!object) co_return mapi::ecNullObject;
   auto source = co_await properties_of(call, object, true, false);
   if (!source) co_return mapi::to_error_code(source.error());
+  if (object->kind == Object::Kind::logon) {
+    auto limited = co_await with_quota(&call.mailbox, *source);
+    source = std::move(limited);
+  }
   const auto tags = (*source)->list();
   response.PropertyTags = call.arena.copy(std::span<const PropertyTag>(tags));
   co_return mapi::ecNone;

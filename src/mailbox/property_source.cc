@@ -54,7 +54,8 @@ int sign(const T& a, const T& b) {
 }  // namespace
 
 std::optional<Value> find_in(const mapi::PropertyBag& bag, PropertyTag tag) {
-  const auto* value = bag.find(tag.with(PropertyType::PtypUnspecified));
+  const auto* value = bag.find(tag);
+  if (!value) value = bag.find(tag.with(PropertyType::PtypUnspecified));
   return value ? std::optional(*value) : std::nullopt;
 }
 std::optional<Value> BagSource::get(PropertyTag tag, Arena&) const { return find_in(bag_, tag); }

@@ -23,6 +23,7 @@ Task<Result<std::vector<std::uint64_t>>> Provider::search(state::Folder, TextQue
 Task<Status> Provider::set_keywords(state::Folder, std::vector<std::uint64_t>, std::vector<std::string>, std::vector<std::string>) {
   co_return read_only();
 }
+Task<Result<Quota>> Provider::quota() { co_return error(Errc::unsupported, "this backend tells no limit"); }
 Task<Result<std::shared_ptr<Watch>>> Provider::watch(state::Folder) { co_return error(Errc::unsupported, "this backend tells no news"); }
 
 }  // namespace mapigate::mailbox

@@ -42,6 +42,11 @@ struct CopiedMessage {
   std::uint64_t from = 0, to = 0;
 };
 
+// How much of what is allowed a mailbox takes up, in bytes.
+struct Quota {
+  std::uint64_t used = 0, limit = 0;
+};
+
 // What a backend told unasked.
 struct News {
   struct OfFolder {
@@ -126,6 +131,9 @@ class Provider {
   // limit: the folder takes no (more) keywords.
   virtual Task<Status> set_keywords(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::vector<std::string> add,
                                     std::vector<std::string> remove);
+
+  // Errc::unsupported: there is no limit, or nobody tells.
+  virtual Task<Result<Quota>> quota();
 
   // Stands by for news of `folder`, and of all others where the backend can. Errc::unsupported: ask instead.
   virtual Task<Result<std::shared_ptr<Watch>>> watch(state::Folder folder);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "mailbox/store_overlay.h"
 #include "mailbox/user_services.h"
 #include "mapi/properties.h"
 
@@ -13,22 +14,6 @@ namespace {
 constexpr auto patience = std::chrono::seconds(5);
 // Clients log on several times in a row (row M6), and wait for it.
 constexpr auto logon_patience = std::chrono::seconds(2), good_for = std::chrono::seconds(60);
-
-class StoreWithOutOfOffice final : public PropertySource {
- public:
-  StoreWithOutOfOffice(std::shared_ptr<const PropertySource> store, std::optional<bool> away) : store_(std::move(store)), away_(away) {}
-
-  std::optional<mapi::Value> get(mapi::PropertyTag tag, Arena& arena) const override {
-    if (tag.id() != mapi::PidTagOutOfOfficeState.id()) return store_->get(tag, arena);
-    if (!away_) return {};
-    return mapi::Value::boolean(*away_);
-  }
-  std::vector<mapi::PropertyTag> list() const override { return store_->list(); }
-
- private:
-  std::shared_ptr<const PropertySource> store_;
-  std::optional<bool> away_;
-};
 
 std::shared_ptr<OutOfOffice> replies_of(Mailbox& mailbox) {
   auto* services = mailbox.context().services;
@@ -47,10 +32,15 @@ Task<std::shared_ptr<const PropertySource>> with_out_of_office(Mailbox* mailbox,
   if (!replies) co_return store;
   auto asked = replies->get();
   auto settings = co_await io::with_deadline(patience, std::move(asked));
-  std::optional<bool> away;
-  if (settings) away = wire::ews::is_away(*settings, to_unix(now()));
-  else log::warning("out-of-office state of {}: {}", mailbox->login()->user, settings.error().message);
-  co_return std::make_shared<StoreWithOutOfOffice>(std::move(store), away);
+  mapi::PropertyBag over;
+  std::vector<mapi::PropertyTag> hidden;
+  if (settings) {
+    over.set_boolean(mapi::PidTagOutOfOfficeState, wire::ews::is_away(*settings, to_unix(now())));
+  } else {
+    log::warning("out-of-office state of {}: {}", mailbox->login()->user, settings.error().message);
+    hidden.push_back(mapi::PidTagOutOfOfficeState);
+  }
+  co_return std::make_shared<StoreOverlay>(std::move(store), std::move(over), std::move(hidden));
 }
 
 Task<bool> is_out_of_office(Mailbox* mailbox) {

@@ -98,6 +98,12 @@ class FakeProvider final : public Provider {
     const auto found = b_.folders.find(folder.remote_id);
     co_return found == b_.folders.end() || std::to_string(found->second.change) != folder.cursor;
   }
+  Task<Result<Quota>> quota() override {
+    if (auto s = asked("quota"); !s) co_return s.error();
+    std::lock_guard lock(b_.mutex);
+    if (!b_.quota) co_return error(Errc::unsupported, "no limit");
+    co_return *b_.quota;
+  }
   Task<Result<convert::ByteSource>> content(Folder folder, std::uint64_t key) override {
     if (auto s = asked("content"); !s) co_return s.error();
     std::lock_guard lock(b_.mutex);

@@ -40,6 +40,7 @@ struct FakeBackend {
   std::map<std::string, int> calls;
   std::size_t part = 50;        // messages in one part of a refresh
   Duration slow{};              // a refresh takes so long
+  std::optional<Quota> quota;
   bool tells = false;           // news, by itself
   News news;                    // not told yet
 

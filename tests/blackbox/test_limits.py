@@ -72,6 +72,16 @@ def test_a_full_mailbox(full):
     assert server.count(ALICE) == len(saved)
 
 
+def test_the_store_tells_its_limit(full):
+    session, _ = full
+    limits = [0x3FF50003, 0x666E0003, 0x666A0003]  # PidTagStorageQuotaLimit, PidTagProhibitSendQuota, PidTagProhibitReceiveQuota
+    size = 0x0E080014  # PidTagMessageSizeExtended
+    row = session.properties(session.logon_handle, [*limits, size])
+    assert [row[tag] for tag in limits] == [1024] * 3 and 0 <= row[size] <= 1024 * 1024
+    problems = session.call(rops.set_properties({limits[1]: 1})).problems
+    assert [problem[1] for problem in problems] == [limits[1]]
+
+
 def test_a_message_too_big_to_send(certificates, make_dovecot, open_session):
     from harness.processes import free_port
     server = make_dovecot(users=(ALICE,))
