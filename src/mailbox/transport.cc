@@ -171,11 +171,33 @@ Task<ErrorCode> abort_submit(RopCall& call, const wire::RopAbortSubmit::Request&
 Task<ErrorCode> set_spooler(RopCall& call, const wire::RopSetSpooler::Request&, wire::RopSetSpooler::Response&) {
   co_return call.object<LogonObject>() ? ecNone : call.why;
 }
+// Row T1: what a client has sent by itself goes where it wants to have it. What is in our outbox is the outbox's to file.
+Task<Status> file_finished(Mailbox* mailbox, state::Message row, const StoreIdentity& store) {
+  if (row.extras.number(PidTagMessageFlags) & mf_submitted) co_return Status{};
+  auto data = co_await mailbox->stored_data(row.id);
+  if (!data) co_return data.error();
+  const auto& bag = *data ? (*data)->properties : row.extras;
+  const auto from = state::folder_of(row.folder);
+  std::vector<GlobalCounter> only(1, row.id);
+  if (bag.number(PidTagDeleteAfterSubmit) != 0) co_return co_await mailbox->delete_messages(from, std::move(only), Deletion::hard);
+  const auto target = parse_message_entry_id(bag.binary(PidTagTargetEntryId));
+  if (!target || target->FolderDatabaseGuid != store.replica) co_return Status{};
+  const auto to = counter_from(target->FolderGlobalCounter);
+  if (to == from || !mailbox->tree()->find(to)) co_return Status{};
+  co_return co_await mailbox->move_messages(from, std::move(only), to, false);
+}
+
 Task<ErrorCode> spooler_lock_message(RopCall& call, const wire::RopSpoolerLockMessage::Request& request,
                                      wire::RopSpoolerLockMessage::Response&) {
+  using Rop = wire::RopSpoolerLockMessage;
   if (!call.object<LogonObject>()) co_return call.why;
+  if (request.LockState > Rop::Finished) co_return ecInvalidParam;
+  const bool finished = request.LockState == Rop::Finished;
   auto row = co_await call.mailbox.message(RopCall::counter(request.MessageId));
-  co_return row || request.LockState == wire::RopSpoolerLockMessage::Finished ? ecNone : to_error_code(row.error());
+  if (!row) co_return finished && row.error().code == Errc::not_found ? ecNone : to_error_code(row.error());
+  if (!finished) co_return ecNone;
+  auto filed = co_await file_finished(&call.mailbox, std::move(*row), call.store());
+  co_return filed ? ecNone : to_error_code(filed.error());
 }
 Task<ErrorCode> transport_new_mail(RopCall& call, const wire::RopTransportNewMail::Request& request, wire::RopTransportNewMail::Response&) {
   if (!call.object<LogonObject>()) co_return call.why;

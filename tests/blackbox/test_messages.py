@@ -5,6 +5,7 @@ from harness import rops
 from harness.properties import tag_of
 
 ACCESS_DENIED, NULL_OBJECT, NOT_SUPPORTED, EC_ERROR, UNKNOWN_CODE_PAGE = 0x80070005, 0x4B9, 0x80040102, 0x80004005, 0x3EF
+NOT_FOUND, INVALID_PARAM = 0x8004010F, 0x80070057
 FLAGS, SUBJECT = tag_of("PidTagMessageFlags"), tag_of("PidTagSubject")
 CREATED, MODIFIED = tag_of("PidTagCreationTime"), tag_of("PidTagLastModificationTime")
 
@@ -128,3 +129,29 @@ def test_general_properties_of_all_messages(mapi, folder):
     for handle in (message, mapi.open_message(folder[0], saved)):
         row = mapi.call(rops.get_properties_all(), handle).row
         assert {access, level, change_key, CREATED, MODIFIED, modifier, tag_of("PidTagSearchKey")} <= set(row), handle
+
+
+def test_the_spooler_files_what_it_has_sent(mapi, folder):
+    """Row T1: PidTagTargetEntryId and PidTagDeleteAfterSubmit, once the client says that it is done."""
+    folder_id, handle = folder
+    finished, entry_id, target, delete = 2, 0x0FFF0102, 0x30100102, 0x0E01000B
+    sent = mapi.call(rops.create_folder("sent"), handle)
+
+    def listed(of):
+        return [row[tag_of("PidTagSubject")] for row in mapi.rows(mapi.contents_table(of), ["PidTagSubject"])]
+
+    def spool(message_id, state):
+        return mapi.try_call(rops.spooler_lock_message(message_id, state)).error
+
+    plain = mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "plain"}))
+    own = mapi.properties(mapi.open_message(folder_id, plain), [entry_id])[entry_id]
+    there = mapi.properties(sent.handle, [entry_id])[entry_id]
+    moved = mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "moved", target: own[:22] + there[22:46] + own[46:]}))
+    gone = mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "gone", delete: True}))
+    for message_id in (plain, moved, gone):
+        assert spool(message_id, 0) == 0
+    assert sorted(listed(handle)) == ["gone", "moved", "plain"]
+    for message_id in (plain, moved, gone):
+        assert spool(message_id, finished) == 0
+    assert listed(handle) == ["plain"] and listed(sent.handle) == ["moved"]
+    assert spool(gone, finished) == 0 and spool(gone, 0) == NOT_FOUND and spool(plain, 3) == INVALID_PARAM

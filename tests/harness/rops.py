@@ -657,6 +657,11 @@ def modify_permissions(changes, flags=0):
                b"".join(bytes([kind]) + _values(values) for kind, values in changes))
 
 
+def spooler_lock_message(message_id, state):
+    """state: 0 to lock, 1 to unlock, 2 when it is sent."""
+    return Rop(0x48, "i", struct.pack("<QB", message_id, state))
+
+
 def get_rules_table(flags=0x40):
     return Rop(0x3F, "io", bytes([flags]))
 
