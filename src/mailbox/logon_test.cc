@@ -367,7 +367,7 @@ TEST_F(LogonTest, KnownRopsWithoutHandlerSayNotSupportedInTheirOwnForm) {
   deferred.handle = 1;
   Ask<wire::RopFastTransferDestinationPutBuffer> put;  // its error has all fields of a success
   put.handle = 1;
-  Ask<wire::RopLockRegionStream> lock;
+  Ask<wire::RopSynchronizationImportDeletes> lock;
   lock.handle = 1;
   const auto replies = client->execute(deferred, put, lock, Ask<wire::RopGetStoreState>{});
   ASSERT_EQ(replies.buffer.rops.size(), 4u);

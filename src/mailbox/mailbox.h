@@ -13,6 +13,7 @@
 #include "mailbox/message_list.h"
 #include "mailbox/options.h"
 #include "mailbox/store_identity.h"
+#include "mailbox/stream_locks.h"
 
 namespace mapigate::mailbox {
 
@@ -219,6 +220,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   enum class Abort : std::uint8_t { stopped, not_there, on_its_way };
   Task<Result<Abort>> abort_submit(GlobalCounter folder, GlobalCounter message);
 
+  StreamLocks& stream_locks() { return stream_locks_; }
+
   // -- listeners; they remove themselves before they end
 
   void listen(Listener* listener) { listeners_.push_back(listener); }
@@ -360,6 +363,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::optional<mapi::PropertyTag> category_tag_;
   std::optional<Quota> quota_;
   Clock::time_point ask_quota_after_{};
+  StreamLocks stream_locks_;
   std::map<GlobalCounter, FolderActivity> activity_;
   std::deque<CachedList> lists_;  // most recently used first
   std::deque<std::pair<GlobalCounter, Content>> contents_;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "convert/message_data.h"
+#include "mailbox/stream_locks.h"
 #include "mailbox/table_rows.h"
 
 namespace mapigate::mailbox {
@@ -130,6 +131,7 @@ struct StreamObject final : Object {
     Bytes bytes;
     bool dirty = false;
   };
+  StreamValue value;                // what it is a stream of
   std::shared_ptr<Object> target;  // null: read-only
   mapi::PropertyTag tag;
   std::shared_ptr<Written> written;

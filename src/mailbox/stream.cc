@@ -79,6 +79,29 @@ bool can_write(const Object& object) {
   return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment || object.kind == Object::Kind::folder;
 }
 
+StreamValue value_of(const Object& object, PropertyTag tag) {
+  StreamValue value;
+  value.property = tag.id();
+  const MessageObject* message = nullptr;
+  if (object.kind == Object::Kind::folder) value.folder = static_cast<const FolderObject&>(object).id;
+  if (object.kind == Object::Kind::message) message = &static_cast<const MessageObject&>(object);
+  if (object.kind == Object::Kind::attachment) {
+    const auto& attachment = static_cast<const AttachmentObject&>(object);
+    message = attachment.message.get();
+    value.attachment = static_cast<std::uint32_t>(attachment.index);
+  }
+  if (message && (message->parent || !message->saved)) value.unsaved = &object;
+  else if (message) value.folder = message->folder, value.message = message->id;
+  return value;
+}
+
+bool may_read(RopCall& call, const StreamObject& stream, std::uint64_t size) {
+  return call.mailbox.stream_locks().may_read(stream.value, {stream.position, size}, &call.session);
+}
+bool may_write(RopCall& call, const StreamObject& stream, std::uint64_t offset, std::uint64_t size) {
+  return call.mailbox.stream_locks().may_write(stream.value, {offset, size}, &call.session);
+}
+
 std::size_t most_bytes(RopCall& call) { return std::size_t{call.mailbox.context().options.max_submit_kilobytes} * 1024 * 2; }
 
 Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& request, wire::RopOpenStream::Response& response) {
@@ -97,6 +120,7 @@ Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& r
   const bool write = create || mode == Rop::ReadWrite || (mode == best_access && can_write(*object));
   if (write && !can_write(*object)) co_return mapi::ecNotSupported;
   auto stream = std::make_shared<StreamObject>();
+  stream->value = value_of(*object, tag);
   if (!create) {
     auto bytes = co_await bytes_of(call, object, tag);
     if (!bytes) co_return mapi::to_error_code(bytes.error());
@@ -126,6 +150,7 @@ Task<ErrorCode> read_stream(RopCall& call, const wire::RopReadStream::Request& r
     co_return mapi::ecBufferTooSmall;
   }
   const auto n = std::min({wanted, room, std::size_t{UINT16_MAX}});
+  if (!may_read(call, *stream, n)) co_return mapi::ecAccessDenied;
   response.Data = call.arena.copy(stream->view().subspan(stream->position > stream->size() ? 0 : stream->position, n));
   stream->position += n;
   // Row S6: packed only where the administrator knows the clients.
@@ -166,6 +191,7 @@ Task<ErrorCode> clone_stream(RopCall& call, const wire::RopCloneStream::Request&
   auto copy = std::make_shared<StreamObject>();
   copy->bytes = stream->bytes;
   copy->position = stream->position;
+  copy->value = stream->value;
   copy->target = stream->target;
   copy->tag = stream->tag;
   copy->written = stream->written;
@@ -178,6 +204,7 @@ Task<ErrorCode> write_bytes(RopCall& call, View data, std::size_t* written) {
   if (!stream) co_return call.why;
   if (!stream->target) co_return StreamAccessDenied;
   if (stream->position > most_bytes(call) || data.size() > most_bytes(call) - stream->position) co_return mapi::ecTooBig;
+  if (!may_write(call, *stream, stream->position, data.size())) co_return mapi::ecAccessDenied;
   const auto end = stream->position + data.size();
   auto& bytes = stream->written->bytes;
   if (bytes.size() < end) bytes.resize(end);
@@ -219,6 +246,9 @@ Task<ErrorCode> set_stream_size(RopCall& call, const wire::RopSetStreamSize::Req
   if (!stream) co_return call.why;
   if (!stream->target) co_return StreamAccessDenied;
   if (request.StreamSize > most_bytes(call)) co_return mapi::ecTooBig;
+  const auto before = std::uint64_t{stream->size()};
+  const auto changed = std::minmax(before, request.StreamSize);
+  if (!may_write(call, *stream, changed.first, changed.second - changed.first)) co_return mapi::ecAccessDenied;
   stream->written->bytes.resize(request.StreamSize);
   stream->written->dirty = true;
   co_return mapi::ecNone;
@@ -234,6 +264,7 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
   const auto begin = std::min<std::uint64_t>(from->position, from->size());
   const auto n = std::min<std::uint64_t>(request.ByteCount, from->size() - begin);
   if (n > most_bytes(call) || to->position > most_bytes(call) - n) co_return mapi::ecTooBig;
+  if (!may_read(call, *from, n) || !may_write(call, *to, to->position, n)) co_return mapi::ecAccessDenied;
   const auto piece = to_bytes(from->view().subspan(begin, n));
   auto& bytes = to->written->bytes;
   if (bytes.size() < to->position + n) bytes.resize(to->position + n);
@@ -242,6 +273,22 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
   to->position += n;
   to->written->dirty = true;
   response.ReadByteCount = response.WrittenByteCount = n;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> lock_region(RopCall& call, const wire::RopLockRegionStream::Request& request, wire::RopLockRegionStream::Response&) {
+  auto stream = call.object<StreamObject>();
+  if (!stream) co_return call.why;
+  constexpr std::uint32_t others_read = 1;  // any other value: they may not
+  const auto outcome = call.mailbox.stream_locks().lock(stream->value, {request.RegionOffset, request.RegionSize},
+                                                        request.LockFlags == others_read, &call.session, stream);
+  if (outcome == StreamLocks::Outcome::too_many) co_return mapi::ecMemory;
+  co_return outcome == StreamLocks::Outcome::granted ? mapi::ecNone : mapi::ecAccessDenied;
+}
+Task<ErrorCode> unlock_region(RopCall& call, const wire::RopUnlockRegionStream::Request& request, wire::RopUnlockRegionStream::Response&) {
+  auto stream = call.object<StreamObject>();
+  if (!stream) co_return call.why;
+  call.mailbox.stream_locks().unlock(stream->value, {request.RegionOffset, request.RegionSize}, &call.session);
   co_return mapi::ecNone;
 }
 
@@ -316,6 +363,8 @@ HandlerList stream_handlers() {
       on<wire::RopSetStreamSize, set_stream_size>(),
       on<wire::RopCopyToStream, copy_to_stream>(),
       on<wire::RopCommitStream, commit_stream>(),
+      on<wire::RopLockRegionStream, lock_region>(),
+      on<wire::RopUnlockRegionStream, unlock_region>(),
   };
   return list;
 }

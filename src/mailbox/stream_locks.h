@@ -1,0 +1,53 @@
+// Locks on regions of streams ([MS-OXCPRPT] 2.2.24, 3.2.5.21, 3.2.5.22). They belong to a session, hold for all streams on the
+// same value, whoever opened them, and end with the stream that they were asked for.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "mapi/ids.h"
+
+namespace mapigate::mailbox {
+
+class Session;
+struct Object;
+
+// The value behind a stream. `unsaved`: an object that only its session knows.
+struct StreamValue {
+  mapi::GlobalCounter folder = 0, message = 0;
+  std::uint32_t attachment = UINT32_MAX;
+  std::uint16_t property = 0;
+  const Object* unsaved = nullptr;
+  bool operator==(const StreamValue&) const = default;
+};
+
+struct StreamRegion {
+  std::uint64_t offset = 0, size = 0;
+};
+
+class StreamLocks {
+ public:
+  enum class Outcome : std::uint8_t { granted, held, too_many };
+  // `held`: a part of the region is locked already, no matter by whom. `others_read`: they may not write only.
+  Outcome lock(const StreamValue& value, StreamRegion region, bool others_read, const Session* session,
+               std::weak_ptr<const Object> stream);
+  // Those of this session that reach into the region.
+  void unlock(const StreamValue& value, StreamRegion region, const Session* session);
+  bool may_read(const StreamValue& value, StreamRegion region, const Session* session) const;
+  bool may_write(const StreamValue& value, StreamRegion region, const Session* session) const;
+
+ private:
+  struct Lock {
+    StreamValue value;
+    StreamRegion region;
+    bool others_read;
+    const Session* session;
+    std::weak_ptr<const Object> stream;
+  };
+  const Lock* held_by_others(const StreamValue& value, StreamRegion region, const Session* session, bool reading) const;
+  std::vector<Lock> locks_;
+};
+
+}  // namespace mapigate::mailbox
