@@ -71,7 +71,7 @@ const Stores store_getters[] = {
     {PidTagAccess, [](auto&, Arena&) { return number(folder_access); }},
     {PidTagAccessLevel, [](auto&, Arena&) { return number(1); }},
     {PidTagRights, [](auto&, Arena&) { return number(owner_rights); }},
-    {PidTagExtendedRuleSizeLimit, [](auto&, Arena&) { return number(0x10000); }},
+    {PidTagExtendedRuleSizeLimit, [](auto&, Arena&) { return number(extended_rule_limit); }},
     {PidTagMessageSizeExtended,
      [](auto& v, Arena&) {
        std::uint64_t sum = 0;

@@ -106,6 +106,9 @@ Task<ErrorCode> save_changes_message(RopCall& call, const wire::RopSaveChangesMe
     co_return mapi::ecNone;
   }
   if (message->read_only || message->refused) co_return mapi::ecError;  // [MS-OXCMSG] 3.2.5.3
+  if (message->associated && message->data &&
+      message->data->properties.binary(mapi::PidTagExtendedRuleMessageCondition).size() > extended_rule_limit)
+    co_return mapi::ecTooBig;
   // Row P9: of the flags only ForceSave counts; every handle stays usable.
   const bool force = (request.SaveFlags & wire::RopSaveChangesMessage::ForceSave) != 0;
   auto done = co_await save(call.mailbox, message, force);

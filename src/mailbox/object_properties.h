@@ -15,6 +15,8 @@ namespace mapigate::mailbox {
 inline constexpr mapi::PropertyTag PidTagCreatorSID{0x0E58, mapi::PropertyType::PtypBinary};
 // Nor this one of stores: from how many kilobytes on the user is warned.
 inline constexpr mapi::PropertyTag PidTagStorageQuotaLimit{0x3FF5, mapi::PropertyType::PtypInteger32};
+// PidTagExtendedRuleSizeLimit: bytes of the condition of an extended rule ([MS-OXCSTOR] 2.2.2.1.1.1, [MS-OXORULE] 3.2.4.1).
+inline constexpr std::size_t extended_rule_limit = 0x10000;
 
 struct StoreView {
   std::shared_ptr<const StoreIdentity> store;

@@ -190,5 +190,20 @@ TEST_F(RulesTest, DeferredActionsFollowTheirMessage) {  // [MS-OXORULE] 2.2.3
   }
 }
 
+TEST_F(RulesTest, ConditionsOfExtendedRulesAreBounded) {  // [MS-OXORULE] 3.2.4.1
+  open();
+  const auto limit = static_cast<std::uint64_t>(number_of(client->property(PidTagExtendedRuleSizeLimit, 0)));
+  ASSERT_GT(limit, 0u);
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), true}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  Ask<wire::RopOpenStream> stream{{4, PidTagExtendedRuleMessageCondition, wire::RopOpenStream::Create}, 3};
+  ASSERT_EQ(client->execute(stream).value(), ecNone);
+  const Ask<wire::RopSaveChangesMessage> save{{3, 0x02}, 3};
+  ASSERT_EQ(client->execute(Ask<wire::RopSetStreamSize>{{limit + 1}, 4}).value(), ecNone);
+  EXPECT_EQ(client->execute(save).value(), ecTooBig);
+  ASSERT_EQ(client->execute(Ask<wire::RopSetStreamSize>{{limit}, 4}).value(), ecNone);
+  EXPECT_EQ(client->execute(save).value(), ecNone);
+}
+
 }  // namespace
 }  // namespace mapigate::mailbox::testing
