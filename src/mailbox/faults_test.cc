@@ -151,6 +151,36 @@ TEST_F(FaultTest, NewMailIsToldAtOnceAndInTheNextReply) {
   EXPECT_FALSE(client->session->has_events() && !client->wait(Duration::zero()));
 }
 
+TEST_F(FaultTest, MailThatAClientHasDeliveredIsToldToAll) {  // RopTransportNewMail
+  backend.add("INBOX", "old", state::flag_seen);
+  auto client = connect(), spooler = connect();
+  client->logon();
+  spooler->logon();
+  const auto id = client->message_ids(inbox).at(0);
+  Ask<wire::RopRegisterNotification> ask;
+  ask.body.OutputHandleIndex = 5;
+  ask.body.NotificationTypes = wire::notification::NewMail;
+  ask.body.WantWholeStore = true;
+  ASSERT_EQ(client->execute(ask).value(), ecNone);
+  Ask<wire::RopTransportNewMail> elsewhere{{id, Id(own_replid, special_id(outbox)), "IPM.Note", 0}, 0};
+  EXPECT_EQ(spooler->execute(elsewhere).value(), ecNone);  // it is not there: nothing to tell, as the count below shows
+  Ask<wire::RopTransportNewMail> news{{id, Id(own_replid, special_id(inbox)), "IPM.Note", 0}, 0};
+  ASSERT_EQ(spooler->execute(news).value(), ecNone);
+  EXPECT_TRUE(client->session->has_events());
+  const auto replies = client->execute(Ask<wire::RopGetStoreState>{});
+  int told = 0;
+  for (const auto& rop : replies.buffer.rops) {
+    if (rop.id != RopId::RopNotify) continue;
+    const auto& notify = *static_cast<const wire::RopNotify::Response*>(rop.body);
+    if (!notify.NotificationData.is(wire::notification::NewMail)) continue;
+    ++told;
+    EXPECT_EQ(notify.NotificationData.MessageId, id);
+  }
+  EXPECT_EQ(told, 1);
+  news.body.FolderId = Id(own_replid, 0x7FFFFF);
+  EXPECT_EQ(spooler->execute(news).value(), ecNotFound);
+}
+
 TEST_F(FaultTest, EventsAreBoundedAndWhatDoesNotFitIsAnnounced) {
   use([](EngineOptions& o) { o.max_events = 10; });
   auto client = connect();

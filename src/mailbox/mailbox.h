@@ -226,6 +226,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   void listen(Listener* listener) { listeners_.push_back(listener); }
   void unlisten(Listener* listener) { std::erase(listeners_, listener); }
+  // A client has delivered this message by itself.
+  void tell_new_mail(const state::Message& message);
   // Stands by for news of the backend (mailbox_watch.cc); what that does not see is refreshed when listeners watch it and
   // it is older than the interval.
   void refresh_watched();

@@ -430,6 +430,10 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
   co_return Status{};
 }
 
+void Mailbox::tell_new_mail(const state::Message& message) {
+  tell(new_mail(state::folder_of(message.folder), message.id, message));
+}
+
 void Mailbox::tell_deltas(const Folder& folder, bool was_indexed, const state::FolderDelta& delta,
                           const state::AppliedDelta& applied) {
   using Kind = MailboxEvent::Kind;

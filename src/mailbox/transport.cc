@@ -201,7 +201,12 @@ Task<ErrorCode> spooler_lock_message(RopCall& call, const wire::RopSpoolerLockMe
 }
 Task<ErrorCode> transport_new_mail(RopCall& call, const wire::RopTransportNewMail::Request& request, wire::RopTransportNewMail::Response&) {
   if (!call.object<LogonObject>()) co_return call.why;
-  co_return call.mailbox.tree()->find(RopCall::counter(request.FolderId)) ? ecNone : ecNotFound;
+  const auto folder = RopCall::counter(request.FolderId);
+  if (!call.mailbox.tree()->find(folder)) co_return ecNotFound;
+  // [MS-OXOMSG] 2.2.5.5: everyone who waits for new mail hears of it. A message that has gone meanwhile is no news.
+  auto row = co_await call.mailbox.message(RopCall::counter(request.MessageId));
+  if (row && row->folder == folder) call.mailbox.tell_new_mail(*row);
+  co_return row || row.error().code == Errc::not_found ? ecNone : to_error_code(row.error());
 }
 
 Task<ErrorCode> options_data(RopCall& call, const wire::RopOptionsData::Request&, wire::RopOptionsData::Response& response) {
