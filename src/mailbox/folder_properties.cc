@@ -54,7 +54,7 @@ const Stores store_getters[] = {
     {PidTagUserEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->user_entry_id()); }},
     {PidTagMaximumSubmitMessageSize, [](auto& v, Arena&) { return number(v.max_submit_kilobytes); }},
     {PidTagStoreSupportMask, [](auto&, Arena&) { return number(store_support_mask); }},
-    {PidTagStoreState, [](auto&, Arena&) { return number(0); }},
+    {PidTagStoreState, [](auto& v, Arena&) { return number(store_state(v.has_searches)); }},
     {PidTagOutOfOfficeState, [](auto&, Arena&) { return flag(false); }},
     {PidTagLocaleId, [](auto& v, Arena&) { return number(v.locale); }},
     {PidTagSortLocaleId, [](auto& v, Arena&) { return number(v.locale); }},

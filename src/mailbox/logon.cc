@@ -180,7 +180,7 @@ Task<ErrorCode> set_receive_folder(RopCall& call, const wire::RopSetReceiveFolde
 
 Task<ErrorCode> get_store_state(RopCall& call, const wire::RopGetStoreState::Request&, wire::RopGetStoreState::Response& response) {
   if (!call.object<LogonObject>()) co_return call.why;
-  response.StoreState = 0;
+  response.StoreState = store_state(call.mailbox.has_searches());
   co_return mapi::ecNone;
 }
 

@@ -192,6 +192,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   // What it looks for; null: it has no criteria yet, or is none.
   std::shared_ptr<const Search> search(GlobalCounter folder) const;
+  bool has_searches() const;  // that were not stopped
   // Starts looking. The same criteria again change nothing unless `restart`.
   Task<Status> set_search(GlobalCounter folder, SearchCriteria criteria, bool restart);
   void stop_search(GlobalCounter folder);

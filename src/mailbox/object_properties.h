@@ -18,6 +18,9 @@ inline constexpr mapi::PropertyTag PidTagStorageQuotaLimit{0x3FF5, mapi::Propert
 // PidTagExtendedRuleSizeLimit: bytes of the condition of an extended rule ([MS-OXCSTOR] 2.2.2.1.1.1, [MS-OXORULE] 3.2.4.1).
 inline constexpr std::size_t extended_rule_limit = 0x10000;
 
+// StoreState ([MS-OXCSTOR] 2.2.1.5.2, 2.2.2.1.2.1): STORE_HAS_SEARCHES.
+constexpr std::uint32_t store_state(bool has_searches) { return has_searches ? 0x01000000 : 0; }
+
 struct StoreView {
   std::shared_ptr<const StoreIdentity> store;
   std::shared_ptr<const FolderTree> tree;
@@ -25,6 +28,7 @@ struct StoreView {
   unsigned code_page = 1252;
   std::uint32_t locale = 0x0409;
   Bytes replid_map;  // PidTagSerializedReplidGuidMap
+  bool has_searches = false;
   std::shared_ptr<const mapi::PropertyBag> extras{};  // what was set
 };
 class StoreSource final : public PropertySource {

@@ -186,6 +186,7 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
       view.code_page = call.session.options().code_page;
       view.locale = call.session.options().locale;
       view.replid_map = mailbox.replid_map();
+      view.has_searches = mailbox.has_searches();
       view.extras = mailbox.folder_extras(store_object);
       co_return Source(std::make_shared<StoreSource>(std::move(view)));
     }

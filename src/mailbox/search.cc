@@ -82,6 +82,10 @@ Result<std::shared_ptr<Search>> Search::load(GlobalCounter folder, const std::st
 
 // -- in the mailbox
 
+bool Mailbox::has_searches() const {
+  return std::any_of(searches_.begin(), searches_.end(), [](const auto& one) { return one.second->state != Search::State::stopped; });
+}
+
 std::shared_ptr<const Search> Mailbox::search(GlobalCounter folder) const {
   const auto found = searches_.find(folder);
   return found == searches_.end() ? nullptr : found->second;

@@ -290,5 +290,24 @@ TEST_F(SearchTest, WhatCannotBeSaid) {
   EXPECT_EQ(state() & (complete | partial), complete);
 }
 
+TEST_F(SearchTest, TheStoreTellsThatItHasSearches) {  // [MS-OXCSTOR] 2.2.1.5.2
+  start();
+  constexpr std::uint32_t STORE_HAS_SEARCHES = 0x01000000;
+  const auto told = [&] {
+    const auto of_store = client->execute(Ask<wire::RopGetStoreState>{}).get<wire::RopGetStoreState>().StoreState;
+    EXPECT_EQ(number_of(client->property(PidTagStoreState, 0)), of_store);
+    return of_store;
+  };
+  EXPECT_EQ(told(), 0u);
+  const auto restriction = text(PidTagSubject, "x");
+  ASSERT_EQ(search(&restriction, {inbox}, restart), ecNone);
+  EXPECT_EQ(told(), STORE_HAS_SEARCHES);
+  finish();
+  EXPECT_EQ(told(), STORE_HAS_SEARCHES);
+  Ask<wire::RopDeleteFolder> remove{{0x01, folder}, 1};
+  ASSERT_EQ(client->execute(remove).value(), ecNone);
+  EXPECT_EQ(told(), 0u);
+}
+
 }  // namespace
 }  // namespace mapigate::mailbox::testing
