@@ -339,6 +339,7 @@ PropertyBag header_properties(View header_block, const HeaderOptions& options) {
 Recipient make_recipient(std::int32_t type, const Address& address, std::size_t order) {
   Recipient recipient;
   recipient.type = type;
+  recipient.row = static_cast<std::uint32_t>(order);
   recipient.display_name = address.display();
   recipient.smtp_address = address.address;
   const auto entry_id = one_off_entry_id(recipient.display_name, address.address);

@@ -66,6 +66,7 @@ struct Recipient {
   std::string smtp_address;
   // All a recipient row needs (row S4): type, names, address type and address, entry id, search key.
   mapi::PropertyBag properties;
+  std::uint32_t row = 0;  // RowId
 };
 std::vector<Recipient> header_recipients(const std::vector<HeaderField>& fields);
 

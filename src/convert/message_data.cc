@@ -61,14 +61,17 @@ Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_lim
   } else {
     out.properties.set_string(PidTagBody, mime.text());
   }
+  out.properties.set_all(mime.beside());
+  // It is the body; the HTML was made of it.
+  if (mime.beside().contains(PidTagRtfCompressed)) out.properties.remove(PidTagHtml);
   for (const auto tag : {PidTagNativeBody, PidTagRtfInSync, PidTagMessageSize, PidTagMessageSizeExtended, PidTagHasAttachments})
     out.properties.remove(tag);
-  for (const auto& recipient : mime.recipients())
-    out.recipients.push_back({static_cast<std::uint32_t>(out.recipients.size()), recipient.type, recipient.properties.clone()});
+  for (const auto& recipient : mime.recipients()) out.recipients.push_back({recipient.row, recipient.type, recipient.properties.clone()});
   for (std::size_t i = 0; i < mime.attachments().size(); ++i) {
     MessageData::Attachment attachment;
-    attachment.number = out.next_attachment++;
     attachment.properties = mime.attachments()[i].properties.clone();
+    attachment.number = static_cast<std::uint32_t>(attachment.properties.number(PidTagAttachNumber));
+    out.next_attachment = std::max(out.next_attachment, attachment.number + 1);
     if (mime.attachments()[i].kind == Attachment::Kind::embedded) {
       auto inner = mime.embedded(i);
       if (!inner) return inner.error();
@@ -283,6 +286,37 @@ Address recipient_address(const PropertyBag& recipient) {
   if (out.address.empty())
     if (auto one_off = parse_one_off_entry_id(recipient.binary(PidTagRecipientEntryId))) out.address = one_off->EmailAddress;
   if (out.name == out.address) out.name.clear();
+  return out;
+}
+
+Recipient complete_recipient(const MessageData::Recipient& recipient) {
+  Recipient out;
+  out.type = recipient.type;
+  out.row = recipient.row;
+  auto address = recipient_address(recipient.properties);
+  out.display_name = address.display();
+  out.smtp_address = address.address;
+  auto& bag = out.properties;
+  bag = recipient.properties.clone();
+  const auto unless = [&](PropertyTag tag, const Value& value) {
+    if (!bag.contains(tag)) bag.set(tag, value);
+  };
+  Arena arena;
+  unless(PidTagObjectType, Value::integer32(6));
+  unless(PidTagDisplayType, Value::integer32(0));
+  unless(PidTagDisplayName, Value::string(arena, out.display_name));
+  unless(PidTagRecipientDisplayName, Value::string(arena, out.display_name));
+  unless(PidTagAddressType, Value::string(arena, "SMTP"));
+  unless(PidTagEmailAddress, Value::string(arena, out.smtp_address));
+  unless(PidTagSmtpAddress, Value::string(arena, out.smtp_address));
+  const auto entry_id = one_off_entry_id(out.display_name, out.smtp_address);
+  unless(PidTagEntryId, Value::binary(entry_id));
+  unless(PidTagRecipientEntryId, Value::binary(bag.binary(PidTagEntryId)));
+  unless(PidTagSearchKey, Value::binary(arena.copy(View(search_key(out.smtp_address)))));
+  unless(PidTagSendRichInfo, Value::boolean(false));
+  unless(PidTagRecipientFlags, Value::integer32(1));
+  unless(PidTagRecipientOrder, Value::integer32(static_cast<std::int32_t>(recipient.row)));
+  bag.set_integer(PidTagRecipientType, recipient.type);
   return out;
 }
 

@@ -24,7 +24,8 @@ struct MessageData {
     mapi::PropertyBag properties;  // all but the data
     ByteSource data;               // PidTagAttachDataBinary
     std::shared_ptr<MessageData> embedded;
-    Attachment clone() const { return {number, properties.clone(), data, embedded}; }
+    std::uint32_t part = 0;        // set by write_mime(): its place among the attachments there
+    Attachment clone() const { return {number, properties.clone(), data, embedded, part}; }
   };
 
   mapi::PropertyBag properties;  // with the body that the message was written with; named ones under ids
@@ -61,5 +62,7 @@ Address person(const mapi::PropertyBag& bag, const PersonTags& tags);
 // Of an entry id of the address book, as long as the name in it is one of ours ([MS-OXCDATA] 2.2.5.2); else empty.
 std::string address_of_entry_id(View entry_id);
 Address recipient_address(const mapi::PropertyBag& recipient);
+// As a row wants it: every recipient has names, type, address and entry id (row S4).
+Recipient complete_recipient(const MessageData::Recipient& recipient);
 
 }  // namespace mapigate::convert

@@ -11,6 +11,7 @@
 #include "convert/message_data.h"
 #include "convert/mime_bodies.h"
 #include "convert/mime_reports.h"
+#include "convert/mime_supplement.h"
 #include "convert/mime_tnef.h"
 #include "convert/rtf.h"
 
@@ -32,6 +33,8 @@ struct MimeMessage::Impl {
   std::vector<Attachment> attachments;  // those of the TNEF first, then those of `content`
   std::unique_ptr<TnefContent> tnef;
   std::optional<Report> report;
+  std::vector<std::shared_ptr<const Supplement>> inner;  // of embedded messages, as attachments; or none
+  bool recipients_kept = false;
   unsigned code_page = 65001;
 
   void fill();
@@ -40,6 +43,8 @@ struct MimeMessage::Impl {
   void fill_tnef();
   void add_named(const PropertyName& name, PropertyType type, const Value& value);
   void add_attachments();
+  void restore_recipients();
+  void restore_attachments();
   std::string message_class() const;
   NativeBody native_body() const;
   bool body_in_tnef() const { return tnef && tnef->has_body(); }
@@ -218,6 +223,40 @@ void MimeMessage::Impl::add_attachments() {
     attachments.push_back(make_attachment(part, content.opaque != nullptr, attachments.size(), context));
 }
 
+void MimeMessage::Impl::restore_recipients() {
+  const auto& kept = *options.supplement;
+  if (!belongs_to(kept, recipients)) return;
+  recipients_kept = true;
+  recipients.clear();
+  std::string lists[3];
+  for (const auto& one : kept.recipients) {
+    recipients.push_back(complete_recipient(one));
+    const auto kind = (one.type & 0x0F) - 1;
+    if (kind < 0 || kind > 2) continue;
+    if (!lists[kind].empty()) lists[kind] += "; ";
+    lists[kind] += recipients.back().display_name;
+  }
+  properties.set_string(PidTagDisplayTo, lists[0]);
+  properties.set_string(PidTagDisplayCc, lists[1]);
+  properties.set_string(PidTagDisplayBcc, lists[2]);
+}
+
+void MimeMessage::Impl::restore_attachments() {
+  const auto& kept = *options.supplement;
+  if (tnef || !belongs_to(kept, attachments)) return;  // what we wrote has no TNEF
+  std::vector<Attachment> ordered;
+  std::vector<AttachedPart> parts;
+  for (const auto& part : kept.parts) {
+    ordered.push_back(std::move(attachments[part.position]));
+    ordered.back().properties.set_all(part.properties);
+    ordered.back().properties.set_integer(PidTagAttachNumber, static_cast<std::int32_t>(part.number));
+    parts.push_back(content.attachments[part.position]);
+    inner.push_back(part.inner);
+  }
+  attachments = std::move(ordered);
+  content.attachments = std::move(parts);
+}
+
 void MimeMessage::Impl::fill() {
   root = parse_structure(source.view(), {options.max_depth, options.max_parts, options.max_header_bytes});
   content = sort_parts(root);
@@ -226,6 +265,10 @@ void MimeMessage::Impl::fill() {
   if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);
   if (tnef) fill_tnef();
   add_attachments();
+  if (options.supplement) {
+    restore_recipients();
+    restore_attachments();
+  }
   const bool visible = std::any_of(attachments.begin(), attachments.end(),
                                    [](const auto& one) { return one.properties.number(PidTagAttachmentHidden) == 0; });
   const bool html = native_body() == NativeBody::html;
@@ -255,6 +298,12 @@ Result<std::shared_ptr<MimeMessage>> MimeMessage::parse(ByteSource source, const
 
 const PropertyBag& MimeMessage::properties() const { return impl_->properties; }
 const std::vector<Recipient>& MimeMessage::recipients() const { return impl_->recipients; }
+bool MimeMessage::recipients_kept() const { return impl_->recipients_kept; }
+const std::shared_ptr<const Supplement>& MimeMessage::supplement() const { return impl_->options.supplement; }
+const PropertyBag& MimeMessage::beside() const {
+  static const PropertyBag nothing;
+  return impl_->options.supplement ? impl_->options.supplement->properties : nothing;
+}
 const std::vector<std::pair<PropertyName, std::string>>& MimeMessage::internet_headers() const {
   return impl_->internet_headers;
 }
@@ -302,6 +351,12 @@ Bytes MimeMessage::rtf_compressed() const {
   return compress_rtf(text_to_rtf(body_text(impl_->content, limit)));
 }
 
+std::optional<std::size_t> MimeMessage::attachment_numbered(std::size_t number) const {
+  for (std::size_t i = 0; i < impl_->attachments.size(); ++i)
+    if (static_cast<std::uint32_t>(impl_->attachments[i].properties.number(PidTagAttachNumber)) == number) return i;
+  return std::nullopt;
+}
+
 Status MimeMessage::read_attachment(std::size_t i, const std::function<Status(View)>& sink) const {
   if (i >= impl_->attachments.size()) return error(Errc::not_found, "message has no attachment {}", i);
   const auto in_tnef = impl_->in_tnef();
@@ -334,6 +389,7 @@ Result<std::shared_ptr<MimeMessage>> MimeMessage::embedded(std::size_t i) const 
   auto options = impl_->options;
   --options.max_embedded;
   options.header.internal_date.reset();
+  options.supplement = i < impl_->inner.size() ? impl_->inner[i] : nullptr;
   const auto in_tnef = impl_->in_tnef();
   if (i < in_tnef) return parse(impl_->tnef->data[i], options);
   const auto& entity = *impl_->content.attachments[i - in_tnef].entity;

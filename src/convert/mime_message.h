@@ -11,6 +11,8 @@
 
 namespace mapigate::convert {
 
+struct Supplement;
+
 // Beyond a limit conversion degrades, it does not fail: deeper or later parts stay unsplit
 // attachments, later header bytes are not looked at. Only max_size is refused (Errc::limit).
 struct MimeOptions {
@@ -22,6 +24,7 @@ struct MimeOptions {
   std::size_t max_body_bytes = std::size_t{16} << 20;  // decoded text or HTML; the rest is cut off
   std::size_t max_tnef_bytes = std::size_t{64} << 20;  // a larger winmail.dat is an attachment like others
   HeaderOptions header;
+  std::shared_ptr<const Supplement> supplement{};  // what was kept beside it
 };
 
 // PidTagAttachMethod values.
@@ -49,6 +52,10 @@ class MimeMessage {
   // Of the message object itself, without the bodies.
   const mapi::PropertyBag& properties() const;
   const std::vector<Recipient>& recipients() const;
+  // What the supplement says of the message's own properties, and whether its recipients are those of the supplement.
+  const mapi::PropertyBag& beside() const;
+  bool recipients_kept() const;
+  const std::shared_ptr<const Supplement>& supplement() const;
   // Fields without a property of their own, as names in PS_INTERNET_HEADERS (lower case) with their
   // decoded text; the first of each name.
   const std::vector<std::pair<mapi::PropertyName, std::string>>& internet_headers() const;
@@ -67,6 +74,8 @@ class MimeMessage {
   Bytes rtf_compressed() const;     // PidTagRtfCompressed, encapsulating HTML or text
 
   const std::vector<Attachment>& attachments() const;
+  // The index of the attachment with that PidTagAttachNumber.
+  std::optional<std::size_t> attachment_numbered(std::size_t number) const;
   // Indices from 0 to attachments().size() - 1; beyond is Errc::not_found.
   Result<Bytes> attachment_data(std::size_t i) const;  // of an embedded message: its RFC 5322 bytes
   Result<std::size_t> attachment_size(std::size_t i) const;

@@ -382,6 +382,9 @@ Status Writer::message(MessageData& message, unsigned depth) {
   std::vector<MessageData::Attachment*> shown, others;
   for (auto& one : message.attachments)
     (bodies.has_html && is_shown(one, bodies.html) ? shown : others).push_back(&one);
+  std::uint32_t part = 0;
+  for (auto* list : {&shown, &others})
+    for (auto* one : *list) one->part = part++;
   if (others.empty()) return related(bodies, std::move(shown), depth);
   const auto boundary = make_boundary();
   if (auto done = put(fmt::format("Content-Type: multipart/mixed; boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary)); !done) return done;

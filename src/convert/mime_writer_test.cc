@@ -1,3 +1,4 @@
+#include "convert/mime_supplement.h"
 #include "convert/mime_writer.h"
 #include "convert/read_receipt.h"
 
@@ -355,6 +356,45 @@ TEST(MimeWriter, ReadReceiptIsWhatReadersKnowAsOne) {
   EXPECT_EQ(mime->properties().string(PidTagMessageClass), "REPORT.IPM.Note.IPNRN");
   EXPECT_EQ(mime->properties().string(PidTagSubject), "Read: Grüße");
   EXPECT_NE(mime->text().find("14 Nov 2023"), std::string::npos);
+}
+
+TEST(MimeSupplement, GivesBackWhatMimeHasNoWordsFor) {
+  auto message = sample();
+  message.recipients[0].row = 4;
+  message.recipients[2].properties.remove(PidTagEntryId);  // nobody knows the address
+  add_file(message, "a.txt", "first");
+  add_file(message, "b.png", "PNG", "pic@1");
+  message.properties.set_binary(PidTagHtml, as_view("<html><img src=\"cid:pic@1\"></html>"));
+  message.attachments[0].properties.set_integer(PidTagAttachMethod, 7);
+  const auto bytes = write_mime(message, {});
+  ASSERT_TRUE(bytes);
+  const auto plain = *MimeMessage::parse(*bytes);
+  const auto supplement = supplement_of(message, *plain, false);
+  EXPECT_TRUE(supplement.properties.empty());
+  const auto stored = serialize(supplement);
+  MimeOptions options;
+  options.supplement = *parse_supplement(stored);
+  const auto whole = *MimeMessage::parse(*bytes, options);
+  ASSERT_EQ(whole->recipients().size(), 3u);
+  EXPECT_TRUE(whole->recipients_kept());
+  EXPECT_EQ(whole->recipients()[0].row, 4u);
+  EXPECT_EQ(whole->recipients()[2].display_name, "Name \"of\" c@example.test");
+  ASSERT_EQ(whole->attachments().size(), 2u);
+  EXPECT_EQ(whole->attachments()[0].properties.string(PidTagAttachLongFilename), "a.txt");
+  EXPECT_EQ(whole->attachments()[0].properties.number(PidTagAttachMethod), 7);
+  EXPECT_EQ(plain->attachments()[0].properties.string(PidTagAttachLongFilename), "b.png");
+  EXPECT_EQ(as_text(*whole->attachment_data(0)), "first");
+
+  // Nothing that is cut off or damaged is taken for it, and another message has nothing of it.
+  for (std::size_t n = 0; n < stored.size(); ++n) EXPECT_FALSE(parse_supplement(View(stored).first(n)));
+  auto other = sample();
+  add_file(other, "c.txt", "of another size");
+  const auto mime = write_mime(other, {});
+  ASSERT_TRUE(mime);
+  const auto apart = *MimeMessage::parse(*mime, options);
+  EXPECT_FALSE(apart->recipients_kept());
+  ASSERT_EQ(apart->attachments().size(), 1u);
+  EXPECT_EQ(apart->attachments()[0].properties.string(PidTagAttachLongFilename), "c.txt");
 }
 
 }  // namespace

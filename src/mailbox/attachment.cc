@@ -31,7 +31,8 @@ Task<ErrorCode> get_valid_attachments(RopCall& call, const wire::RopGetValidAtta
   auto content = co_await content_of(call.mailbox, message);
   if (!content) co_return mapi::to_error_code(content.error());
   auto numbers = call.arena.make_span<std::uint32_t>((*content)->attachments().size());
-  for (std::size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<std::uint32_t>(i);
+  for (std::size_t i = 0; i < numbers.size(); ++i) 
+    numbers[i] = static_cast<std::uint32_t>((*content)->attachments()[i].properties.number(mapi::PidTagAttachNumber));
   response.AttachmentIdArray = numbers;
   co_return mapi::ecNone;
 }
@@ -44,7 +45,7 @@ Task<ErrorCode> open_attachment(RopCall& call, const wire::RopOpenAttachment::Re
   } else {
     auto content = co_await content_of(call.mailbox, message);
     if (!content) co_return mapi::to_error_code(content.error());
-    if (request.AttachmentID >= (*content)->attachments().size()) co_return mapi::ecNotFound;
+    if (!(*content)->attachment_numbered(request.AttachmentID)) co_return mapi::ecNotFound;
   }
   auto attachment = std::make_shared<AttachmentObject>();
   attachment->message = message;
@@ -127,7 +128,8 @@ Task<ErrorCode> open_embedded_message(RopCall& call, const wire::RopOpenEmbedded
   } else {
     auto outer = co_await content_of(call.mailbox, attachment->message);
     if (!outer) co_return mapi::to_error_code(outer.error());
-    if ((*outer)->attachments()[attachment->index].kind != convert::Attachment::Kind::embedded) co_return mapi::ecNotFound;
+    const auto at = (*outer)->attachment_numbered(attachment->index);
+    if (!at || (*outer)->attachments()[*at].kind != convert::Attachment::Kind::embedded) co_return mapi::ecNotFound;
   }
   const auto code = co_await summarize_message(call, message, response);
   if (code != mapi::ecNone) co_return code;

@@ -3,7 +3,8 @@
 #include <algorithm>
 
 #include "base/cursor.h"
-#include "convert/mime_writer.h"
+#include "convert/mime_supplement.h"
+#include "mailbox/message_edit.h"
 #include "mailbox/row_groups.h"
 #include "mailbox/search.h"
 #include "mapi/legacy_dn.h"
@@ -256,6 +257,8 @@ Task<Result<Content>> Mailbox::content(state::Message message) {
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
   Result<convert::ByteSource> source = error(Errc::not_found, "the message is gone");
+  convert::MimeOptions mime;
+  mime.header.internal_date = message.received;
   if (is_local(folder) || state::is_associated(message.folder)) {
     // For whoever wants it as mail.
     auto data = co_await stored_data(id);
@@ -263,12 +266,22 @@ Task<Result<Content>> Mailbox::content(state::Message message) {
     auto held = *data;
     convert::MimeWriteOptions options;
     options.from.address = store_->user;
-    auto write = [held, &options]() -> Result<convert::ByteSource> {
+    auto* supplement = &mime.supplement;
+    auto write = [held, &options, supplement]() -> Result<convert::ByteSource> {
       if (!held) return error(Errc::not_found, "the message is gone");
-      return convert::write_mime(*held, options);
+      auto written = convert::write_mime(*held, options);
+      if (!written) return written;
+      auto parsed = convert::MimeMessage::parse(*written);
+      if (!parsed) return parsed.error();
+      *supplement = std::make_shared<convert::Supplement>(convert::supplement_of(*held, **parsed, true));
+      return written;
     };
     source = co_await io::run_blocking(context_.runtime, write);
   } else {
+    auto read = [id](state::MailboxState& s) { return s.message(id); };
+    auto stored = co_await with_state(read);
+    if (!stored) co_return stored.error();
+    if (*stored) mime.supplement = supplement_in((*stored)->extras);
     auto from = provider(folder.provider);
     if (!from) co_return from.error();
     auto keep = providers_[folder.provider];
@@ -277,8 +290,6 @@ Task<Result<Content>> Mailbox::content(state::Message message) {
   }
   if (!source) co_return std::move(source.error()).within("content of a message");
   auto bytes = *source;
-  convert::MimeOptions mime;
-  mime.header.internal_date = message.received;
   auto parse = [&bytes, &mime]() { return convert::MimeMessage::parse(bytes, mime); };
   auto parsed = co_await io::run_blocking(context_.runtime, parse);
   if (!parsed) co_return parsed.error();

@@ -168,6 +168,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Result<GlobalCounter>> deliver(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
   // Keys of the named properties in a bag.
   Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> names_in(const mapi::PropertyBag& bag);
+  Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> names_of(std::vector<std::uint16_t> ids);
 
   // -- deleted messages (recoverable.cc)
 

@@ -11,6 +11,7 @@
 
 #include "base/cursor.h"
 #include "base/log.h"
+#include "convert/mime_supplement.h"
 #include "convert/mime_writer.h"
 #include "mailbox/message_content.h"
 #include "mailbox/message_edit.h"
@@ -101,10 +102,14 @@ Task<Result<std::shared_ptr<convert::MessageData>>> Mailbox::stored_data(GlobalC
 }
 
 Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::names_in(const PropertyBag& bag) {
-  using Names = std::map<std::uint16_t, PropertyName>;
   std::vector<std::uint16_t> ids;
   for (const auto& [tag, value] : bag)
     if (tag.named()) ids.push_back(tag.id());
+  co_return co_await names_of(std::move(ids));
+}
+
+Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::names_of(std::vector<std::uint16_t> ids) {
+  using Names = std::map<std::uint16_t, PropertyName>;
   if (ids.empty()) co_return Names();
   auto look_up = [&ids](state::MailboxState& s) -> Result<Names> {
     auto names = s.named_properties(ids);
@@ -138,12 +143,12 @@ Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, Glo
   options.attachment_properties = true;
   options.memory_limit = context_.options.max_stream_memory;
   auto* message = data.get();
-  auto write = [message, &options]() { return convert::write_mime(*message, options); };
-  auto mime = co_await io::run_blocking(context_.runtime, write);
-  if (!mime) co_return std::move(mime.error()).within("writing a message");
+  auto write = [message, &options]() { return stored_form(*message, options); };
+  auto form = co_await io::run_blocking(context_.runtime, write);
+  if (!form) co_return std::move(form.error()).within("writing a message");
   const auto delivered = data->properties.time(PidTagMessageDeliveryTime);
   const auto received = whole_seconds(delivered.ticks != 0 ? delivered : now());
-  auto extras = beside_mime(data->properties);
+  auto extras = std::move(form->extras);
   extras.set_time(PidTagLastModificationTime, now());
   const auto message_id = data->properties.string(PidTagInternetMessageId);
   auto lock = co_await write_lock();
@@ -157,7 +162,7 @@ Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, Glo
   auto before = co_await with_state(read);
   if (!before) co_return before.error();
   const auto old_key = *before ? (*before)->remote_key : 0;
-  co_return co_await append_locked(folder, id, old_key, flags, received, message_id, *mime, std::move(extras));
+  co_return co_await append_locked(folder, id, old_key, flags, received, message_id, form->mime, std::move(extras));
 }
 
 Task<Status> Mailbox::save_locally(GlobalCounter folder, GlobalCounter id, std::uint32_t flags,
@@ -242,12 +247,17 @@ Task<Status> Mailbox::store_appended(Folder folder, GlobalCounter id, std::uint6
   row.size = mime.size();
   convert::MimeOptions options;
   options.header.internal_date = received;
+  options.supplement = supplement_in(extras);
   auto parse = [&mime, &options]() { return convert::MimeMessage::parse(mime, options); };
   auto parsed = co_await io::run_blocking(context_.runtime, parse);
   if (!parsed) co_return parsed.error();
   row.properties = convert::header_properties((*parsed)->source().view().first(std::min<std::size_t>(mime.size(), 1 << 20)), options.header);
   row.properties.set_boolean(PidTagHasAttachments, (*parsed)->properties().number(PidTagHasAttachments) != 0);
   row.properties.set_string(PidTagMessageClass, (*parsed)->properties().string(PidTagMessageClass));
+  // With those whom the header has no address for.
+  if ((*parsed)->recipients_kept())
+    for (const auto tag : {PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc})
+      row.properties.set_string(tag, (*parsed)->properties().string(tag));
   row.extras = std::move(extras);
   state::FolderDelta delta;
   delta.added.push_back(std::move(row));
@@ -265,12 +275,15 @@ Task<Result<GlobalCounter>> Mailbox::deliver(GlobalCounter folder_id, convert::B
   if (!id) co_return id.error();
   const auto header = convert::header_properties(mime.view().first(std::min<std::size_t>(mime.size(), 1 << 20)));
   if (is_local(folder)) {
-    auto parsed = convert::MimeMessage::parse(mime);
+    convert::MimeOptions options;
+    options.supplement = supplement_in(extras);
+    auto parsed = convert::MimeMessage::parse(mime, options);
     if (!parsed) co_return parsed.error();
     auto data = convert::message_data(**parsed, context_.options.max_stream_memory);
     if (!data) co_return data.error();
     auto held = std::make_shared<convert::MessageData>(std::move(*data));
     held->properties.set_all(extras);
+    held->properties.remove(supplement_tag);
     auto saved = co_await save_message(folder_id, false, *id, flags, held);
     if (!saved) co_return saved.error();
     co_return *id;
@@ -498,6 +511,7 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       if (!named) co_return named.error();
       message->properties.set_all(*named);
       message->properties.set_all(row.extras);
+      message->properties.remove(supplement_tag);
     }
     const auto* from_row = tree_->find(from);
     const bool recovered = from_row && keeps_deleted(from_row->role);
@@ -517,12 +531,11 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       options.names = std::move(*names);
       options.attachment_properties = true;
       auto* raw = message.get();
-      auto write = [raw, &options]() { return convert::write_mime(*raw, options); };
-      auto mime = co_await io::run_blocking(context_.runtime, write);
-      if (!mime) co_return mime.error();
-      auto extras = beside_mime(raw->properties);
+      auto write = [raw, &options]() { return stored_form(*raw, options); };
+      auto form = co_await io::run_blocking(context_.runtime, write);
+      if (!form) co_return form.error();
       auto message_id = raw->properties.string(PidTagInternetMessageId);
-      saved = co_await append_locked(to, *id, 0, flags, whole_seconds(row.received), message_id, *mime, std::move(extras));
+      saved = co_await append_locked(to, *id, 0, flags, whole_seconds(row.received), message_id, form->mime, std::move(form->extras));
     }
     if (!saved) co_return saved;
     if (!copy) {

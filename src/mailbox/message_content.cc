@@ -32,8 +32,10 @@ Task<Result<Content>> content_of(Mailbox& mailbox, std::shared_ptr<MessageObject
     auto outer = co_await content_of(mailbox, holder->message);
     if (!outer) co_return outer;
     auto whole = *outer;
-    const auto index = holder->index;
-    auto open = [&whole, index]() { return whole->embedded(index); };
+    const auto index = whole->attachment_numbered(holder->index);
+    if (!index) co_return error(Errc::not_found, "the attachment is gone");
+    const auto at = *index;
+    auto open = [&whole, at]() { return whole->embedded(at); };
     auto inner = co_await io::run_blocking(mailbox.context().runtime, open);
     if (!inner) co_return inner.error();
     message->content = *inner;
@@ -143,18 +145,27 @@ std::optional<Value> ContentSource::named(PropertyTag tag, Arena& arena) const {
 }
 
 std::optional<Value> ContentSource::get(PropertyTag tag, Arena& arena) const {
+  if (tag.id() == supplement_tag.id()) return std::nullopt;
   // What the user set counts more than what the message came with; flags are asked of the row below.
   if (row_ && tag.id() != PidTagMessageFlags.id() && tag.id() != PidTagFlagStatus.id())
     if (auto value = find_in(row_->message().extras, tag)) return value;
-  if (tag.named()) return named(tag, arena);
+  const auto& beside = content_->beside();
+  if (!row_ && tag.id() != PidTagMessageFlags.id())
+    if (auto value = find_in(beside, tag)) return value;
+  if (tag.named()) {
+    if (auto value = find_in(beside, tag)) return value;
+    return named(tag, arena);
+  }
   if (tag.id() == PidTagHasAttachments.id()) return Value::boolean(!content_->attachments().empty());
   if (tag.id() == PidTagMessageFlags.id()) {
     auto flags = row_ ? message_flags(row_->message()) : 0x3u;
+    if (!row_ && beside.contains(PidTagMessageFlags)) flags = static_cast<std::uint32_t>(beside.number(PidTagMessageFlags)) & ~0x10u;
     if (!content_->attachments().empty()) flags |= 0x10;
     return Value::integer32(static_cast<std::int32_t>(flags));
   }
   if (row_ && index_wins(tag))
     if (auto value = row_->get(tag, arena)) return value;
+  if (auto value = find_in(beside, tag)) return value;
   if (auto value = body(tag, arena)) return value;
   if (auto value = find_in(content_->properties(), tag)) return value;
   if (row_) return row_->get(tag, arena);
@@ -172,6 +183,7 @@ std::vector<PropertyTag> ContentSource::list() const {
   };
   if (row_)
     for (const auto tag : row_->list()) add(tag);
+  for (const auto& value : content_->beside()) add(value.tag);
   for (const auto& value : content_->properties()) add(value.tag);
   for (const auto tag : {PidTagHasAttachments, PidTagMessageFlags, PidTagBody, PidTagHtml, PidTagRtfCompressed,
                          PidTagNativeBody, PidTagRtfInSync, PidTagInternetCodepage, PidTagTransportMessageHeaders})
@@ -204,7 +216,8 @@ std::optional<Value> AttachmentSource::get(PropertyTag tag, Arena& arena) const 
   }
   if (auto value = find_in(attachment.properties, tag)) return value;
   if (tag.id() == PidTagAttachNumber.id()) return Value::integer32(static_cast<std::int32_t>(index_));
-  if (tag.id() == PidTagRecordKey.id()) return attachment_key(static_cast<std::uint32_t>(index_), arena);
+  if (tag.id() == PidTagRecordKey.id())
+    return attachment_key(static_cast<std::uint32_t>(attachment.properties.number(PidTagAttachNumber)), arena);
   if (tag.id() == PidTagRenderingPosition.id()) return Value::integer32(-1);
   if (tag.id() == PidTagObjectType.id()) return Value::integer32(7);
   if (tag.id() == PidTagAccessLevel.id()) return Value::integer32(0);

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "convert/mime_writer.h"
+#include "base/log.h"
+#include "convert/mime_supplement.h"
 #include "mapi/entry_id.h"
 #include "mapi/legacy_dn.h"
 
@@ -24,7 +25,7 @@ constexpr PropertyTag computed[] = {
     PidTagParentSourceKey, PidTagChangeKey, PidTagPredecessorChangeList, PidTagChangeNumber, PidTagStoreEntryId,
     PidTagStoreRecordKey, PidTagMappingSignature, PidTagObjectType, PidTagRowType, PidTagDepth, PidTagAccess,
     PidTagAccessLevel, PidTagAssociated, PidTagMessageSize, PidTagMessageSizeExtended, PidTagHasAttachments,
-    PidTagHasNamedProperties, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagRead};
+    PidTagHasNamedProperties, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagRead, supplement_tag};
 // Told by the flags of the message, in the store and in the backend.
 constexpr PropertyTag by_flags[] = {PidTagMessageFlags, PidTagFlagStatus, PidTagMessageStatus};
 constexpr PropertyTag subjects[] = {PidTagSubject, PidTagSubjectPrefix, PidTagNormalizedSubject};
@@ -129,6 +130,28 @@ PropertyBag beside_mime(const PropertyBag& properties) {
   return out;
 }
 
+Result<StoredForm> stored_form(convert::MessageData& message, const convert::MimeWriteOptions& options) {
+  auto mime = convert::write_mime(message, options);
+  if (!mime) return mime.error();
+  auto parsed = convert::MimeMessage::parse(*mime);
+  if (!parsed) return parsed.error();
+  StoredForm out{std::move(*mime), beside_mime(message.properties)};
+  const auto supplement = convert::supplement_of(message, **parsed, false);
+  if (!supplement.empty()) out.extras.set_binary(supplement_tag, convert::serialize(supplement));
+  return out;
+}
+
+std::shared_ptr<const convert::Supplement> supplement_in(const PropertyBag& extras) {
+  const auto bytes = extras.binary(supplement_tag);
+  if (bytes.empty()) return nullptr;
+  auto parsed = convert::parse_supplement(bytes);
+  if (!parsed) {
+    log::warning("mailbox: {}", parsed.error().message);
+    return nullptr;
+  }
+  return *parsed;
+}
+
 Value normal_value(PropertyTag& tag, const Value& value, Arena& arena, unsigned code_page) {
   if (value.type == PropertyType::PtypString8) {
     tag = tag.with(PropertyType::PtypString);
@@ -160,6 +183,9 @@ Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> mess
     auto loaded = co_await load_extras(mailbox, message);
     if (!loaded) co_return loaded;
     data->properties.set_all(*message->extras);
+    data->properties.remove(supplement_tag);
+    // It is the body; the HTML was made of it.
+    if (message->extras->contains(PidTagRtfCompressed)) data->properties.remove(PidTagHtml);
   }
   message->data = std::move(data);
   co_return Status{};
@@ -304,6 +330,7 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
       if (!saved) co_return saved;
     } else if (message->extras) {
       auto extras = message->data ? beside_mime(message->data->properties) : message->extras->clone();
+      if (const auto* kept = row->extras.find(supplement_tag)) extras.set(supplement_tag, *kept);  // its MIME stays
       extras.set_time(PidTagLastModificationTime, now());
       extras.set_string(PidTagLastModifierName, who);
       auto saved = co_await mailbox.save_extras(folder, message->id, std::move(extras), message->set_flags, message->clear_flags);
@@ -327,36 +354,6 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
 }
 
 // -- properties
-
-convert::Recipient complete(const convert::MessageData::Recipient& recipient) {
-  convert::Recipient out;
-  out.type = recipient.type;
-  auto address = convert::recipient_address(recipient.properties);
-  out.display_name = address.display();
-  out.smtp_address = address.address;
-  auto& bag = out.properties;
-  bag = recipient.properties.clone();
-  const auto unless = [&](PropertyTag tag, const Value& value) {
-    if (!bag.contains(tag)) bag.set(tag, value);
-  };
-  Arena arena;
-  unless(PidTagObjectType, Value::integer32(6));
-  unless(PidTagDisplayType, Value::integer32(0));
-  unless(PidTagDisplayName, Value::string(arena, out.display_name));
-  unless(PidTagRecipientDisplayName, Value::string(arena, out.display_name));
-  unless(PidTagAddressType, Value::string(arena, "SMTP"));
-  unless(PidTagEmailAddress, Value::string(arena, out.smtp_address));
-  unless(PidTagSmtpAddress, Value::string(arena, out.smtp_address));
-  const auto entry_id = one_off_entry_id(out.display_name, out.smtp_address);
-  unless(PidTagEntryId, Value::binary(entry_id));
-  unless(PidTagRecipientEntryId, Value::binary(bag.binary(PidTagEntryId)));
-  unless(PidTagSearchKey, Value::binary(arena.copy(View(search_key(out.smtp_address)))));
-  unless(PidTagSendRichInfo, Value::boolean(false));
-  unless(PidTagRecipientFlags, Value::integer32(1));
-  unless(PidTagRecipientOrder, Value::integer32(static_cast<std::int32_t>(recipient.row)));
-  bag.set_integer(PidTagRecipientType, recipient.type);
-  return out;
-}
 
 DataSource::DataSource(std::shared_ptr<const StoreIdentity> store, std::optional<state::Message> row,
                        std::shared_ptr<const convert::MessageData> data, GlobalCounter folder, bool associated, std::uint32_t flags)

@@ -1,6 +1,7 @@
 // Messages that are being written: which property goes where, and their properties as long as they are not saved.
 #pragma once
 
+#include "convert/mime_writer.h"
 #include "mailbox/message_content.h"
 #include "mapi/errors.h"
 
@@ -8,6 +9,15 @@ namespace mapigate::mailbox {
 
 // Made by the store: ids, counts, sizes. Setting one is answered with ecComputed.
 bool is_computed(mapi::PropertyTag tag);
+// A message as it goes into a backend: its MIME, and what stands beside it. Blocks.
+struct StoredForm {
+  convert::ByteSource mime;
+  mapi::PropertyBag extras;
+};
+Result<StoredForm> stored_form(convert::MessageData& message, const convert::MimeWriteOptions& options);
+// What `extras` keep for the MIME; null when there is nothing.
+std::shared_ptr<const convert::Supplement> supplement_in(const mapi::PropertyBag& extras);
+
 // Of all properties of a message those that neither its MIME nor its flags hold.
 mapi::PropertyBag beside_mime(const mapi::PropertyBag& properties);
 
@@ -23,9 +33,6 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
 void initialize(mapi::PropertyBag& properties);
 // The flags that the properties of a new message tell.
 std::uint32_t flags_of_new(const mapi::PropertyBag& properties);
-
-// As a row wants it: every recipient has names, type, address and entry id (row S4).
-convert::Recipient complete(const convert::MessageData::Recipient& recipient);
 
 // Unicode strings and the types that the engine keeps.
 mapi::Value normal_value(mapi::PropertyTag& tag, const mapi::Value& value, Arena& arena, unsigned code_page);

@@ -134,6 +134,7 @@ std::uint32_t message_flags(const state::Message& message) {
 }
 
 Cell MessageSource::get(PropertyTag tag, Arena& arena) const {
+  if (tag.id() == supplement_tag.id()) return std::nullopt;
   if (const auto* getter = getter_for(own_getters, tag)) return getter->get(view_, arena);
   if (auto value = find_in(view_.message.extras, tag)) return value;
   if (auto value = from_bag(view_, tag)) return value;
@@ -149,7 +150,8 @@ std::vector<PropertyTag> MessageSource::list() const {
   for (const auto& value : view_.message.properties)
     if (!getter_for(own_getters, value.tag)) tags.push_back(value.tag);
   for (const auto& value : view_.message.extras)
-    if (!getter_for(own_getters, value.tag) && !find_in(view_.message.properties, value.tag) && !getter_for(default_getters, value.tag))
+    if (value.tag.id() != supplement_tag.id() && !getter_for(own_getters, value.tag) && !find_in(view_.message.properties, value.tag) &&
+        !getter_for(default_getters, value.tag))
       tags.push_back(value.tag);
   for (const auto& getter : default_getters)
     if (!find_in(view_.message.properties, getter.tag)) tags.push_back(getter.tag);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/log.h"
+#include "convert/mime_supplement.h"
 #include "mailbox/download.h"
 #include "mailbox/message_content.h"
 
@@ -67,19 +68,21 @@ void write_property(const PropertySource& source, PropertyTag tag, unsigned code
 class MessageTransfer {
  public:
   MessageTransfer(std::shared_ptr<const StoreIdentity> store, std::optional<state::Message> row, Content content, NamedIds named,
-                  std::shared_ptr<const TransferOptions> options, unsigned code_page, std::size_t memory_limit)
+                  std::map<std::uint16_t, PropertyName> names, std::shared_ptr<const TransferOptions> options, unsigned code_page,
+                  std::size_t memory_limit)
       : options_(std::move(options)), code_page_(code_page), memory_limit_(memory_limit),
-        top_(std::move(store), std::move(row), content, named) {
+        top_(std::move(store), std::move(row), content, named), names_(std::move(names)) {
     for (const auto& [name, id] : named) names_.emplace(id, name);
     levels_.push_back({std::move(content), 0});
   }
   // Begins with the properties of the message itself.
   void start_message() { stage_ = Stage::properties; }
-  // Only the attachment, without NewAttach and EndAttach.
+  // Only the attachment with that number, without NewAttach and EndAttach.
   void start_attachment(std::size_t index) {
     stage_ = Stage::attachments;
     single_ = true;
-    levels_.back().next = index;
+    auto& level = levels_.back();
+    level.next = level.content->attachment_numbered(index).value_or(level.content->attachments().size());
   }
   const PropertySource& properties() const { return top_; }
 
@@ -150,7 +153,7 @@ class MessageTransfer {
       default: return std::nullopt;
     }
   }
-  void write_one(const PropertySource& source, PropertyTag tag, StreamWriter& writer) {
+  void write_one(const PropertySource& source, PropertyTag tag, StreamWriter& writer, std::size_t large = large_value) {
     Arena arena;
     CellOptions cells;
     cells.code_page = code_page_;
@@ -164,7 +167,7 @@ class MessageTransfer {
       name = &found->second;
     }
     const auto bytes = bytes_of(value);
-    if (bytes.size() <= large_value) {
+    if (bytes.size() <= large) {
       (void)writer.property(tag.with(value.type), value, name);
       return;
     }
@@ -190,8 +193,8 @@ class MessageTransfer {
     if (top && !options_->subobjects) return;
     if (!top || options_->wants(PidTagMessageRecipients)) {
       if (options_->delete_properties && top) (void)writer.integer32(fxics::MetaTagFXDelProp, static_cast<std::int32_t>(PidTagMessageRecipients.value));
-      std::int32_t row = 0;
-      for (const auto& recipient : content.recipients()) write_recipient(recipient, row++, writer);
+      for (const auto& recipient : content.recipients())
+        write_recipient(recipient, static_cast<std::int32_t>(recipient.row), writer);
     }
     if (options_->delete_properties && top && options_->wants(PidTagMessageAttachments))
       (void)writer.integer32(fxics::MetaTagFXDelProp, static_cast<std::int32_t>(PidTagMessageAttachments.value));
@@ -211,7 +214,7 @@ class MessageTransfer {
     auto tags = source.list();
     std::sort(tags.begin(), tags.end());
     for (const auto tag : tags)
-      if (tag.id() != PidTagRowid.id()) write_property(source, tag, code_page_, options_->unicode, writer);
+      if (tag.id() != PidTagRowid.id()) write_one(source, tag, writer, SIZE_MAX);
     writer.marker(Marker::EndToRecip);
   }
 
@@ -261,13 +264,14 @@ class MessageTransfer {
     const AttachmentSource source(level.content, index, false);
     if (!bare) {
       writer.marker(Marker::NewAttach);
-      (void)writer.integer32(PidTagAttachNumber, static_cast<std::int32_t>(index));
+      (void)writer.integer32(PidTagAttachNumber,
+                             static_cast<std::int32_t>(level.content->attachments()[index].properties.number(PidTagAttachNumber)));
     }
     auto tags = source.list();
     std::sort(tags.begin(), tags.end());
     for (const auto tag : tags)
       if (!is_one_of(tag, never_content) && tag.id() != PidTagAttachNumber.id() && (!bare || options_->wants(tag)))
-        write_property(source, tag, code_page_, options_->unicode, writer);
+        write_one(source, tag, writer, SIZE_MAX);  // an embedded message would come before what waits
     if (data) large_.push_back({PidTagAttachDataBinary, {}, std::move(*data), 0, 0, false});
     if (inner) {
       writer.marker(Marker::StartEmbed);
@@ -307,9 +311,16 @@ Task<Result<std::shared_ptr<MessageTransfer>>> open_transfer(RopCall& call, std:
   }
   auto named = co_await named_ids(call.mailbox, *content);
   if (!named) co_return named.error();
+  std::vector<std::uint16_t> ids;
+  for (const auto* bag : {row ? &row->extras : nullptr, row ? &row->properties : nullptr})
+    for (const auto& value : bag ? bag->values() : std::span<const TaggedValue>())
+      if (value.tag.named()) ids.push_back(value.tag.id());
+  if (const auto& supplement = (*content)->supplement()) convert::collect_named(*supplement, ids);
+  auto names = co_await call.mailbox.names_of(std::move(ids));
+  if (!names) co_return names.error();
   const auto code_page = message->code_page ? message->code_page : call.session.options().code_page;
-  auto transfer = std::make_shared<MessageTransfer>(call.mailbox.identity(), std::move(row), *content, std::move(*named), options,
-                                                    code_page, call.mailbox.context().options.max_stream_memory);
+  auto transfer = std::make_shared<MessageTransfer>(call.mailbox.identity(), std::move(row), *content, std::move(*named),
+                                                    std::move(*names), options, code_page, call.mailbox.context().options.max_stream_memory);
   co_return transfer;
 }
 

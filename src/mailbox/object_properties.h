@@ -20,6 +20,8 @@ inline constexpr std::size_t extended_rule_limit = 0x10000;
 
 // StoreState ([MS-OXCSTOR] 2.2.1.5.2, 2.2.2.1.2.1): STORE_HAS_SEARCHES.
 constexpr std::uint32_t store_state(bool has_searches) { return has_searches ? 0x01000000 : 0; }
+// Beside a message: the convert::Supplement of its MIME. Clients neither see nor set it.
+inline constexpr mapi::PropertyTag supplement_tag{0x67FE, mapi::PropertyType::PtypBinary};
 
 struct StoreView {
   std::shared_ptr<const StoreIdentity> store;

@@ -244,8 +244,9 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
       }
       auto content = co_await content_of(mailbox, attachment->message);
       if (!content) co_return content.error();
-      if (attachment->index >= (*content)->attachments().size()) co_return error(Errc::not_found, "the attachment is gone");
-      co_return Source(std::make_shared<AttachmentSource>(*content, attachment->index, true));
+      const auto at = (*content)->attachment_numbered(attachment->index);
+      if (!at) co_return error(Errc::not_found, "the attachment is gone");
+      co_return Source(std::make_shared<AttachmentSource>(*content, *at, true));
     }
     default: co_return error(Errc::unsupported, "an object without properties");
   }

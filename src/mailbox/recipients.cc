@@ -29,7 +29,6 @@ constexpr std::size_t most_recipients = 5000, most_columns = 100;
 
 struct Listed {
   std::vector<convert::Recipient> recipients;
-  std::vector<std::uint32_t> rows;
   std::vector<PropertyTag> columns{std::begin(recipient_columns), std::end(recipient_columns)};
 };
 
@@ -46,16 +45,15 @@ Task<Result<Listed>> recipients_of(RopCall& call, std::shared_ptr<MessageObject>
   if (message->data) {
     for (const auto& recipient : message->data->recipients) {
       note_columns(out, recipient.properties);
-      out.recipients.push_back(complete(recipient));
-      out.rows.push_back(recipient.row);
+      out.recipients.push_back(convert::complete_recipient(recipient));
     }
     co_return out;
   }
   auto content = co_await content_of(call.mailbox, message);
   if (!content) co_return content.error();
   for (const auto& recipient : (*content)->recipients()) {
-    out.rows.push_back(static_cast<std::uint32_t>(out.recipients.size()));
-    out.recipients.push_back({recipient.type, recipient.display_name, recipient.smtp_address, recipient.properties.clone()});
+    if ((*content)->recipients_kept()) note_columns(out, recipient.properties);
+    out.recipients.push_back({recipient.type, recipient.display_name, recipient.smtp_address, recipient.properties.clone(), recipient.row});
   }
   co_return out;
 }
@@ -68,6 +66,11 @@ RecipientRow recipient_row(const convert::Recipient& recipient, const std::vecto
     row.RecipientFlags |= static_cast<std::uint16_t>(RecipientRow::SMTP);
     row.RecipientFlags |= RecipientRow::E;
     row.EmailAddress.unicode = to_utf16(arena, recipient.smtp_address);
+  } else if (const auto type = recipient.properties.string(mapi::PidTagAddressType); !type.empty() && type != "SMTP") {
+    const auto address = recipient.properties.string(mapi::PidTagEmailAddress);
+    row.RecipientFlags |= static_cast<std::uint16_t>(RecipientRow::O | RecipientRow::E);
+    row.AddressType = arena.copy(std::string_view(type));
+    row.EmailAddress.unicode = to_utf16(arena, address);
   }
   row.RecipientColumnCount = static_cast<std::uint16_t>(columns.size());
   row.RecipientProperties = make_row(BagSource(recipient.properties), columns, arena, {});
@@ -89,9 +92,9 @@ Task<ErrorCode> read_recipients(RopCall& call, const wire::RopReadRecipients::Re
   std::vector<wire::ReadRecipientRow> rows;
   std::size_t used = 1;
   for (std::size_t i = 0; i < listed->recipients.size() && rows.size() < 255; ++i) {
-    if (listed->rows[i] < request.RowId) continue;
+    if (listed->recipients[i].row < request.RowId) continue;
     wire::ReadRecipientRow out;
-    out.RowId = listed->rows[i];
+    out.RowId = listed->recipients[i].row;
     out.RecipientType = static_cast<std::uint8_t>(listed->recipients[i].type);
     out.CodePageId = unicode_code_page;
     Bytes bytes;
@@ -127,6 +130,8 @@ mapi::PropertyBag properties_of(const RecipientRow& row, std::span<const Propert
   if (row.has(RecipientRow::D)) text(mapi::PidTagDisplayName, row.DisplayName);
   if (row.has(RecipientRow::T)) text(mapi::PidTagTransmittableDisplayName, row.TransmittableDisplayName);
   if (row.has(RecipientRow::E)) text(mapi::PidTagEmailAddress, row.EmailAddress);
+  if (row.has(RecipientRow::I)) text(mapi::PidTagAddressBookDisplayNamePrintable, row.SimpleDisplayName);
+  if (row.has(RecipientRow::N) && !bag.contains(mapi::PidTagSendRichInfo)) bag.set_boolean(mapi::PidTagSendRichInfo, false);
   switch (row.type()) {
     case RecipientRow::SMTP: bag.set_string(mapi::PidTagAddressType, "SMTP"); break;
     case RecipientRow::X500DN: {
@@ -143,7 +148,9 @@ mapi::PropertyBag properties_of(const RecipientRow& row, std::span<const Propert
     case RecipientRow::PersonalDistributionList2:
       bag.set_binary(mapi::PidTagEntryId, row.EntryId);
       bag.set_binary(mapi::PidTagSearchKey, row.SearchKey);
+      bag.set_string(mapi::PidTagAddressType, "MAPIPDL");
       break;
+    case RecipientRow::Fax: bag.set_string(mapi::PidTagAddressType, "FAX"); break;
     default:
       if (row.has(RecipientRow::O)) bag.set_string(mapi::PidTagAddressType, row.AddressType);
   }

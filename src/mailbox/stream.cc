@@ -59,7 +59,9 @@ Task<Result<convert::ByteSource>> bytes_of(RopCall& call, std::shared_ptr<Object
     auto content = co_await content_of(call.mailbox, attachment->message);
     if (!content) co_return content.error();
     auto held = *content;
-    const auto index = attachment->index;
+    const auto at = held->attachment_numbered(attachment->index);
+    if (!at) co_return error(Errc::not_found, "the attachment is gone");
+    const auto index = *at;
     if (held->attachments()[index].kind == convert::Attachment::Kind::embedded) co_return error(Errc::not_found, "an embedded message");
     auto read = [held, index, memory_limit]() { return attachment_bytes(*held, index, memory_limit); };
     co_return co_await io::run_blocking(call.mailbox.context().runtime, read);

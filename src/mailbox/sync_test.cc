@@ -440,6 +440,44 @@ TEST_F(SyncTest, AttachmentsStreamInSmallBuffers) {
   EXPECT_EQ(attachment->properties.binary(PidTagAttachDataBinary).size(), big.size());
 }
 
+TEST_F(SyncTest, NamedPropertiesGoWithTheirNames) {
+  backend.add("INBOX", "plan");
+  log_on();
+  const PropertyName colour{PS_PUBLIC_STRINGS, {}, "colour"};
+  const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, colour)};
+  Ask<wire::RopGetPropertyIdsFromNames> names{{wire::RopGetPropertyIdsFromNames::Create, list}, 0};
+  const auto id = client->execute(names).get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0];
+  Ask<wire::RopFastTransferSourceCopyTo> copy;
+  copy.handle = 3;
+  copy.body.OutputHandleIndex = 6;
+  copy.body.SendOptions = 1;
+  const TaggedValue values[] = {{PropertyTag(id, PropertyType::PtypString), Value::string(client->arena, "blue")}};
+  ASSERT_EQ(client->open_message(inbox, 0).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSetProperties>{{values}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3}).value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox, 0).value(), ecNone);
+  ASSERT_EQ(client->execute(copy).value(), ecNone);
+  const auto message = download(6, fxics::Element::messageContent);
+  ASSERT_TRUE(message);
+  EXPECT_EQ(message->named[colour], "blue");
+
+  // A hidden message, which lives beside the backend: its class, and what is too large for a column.
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), true}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  const Bytes large(5000, 7);
+  const TaggedValue hidden[] = {{PidTagMessageClass, Value::string(client->arena, "IPM.Configuration.Test")},
+                                {PidTagRoamingDictionary, Value::binary(large)},
+                                {PropertyTag(id, PropertyType::PtypString), Value::string(client->arena, "red")}};
+  ASSERT_EQ(client->execute(Ask<wire::RopSetProperties>{{hidden}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(copy).value(), ecNone);
+  const auto kept = download(6, fxics::Element::messageContent);
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(kept->properties.string(PidTagMessageClass), "IPM.Configuration.Test");
+  EXPECT_EQ(kept->properties.binary(PidTagRoamingDictionary).size(), large.size());
+  EXPECT_EQ(kept->named[colour], "red");
+}
+
 TEST_F(SyncTest, CopiesOfFoldersAndMessages) {
   backend.add("Projects", "plan");
   backend.add("Projects/Bridge", "steel");

@@ -18,7 +18,8 @@ state::Message copy_of(const state::Message& message) {
   out.size = message.size;
   out.keywords = message.keywords;
   out.properties = message.properties.clone();
-  out.extras = message.extras.clone();
+  for (const auto& [tag, value] : message.extras)
+    if (tag.id() != supplement_tag.id()) out.extras.set(tag, value);
   return out;
 }
 }  // namespace
@@ -234,7 +235,8 @@ Task<Result<std::vector<MemoryRows::Row>>> AttachmentRows::all(Mailbox& mailbox)
   auto content = co_await content_of(mailbox, message);
   if (!content) co_return content.error();
   for (std::size_t i = 0; i < (*content)->attachments().size(); ++i)
-    rows.push_back({i, std::make_unique<AttachmentSource>(*content, i, false)});
+    rows.push_back({static_cast<std::uint64_t>((*content)->attachments()[i].properties.number(mapi::PidTagAttachNumber)),
+                    std::make_unique<AttachmentSource>(*content, i, false)});
   co_return rows;
 }
 // Attachments that were added and taken away are told by the numbers there are.

@@ -1,7 +1,6 @@
 // Sending ([MS-OXOMSG] 3.2.5): a message becomes Internet mail and goes to the outbox of its mailbox.
 #include <algorithm>
 
-#include "convert/mime_writer.h"
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
 
@@ -98,18 +97,18 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   if (!names) co_return to_error_code(names.error());
   options.names = std::move(*names);
   auto* raw = message->data.get();
-  auto write = [raw, &options]() { return convert::write_mime(*raw, options); };
-  auto mime = co_await io::run_blocking(mailbox.context().runtime, write);
-  if (!mime) co_return to_error_code(mime.error());
-  if (mime->size() > std::size_t{mailbox.context().options.max_submit_kilobytes} * 1024) co_return ecTooBig;
+  auto write = [raw, &options]() { return stored_form(*raw, options); };
+  auto form = co_await io::run_blocking(mailbox.context().runtime, write);
+  if (!form) co_return to_error_code(form.error());
+  if (form->mime.size() > std::size_t{mailbox.context().options.max_submit_kilobytes} * 1024) co_return ecTooBig;
 
   Mailbox::Submission submission;
-  submission.mime = *mime;
+  submission.mime = form->mime;
   submission.recipients = std::move(recipients);
   submission.subject = bag.string(PidTagSubject);
   submission.folder = message->folder;
   submission.message = message->id;
-  submission.extras = beside_mime(bag);
+  submission.extras = std::move(form->extras);
   for (const auto tag : {PidTagMessageFlags, PidTagDeleteAfterSubmit, PidTagSentMailEntryId, PidTagDeferredSendTime, PidTagDeferredSendNumber,
                          PidTagDeferredSendUnits, PidTagTargetEntryId})
     submission.extras.remove(tag);

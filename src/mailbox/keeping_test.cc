@@ -1,0 +1,283 @@
+// What a client saved on a message and MIME has no words for: recipients, attachments and embedded messages come back as they
+// were, over restarts, moves and edits, and not into what another client made of the message.
+#include "convert/rtf.h"
+#include "mailbox/object_properties.h"
+#include "mailbox/test_support.h"
+#include "mapi/entry_id.h"
+
+namespace mapigate::mailbox::testing {
+namespace {
+
+using namespace mapi;
+using enum state::FolderRole;
+using wire::RecipientRow;
+
+class KeepingTest : public EngineTest {
+ protected:
+  void open() {
+    client = connect();
+    ASSERT_EQ(client->logon().value(), ecNone);
+    ASSERT_EQ(client->open_folder(inbox), ecNone);
+    ASSERT_TRUE(client->contents());
+  }
+  void restart() {
+    client.reset();
+    make_engine();
+    open();
+  }
+  void create(std::uint8_t handle = 3) {
+    Ask<wire::RopCreateMessage> make{{handle, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0};
+    ASSERT_EQ(client->execute(make).value(), ecNone);
+    set(PidTagSubject, text("kept"), handle);
+  }
+  Value text(std::string_view utf8) { return Value::string(client->arena, utf8); }
+  void set(PropertyTag tag, Value value, std::uint8_t handle) {
+    const TaggedValue values[] = {{tag, value}};
+    const auto answer = client->execute(Ask<wire::RopSetProperties>{{values}, handle});
+    ASSERT_EQ(answer.value(), ecNone);
+    EXPECT_TRUE(answer.get<wire::RopSetProperties>().PropertyProblems.empty()) << fmt::format("{:08x}", tag.value);
+  }
+  PropertyTag named(const char* name, PropertyType type) {
+    const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, {PS_PUBLIC_STRINGS, {}, name})};
+    Ask<wire::RopGetPropertyIdsFromNames> ask{{wire::RopGetPropertyIdsFromNames::Create, list}, 0};
+    return {client->execute(ask).get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], type};
+  }
+  ErrorCode save(std::uint8_t handle = 3) {
+    return client->execute(Ask<wire::RopSaveChangesMessage>{{handle, 0x02}, handle}).value();
+  }
+  ErrorCode save_attachment(std::uint8_t handle, std::uint8_t message = 3) {
+    return client->execute(Ask<wire::RopSaveChangesAttachment>{{handle, 0x02}, message}).value();
+  }
+
+  // A row as Outlook sends it; without an address it is not resolved.
+  wire::ModifyRecipientRow row(std::uint32_t id, std::uint8_t type, const char* name, const char* address,
+                               std::vector<Value> cells) {
+    wire::ModifyRecipientRow out;
+    out.RowId = id;
+    out.RecipientType = type;
+    auto& r = out.RecipientRow;
+    r.RecipientFlags = RecipientRow::U | RecipientRow::D | RecipientRow::S;
+    r.DisplayName.unicode = to_utf16(client->arena, name);
+    if (*address != '\0') {
+      r.RecipientFlags |= static_cast<std::uint16_t>(RecipientRow::SMTP);
+      r.RecipientFlags |= RecipientRow::E;
+      r.EmailAddress.unicode = to_utf16(client->arena, address);
+    }
+    r.RecipientColumnCount = static_cast<std::uint16_t>(cells.size());
+    r.RecipientProperties.values = client->arena.copy(std::span<const Value>(cells));
+    return out;
+  }
+  void recipients(std::uint8_t handle = 3) {
+    const PropertyTag columns[] = {PidTagRecipientFlags, PidTagRecipientTrackStatus, PidTagSendRichInfo, PidTagEntryId};
+    const auto cells = [&](std::int32_t flags, std::int32_t status, bool rich, const char* entry) {
+      return std::vector<Value>{Value::integer32(flags), Value::integer32(status), Value::boolean(rich), Value::binary(as_view(entry))};
+    };
+    const wire::ModifyRecipientRow rows[] = {
+        row(2, 2, "Carol Copy", "carol@example.test", cells(1, 3, true, "entry of carol")),
+        row(5, 1, "Nobody Resolved", "", cells(0, 0, false, "entry of nobody")),
+        row(9, 0x81, "Bob Builder", "bob@example.test", cells(3, 5, true, "entry of bob"))};
+    ASSERT_EQ(client->execute(Ask<wire::RopModifyRecipients>{{columns, rows}, handle}).value(), ecNone);
+  }
+  // "row type name address flags status rich entry" of each.
+  std::vector<std::string> listed(std::uint8_t handle = 3) {
+    const auto summary = client->execute(Ask<wire::RopReloadCachedInformation>{{}, handle});
+    if (summary.value() != ecNone) return {"?"};
+    const auto columns = summary.get<wire::RopReloadCachedInformation>().RecipientColumns;
+    std::vector<std::string> out;
+    const auto read = client->execute(Ask<wire::RopReadRecipients>{{0, 0}, handle});
+    if (read.value() != ecNone) return out;
+    for (const auto& one : read.get<wire::RopReadRecipients>().RecipientRows) {
+      const auto decoded = wire::decode_recipient_row(one.RecipientRow, client->arena, columns);
+      if (!decoded) return {decoded.error().message};
+      auto line = fmt::format("{} {:#x} {} <{}>", one.RowId, one.RecipientType, wire::to_utf8(decoded->DisplayName),
+                              wire::to_utf8(decoded->EmailAddress));
+      for (const auto tag : {PidTagRecipientFlags, PidTagRecipientTrackStatus, PidTagSendRichInfo, PidTagEntryId})
+        for (std::size_t i = 0; i < columns.size(); ++i) {
+          if (columns[i].id() != tag.id()) continue;
+          const auto& cell = decoded->RecipientProperties.values[i];
+          const auto* bytes = cell.get<View>();
+          line += " " + (bytes ? std::string(as_text(*bytes)) : to_text(cell));
+        }
+      out.push_back(line);
+    }
+    return out;
+  }
+  const std::vector<std::string> as_sent{"2 0x2 Carol Copy <carol@example.test> 1 3 1 entry of carol",
+                                         "5 0x1 Nobody Resolved <> 0 0 0 entry of nobody",
+                                         "9 0x81 Bob Builder <bob@example.test> 3 5 1 entry of bob"};
+  std::unique_ptr<Client> client;
+};
+
+TEST_F(KeepingTest, RecipientsComeBackAsTheyWereWritten) {
+  open();
+  create();
+  recipients();
+  ASSERT_EQ(listed(), as_sent);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(listed(), as_sent);
+  // The table shows whom the header has no address for, too.
+  ASSERT_TRUE(client->contents());
+  client->columns({PidTagDisplayTo, PidTagDisplayCc});
+  EXPECT_EQ(client->rows(), (std::vector<std::vector<std::string>>{{"Nobody Resolved; Bob Builder", "Carol Copy"}}));
+  EXPECT_EQ(client->properties({PidTagDisplayTo}, 3), (std::vector<std::string>{"Nobody Resolved; Bob Builder"}));
+  // An edit of something else, of what stands beside, and of the MIME.
+  set(PidTagComment, text("beside"), 3);
+  ASSERT_EQ(save(), ecNone);
+  set(PidTagSubject, text("edited"), 3);
+  ASSERT_EQ(save(), ecNone);
+  set(PidTagComment, text("beside again"), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(listed(), as_sent);
+  EXPECT_EQ(client->properties({PidTagSubject, PidTagComment}, 3), (std::vector<std::string>{"edited", "beside again"}));
+  // What keeps them is nobody's property.
+  const auto all = client->execute(Ask<wire::RopGetPropertiesList>{{}, 3});
+  for (const auto tag : all.get<wire::RopGetPropertiesList>().PropertyTags) EXPECT_NE(tag.id(), supplement_tag.id());
+  EXPECT_EQ(to_text(client->property(supplement_tag, 3)).substr(0, 11), "!ecNotFound");
+}
+
+TEST_F(KeepingTest, RecipientsGoWithTheMessageWhereItGoes) {
+  backend.add_folder("Projects");
+  open();
+  create();
+  recipients();
+  ASSERT_EQ(save(), ecNone);
+  settle(*client, inbox);
+  const auto ids = client->message_ids(inbox);
+  ASSERT_EQ(ids.size(), 1u);
+  const auto tree = client->session->mailbox().tree();
+  const auto* projects = tree->by_remote("fake", "Projects");
+  ASSERT_NE(projects, nullptr);
+  const Id to(own_replid, projects->id);
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_EQ(client->open_folder(to, 5), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopMoveCopyMessages>{{5, ids, false, false}, 1}).value(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_folder(to), ecNone);
+  ASSERT_TRUE(client->contents());
+  client->columns({PidTagMid});
+  const auto mid = Id(static_cast<std::uint64_t>(std::stoll(client->rows().at(0).at(0))));
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenMessage>{{3, 0x0FFF, to, 0, mid}, 0}).value(), ecNone);
+  EXPECT_EQ(listed(), as_sent);
+}
+
+TEST_F(KeepingTest, WhatAnotherClientWroteHasItsOwnRecipients) {
+  open();
+  create();
+  recipients();
+  ASSERT_EQ(save(), ecNone);
+  {
+    // As IMAP clients edit: a new message with the same Message-ID, and the old one removed.
+    std::lock_guard lock(backend.mutex);
+    auto& folder = backend.folders["INBOX"];
+    auto changed = folder.messages.begin()->second;
+    const auto at = changed.raw.find("carol@example.test");
+    ASSERT_NE(at, std::string::npos);
+    changed.raw.replace(at, 5, "erika");
+    folder.messages.clear();
+    folder.messages[folder.next++] = changed;
+    ++folder.change;
+  }
+  restart();
+  settle(*client, inbox);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  const auto now = listed();
+  ASSERT_EQ(now.size(), 2u);
+  EXPECT_NE(now[0].find("bob@example.test"), std::string::npos);
+  EXPECT_NE(now[1].find("erika@example.test"), std::string::npos);
+  EXPECT_EQ(now[1].find("entry of"), std::string::npos);
+}
+
+TEST_F(KeepingTest, AttachmentsKeepNumbersOrderAndProperties) {
+  open();
+  create();
+  const auto tag = named("colour", PropertyType::PtypString);
+  for (std::uint8_t i = 0; i < 3; ++i) {
+    const auto handle = static_cast<std::uint8_t>(4 + i);
+    ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{handle}, 3}).value(), ecNone);
+    set(PidTagAttachLongFilename, text(fmt::format("file{}: a.png", i)), handle);
+    set(PidTagAttachDataBinary, Value::binary(as_view(fmt::format("data {}", i))), handle);
+    set(tag, text(fmt::format("colour {}", i)), handle);
+    set(PidTagAttachMethod, Value::integer32(i == 1 ? 7 : 1), handle);
+    set(PidTagLastModificationTime, Value::time(from_unix(1'000'000'000 + i)), handle);
+    if (i == 2) set(PidTagAttachContentId, text("pic@1"), handle);
+    ASSERT_EQ(save_attachment(handle), ecNone);
+  }
+  // The picture of the body stands before the others in MIME.
+  set(PidTagHtml, Value::binary(as_view("<html><img src=\"cid:pic@1\"></html>")), 3);
+  ASSERT_EQ(client->execute(Ask<wire::RopDeleteAttachment>{{0}, 3}).value(), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  const std::vector<std::string> one{"1", "7", "file1: a.png", "colour 1"}, two{"2", "1", "file2: a.png", "colour 2"};
+  const auto check = [&] {
+    ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+    const auto valid = client->execute(Ask<wire::RopGetValidAttachments>{{}, 3});
+    const auto numbers = valid.get<wire::RopGetValidAttachments>().AttachmentIdArray;
+    EXPECT_EQ(std::vector<std::uint32_t>(numbers.begin(), numbers.end()), (std::vector<std::uint32_t>{1, 2}));
+    ASSERT_EQ(client->execute(Ask<wire::RopGetAttachmentTable>{{8, 0}, 3}).value(), ecNone);
+    client->columns({PidTagAttachNumber, PidTagAttachMethod, PidTagAttachLongFilename, tag}, 8);
+    EXPECT_EQ(client->rows(1000, 8), (std::vector<std::vector<std::string>>{one, two}));
+    EXPECT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNotFound);
+    for (std::uint32_t i = 1; i < 3; ++i) {
+      ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, i}, 3}).value(), ecNone);
+      EXPECT_EQ(client->read_stream(PidTagAttachDataBinary, 4), fmt::format("data {}", i));
+      EXPECT_EQ(client->properties({PidTagAttachNumber, PidTagAttachMethod, PidTagAttachLongFilename, tag}, 4), i == 1 ? one : two);
+      EXPECT_EQ(client->property(PidTagLastModificationTime, 4).get<FileTime>()->ticks, from_unix(1'000'000'000 + i).ticks);
+    }
+  };
+  restart();
+  check();
+  set(PidTagSubject, text("edited"), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  check();
+}
+
+TEST_F(KeepingTest, EmbeddedMessagesKeepWhatTheyAre) {
+  open();
+  create();
+  const auto tag = named("room", PropertyType::PtypString);
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{4}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenEmbeddedMessage>{{5, 0x0FFF, wire::RopOpenEmbeddedMessage::Create}, 4}).value(), ecNone);
+  set(PidTagSubject, text("Meeting"), 5);
+  set(PidTagMessageClass, text("IPM.Appointment"), 5);
+  set(PidTagBody, text("Agenda"), 5);
+  set(PidTagOwnerAppointmentId, Value::integer32(4711), 5);
+  set(tag, text("Blue room"), 5);
+  recipients(5);
+  ASSERT_EQ(save(5), ecNone);
+  ASSERT_EQ(save_attachment(4), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  for (int round = 0; round < 2; ++round) {
+    restart();
+    ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenEmbeddedMessage>{{5, 0x0FFF, 0}, 4}).value(), ecNone);
+    EXPECT_EQ(client->properties({PidTagSubject, PidTagMessageClass, PidTagOwnerAppointmentId, tag, PidTagBody}, 5),
+              (std::vector<std::string>{"Meeting", "IPM.Appointment", "4711", "Blue room", "Agenda\r\n"}));
+    EXPECT_EQ(listed(5), as_sent);
+    set(PidTagSubject, text("edited"), 3);
+    ASSERT_EQ(save(), ecNone);
+  }
+}
+
+TEST_F(KeepingTest, AnRtfBodyOutlivesAnEditOfTheSubject) {
+  open();
+  create();
+  const auto rtf = convert::compress_rtf("{\\rtf1\\ansi\\fromhtml1{\\*\\htmltag <b>}\\b Fat{\\*\\htmltag </b>}}");
+  set(PidTagRtfCompressed, Value::binary(rtf), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  set(PidTagSubject, text("edited"), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  const auto kept = client->read_stream(PidTagRtfCompressed, 3);
+  EXPECT_EQ(kept, std::string(as_text(rtf)));
+}
+
+}  // namespace
+}  // namespace mapigate::mailbox::testing
