@@ -58,6 +58,7 @@ Task<ErrorCode> create_attachment(RopCall& call, const wire::RopCreateAttachment
   constexpr std::size_t most_attachments = 2000;
   auto message = call.object<MessageObject>();
   if (!message) co_return mapi::ecNullObject;
+  if (is_read_only(*message)) co_return mapi::ecAccessDenied;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   if (message->data->attachments.size() >= most_attachments) co_return mapi::ecMaxAttachmentExceeded;
@@ -94,6 +95,7 @@ Task<ErrorCode> delete_attachment(RopCall& call, const wire::RopDeleteAttachment
                                   wire::RopDeleteAttachment::Response&) {
   auto message = call.object<MessageObject>();
   if (!message) co_return mapi::ecNullObject;
+  if (is_read_only(*message)) co_return mapi::ecAccessDenied;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   const auto gone = std::erase_if(message->data->attachments, [&](const auto& a) { return a.number == request.AttachmentID; });
@@ -112,6 +114,7 @@ Task<ErrorCode> open_embedded_message(RopCall& call, const wire::RopOpenEmbedded
   message->parent = attachment;
   if (request.CodePageId != 0x0FFF) message->code_page = request.CodePageId;
   if (create) {
+    if (is_read_only(*attachment)) co_return mapi::ecAccessDenied;
     auto ready = co_await edit_attachment(call.mailbox, attachment);
     if (!ready) co_return mapi::to_error_code(ready.error());
   }

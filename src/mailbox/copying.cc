@@ -261,6 +261,7 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
   // The two flags do not go together ([MS-OXCPRPT] 2.2.10.1 and 2.2.11.1).
   if ((selection.flags & ~(flag_move | flag_no_overwrite)) || selection.flags == (flag_move | flag_no_overwrite))
     co_return mapi::ecInvalidParam;
+  if (is_read_only(*to) || ((selection.flags & flag_move) && is_read_only(*from))) co_return mapi::ecAccessDenied;
   Problems problems;
   ErrorCode code = mapi::ecNotSupported;
   if (from == to) {

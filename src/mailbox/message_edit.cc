@@ -166,6 +166,13 @@ Value normal_value(PropertyTag& tag, const Value& value, Arena& arena, unsigned 
   return value;
 }
 
+bool is_read_only(const Object& object) {
+  if (object.kind == Object::Kind::attachment) return is_read_only(*static_cast<const AttachmentObject&>(object).message);
+  if (object.kind != Object::Kind::message) return false;
+  const auto& message = static_cast<const MessageObject&>(object);
+  return message.read_only || (message.parent && is_read_only(*message.parent));
+}
+
 Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> message) {
   if (message->data) co_return Status{};
   auto content = co_await content_of(mailbox, message);

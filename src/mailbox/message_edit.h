@@ -21,6 +21,8 @@ std::shared_ptr<const convert::Supplement> supplement_in(const mapi::PropertyBag
 // Of all properties of a message those that neither its MIME nor its flags hold.
 mapi::PropertyBag beside_mime(const mapi::PropertyBag& properties);
 
+// Opened for reading alone: a message, what is in one that was, or an attachment of such.
+bool is_read_only(const Object& object);
 // Makes the message's `data`, from the backend where it is not here. Everything can be changed then.
 Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> message);
 Task<mapi::ErrorCode> set_property(Mailbox& mailbox, std::shared_ptr<MessageObject> message, mapi::PropertyTag tag,

@@ -13,10 +13,6 @@ using mapi::PropertyTag;
 using mapi::TaggedValue;
 using Problems = std::vector<wire::PropertyProblem>;
 
-bool read_only(const Object& object) {
-  return object.kind == Object::Kind::message && static_cast<const MessageObject&>(object).read_only;
-}
-
 // Read-only properties that may be set, so that saving fails ([MS-OXCMSG] 3.2.5.3).
 bool makes_saving_fail(PropertyTag tag) {
   for (const auto one : {mapi::PidTagHasAttachments, mapi::PidTagMessageSize, mapi::PidTagAccess, mapi::PidTagAccessLevel,
@@ -48,7 +44,7 @@ ErrorCode set_on_attachment(AttachmentObject& attachment, PropertyTag tag, const
 Task<ErrorCode> set_values(RopCall& call, std::span<const TaggedValue> values, std::span<const wire::PropertyProblem>* problems) {
   auto object = call.find();
   if (!object) co_return mapi::ecNullObject;
-  if (read_only(*object)) co_return mapi::ecAccessDenied;
+  if (is_read_only(*object)) co_return mapi::ecAccessDenied;
   const auto code_page = call.session.options().code_page;
   Problems found;
   if (object->kind == Object::Kind::folder || object->kind == Object::Kind::logon) {
@@ -88,7 +84,7 @@ Task<ErrorCode> set_values(RopCall& call, std::span<const TaggedValue> values, s
 Task<ErrorCode> delete_values(RopCall& call, std::span<const PropertyTag> tags, std::span<const wire::PropertyProblem>* problems) {
   auto object = call.find();
   if (!object) co_return mapi::ecNullObject;
-  if (read_only(*object)) co_return mapi::ecAccessDenied;
+  if (is_read_only(*object)) co_return mapi::ecAccessDenied;
   Problems found;
   if (object->kind == Object::Kind::folder || object->kind == Object::Kind::logon) {
     const auto code = co_await delete_on_container(call, object, tags, found);

@@ -161,6 +161,7 @@ Task<ErrorCode> modify_recipients(RopCall& call, const wire::RopModifyRecipients
                                   wire::RopModifyRecipients::Response&) {
   auto message = call.object<MessageObject>();
   if (!message) co_return mapi::ecNullObject;
+  if (is_read_only(*message)) co_return mapi::ecAccessDenied;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   auto& recipients = message->data->recipients;
@@ -191,6 +192,7 @@ Task<ErrorCode> remove_all_recipients(RopCall& call, const wire::RopRemoveAllRec
                                       wire::RopRemoveAllRecipients::Response&) {
   auto message = call.object<MessageObject>();
   if (!message) co_return mapi::ecNullObject;
+  if (is_read_only(*message)) co_return mapi::ecAccessDenied;
   auto made = co_await make_editable(call.mailbox, message);
   if (!made) co_return mapi::to_error_code(made.error());
   message->data->recipients.clear();

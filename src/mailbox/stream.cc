@@ -78,6 +78,7 @@ Task<Result<convert::ByteSource>> bytes_of(RopCall& call, std::shared_ptr<Object
 }
 
 bool can_write(const Object& object) {
+  if (is_read_only(object)) return false;
   return object.kind == Object::Kind::message || object.kind == Object::Kind::attachment || object.kind == Object::Kind::folder;
 }
 
@@ -120,6 +121,7 @@ Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& r
   const bool create = mode == Rop::Create;
   // Best access reads what was not made for writing; a stream costs its bytes otherwise.
   const bool write = create || mode == Rop::ReadWrite || (mode == best_access && can_write(*object));
+  if (write && is_read_only(*object)) co_return mapi::ecAccessDenied;
   if (write && !can_write(*object)) co_return mapi::ecNotSupported;
   auto stream = std::make_shared<StreamObject>();
   stream->value = value_of(*object, tag);

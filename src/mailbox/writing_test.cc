@@ -165,6 +165,39 @@ TEST_F(WritingTest, StreamsWriteWhatIsTooLargeForAReply) {
   EXPECT_EQ(client->read_stream(PidTagBody.with(PropertyType::PtypString8), 3), text + "\r\n");
 }
 
+TEST_F(WritingTest, WhatWasOpenedToBeReadIsNotWritten) {  // [MS-OXCMSG] 2.2.3.1.1
+  open();
+  ASSERT_EQ(create("read"), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{4}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesAttachment>{{4, 0x02}, 4}).value(), ecNone);
+  const auto saved = save();
+  ASSERT_EQ(saved.value(), ecNone);
+  Ask<wire::RopOpenMessage> open_it{{3, 0x0FFF, Id(own_replid, special_id(inbox)), wire::RopOpenMessage::ReadOnly,
+                                     saved.get<wire::RopSaveChangesMessage>().MessageId}, 0};
+  ASSERT_EQ(client->execute(open_it).value(), ecNone);
+  EXPECT_EQ(client->execute(Ask<wire::RopModifyRecipients>{{}, 3}).value(), ecAccessDenied);
+  EXPECT_EQ(client->execute(Ask<wire::RopRemoveAllRecipients>{{}, 3}).value(), ecAccessDenied);
+  EXPECT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{5}, 3}).value(), ecAccessDenied);
+  EXPECT_EQ(client->execute(Ask<wire::RopDeleteAttachment>{{0}, 3}).value(), ecAccessDenied);
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
+  const TaggedValue values[] = {{PidTagAttachLongFilename, Value::string(client->arena, "other")}};
+  EXPECT_EQ(client->execute(Ask<wire::RopSetProperties>{{values}, 4}).value(), ecAccessDenied);
+  Ask<wire::RopOpenStream> stream{{5, PidTagAttachDataBinary, wire::RopOpenStream::ReadWrite}, 4};
+  EXPECT_EQ(client->execute(stream).value(), ecAccessDenied);
+  stream.body.OpenModeFlags = wire::RopOpenStream::ReadOnly;
+  EXPECT_EQ(client->execute(stream).value(), ecNone);
+  Ask<wire::RopCopyTo> copy;
+  copy.body.DestHandleIndex = 3;
+  copy.handle = 6;
+  Ask<wire::RopCreateMessage> make{{6, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  EXPECT_EQ(client->execute(copy).value(), ecAccessDenied);
+  // Opened to be written it is.
+  open_it.body.OpenModeFlags = wire::RopOpenMessage::ReadWrite;
+  ASSERT_EQ(client->execute(open_it).value(), ecNone);
+  EXPECT_EQ(client->execute(Ask<wire::RopDeleteAttachment>{{0}, 3}).value(), ecNone);
+}
+
 TEST_F(WritingTest, WhatWasWrittenToAStreamCountsWithoutCommit) {  // [MS-OXCPRPT] 3.2.5.13, 3.2.5.18 and 3.2.5.24
   open();
   ASSERT_EQ(create("streams"), ecNone);

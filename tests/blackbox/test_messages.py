@@ -29,6 +29,8 @@ def test_a_message_opened_to_be_read_is_not_changed(mapi, folder):
     message = mapi.open_message(folder[0], saved)
     assert mapi.try_call(rops.set_properties({"PidTagSubject": "second"}), message).error == ACCESS_DENIED
     assert mapi.try_call(rops.delete_properties(["PidTagSubject"]), message).error == ACCESS_DENIED
+    assert mapi.try_call(rops.modify_recipients([(0, 1, "Bob", "bob@example.test")]), message).error == ACCESS_DENIED
+    assert mapi.try_call(rops.create_attachment(), message).error == ACCESS_DENIED
     assert mapi.try_call(rops.save_changes_message(), message).error == EC_ERROR
     for mode in (1, 3):
         message = mapi.call(rops.open_message(folder[0], saved, mode)).handle
