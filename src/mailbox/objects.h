@@ -129,14 +129,16 @@ struct StreamObject final : Object {
   // ROPs that may look at it put it into `target`.
   struct Written {
     Bytes bytes;
+    std::uint64_t size = 0;  // what is beyond `bytes` nobody has written: zeros
     bool dirty = false;
   };
   StreamValue value;                // what it is a stream of
   std::shared_ptr<Object> target;  // null: read-only
   mapi::PropertyTag tag;
   std::shared_ptr<Written> written;
-  std::uint64_t size() const { return target ? written->bytes.size() : bytes.size(); }
-  View view() const { return target ? View(written->bytes) : bytes.view(); }
+  std::uint64_t size() const { return target ? written->size : bytes.size(); }
+  // Copies what is there from `at` on; the caller keeps to size().
+  void read(std::uint64_t at, std::span<std::uint8_t> into) const;
 };
 
 struct SubscriptionObject final : Object {

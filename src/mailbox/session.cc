@@ -104,6 +104,12 @@ void Session::release_logon(std::uint8_t logon_id) {
   for (const auto handle : handles) release(handle);
 }
 
+bool Session::take_zeros(std::uint64_t count, std::uint64_t most) {
+  if (count > most || zeros_ > most - count) return false;
+  zeros_ += count;
+  return true;
+}
+
 void Session::note_writing(const std::shared_ptr<StreamObject>& stream) {
   std::erase_if(writing_, [](const auto& one) { return one.expired(); });
   writing_.push_back(stream);
@@ -122,6 +128,10 @@ Task<ErrorCode> Session::settle_streams(RopCall& call) {
   for (const auto& one : streams) {
     auto stream = one.lock();
     if (!stream || !stream->written->dirty) continue;
+    // Its size was announced, and it is still being written.
+    constexpr std::uint64_t much = 1 << 20;
+    const auto& written = *stream->written;
+    if (!(saved && stream->target == saved) && written.size > written.bytes.size() + much) continue;
     const auto code = co_await commit(call, stream);
     if (code == mapi::ecNone) continue;
     if (code == mapi::ecComputed) stream->written->dirty = false;  // as RopSetProperties: a problem, and no obstacle

@@ -50,6 +50,8 @@ class Session final : public Listener {
   std::size_t objects() const { return objects_.size(); }
   // A stream that can be written, whose value other ROPs are to see.
   void note_writing(const std::shared_ptr<StreamObject>& stream);
+  // Bytes of streams that a client asks for without sending them: as many in all as one value may have.
+  bool take_zeros(std::uint64_t count, std::uint64_t most);
 
   // Tells of the rows that changed in a table, and brings these up to date (table_events.cc).
   Task<mapi::ErrorCode> tell_rows(std::uint32_t handle, std::shared_ptr<TableObject> table);
@@ -84,6 +86,7 @@ class Session final : public Listener {
   std::uint32_t next_handle_ = 1;
   std::size_t tables_ = 0, messages_ = 0;
   std::vector<std::weak_ptr<StreamObject>> writing_;
+  std::uint64_t zeros_ = 0;
   std::deque<Event> events_;
   io::Event wake_;
   bool closed_ = false;

@@ -107,6 +107,24 @@ bool may_write(RopCall& call, const StreamObject& stream, std::uint64_t offset, 
 
 std::size_t most_bytes(RopCall& call) { return std::size_t{call.mailbox.context().options.max_submit_kilobytes} * 1024 * 2; }
 
+// Zeros up to there are bytes from now on; false when a session has had enough of that.
+bool fill(RopCall& call, StreamObject::Written& written, std::uint64_t to) {
+  if (to <= written.bytes.size()) return true;
+  if (!call.session.take_zeros(to - written.bytes.size(), most_bytes(call))) return false;
+  written.bytes.resize(to);
+  return true;
+}
+
+// Room for `count` bytes at `at`, which will be written at once.
+ErrorCode make_room(RopCall& call, StreamObject::Written& written, std::uint64_t at, std::uint64_t count) {
+  if (at > most_bytes(call) || count > most_bytes(call) - at) return mapi::ecTooBig;
+  if (!fill(call, written, at)) return mapi::ecTooBig;
+  if (written.bytes.size() < at + count) written.bytes.resize(at + count);
+  written.size = std::max<std::uint64_t>(written.size, at + count);
+  written.dirty = true;
+  return mapi::ecNone;
+}
+
 Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& request, wire::RopOpenStream::Response& response) {
   using Rop = wire::RopOpenStream;
   auto object = call.find();
@@ -135,6 +153,7 @@ Task<ErrorCode> open_stream(RopCall& call, const wire::RopOpenStream::Request& r
     stream->tag = tag;
     stream->written = std::make_shared<StreamObject::Written>();
     stream->written->bytes = to_bytes(stream->bytes.view());
+    stream->written->size = stream->written->bytes.size();
     stream->written->dirty = create;
     stream->bytes = {};
     call.session.note_writing(stream);
@@ -155,7 +174,9 @@ Task<ErrorCode> read_stream(RopCall& call, const wire::RopReadStream::Request& r
   }
   const auto n = std::min({wanted, room, std::size_t{UINT16_MAX}});
   if (!may_read(call, *stream, n)) co_return mapi::ecAccessDenied;
-  response.Data = call.arena.copy(stream->view().subspan(stream->position > stream->size() ? 0 : stream->position, n));
+  auto data = call.arena.make_span<std::uint8_t>(n);
+  stream->read(stream->position, data);
+  response.Data = data;
   stream->position += n;
   // Row S6: packed only where the administrator knows the clients.
   if (call.packed && call.mailbox.context().options.chain_streams && n < wanted) call.left = static_cast<std::uint32_t>(wanted - n);
@@ -175,7 +196,7 @@ Task<ErrorCode> seek_stream(RopCall& call, const wire::RopSeekStream::Request& r
   stream->position = static_cast<std::uint64_t>(from + request.Offset);
   // A stream that can be written grows to where its position is; what is further than it may ever grow fails with the write.
   if (stream->target && stream->position > stream->size() && stream->position <= most_bytes(call)) {
-    stream->written->bytes.resize(stream->position);
+    stream->written->size = stream->position;
     stream->written->dirty = true;
   }
   response.NewPosition = stream->position;
@@ -207,14 +228,11 @@ Task<ErrorCode> write_bytes(RopCall& call, View data, std::size_t* written) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
   if (!stream->target) co_return StreamAccessDenied;
-  if (stream->position > most_bytes(call) || data.size() > most_bytes(call) - stream->position) co_return mapi::ecTooBig;
   if (!may_write(call, *stream, stream->position, data.size())) co_return mapi::ecAccessDenied;
-  const auto end = stream->position + data.size();
-  auto& bytes = stream->written->bytes;
-  if (bytes.size() < end) bytes.resize(end);
-  std::copy(data.begin(), data.end(), bytes.begin() + static_cast<std::ptrdiff_t>(stream->position));
-  stream->position = end;
-  stream->written->dirty = true;
+  const auto room = make_room(call, *stream->written, stream->position, data.size());
+  if (room != mapi::ecNone) co_return room;
+  std::copy(data.begin(), data.end(), stream->written->bytes.begin() + static_cast<std::ptrdiff_t>(stream->position));
+  stream->position += data.size();
   *written = data.size();
   co_return mapi::ecNone;
 }
@@ -253,8 +271,10 @@ Task<ErrorCode> set_stream_size(RopCall& call, const wire::RopSetStreamSize::Req
   const auto before = std::uint64_t{stream->size()};
   const auto changed = std::minmax(before, request.StreamSize);
   if (!may_write(call, *stream, changed.first, changed.second - changed.first)) co_return mapi::ecAccessDenied;
-  stream->written->bytes.resize(request.StreamSize);
-  stream->written->dirty = true;
+  auto& written = *stream->written;
+  if (request.StreamSize < written.bytes.size()) written.bytes.resize(request.StreamSize);
+  written.size = request.StreamSize;
+  written.dirty = true;
   co_return mapi::ecNone;
 }
 
@@ -267,15 +287,15 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
   if (!to->target) co_return StreamAccessDenied;
   const auto begin = std::min<std::uint64_t>(from->position, from->size());
   const auto n = std::min<std::uint64_t>(request.ByteCount, from->size() - begin);
-  if (n > most_bytes(call) || to->position > most_bytes(call) - n) co_return mapi::ecTooBig;
+  if (n > most_bytes(call)) co_return mapi::ecTooBig;
   if (!may_read(call, *from, n) || !may_write(call, *to, to->position, n)) co_return mapi::ecAccessDenied;
-  const auto piece = to_bytes(from->view().subspan(begin, n));
-  auto& bytes = to->written->bytes;
-  if (bytes.size() < to->position + n) bytes.resize(to->position + n);
-  std::copy(piece.begin(), piece.end(), bytes.begin() + static_cast<std::ptrdiff_t>(to->position));
+  Bytes piece(n);
+  from->read(begin, piece);
+  const auto room = make_room(call, *to->written, to->position, n);
+  if (room != mapi::ecNone) co_return room;
+  std::copy(piece.begin(), piece.end(), to->written->bytes.begin() + static_cast<std::ptrdiff_t>(to->position));
   from->position = begin + n;
   to->position += n;
-  to->written->dirty = true;
   response.ReadByteCount = response.WrittenByteCount = n;
   co_return mapi::ecNone;
 }
@@ -305,11 +325,20 @@ Task<ErrorCode> commit_stream(RopCall& call, const wire::RopCommitStream::Reques
 
 }  // namespace
 
+void StreamObject::read(std::uint64_t at, std::span<std::uint8_t> into) const {
+  const auto all = target ? View(written->bytes) : bytes.view();
+  const auto here = all.subspan(std::min<std::uint64_t>(at, all.size()));
+  const auto n = std::min(here.size(), into.size());
+  std::copy_n(here.begin(), n, into.begin());
+  std::fill(into.begin() + static_cast<std::ptrdiff_t>(n), into.end(), std::uint8_t{0});
+}
+
 Task<ErrorCode> commit(RopCall& call, std::shared_ptr<StreamObject> stream) {
   if (!stream->target || !stream->written->dirty) co_return mapi::ecNone;
   auto& mailbox = call.mailbox;
   const auto code_page = call.session.options().code_page;
   const auto written = stream->written;
+  if (!fill(call, *written, written->size)) co_return mapi::ecTooBig;
   auto tag = stream->tag;
   if (tag.type() == PropertyType::PtypUnspecified) tag = tag.with(PropertyType::PtypBinary);
   if (stream->target->kind == Object::Kind::attachment) {

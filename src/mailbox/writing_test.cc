@@ -223,6 +223,42 @@ TEST_F(WritingTest, WhatWasWrittenToAStreamCountsWithoutCommit) {  // [MS-OXCPRP
   EXPECT_EQ(client->execute(Ask<wire::RopGetStreamSize>{{}, 4}).get<wire::RopGetStreamSize>().StreamSize, 8u);
 }
 
+TEST_F(WritingTest, SizesThatNobodyFillsCostNoMemory) {
+  use([](EngineOptions& o) { o.max_submit_kilobytes = 1024; });  // a value may have two megabytes
+  open();
+  ASSERT_EQ(create("large"), ecNone);
+  constexpr std::uint64_t most = 2 << 20;
+  const PropertyTag tag(0x04D2, PropertyType::PtypBinary);
+  // Written to the size that was announced, whatever it is, costs nothing of that.
+  for (int i = 0; i < 4; ++i) {
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenStream>{{4, tag, wire::RopOpenStream::Create}, 3}).value(), ecNone);
+    ASSERT_EQ(client->execute(Ask<wire::RopSetStreamSize>{{most}, 4}).value(), ecNone);
+    EXPECT_EQ(client->execute(Ask<wire::RopGetStreamSize>{{}, 4}).get<wire::RopGetStreamSize>().StreamSize, most);
+    const std::string piece(30'000, 'x');
+    for (std::size_t at = 0; at < most; at += piece.size()) {
+      Ask<wire::RopWriteStream> write{{as_view(piece).first(std::min<std::size_t>(piece.size(), most - at)), }, 4};
+      ASSERT_EQ(client->execute(write).value(), ecNone);
+    }
+    ASSERT_EQ(client->execute(Ask<wire::RopCommitStream>{{}, 4}).value(), ecNone);
+  }
+  // What nobody writes is zeros, and a session gets so many of them.
+  int given = 0;
+  for (std::uint8_t handle = 4; handle < 9; ++handle) {
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenStream>{{handle, tag, wire::RopOpenStream::Create}, 3}).value(), ecNone);
+    Ask<wire::RopSeekStream> seek{{wire::RopSeekStream::FromStart, static_cast<std::int64_t>(most / 2 - 1)}, handle};
+    ASSERT_EQ(client->execute(seek).value(), ecNone);
+    const auto code = client->execute(Ask<wire::RopWriteStream>{{as_view("y")}, handle}).value();
+    given += code == ecNone;
+    EXPECT_TRUE(code == ecNone || code == ecTooBig);
+    if (handle > 4) continue;
+    seek.body.Offset = static_cast<std::int64_t>(most / 2 - 3);
+    ASSERT_EQ(client->execute(seek).value(), ecNone);
+    const auto read = client->execute(Ask<wire::RopReadStream>{{10}, handle});
+    EXPECT_EQ(as_text(read.get<wire::RopReadStream>().Data), std::string_view("\0\0y", 3));
+  }
+  EXPECT_EQ(given, 2);
+}
+
 TEST_F(WritingTest, NothingIsSavedWithoutWhatItsStreamHolds) {
   use([](EngineOptions& o) { o.idle_close = std::chrono::milliseconds(100); });
   open();
