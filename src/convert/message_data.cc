@@ -289,6 +289,25 @@ Address recipient_address(const PropertyBag& recipient) {
   return out;
 }
 
+namespace {
+constexpr std::uint8_t row_gets_it_again = 0x10, row_has_it = 0x80;
+}
+
+std::int32_t recipient_type_of(std::uint8_t row_type) {
+  std::uint32_t out = row_type & ~(row_gets_it_again | row_has_it);
+  if (row_type & row_gets_it_again) out |= recipient_gets_it_again;
+  if (row_type & row_has_it) out |= recipient_has_it;
+  return static_cast<std::int32_t>(out);
+}
+
+std::uint8_t row_type_of(std::int32_t recipient_type) {
+  const auto type = static_cast<std::uint32_t>(recipient_type);
+  auto out = static_cast<std::uint8_t>(type & 0xFF);
+  if (type & recipient_gets_it_again) out |= row_gets_it_again;
+  if (type & recipient_has_it) out |= row_has_it;
+  return out;
+}
+
 Recipient complete_recipient(const MessageData::Recipient& recipient) {
   Recipient out;
   out.type = recipient.type;

@@ -62,6 +62,11 @@ Address person(const mapi::PropertyBag& bag, const PersonTags& tags);
 // Of an entry id of the address book, as long as the name in it is one of ours ([MS-OXCDATA] 2.2.5.2); else empty.
 std::string address_of_entry_id(View entry_id);
 Address recipient_address(const mapi::PropertyBag& recipient);
+// Of a resend message: PidTagRecipientType says who is to get it again and who has it ([MS-OXOMSG] 2.2.3.1).
+enum : std::uint32_t { recipient_gets_it_again = 0x10000000, recipient_has_it = 0x80000000 };
+// The same in the one byte of a row ([MS-OXCMSG] 2.2.3.1.2).
+std::int32_t recipient_type_of(std::uint8_t row_type);
+std::uint8_t row_type_of(std::int32_t recipient_type);
 // As a row wants it: every recipient has names, type, address and entry id (row S4).
 Recipient complete_recipient(const MessageData::Recipient& recipient);
 

@@ -263,6 +263,28 @@ TEST_F(KeepingTest, EmbeddedMessagesKeepWhatTheyAre) {
   }
 }
 
+TEST_F(KeepingTest, AMessageToBeSentAgainSaysToWhom) {
+  open();
+  create();
+  set(PidTagMessageFlags, Value::integer32(0x88), 3);
+  const PropertyTag columns[] = {PidTagRecipientType};
+  const wire::ModifyRecipientRow rows[] = {
+      row(0, 0x81, "A", "a@example.test", {Value::integer32(static_cast<std::int32_t>(0x80000001))}),
+      row(1, 0x02, "B", "b@example.test", {Value::integer32(0x10000002)}), row(2, 0x13, "C", "c@example.test", {Value::integer32(3)})};
+  ASSERT_EQ(client->execute(Ask<wire::RopModifyRecipients>{{columns, rows}, 3}).value(), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(number_of(client->property(PidTagMessageFlags, 3)) & 0x88, 0x88);
+  std::vector<int> types;
+  const auto read = client->execute(Ask<wire::RopReadRecipients>{{0, 0}, 3});
+  for (const auto& one : read.get<wire::RopReadRecipients>().RecipientRows) types.push_back(one.RecipientType);
+  EXPECT_EQ(types, (std::vector<int>{0x81, 0x12, 0x13}));
+  set(PidTagBody, text("again"), 3);
+  ASSERT_EQ(save(), ecNone);
+  EXPECT_EQ(number_of(client->property(PidTagMessageFlags, 3)) & 0x88, 0x88);
+}
+
 TEST_F(KeepingTest, AnRtfBodyOutlivesAnEditOfTheSubject) {
   open();
   create();

@@ -16,7 +16,7 @@ using namespace mapi;
 namespace {
 
 constexpr std::int64_t mf_read = 0x01, mf_unmodified = 0x02, mf_submitted = 0x04, mf_unsent = 0x08, mf_has_attach = 0x10,
-                       mf_ever_read = 0x400;
+                       mf_resend = 0x80, mf_ever_read = 0x400;
 constexpr std::int64_t followup_complete = 1, followup_flagged = 2;
 
 constexpr PropertyTag computed[] = {
@@ -107,6 +107,7 @@ PropertyBag beside_mime(const PropertyBag& properties) {
       out.set(tag, value);
       continue;
     }
+    if (tag.id() == PidTagMessageFlags.id() && (number_of(value) & mf_resend) != 0) out.set_integer(tag, mf_resend);
     const bool complete = tag.id() == PidTagFlagStatus.id() && number_of(value) == followup_complete;
     if (in(by_flags, tag) && !complete) continue;
     const bool class_of_mail = tag.id() == PidTagMessageClass.id() && equal_ignoring_ascii_case(text_of(value), "IPM.Note");
@@ -374,6 +375,7 @@ std::optional<Value> DataSource::made(PropertyTag tag, Arena& arena) const {
     flags |= (flags_ & state::flag_draft) != 0 ? mf_unsent : mf_unmodified;
     if (!data_->attachments.empty()) flags |= mf_has_attach;
     if (row_) flags |= row_->extras.number(PidTagMessageFlags) & mf_submitted;
+    flags |= data_->properties.number(PidTagMessageFlags) & mf_resend;
     return Value::integer32(static_cast<std::int32_t>(flags));
   }
   if (is(PidTagRead)) return Value::boolean((flags_ & state::flag_seen) != 0);

@@ -95,7 +95,7 @@ Task<ErrorCode> read_recipients(RopCall& call, const wire::RopReadRecipients::Re
     if (listed->recipients[i].row < request.RowId) continue;
     wire::ReadRecipientRow out;
     out.RowId = listed->recipients[i].row;
-    out.RecipientType = static_cast<std::uint8_t>(listed->recipients[i].type);
+    out.RecipientType = convert::row_type_of(listed->recipients[i].type);
     out.CodePageId = unicode_code_page;
     Bytes bytes;
     if (!wire::encode_recipient_row(recipient_row(listed->recipients[i], columns, call.arena), bytes, columns)) continue;
@@ -175,8 +175,10 @@ Task<ErrorCode> modify_recipients(RopCall& call, const wire::RopModifyRecipients
     }
     convert::MessageData::Recipient recipient;
     recipient.row = one.RowId;
-    recipient.type = one.RecipientType;
+    recipient.type = convert::recipient_type_of(one.RecipientType);
     recipient.properties = properties_of(one.RecipientRow, request.RecipientColumns, code_page);
+    constexpr std::uint32_t resend_flags = convert::recipient_gets_it_again | convert::recipient_has_it;
+    recipient.type |= static_cast<std::int32_t>(static_cast<std::uint32_t>(recipient.properties.number(mapi::PidTagRecipientType)) & resend_flags);
     if (known != recipients.end()) *known = std::move(recipient);
     else if (recipients.size() >= most_recipients) co_return mapi::ecTooBig;
     else {
@@ -251,7 +253,7 @@ Task<ErrorCode> summarize_message(RopCall& call, std::shared_ptr<MessageObject> 
   for (const auto& recipient : listed->recipients) {
     if (rows.size() >= max_recipients_in_summary) break;
     wire::OpenRecipientRow row;
-    row.RecipientType = static_cast<std::uint8_t>(recipient.type);
+    row.RecipientType = convert::row_type_of(recipient.type);
     row.CodePageId = unicode_code_page;
     row.RecipientRow = recipient_row(recipient, listed->columns, arena);
     const auto size = row_size(row.RecipientRow, listed->columns);

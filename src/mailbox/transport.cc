@@ -10,7 +10,7 @@ namespace {
 
 using namespace mapi;
 
-constexpr std::int32_t mf_submitted = 0x04;
+constexpr std::int32_t mf_submitted = 0x04, mf_resend = 0x80;
 
 std::string domain_of(std::string_view user) {
   const auto at = user.rfind('@');
@@ -72,7 +72,10 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   if (!ready) co_return to_error_code(ready.error());
   auto& data = *message->data;
   std::vector<std::string> recipients;
+  // Again, to those alone who have not got it yet ([MS-OXOMSG] 3.3.5.1.3).
+  const bool again = (data.properties.number(PidTagMessageFlags) & mf_resend) != 0;
   for (const auto& recipient : data.recipients) {
+    if (again && (static_cast<std::uint32_t>(recipient.type) & convert::recipient_has_it)) continue;
     const auto address = convert::recipient_address(recipient.properties).address;
     if (address.find('@') == std::string::npos || address.find_first_of("\r\n<> ") != std::string::npos) co_return ecInvalidRecips;
     if (std::find(recipients.begin(), recipients.end(), address) == recipients.end()) recipients.push_back(address);
@@ -124,7 +127,7 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   auto row = co_await mailbox.message(message->id);
   if (row) {
     auto extras = row->extras.clone();
-    extras.set_integer(PidTagMessageFlags, mf_submitted);
+    extras.set_integer(PidTagMessageFlags, static_cast<std::int32_t>(extras.number(PidTagMessageFlags) & mf_resend) | mf_submitted);
     auto marked = co_await mailbox.save_extras(message->folder, message->id, std::move(extras), 0, 0);
     (void)marked;  // it may have left already
   }
@@ -161,7 +164,9 @@ Task<ErrorCode> abort_submit(RopCall& call, const wire::RopAbortSubmit::Request&
   auto row = co_await call.mailbox.message(id);
   if (!row) co_return to_error_code(row.error());
   auto extras = row->extras.clone();
+  const auto left = static_cast<std::int32_t>(extras.number(PidTagMessageFlags)) & mf_resend;
   extras.remove(PidTagMessageFlags);
+  if (left != 0) extras.set_integer(PidTagMessageFlags, left);
   auto marked = co_await call.mailbox.save_extras(folder, id, std::move(extras), 0, 0);
   co_return marked ? ecNone : to_error_code(marked.error());
 }

@@ -20,6 +20,7 @@ from test_writing import Imap
 pytestmark = pytest.mark.skipif(not postfix.available(), reason="Postfix needs root and the package postfix")
 
 SUBJECT = tag_of("PidTagSubject")
+ORIGINAL_CLASS = 0x004B001F
 # What another Exchange called bob, and what Outlook still has in its list of nicknames.
 OLD_BOB = "/o=Old Org/ou=First Administrative Group/cn=Recipients/cn=bbrown"
 
@@ -142,6 +143,25 @@ def test_a_refused_recipient_comes_back_as_a_report(sender, mail_server, open_se
     assert "nobody@example.test" in report.get_body(("plain",)).get_content()
     wait_until(lambda: any(row[tag_of("PidTagMessageClass")] == "REPORT.IPM.Note.NDR" for row in session.rows(
         session.contents_table(session.open_folder(session.inbox)), ["PidTagMessageClass"])), "MAPI shows the report", 20)
+
+
+def test_sent_again_it_goes_to_those_who_have_not_got_it(sender, mail_server, open_session):
+    """[MS-OXOMSG] 3.2.4.5 and 3.3.5.1.3: 0x80 is set for those who have it, 0x10 for those who are to get it."""
+    session = open_session(sender)
+    message = session.new_message(session.outbox, {
+        "PidTagSubject": "again", "PidTagMessageFlags": 0x88, ORIGINAL_CLASS: "IPM.Note",
+        "PidTagSentMailSvrEID": server_id(session.sent_items)}, [(0, 0x81, "Bob", BOB), (1, 0x12, "Alice", ALICE)])
+    saved = session.save(message)
+    reopened = session.call(rops.open_message(session.outbox, saved, 1)).handle
+    session.call(rops.submit_message(), reopened)
+    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    wait_until(lambda: arrived(alice, "INBOX", "again") == 1, "the message arrives", 30)
+    wait_until(lambda: arrived(alice, "Sent", "again") == 1, "the copy is in Sent", 30)
+    seen, _ = alice.fetch("INBOX", alice.uids("INBOX")[-1])
+    assert BOB in seen["To"] and ALICE in seen["Cc"]
+    assert arrived(bob, "INBOX", "again") == 0
+    everybody = session.new_message(session.outbox, {"PidTagSubject": "all have it", "PidTagMessageFlags": 0x88}, [(0, 0x81, "Bob", BOB)])
+    assert session.try_call(rops.submit_message(), everybody).error == 0x467  # ecInvalidRecips
 
 
 def test_without_recipients_nothing_is_sent(sender, open_session):
