@@ -28,15 +28,6 @@ constexpr PropertyTag of_the_mime[] = {
     PidTagMessageSize, PidTagMessageSizeExtended, PidTagHasAttachments, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc,
     PidTagObjectType, PidTagAccess, PidTagAccessLevel, PidTagRecordKey, PidTagEntryId, PidTagHasNamedProperties, PidTagTransportMessageHeaders};
 
-bool same(PropertyTag tag, const Value& value, const PropertyBag& other) {
-  const auto* there = other.find(tag);
-  if (there == nullptr) return false;
-  PropertyBag one, two;
-  one.set(tag, value);
-  two.set(tag, *there);
-  return wire::serialize(one) == wire::serialize(two);
-}
-
 // FNV-1a.
 void mix(std::uint64_t& key, std::string_view text) {
   for (const char c : text) key = (key ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
@@ -57,14 +48,14 @@ bool holds_all(const std::vector<Recipient>& read, const std::vector<MessageData
   for (std::size_t i = 0; i < read.size(); ++i) {
     if (written[i].row != i || written[i].type != read[i].type) return false;
     for (const auto& [tag, value] : written[i].properties)
-      if (!same(tag, value, read[i].properties)) return false;
+      if (!has_value(read[i].properties, tag, value)) return false;
   }
   return true;
 }
 
 void add_properties(Supplement& out, const MessageData& message, const MimeMessage& mime) {
   for (const auto& [tag, value] : message.properties)
-    if (!in(of_the_mime, tag) && !same(tag, value, mime.properties())) out.properties.set(tag, value);
+    if (!in(of_the_mime, tag) && !has_value(mime.properties(), tag, value)) out.properties.set(tag, value);
   // An RTF body that carries no HTML cannot be had back from the text that is made of it.
   const auto* rtf = message.properties.find(PidTagRtfCompressed);
   if (rtf != nullptr && !message.properties.contains(PidTagHtml)) {
@@ -91,7 +82,7 @@ std::vector<Supplement::Part> parts_of(const MessageData& message, const MimeMes
     part.message = found.kind == Attachment::Kind::embedded;
     if (part.message != (written.embedded != nullptr)) return {};
     for (const auto& [tag, value] : written.properties)
-      if (!in(of_the_store, tag) && !same(tag, value, found.properties)) part.properties.set(tag, value);
+      if (!in(of_the_store, tag) && !has_value(found.properties, tag, value)) part.properties.set(tag, value);
     if (part.message) {
       if (auto inner = mime.embedded(written.part)) {
         auto more = supplement_of(*written.embedded, **inner, true);
@@ -225,6 +216,15 @@ bool belongs_to(const Supplement& supplement, const std::vector<Attachment>& att
   }
   std::sort(numbers.begin(), numbers.end());
   return std::adjacent_find(numbers.begin(), numbers.end()) == numbers.end();
+}
+
+bool has_value(const PropertyBag& bag, PropertyTag tag, const Value& value) {
+  const auto* there = bag.find(tag);
+  if (there == nullptr) return false;
+  PropertyBag one, two;
+  one.set(tag, value);
+  two.set(tag, *there);
+  return wire::serialize(one) == wire::serialize(two);
 }
 
 void collect_named(const Supplement& supplement, std::vector<std::uint16_t>& ids) {

@@ -34,6 +34,9 @@ Result<std::shared_ptr<const Supplement>> parse_supplement(View bytes);
 bool belongs_to(const Supplement& supplement, const std::vector<Recipient>& recipients);
 bool belongs_to(const Supplement& supplement, const std::vector<Attachment>& attachments);
 
+// Whether `bag` has exactly this value.
+bool has_value(const mapi::PropertyBag& bag, mapi::PropertyTag tag, const mapi::Value& value);
+
 // The ids of all named properties in it.
 void collect_named(const Supplement& supplement, std::vector<std::uint16_t>& ids);
 

@@ -263,6 +263,47 @@ TEST_F(KeepingTest, EmbeddedMessagesKeepWhatTheyAre) {
   }
 }
 
+TEST_F(KeepingTest, WhatAHeaderTellsIsToldExactly) {
+  open();
+  create();
+  const auto entry_id = Bytes(40, 0x17);
+  const FileTime submitted{from_unix(1'600'000'000).ticks + 1'234'567};
+  set(PidTagClientSubmitTime, Value::time(submitted), 3);
+  set(PidTagSenderName, text("Carol Carter"), 3);
+  set(PidTagSenderAddressType, text("EX"), 3);
+  set(PidTagSenderEmailAddress, text("/o=Old Org/cn=carol"), 3);
+  set(PidTagSenderEntryId, Value::binary(entry_id), 3);
+  set(PidTagSenderSmtpAddress, text("carol@example.test"), 3);
+  set(PidTagReplyRecipientEntries, Value::binary(entry_id), 3);
+  set(PidTagReplyRecipientNames, text("The Team"), 3);
+  set(PidTagConversationIndex, Value::binary(Bytes(600, 1)), 3);
+  set(PidTagTransportMessageHeaders, text("Received: from far.example\r\nX-Old: yes\r\n"), 3);
+  ASSERT_EQ(save(), ecNone);
+  const auto check = [&] {
+    ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+    EXPECT_EQ(client->property(PidTagClientSubmitTime, 3).get<FileTime>()->ticks, submitted.ticks);
+    EXPECT_EQ(client->properties({PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderSmtpAddress,
+                                  PidTagReplyRecipientNames, PidTagTransportMessageHeaders}, 3),
+              (std::vector<std::string>{"Carol Carter", "EX", "/o=Old Org/cn=carol", "carol@example.test", "The Team",
+                                        "Received: from far.example\r\nX-Old: yes\r\n"}));
+    EXPECT_EQ(to_bytes(*client->property(PidTagSenderEntryId, 3).get<View>()), entry_id);
+    EXPECT_EQ(to_bytes(*client->property(PidTagReplyRecipientEntries, 3).get<View>()), entry_id);
+    EXPECT_EQ(client->property(PidTagConversationIndex, 3).get<View>()->size(), 600u);
+  };
+  restart();
+  check();
+  set(PidTagSubject, text("edited"), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  check();
+  // What is set later counts, not what was kept.
+  set(PidTagSenderName, text("Caroline Carter"), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagSenderName, PidTagSubject}, 3), (std::vector<std::string>{"Caroline Carter", "edited"}));
+}
+
 TEST_F(KeepingTest, AMessageToBeSentAgainSaysToWhom) {
   open();
   create();

@@ -131,12 +131,40 @@ PropertyBag beside_mime(const PropertyBag& properties) {
   return out;
 }
 
+namespace {
+
+// Told by the MIME in a way of its own, or by the store.
+constexpr PropertyTag told_anew[] = {PidTagNativeBody, PidTagRtfInSync, PidTagInternetCodepage, PidTagMessageDeliveryTime};
+
+// Whether nothing is lost when the header does not mention it.
+bool is_usual(PropertyTag tag, const Value& value) {
+  if (tag.id() == PidTagImportance.id()) return number_of(value) == 1;
+  if (const auto* text = value.get<Utf16>()) return text->bytes.empty();
+  if (const auto* bytes = value.get<View>()) return bytes->empty();
+  return tag.type() != PropertyType::PtypTime && number_of(value) == 0;
+}
+
+// Of what the header has words for that which they do not tell exactly: times within a second, addresses and entry ids of the
+// address book, what does not fit into a field.
+void keep_inexact(const PropertyBag& written, const PropertyBag& read, PropertyBag& extras) {
+  for (const auto& [tag, value] : written) {
+    if (!convert::in_mime(tag) || is_computed(tag) || in(bodies, tag) || in(told_anew, tag) || extras.contains(tag)) continue;
+    if (convert::has_value(read, tag, value) || (!read.contains(tag) && is_usual(tag, value))) continue;
+    // Those that a transport wrote; those of what is stored here are made of it.
+    if (tag.id() == PidTagTransportMessageHeaders.id() && text_of(value).find("Received:") == std::string::npos) continue;
+    extras.set(tag, value);
+  }
+}
+
+}  // namespace
+
 Result<StoredForm> stored_form(convert::MessageData& message, const convert::MimeWriteOptions& options) {
   auto mime = convert::write_mime(message, options);
   if (!mime) return mime.error();
   auto parsed = convert::MimeMessage::parse(*mime);
   if (!parsed) return parsed.error();
   StoredForm out{std::move(*mime), beside_mime(message.properties)};
+  keep_inexact(message.properties, (*parsed)->properties(), out.extras);
   const auto supplement = convert::supplement_of(message, **parsed, false);
   if (!supplement.empty()) out.extras.set_binary(supplement_tag, convert::serialize(supplement));
   return out;
