@@ -166,7 +166,12 @@ Result<StoredForm> stored_form(convert::MessageData& message, const convert::Mim
   StoredForm out{std::move(*mime), beside_mime(message.properties)};
   keep_inexact(message.properties, (*parsed)->properties(), out.extras);
   const auto supplement = convert::supplement_of(message, **parsed, false);
-  if (!supplement.empty()) out.extras.set_binary(supplement_tag, convert::serialize(supplement));
+  if (!supplement.empty()) {
+    constexpr std::size_t most = std::size_t{16} << 20;  // it is read with every row of the message
+    const auto bytes = convert::serialize(supplement);
+    if (bytes.size() > most) return error(Errc::limit, "properties of recipients and attachments of {} bytes", bytes.size());
+    out.extras.set_binary(supplement_tag, bytes);
+  }
   return out;
 }
 

@@ -92,6 +92,22 @@ def test_odd_prefixes_and_rows_out_of_order(mapi, folder):
     assert (opened.subject_prefix, opened.normalized_subject) == ("RE: ", "other")
 
 
+def test_recipients_and_attachments_stay_as_they_are(mapi, folder):
+    message = mapi.new_message(folder[0], {"PidTagSubject": "kept"},
+                               [(7, 1, "Not Resolved", ""), (3, 2, "Carol", "carol@example.test")],
+                               [(f"{name}: a?.bin", name.encode()) for name in ("one", "two", "three")])
+    mapi.call(rops.delete_attachment(0), message)
+    saved = mapi.save(message)
+    for _ in range(2):
+        opened = mapi.call(rops.open_message(folder[0], saved, 1))
+        assert [kind for kind, _, _ in opened.recipients] == [2, 1]
+        assert mapi.properties(opened.handle, ["PidTagDisplayTo"]) == {tag_of("PidTagDisplayTo"): "Not Resolved"}
+        assert [(one["number"], one["name"]) for one in mapi.attachments(opened.handle)] == [(1, "two: a?.bin"), (2, "three: a?.bin")]
+        assert mapi.attachment_data(opened.handle, 2) == b"three"
+        mapi.call(rops.set_properties({"PidTagSubject": "edited"}), opened.handle)
+        mapi.save(opened.handle)
+
+
 def test_embedded_messages_want_a_known_code_page(mapi, folder):
     message = mapi.new_message(folder[0], {"PidTagSubject": "outer"})
     made = mapi.call(rops.create_attachment(), message)
