@@ -27,6 +27,17 @@ constexpr std::size_t max_original = std::size_t{16} << 20;
 
 }  // namespace
 
+MessageData MessageData::clone() const {
+  MessageData out;
+  out.properties = properties.clone();
+  for (const auto& one : recipients) out.recipients.push_back(one.clone());
+  for (const auto& one : attachments) out.attachments.push_back(one.clone());
+  out.next_attachment = next_attachment;
+  out.original = original;
+  out.digest = digest;
+  return out;
+}
+
 MessageData::Attachment* MessageData::attachment(std::uint32_t number) {
   const auto found = std::find_if(attachments.begin(), attachments.end(), [&](auto& a) { return a.number == number; });
   return found == attachments.end() ? nullptr : &*found;

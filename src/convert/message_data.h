@@ -38,6 +38,7 @@ struct MessageData {
   Bytes digest;  // of what was read
   bool is_original() const;
 
+  MessageData clone() const;  // the data of attachments and the messages in them are shared
   Attachment* attachment(std::uint32_t number);
   const Attachment* attachment(std::uint32_t number) const;
 };

@@ -121,7 +121,7 @@ Task<ErrorCode> open_embedded_message(RopCall& call, const wire::RopOpenEmbedded
   const auto* held = attachment->edit.get();
   if (!held && attachment->message->data) held = attachment->message->data->attachment(static_cast<std::uint32_t>(attachment->index));
   if (held) {
-    message->data = held->embedded;
+    if (held->embedded) message->data = std::make_shared<convert::MessageData>(held->embedded->clone());
     if (!message->data && !create) co_return mapi::ecNotFound;
     if (!message->data) {
       message->data = std::make_shared<convert::MessageData>();

@@ -263,6 +263,39 @@ TEST_F(KeepingTest, EmbeddedMessagesKeepWhatTheyAre) {
   }
 }
 
+TEST_F(KeepingTest, EmbeddedMessagesAreEditedInTheirPlace) {
+  open();
+  create();
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{4}, 3}).value(), ecNone);
+  const auto embedded = [&](std::uint8_t mode, std::uint8_t handle = 5) {
+    return client->execute(Ask<wire::RopOpenEmbeddedMessage>{{handle, 0x0FFF, mode}, 4}).value();
+  };
+  ASSERT_EQ(embedded(wire::RopOpenEmbeddedMessage::Create), ecNone);
+  set(PidTagSubject, text("first"), 5);
+  ASSERT_EQ(save(5), ecNone);
+  ASSERT_EQ(save_attachment(4), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
+  ASSERT_EQ(embedded(wire::RopOpenEmbeddedMessage::ReadWrite), ecNone);
+  set(PidTagComment, text("one"), 5);
+  set(PidTagSubject, text("second"), 5);
+  ASSERT_EQ(save(5), ecNone);
+  // Not saved: nobody else sees it, and it is gone with its handle.
+  set(PidTagSubject, text("third"), 5);
+  ASSERT_EQ(embedded(wire::RopOpenEmbeddedMessage::ReadWrite, 6), ecNone);
+  EXPECT_EQ(client->properties({PidTagSubject}, 6), (std::vector<std::string>{"second"}));
+  set(PidTagSubject, text("fourth"), 6);
+  ASSERT_EQ(save_attachment(4), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
+  ASSERT_EQ(embedded(wire::RopOpenEmbeddedMessage::ReadOnly), ecNone);
+  EXPECT_EQ(client->properties({PidTagSubject, PidTagComment}, 5), (std::vector<std::string>{"second", "one"}));
+}
+
 TEST_F(KeepingTest, WhatAHeaderTellsIsToldExactly) {
   open();
   create();

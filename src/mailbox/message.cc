@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mailbox/message_edit.h"
+#include "mailbox/property_writing.h"
 #include "mailbox/receipts.h"
 #include "mailbox/rop_call.h"
 
@@ -100,8 +101,11 @@ Task<ErrorCode> save_changes_message(RopCall& call, const wire::RopSaveChangesMe
     // It becomes part of its attachment, and with that of the message around it.
     auto attachment = message->parent;
     if (!message->data) co_return mapi::ecNone;
-    if (!attachment->edit) co_return mapi::ecAccessDenied;
-    attachment->edit->embedded = message->data;
+    if (is_read_only(*message)) co_return mapi::ecError;
+    auto ready = co_await edit_attachment(call.mailbox, attachment);
+    if (!ready) co_return mapi::to_error_code(ready.error());
+    // What is changed from now on waits for the next save.
+    attachment->edit->embedded = std::make_shared<convert::MessageData>(message->data->clone());
     message->saved = true;
     co_return mapi::ecNone;
   }

@@ -261,7 +261,7 @@ Task<ErrorCode> set_property(Mailbox& mailbox, std::shared_ptr<MessageObject> me
       co_return ecNone;
     }
   }
-  if (!message->data && convert::needs_rewrite(tag)) {
+  if (!message->data && (is_embedded(*message) || convert::needs_rewrite(tag))) {
     auto made = co_await make_editable(mailbox, message);
     if (!made) co_return to_error_code(made.error());
   }
@@ -291,7 +291,7 @@ Task<ErrorCode> delete_property(Mailbox& mailbox, std::shared_ptr<MessageObject>
   if (is_computed(tag)) co_return ecComputed;
   const bool backend = in_backend(mailbox, *message);
   if (tag.id() == PidTagFlagStatus.id()) set_flag_property(*message, tag, 0);
-  if (!message->data && convert::needs_rewrite(tag)) {
+  if (!message->data && (is_embedded(*message) || convert::needs_rewrite(tag))) {
     auto made = co_await make_editable(mailbox, message);
     if (!made) co_return to_error_code(made.error());
   }

@@ -260,6 +260,20 @@ def test_embedded_message(mapi, imap, folder):
     embedded = [part for part in seen.walk() if part.get_content_type() == "message/rfc822"]
     assert embedded[0].get_content()["Subject"] == "inner ü"
     assert embedded[0].get_content()["To"].addresses[0].addr_spec == "eve@example.test"
+    # And once more, as Outlook edits exceptions of a series.
+    saved = mapi.save(message)
+    message = mapi.call(rops.open_message(folder_id, saved, 1)).handle
+    attachment = mapi.call(rops.open_attachment(0), message).handle
+    inner = mapi.call(rops.open_embedded_message(1), attachment).handle
+    mapi.call(rops.set_properties({"PidTagSubject": "edited", "PidTagComment": "beside"}), inner)
+    mapi.call(rops.save_changes_message(), inner)
+    mapi.call(rops.save_changes_attachment(), attachment)
+    mapi.save(message)
+    seen, _ = imap.only(name)
+    assert [part.get_content()["Subject"] for part in seen.walk() if part.get_content_type() == "message/rfc822"] == ["edited"]
+    attachment = mapi.call(rops.open_attachment(0), mapi.open_message(folder_id, saved)).handle
+    inner = mapi.call(rops.open_embedded_message(), attachment).handle
+    assert mapi.properties(inner, ["PidTagComment"]) == {tag_of("PidTagComment"): "beside"}
 
 
 def test_folders(mapi, imap, folder):
