@@ -69,9 +69,9 @@ Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_lim
     out.properties.set_integer(PidTagInternetCodepage, static_cast<std::int32_t>(mime.html_code_page()));
   } else if (mime.native_body() == NativeBody::rtf) {
     out.properties.set_binary(PidTagRtfCompressed, mime.rtf_compressed());
-  } else {
-    out.properties.set_string(PidTagBody, mime.text());
   }
+  // Also beside HTML: it is the writer's own.
+  if (mime.native_body() != NativeBody::rtf) out.properties.set_string(PidTagBody, mime.text());
   out.properties.set_all(mime.beside());
   // It is the body; the HTML was made of it.
   if (mime.beside().contains(PidTagRtfCompressed)) out.properties.remove(PidTagHtml);

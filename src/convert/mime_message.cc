@@ -325,7 +325,11 @@ NativeBody MimeMessage::Impl::native_body() const {
 NativeBody MimeMessage::native_body() const { return impl_->native_body(); }
 
 std::string MimeMessage::text() const {
-  if (!impl_->body_in_tnef()) return body_text(impl_->content, impl_->options.max_body_bytes);
+  if (!impl_->body_in_tnef()) {
+    auto out = body_text(impl_->content, impl_->options.max_body_bytes);
+    if (impl_->options.supplement && impl_->options.supplement->open_text && out.ends_with("\r\n")) out.resize(out.size() - 2);
+    return out;
+  }
   Arena arena;
   const auto value = body_of(impl_->tnef->body, PidTagBody, arena);
   auto text = value ? text_of(*value) : std::string();
@@ -334,7 +338,11 @@ std::string MimeMessage::text() const {
 }
 
 Bytes MimeMessage::html() const {
-  if (!impl_->body_in_tnef()) return body_html(impl_->content, impl_->options.max_body_bytes).bytes;
+  if (!impl_->body_in_tnef()) {
+    auto out = body_html(impl_->content, impl_->options.max_body_bytes).bytes;
+    if (impl_->options.supplement && impl_->options.supplement->open_html && as_text(out).ends_with("\r\n")) out.resize(out.size() - 2);
+    return out;
+  }
   Arena arena;
   const auto value = body_of(impl_->tnef->body, PidTagHtml, arena);
   return value && value->get<View>() != nullptr ? to_bytes(*value->get<View>()) : Bytes();

@@ -105,6 +105,7 @@ void put_block(Output& out, View bytes) {
 
 void put(Output& out, const Supplement& supplement) {
   put_block(out, wire::serialize(supplement.properties));
+  out.scalar(static_cast<std::uint8_t>((supplement.open_text ? 1 : 0) | (supplement.open_html ? 2 : 0)));
   out.scalar(supplement.recipients_key);
   out.scalar(static_cast<std::uint32_t>(supplement.recipients.size()));
   for (const auto& one : supplement.recipients) {
@@ -135,6 +136,9 @@ Result<std::shared_ptr<const Supplement>> take(Cursor& in, unsigned depth) {
   if (depth > max_depth) return error(Errc::limit, "messages within messages");
   auto out = std::make_shared<Supplement>();
   if (auto done = take_bag(in, out->properties); !done) return done.error();
+  const auto open = in.scalar<std::uint8_t>();
+  out->open_text = (open & 1) != 0;
+  out->open_html = (open & 2) != 0;
   out->recipients_key = in.scalar<std::uint64_t>();
   const auto recipients = in.scalar<std::uint32_t>();
   for (std::uint32_t i = 0; i < recipients && in.can_hold(1, 12); ++i) {
@@ -179,6 +183,9 @@ Supplement supplement_of(const MessageData& message, const MimeMessage& mime, bo
     for (const auto& one : message.recipients) out.recipients.push_back(one.clone());
   }
   out.parts = parts_of(message, mime);
+  if (message.properties.contains(PidTagBody)) out.open_text = mime.text() == message.properties.string(PidTagBody) + "\r\n";
+  if (const auto html = message.properties.binary(PidTagHtml); !html.empty())
+    out.open_html = as_text(mime.html()) == std::string(as_text(html)) + "\r\n";
   return out;
 }
 

@@ -21,7 +21,9 @@ struct Supplement {
   std::uint64_t recipients_key = 0;
   std::vector<MessageData::Recipient> recipients;  // all or, when MIME holds them, none
   std::vector<Part> parts;                         // all or none, in the order of the message
-  bool empty() const { return properties.empty() && recipients.empty() && parts.empty(); }
+  // The body ends without the line break that its part in the MIME has to end with.
+  bool open_text = false, open_html = false;
+  bool empty() const { return properties.empty() && recipients.empty() && parts.empty() && !open_text && !open_html; }
 };
 
 // What `mime`, which write_mime() made of `message`, does not give back. `with_properties`: of the message itself, too.

@@ -256,7 +256,7 @@ TEST_F(KeepingTest, EmbeddedMessagesKeepWhatTheyAre) {
     ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
     ASSERT_EQ(client->execute(Ask<wire::RopOpenEmbeddedMessage>{{5, 0x0FFF, 0}, 4}).value(), ecNone);
     EXPECT_EQ(client->properties({PidTagSubject, PidTagMessageClass, PidTagOwnerAppointmentId, tag, PidTagBody}, 5),
-              (std::vector<std::string>{"Meeting", "IPM.Appointment", "4711", "Blue room", "Agenda\r\n"}));
+              (std::vector<std::string>{"Meeting", "IPM.Appointment", "4711", "Blue room", "Agenda"}));
     EXPECT_EQ(listed(5), as_sent);
     set(PidTagSubject, text("edited"), 3);
     ASSERT_EQ(save(), ecNone);
@@ -294,6 +294,28 @@ TEST_F(KeepingTest, EmbeddedMessagesAreEditedInTheirPlace) {
   ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
   ASSERT_EQ(embedded(wire::RopOpenEmbeddedMessage::ReadOnly), ecNone);
   EXPECT_EQ(client->properties({PidTagSubject, PidTagComment}, 5), (std::vector<std::string>{"second", "one"}));
+}
+
+TEST_F(KeepingTest, BodiesEndAsTheyWereWritten) {
+  open();
+  for (const std::string end : {"", "\r\n", "\r\n\r\n"}) {
+    create();
+    const auto plain = "Writer's own text" + end, html = "<html><body>Marked <b>up</b></body></html>" + end;
+    set(PidTagHtml, Value::binary(as_view(html)), 3);
+    set(PidTagInternetCodepage, Value::integer32(65001), 3);
+    set(PidTagBody, text(plain), 3);
+    ASSERT_EQ(save(), ecNone);
+    for (const std::string subject : {"kept", "edited"}) {
+      restart();
+      ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+      EXPECT_EQ(client->properties({PidTagSubject, PidTagBody}, 3), (std::vector<std::string>{subject, plain}));
+      EXPECT_EQ(client->read_stream(PidTagHtml, 3), html);
+      set(PidTagSubject, text("edited"), 3);
+      ASSERT_EQ(save(), ecNone);
+    }
+    const auto ids = client->message_ids(inbox);
+    ASSERT_EQ(client->execute(Ask<wire::RopDeleteMessages>{{false, false, ids}, 1}).value(), ecNone);
+  }
 }
 
 TEST_F(KeepingTest, WhatAHeaderTellsIsToldExactly) {

@@ -93,7 +93,7 @@ def test_odd_prefixes_and_rows_out_of_order(mapi, folder):
 
 
 def test_recipients_and_attachments_stay_as_they_are(mapi, folder):
-    message = mapi.new_message(folder[0], {"PidTagSubject": "kept"},
+    message = mapi.new_message(folder[0], {"PidTagSubject": "kept", "PidTagBody": "no line break"},
                                [(7, 1, "Not Resolved", ""), (3, 2, "Carol", "carol@example.test")],
                                [(f"{name}: a?.bin", name.encode()) for name in ("one", "two", "three")])
     mapi.call(rops.delete_attachment(0), message)
@@ -104,6 +104,7 @@ def test_recipients_and_attachments_stay_as_they_are(mapi, folder):
         assert mapi.properties(opened.handle, ["PidTagDisplayTo"]) == {tag_of("PidTagDisplayTo"): "Not Resolved"}
         assert [(one["number"], one["name"]) for one in mapi.attachments(opened.handle)] == [(1, "two: a?.bin"), (2, "three: a?.bin")]
         assert mapi.attachment_data(opened.handle, 2) == b"three"
+        assert mapi.stream(opened.handle, "PidTagBody").decode("utf-16-le") == "no line break"
         mapi.call(rops.set_properties({"PidTagSubject": "edited"}), opened.handle)
         mapi.save(opened.handle)
 
