@@ -40,16 +40,27 @@ struct Link {
 
   // At the end of the stream Errc::unavailable, with `ended` set.
   Task<Status> receive(Until until, bool* ended) {
+    for (;;) {
+      bool would_block = false;
+      auto received = receive_now(&would_block, ended);
+      if (!would_block) co_return received;
+      auto ready = co_await stream->wait_readable(until - Clock::now());
+      if (!ready) co_return ready;
+    }
+  }
+
+  // What is there already.
+  Status receive_now(bool* would_block, bool* ended) {
     *ended = false;
-    auto got = co_await stream->read_some(in.room(read_size), until - Clock::now());
-    if (!got) co_return std::move(got).error();
+    auto got = stream->try_read(in.room(read_size), *would_block);
+    if (!got) return std::move(got).error();
     if (*got == 0) {
       *ended = true;
-      co_return error(Errc::unavailable, "{} closed the connection", stream->peer().ip);
+      return error(Errc::unavailable, "{} closed the connection", stream->peer().ip);
     }
     in.end += *got;
     heard = true;
-    co_return Status();
+    return {};
   }
 
   Status parse() {
@@ -112,8 +123,9 @@ struct Link {
         if (parser->is_header_done()) break;
         if (in.size() > most) co_return error(Errc::limit, "the answer's header fields are too large");
       }
-      bool ended = false;
-      auto received = co_await receive(until, &ended);
+      bool would_block = false, ended = false;
+      auto received = receive_now(&would_block, &ended);
+      if (would_block) received = co_await receive(until, &ended);
       if (!received) co_return received;
     }
     co_return Status();
@@ -224,26 +236,45 @@ struct HttpClient::Impl : std::enable_shared_from_this<HttpClient::Impl> {
     discard(std::move(link));
   }
 
-  // A kept connection of this executor if there is one and `fresh` is false.
-  LinkPtr take_idle(Origin& origin, const Executor& here, bool fresh, bool* may_open, LinkPtr* evicted) {
+  // A kept connection of this executor that still stands, or null.
+  LinkPtr reuse(Origin& origin, const Executor& here) {
+    while (auto link = take_idle(origin, here)) {
+      link->reused = true;
+      const auto idle = Clock::now() - link->idle_since;
+      // One that was in use just now is not worth a system call: a request that meets its end is repeated anyway.
+      constexpr auto just_now = std::chrono::milliseconds(50);
+      if (idle < options.idle_limit && (idle < just_now || link->stream->is_quiet())) return link;
+      link->reusable = false;
+      give_back(origin, std::move(link));
+    }
+    return nullptr;
+  }
+
+  LinkPtr take_idle(Origin& origin, const Executor& here) {
     std::lock_guard lock(mutex);
-    for (auto i = origin.idle.size(); !fresh && i-- > 0;) {
+    for (auto i = origin.idle.size(); i-- > 0;) {
       if (origin.idle[i]->executor != here) continue;
       auto link = std::move(origin.idle[i]);
       origin.idle.erase(origin.idle.begin() + static_cast<std::ptrdiff_t>(i));
       return link;
     }
+    return nullptr;
+  }
+
+  // Room for one more connection, if need be instead of the longest idle one.
+  bool reserve(Origin& origin, LinkPtr* evicted) {
+    std::lock_guard lock(mutex);
     if (origin.open < options.connections_per_origin) {
       ++origin.open;
-      *may_open = true;
-    } else if (!origin.idle.empty()) {
-      *evicted = std::move(origin.idle.front());
-      origin.idle.erase(origin.idle.begin());
-      *may_open = true;
-    } else {
-      origin.released.reset();
+      return true;
     }
-    return nullptr;
+    if (origin.idle.empty()) {
+      origin.released.reset();
+      return false;
+    }
+    *evicted = std::move(origin.idle.front());
+    origin.idle.erase(origin.idle.begin());
+    return true;
   }
 
   Task<Result<LinkPtr>> open_link(Url url, Until until) {
@@ -262,20 +293,10 @@ struct HttpClient::Impl : std::enable_shared_from_this<HttpClient::Impl> {
   Task<Result<LinkPtr>> acquire(std::shared_ptr<Origin> origin, const Url* url, bool fresh, Until until) {
     Executor here = co_await asio::this_coro::executor;
     for (;;) {
-      bool may_open = false;
+      if (auto link = fresh ? nullptr : reuse(*origin, here)) co_return std::move(link);
       LinkPtr evicted;
-      auto link = take_idle(*origin, here, fresh, &may_open, &evicted);
+      const bool may_open = reserve(*origin, &evicted);
       discard(std::move(evicted));
-      if (link) {
-        link->reused = true;
-        const auto idle = Clock::now() - link->idle_since;
-        // One that was in use just now is not worth a system call: a request that meets its end is repeated anyway.
-        constexpr auto just_now = std::chrono::milliseconds(50);
-        if (idle < options.idle_limit && (idle < just_now || link->stream->is_quiet())) co_return std::move(link);
-        link->reusable = false;
-        give_back(*origin, std::move(link));
-        continue;
-      }
       if (may_open) {
         auto made = co_await open_link(*url, until);
         if (!made) give_back(*origin, nullptr);
@@ -345,10 +366,14 @@ Task<Result<std::unique_ptr<HttpDownload::Impl>>> HttpClient::Impl::start(const 
   auto download = std::make_unique<HttpDownload::Impl>();
   download->client = shared_from_this();
   download->origin = origin_of(request->url);
+  Executor here = co_await asio::this_coro::executor;
   for (bool fresh = false;; fresh = true) {
-    auto link = co_await acquire(download->origin, &request->url, fresh, until);
-    if (!link) co_return std::move(link).error();
-    download->link = std::move(*link);
+    if (!fresh) download->link = reuse(*download->origin, here);
+    if (!download->link) {
+      auto link = co_await acquire(download->origin, &request->url, fresh, until);
+      if (!link) co_return std::move(link).error();
+      download->link = std::move(*link);
+    }
     auto started = co_await download->link->start(request, request_options, collect, until);
     if (started) break;
     bool stale = download->link->reused && !download->link->heard && started.error().code == Errc::unavailable;
@@ -380,8 +405,12 @@ Task<Result<HttpResponse>> HttpClient::request(HttpRequest request, RequestOptio
   auto download = co_await impl->start(&request, &options, true, until);
   if (!download) co_return std::move(download).error();
   Link& link = *(*download)->link;
-  auto all = co_await link.read_all(options.inter_byte, until);
-  if (!all) co_return std::move(all).error().within(request.url.host);
+  if (link.complete()) {
+    link.finish_message();
+  } else {
+    auto all = co_await link.read_all(options.inter_byte, until);
+    if (!all) co_return std::move(all).error().within(request.url.host);
+  }
   auto response = link.take_response();
   (*download)->release();
   co_return std::move(response);

@@ -153,6 +153,17 @@ Task<> sleep_for(Duration duration) {
   co_await timer.async_wait(asio::use_awaitable);
 }
 
+std::string what_escaped(std::exception_ptr escaped) {
+  try {
+    if (escaped) std::rethrow_exception(escaped);
+    return "cancelled";
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "unknown exception";
+  }
+}
+
 namespace detail {
 
 Task<> run_on(Executor executor, Task<> task) {
@@ -200,6 +211,39 @@ Task<bool> run_until(Duration limit, Task<> task) {
   co_await asio::this_coro::throw_if_cancelled(throwing);
   if (in_time && race->escaped) std::rethrow_exception(race->escaped);
   co_return in_time;
+}
+
+namespace {
+// Used on its loop only; the completion of its task lets go of it last.
+struct Limited : TimerNode, std::enable_shared_from_this<Limited> {
+  explicit Limited(const Executor& executor) : wheel(LoopTimers::of(executor)) {
+    fire = [](TimerNode* node) {
+      const auto self = static_cast<Limited*>(node)->shared_from_this();
+      self->late = true;
+      self->cancel.emit(asio::cancellation_type::terminal);
+    };
+  }
+  ~Limited() { wheel.remove(*this); }
+
+  LoopTimers& wheel;
+  asio::cancellation_signal cancel;
+  bool late = false;
+  bool ended = false;
+};
+}  // namespace
+
+void spawn_until(Executor executor, Duration limit, Task<> task, std::function<void(bool, std::exception_ptr)> ended) {
+  auto limited = std::make_shared<Limited>(executor);
+  asio::dispatch(executor, [limited, limit] {
+    if (!limited->ended) limited->wheel.set(*limited, deadline_after(limit));
+  });
+  auto completed = [limited, ended = std::move(ended)](std::exception_ptr escaped) {
+    limited->ended = true;
+    limited->wheel.remove(*limited);
+    ended(!limited->late, escaped);
+  };
+  const auto slot = limited->cancel.slot();
+  asio::co_spawn(std::move(executor), std::move(task), asio::bind_cancellation_slot(slot, std::move(completed)));
 }
 
 }  // namespace detail

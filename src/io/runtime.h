@@ -59,9 +59,13 @@ void spawn(Executor executor, Task<> task);
 void post(Executor executor, std::function<void()> function);
 Task<> sleep_for(Duration duration);
 
+std::string what_escaped(std::exception_ptr escaped);  // for a log
+
 namespace detail {
 Task<> run_on(Executor executor, Task<> task);
 Task<bool> run_until(Duration limit, Task<> task);
+// `ended` gets whether that was in time, and what escaped.
+void spawn_until(Executor executor, Duration limit, Task<> task, std::function<void(bool, std::exception_ptr)> ended);
 
 template <class T>
 Task<> store(Task<T> task, std::optional<T>* out) {
@@ -89,6 +93,20 @@ Task<Result<T>> with_deadline(Duration limit, Task<Result<T>> task) {
   bool finished = co_await detail::run_until(limit, std::move(stored));
   if (!finished || !out) co_return error(Errc::timeout, "no answer in time");
   co_return std::move(*out);
+}
+
+// Runs the task on its own, with_deadline, and hands what came of it to `done` on `executor`; what it threw is Errc::internal.
+// For what somebody else waits for: the limit is kept by the loop's wheel, to some tens of milliseconds.
+template <class T>
+void spawn(Executor executor, Duration limit, Task<Result<T>> task, std::function<void(Result<T>)> done) {
+  auto out = std::make_shared<std::optional<Result<T>>>();
+  Task<> stored = detail::store<Result<T>>(std::move(task), out.get());
+  auto ended = [out, done = std::move(done)](bool in_time, std::exception_ptr escaped) {
+    if (!in_time) done(error(Errc::timeout, "no answer in time"));
+    else if (out->has_value()) done(std::move(**out));
+    else done(error(Errc::internal, "{}", what_escaped(escaped)));
+  };
+  detail::spawn_until(std::move(executor), limit, std::move(stored), std::move(ended));
 }
 
 // `function` runs on a worker; its result or exception reaches the caller on the caller's executor.

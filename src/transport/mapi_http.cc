@@ -119,26 +119,19 @@ struct Pending {
   io::Event done;
 };
 
-io::Task<Result<chain::Reply>> run_call(chain::Call* call) { return call->session().chain().run(*call); }
-
-io::Task<> run(std::shared_ptr<Pending> pending, Duration limit) {
-  auto task = run_call(pending->call.get());
-  try {
-    auto result = co_await io::with_deadline(limit, std::move(task));
-    pending->result.emplace(std::move(result));
-  } catch (const std::exception& problem) {
-    log::error("{} for {}: {}", chain::to_string(pending->call->operation()),
-               pending->call->session().identity().user, problem.what());
-    pending->result.emplace(error(Errc::internal, "{}", problem.what()));
-  }
-  --pending->context->requests;
-  pending->context->touch();
+void finish(Pending& pending, Result<chain::Reply> result) {
+  if (!result && result.error().code == Errc::internal)
+    log::error("{} for {}: {}", chain::to_string(pending.call->operation()), pending.call->session().identity().user,
+               result.error().message);
+  pending.result.emplace(std::move(result));
+  --pending.context->requests;
+  pending.context->touch();
   // Before the client hears of it: its next Execute may come at once, by another connection.
-  if (pending->call->operation() == Operation::Execute) {
-    const std::lock_guard lock(pending->context->mutex);
-    pending->context->executing = false;
+  if (pending.call->operation() == Operation::Execute) {
+    const std::lock_guard lock(pending.context->mutex);
+    pending.context->executing = false;
   }
-  pending->done.set();
+  pending.done.set();
 }
 
 std::string done_of(const Request& request, ResponseCode code) {
@@ -238,7 +231,8 @@ std::shared_ptr<Pending> start(Gateway& gateway, std::shared_ptr<SessionContext>
   pending->call = std::make_unique<chain::Call>(*context->session, operation, std::move(client), std::move(body));
   ++context->requests;
   context->touch();
-  io::spawn(context->session->executor(), run(pending, limit));
+  io::spawn<chain::Reply>(context->session->executor(), limit, context->session->chain().run(*pending->call),
+                          [pending](Result<chain::Reply> result) { finish(*pending, std::move(result)); });
   return pending;
 }
 
