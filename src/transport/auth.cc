@@ -56,23 +56,24 @@ Authentication::Digest Authentication::hash(const Digest& salt, const Secret& pa
   return out;
 }
 
-bool Authentication::is_remembered(const chain::Identity& identity) {
+std::optional<Clock::time_point> Authentication::remembered_until(const chain::Identity& identity) {
   Remembered entry;
   {
     const std::lock_guard lock(mutex_);
     const auto found = remembered_.find(identity.user);
-    if (found == remembered_.end()) return false;
+    if (found == remembered_.end()) return {};
     if (found->second.until < Clock::now()) {
       remembered_.erase(found);
-      return false;
+      return {};
     }
     entry = found->second;
   }
   const auto given = hash(entry.salt, identity.password);
-  return CRYPTO_memcmp(given.data(), entry.hash.data(), given.size()) == 0;
+  if (CRYPTO_memcmp(given.data(), entry.hash.data(), given.size()) != 0) return {};
+  return entry.until;
 }
 
-void Authentication::remember(const chain::Identity& identity) {
+Clock::time_point Authentication::remember(const chain::Identity& identity) {
   Remembered entry;
   entry.salt = random_digest<Digest>();
   entry.hash = hash(entry.salt, identity.password);
@@ -84,6 +85,7 @@ void Authentication::remember(const chain::Identity& identity) {
     if (remembered_.size() >= limits_.remembered) remembered_.clear();
   }
   remembered_[identity.user] = entry;
+  return entry.until;
 }
 
 bool Authentication::braked(const std::string& key, unsigned allowance) {
@@ -135,14 +137,14 @@ void Authentication::note(const std::string& peer, const std::string& user, cons
   }
 }
 
-Task<Status> Authentication::check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator) {
-  if (is_remembered(identity)) co_return Status{};
+Task<Result<Clock::time_point>> Authentication::check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator) {
+  if (const auto until = remembered_until(identity)) co_return *until;
   if (is_braked(peer, identity.user)) co_return error(Errc::limit, "too many wrong passwords for {} from {}", identity.user, peer);
   if (authenticator == nullptr) co_return error(Errc::denied, "no module of the chain can check passwords");
   const auto outcome = co_await authenticator->authenticate(identity);
   note(peer, identity.user, outcome);
-  if (outcome) remember(identity);
-  co_return outcome;
+  if (!outcome) co_return outcome.error();
+  co_return remember(identity);
 }
 
 }  // namespace mapigate::transport

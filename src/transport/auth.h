@@ -41,10 +41,9 @@ class Authentication {
  public:
   Authentication(AuthLimits limits, Metrics& metrics);
 
-  // Ok, or Errc::denied (wrong), Errc::limit (too many guesses from there: nobody was asked),
-  // Errc::unavailable or timeout (cannot say now). A good password that is remembered is
-  // never braked.
-  Task<Status> check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator);
+  // Until when the password counts as good, or Errc::denied (wrong), Errc::limit (too many guesses from there: nobody was
+  // asked), Errc::unavailable or timeout (cannot say now). A good password that is remembered is never braked.
+  Task<Result<Clock::time_point>> check(chain::Identity identity, std::string peer, chain::Authenticator* authenticator);
 
   // The brake alone, for logons whose proof somebody else looks at: to be asked before, and told the outcome.
   bool is_braked(const std::string& peer, const std::string& user);
@@ -64,8 +63,8 @@ class Authentication {
     Clock::time_point since;
   };
   Digest hash(const Digest& salt, const Secret& password) const;
-  bool is_remembered(const chain::Identity& identity);
-  void remember(const chain::Identity& identity);
+  std::optional<Clock::time_point> remembered_until(const chain::Identity& identity);
+  Clock::time_point remember(const chain::Identity& identity);
   bool braked(const std::string& key, unsigned allowance);
   void count_failure(const std::string& key);
 

@@ -26,8 +26,8 @@ class AuthTest : public ::testing::Test {
 
 
   Errc check(Authentication& auth, const std::string& user, const std::string& password, const std::string& peer = "192.0.2.1") {
-    std::optional<Status> out;
-    auto task = [](Authentication* a, chain::Identity identity, std::string from, OnePassword* backend, std::optional<Status>* result,
+    std::optional<Result<Clock::time_point>> out;
+    auto task = [](Authentication* a, chain::Identity identity, std::string from, OnePassword* backend, std::optional<Result<Clock::time_point>>* result,
                    io::Runtime* loop) -> io::Task<> {
       auto checked = co_await a->check(std::move(identity), std::move(from), backend);
       result->emplace(std::move(checked));

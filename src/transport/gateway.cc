@@ -75,7 +75,12 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::authenticate(io::HttpE
     co_return identity;
   }
   const auto logon = std::static_pointer_cast<ConnectionLogon>(exchange.attachment());
-  if (authorization.empty() && logon != nullptr && logon->identity != nullptr) {
+  const bool logged_on = logon != nullptr && logon->identity != nullptr;
+  if (scheme == AuthScheme::basic && logged_on && logon->scheme == AuthScheme::basic && Clock::now() < logon->until &&
+      logon->authorization == Secret(authorization)) {
+    co_return logon->identity;
+  }
+  if (authorization.empty() && logged_on && logon->scheme != AuthScheme::basic) {
     identity = logon->identity;
     bool alive = true;
     if (identity->pinned != nullptr) alive = co_await identity->pinned->is_alive();
@@ -104,9 +109,17 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::check_password(io::Htt
   const auto route = route_(user);
   chain::Authenticator* authenticator = route ? route->authenticator : nullptr;
   const auto checked = co_await authentication_.check(*identity, exchange.peer().ip, authenticator);
-  if (checked) co_return identity;
-  co_await refuse_logon(exchange, checked.error().code);
-  co_return nobody;
+  if (!checked) {
+    co_await refuse_logon(exchange, checked.error().code);
+    co_return nobody;
+  }
+  auto logon = std::make_shared<ConnectionLogon>();
+  logon->scheme = AuthScheme::basic;
+  logon->identity = identity;
+  logon->authorization = Secret(exchange.header("Authorization"));
+  logon->until = *checked;
+  exchange.attachment() = std::move(logon);
+  co_return identity;
 }
 
 io::Task<> Gateway::handle(io::HttpExchange& exchange) {

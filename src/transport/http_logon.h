@@ -8,6 +8,8 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "base/secret.h"
+#include "base/time.h"
 #include "chain/call.h"
 #include "chain/pinned_connection.h"
 #include "io/task.h"
@@ -45,12 +47,15 @@ class LogonExchange {
 // Begins one, for a client at that address. From any thread.
 using LogonProvider = std::function<std::shared_ptr<LogonExchange>(AuthScheme scheme, std::string peer)>;
 
-// What a connection keeps between its requests. Once logged on, its later requests need no Authorization field; one
-// that has a field begins anew.
+// What a connection keeps between its requests. Once logged on by NTLM or Negotiate, its later requests need no
+// Authorization field; one that has a field begins anew. With Basic each request must have it, and the same one need not
+// be taken apart and looked up again as long as the password counts as good.
 struct ConnectionLogon {
   AuthScheme scheme = AuthScheme::none;
   std::shared_ptr<LogonExchange> exchange;  // while it goes on
   std::shared_ptr<const chain::Identity> identity;
+  Secret authorization;     // of Basic
+  Clock::time_point until;  // of Basic
 };
 
 }  // namespace mapigate::transport

@@ -1,4 +1,5 @@
 """The MAPI/HTTP transport as [MS-OXCMAPIHTTP] and rows M1 to M6 describe it."""
+import base64
 import contextlib
 import re
 import threading
@@ -291,3 +292,13 @@ def test_wrong_credentials(endpoint, certificates, password, user):
 def test_no_credentials(endpoint, certificates):
     with contextlib.closing(Client(endpoint.https_port, certificates.ca, ALICE, PASSWORD)) as client:
         assert client.raw("PING", headers={"Authorization": None}).status == 401
+
+
+def test_every_request_of_a_connection_needs_its_password(endpoint, certificates):
+    with contextlib.closing(Client(endpoint.https_port, certificates.ca, ALICE, PASSWORD)) as client:
+        right = client.headers("PING")["Authorization"]
+        wrong = "Basic " + base64.b64encode(f"{ALICE}:wrong".encode()).decode()
+        for value, status in ((right, 200), (right, 200), (None, 401), (right, 200), (wrong, 401), (right, 200), (right + "=", 401)):
+            connection = client.connection
+            assert client.raw("PING", headers={"Authorization": value}).status == status
+            assert connection in (None, client.connection), "all of them by one connection"
