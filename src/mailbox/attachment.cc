@@ -31,7 +31,7 @@ Task<ErrorCode> get_valid_attachments(RopCall& call, const wire::RopGetValidAtta
   auto content = co_await content_of(call.mailbox, message);
   if (!content) co_return mapi::to_error_code(content.error());
   auto numbers = call.arena.make_span<std::uint32_t>((*content)->attachments().size());
-  for (std::size_t i = 0; i < numbers.size(); ++i) 
+  for (std::size_t i = 0; i < numbers.size(); ++i)
     numbers[i] = static_cast<std::uint32_t>((*content)->attachments()[i].properties.number(mapi::PidTagAttachNumber));
   response.AttachmentIdArray = numbers;
   co_return mapi::ecNone;
