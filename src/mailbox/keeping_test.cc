@@ -351,7 +351,20 @@ TEST_F(KeepingTest, WhatAHeaderTellsIsToldExactly) {
   ASSERT_EQ(save(), ecNone);
   restart();
   check();
+  // Nor does it go with what is set after an edit, by the same handle.
+  set(PidTagSubject, text("edited again"), 3);
+  ASSERT_EQ(save(), ecNone);
+  set(PidTagComment, text("beside"), 3);
+  set(PidTagReadReceiptRequested, Value::boolean(true), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  check();
+  EXPECT_EQ(client->properties({PidTagComment, PidTagReadReceiptRequested}, 3), (std::vector<std::string>{"beside", "1"}));
+  set(PidTagSubject, text("edited"), 3);
+  ASSERT_EQ(save(), ecNone);
+  restart();
   // What is set later counts, not what was kept.
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
   set(PidTagSenderName, text("Caroline Carter"), 3);
   ASSERT_EQ(save(), ecNone);
   restart();

@@ -271,9 +271,14 @@ Task<ErrorCode> set_property(Mailbox& mailbox, std::shared_ptr<MessageObject> me
     message->extras->set(tag, value);
     co_return ecNone;
   }
+  if (!backend || !message->saved || convert::needs_rewrite(tag)) {
+    message->content_changed = true;
+  } else {
+    auto loaded = co_await load_extras(mailbox, message);
+    if (!loaded) co_return to_error_code(loaded.error());
+    message->extras->set(tag, value);
+  }
   auto& bag = message->data->properties;
-  if (!backend || !message->saved || convert::needs_rewrite(tag)) message->content_changed = true;
-  else message->extras.emplace();  // made of the data when it is saved
   if (in(subjects, tag)) {
     set_subject(bag, tag, value);
     co_return ecNone;
@@ -296,16 +301,16 @@ Task<ErrorCode> delete_property(Mailbox& mailbox, std::shared_ptr<MessageObject>
     if (!made) co_return to_error_code(made.error());
   }
   const auto any = tag.with(PropertyType::PtypUnspecified);
-  if (!message->data) {
+  if (message->data && (!backend || !message->saved || convert::needs_rewrite(tag))) {
+    message->content_changed = true;
+  } else {
     auto loaded = co_await load_extras(mailbox, message);
     if (!loaded) co_return to_error_code(loaded.error());
     while (const auto* value = message->extras->find(any))
       if (!message->extras->remove(tag.with(value->type))) break;
-    co_return ecNone;
   }
+  if (!message->data) co_return ecNone;
   auto& bag = message->data->properties;
-  if (!backend || !message->saved || convert::needs_rewrite(tag)) message->content_changed = true;
-  else message->extras.emplace();
   while (const auto* value = bag.find(any))
     if (!bag.remove(tag.with(value->type))) break;
   if (tag.id() == PidTagSubject.id()) {
@@ -371,6 +376,9 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
       if (!saved) co_return saved;
     } else if (message->extras) {
       auto extras = message->data ? beside_mime(message->data->properties) : message->extras->clone();
+      if (message->data)  // the MIME stays, and so does what its header does not tell exactly
+        for (const auto& [tag, value] : *message->extras)
+          if (convert::in_mime(tag) && !extras.contains(tag)) extras.set(tag, value);
       if (const auto* kept = row->extras.find(supplement_tag)) extras.set(supplement_tag, *kept);  // its MIME stays
       extras.set_time(PidTagLastModificationTime, now());
       extras.set_string(PidTagLastModifierName, who);
