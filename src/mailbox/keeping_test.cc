@@ -410,5 +410,26 @@ TEST_F(KeepingTest, AnRtfBodyOutlivesAnEditOfTheSubject) {
   EXPECT_EQ(kept, std::string(as_text(rtf)));
 }
 
+TEST_F(KeepingTest, AnRtfBodyGoesWithTheMessageThroughFoldersOfTheEngine) {
+  open();
+  create();
+  const auto rtf = convert::compress_rtf("{\\rtf1\\ansi\\b Fat\\b0  and thin}");
+  set(PidTagRtfCompressed, Value::binary(rtf), 3);
+  ASSERT_EQ(save(), ecNone);
+  settle(*client, inbox);
+  const auto move = [&](state::FolderRole from, state::FolderRole to) {
+    ASSERT_EQ(client->open_folder(from), ecNone);
+    ASSERT_EQ(client->open_folder(to, 5), ecNone);
+    const auto ids = client->message_ids(from);
+    ASSERT_EQ(ids.size(), 1u);
+    ASSERT_EQ(client->execute(Ask<wire::RopMoveCopyMessages>{{5, ids, false, false}, 1}).value(), ecNone);
+    ASSERT_EQ(client->open_message(to).value(), ecNone);
+    EXPECT_EQ(client->properties({PidTagNativeBody}, 3), std::vector<std::string>{"2"});
+    EXPECT_EQ(client->read_stream(PidTagRtfCompressed, 3), std::string(as_text(rtf)));
+  };
+  move(inbox, notes);
+  move(notes, inbox);
+}
+
 }  // namespace
 }  // namespace mapigate::mailbox::testing

@@ -282,8 +282,7 @@ Task<Result<GlobalCounter>> Mailbox::deliver(GlobalCounter folder_id, convert::B
     auto data = convert::message_data(**parsed, context_.options.max_stream_memory);
     if (!data) co_return data.error();
     auto held = std::make_shared<convert::MessageData>(std::move(*data));
-    held->properties.set_all(extras);
-    held->properties.remove(supplement_tag);
+    add_extras(*held, extras);
     auto saved = co_await save_message(folder_id, false, *id, flags, held);
     if (!saved) co_return saved.error();
     co_return *id;
@@ -510,8 +509,7 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       auto named = co_await named_values(*this, held);
       if (!named) co_return named.error();
       message->properties.set_all(*named);
-      message->properties.set_all(row.extras);
-      message->properties.remove(supplement_tag);
+      add_extras(*message, row.extras);
     }
     const auto* from_row = tree_->find(from);
     const bool recovered = from_row && keeps_deleted(from_row->role);

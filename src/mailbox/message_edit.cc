@@ -186,6 +186,14 @@ std::shared_ptr<const convert::Supplement> supplement_in(const PropertyBag& extr
   return *parsed;
 }
 
+void add_extras(convert::MessageData& message, const PropertyBag& extras) {
+  message.properties.set_all(extras);
+  message.properties.remove(supplement_tag);
+  // It is the body; the HTML was made of it, and which one counts is told by what is there.
+  if (extras.contains(PidTagRtfCompressed))
+    for (const auto tag : {PidTagHtml, PidTagNativeBody, PidTagRtfInSync}) message.properties.remove(tag);
+}
+
 Value normal_value(PropertyTag& tag, const Value& value, Arena& arena, unsigned code_page) {
   if (value.type == PropertyType::PtypString8) {
     tag = tag.with(PropertyType::PtypString);
@@ -223,10 +231,7 @@ Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> mess
   if (!is_embedded(*message)) {
     auto loaded = co_await load_extras(mailbox, message);
     if (!loaded) co_return loaded;
-    data->properties.set_all(*message->extras);
-    data->properties.remove(supplement_tag);
-    // It is the body; the HTML was made of it.
-    if (message->extras->contains(PidTagRtfCompressed)) data->properties.remove(PidTagHtml);
+    add_extras(*data, *message->extras);
   }
   message->data = std::move(data);
   co_return Status{};

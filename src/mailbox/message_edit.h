@@ -17,6 +17,8 @@ struct StoredForm {
 Result<StoredForm> stored_form(convert::MessageData& message, const convert::MimeWriteOptions& options);
 // What `extras` keep for the MIME; null when there is nothing.
 std::shared_ptr<const convert::Supplement> supplement_in(const mapi::PropertyBag& extras);
+// Lays `extras` over what the MIME of their message gave.
+void add_extras(convert::MessageData& message, const mapi::PropertyBag& extras);
 
 // Of all properties of a message those that neither its MIME nor its flags hold.
 mapi::PropertyBag beside_mime(const mapi::PropertyBag& properties);
