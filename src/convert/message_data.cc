@@ -82,6 +82,7 @@ Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_lim
     MessageData::Attachment attachment;
     attachment.properties = mime.attachments()[i].properties.clone();
     attachment.number = static_cast<std::uint32_t>(attachment.properties.number(PidTagAttachNumber));
+    attachment.part = mime.attachments()[i].part;
     out.next_attachment = std::max(out.next_attachment, attachment.number + 1);
     if (mime.attachments()[i].kind == Attachment::Kind::embedded) {
       auto inner = mime.embedded(i);

@@ -24,7 +24,7 @@ struct MessageData {
     mapi::PropertyBag properties;  // all but the data
     ByteSource data;               // PidTagAttachDataBinary
     std::shared_ptr<MessageData> embedded;
-    std::uint32_t part = 0;        // set by write_mime(): its place among the attachments there
+    std::uint32_t part = 0;        // its place among the attachments of the MIME that it was read from or written into
     Attachment clone() const { return {number, properties.clone(), data, embedded, part}; }
   };
 

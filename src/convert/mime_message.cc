@@ -221,6 +221,7 @@ void MimeMessage::Impl::add_attachments() {
   const AttachmentContext context{utf8, options.max_embedded > 0, properties.time(PidTagMessageDeliveryTime)};
   for (const auto& part : content.attachments)
     attachments.push_back(make_attachment(part, content.opaque != nullptr, attachments.size(), context));
+  for (std::size_t i = 0; i < attachments.size(); ++i) attachments[i].part = static_cast<std::uint32_t>(i);
 }
 
 void MimeMessage::Impl::restore_recipients() {

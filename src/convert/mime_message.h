@@ -34,6 +34,7 @@ struct Attachment {
   enum class Kind { data, embedded };
   Kind kind = Kind::data;
   mapi::PropertyBag properties;  // all but the data: PidTagAttachNumber, PidTagAttachMethod, names, sizes …
+  std::uint32_t part = 0;        // its place in the MIME, whatever order a supplement gave them
 };
 
 // PidTagNativeBody values ([MS-OXPROPS] "PidTagNativeBody").

@@ -377,7 +377,10 @@ Status Writer::secured(const MessageData::Attachment& attachment) {
 Status Writer::message(MessageData& message, unsigned depth) {
   if (depth > max_depth) return error(Errc::limit, "messages within messages");
   if (auto done = put(write_header(message, options_)); !done) return done;
-  if (is_secured(message)) return secured(message.attachments[0]);
+  if (is_secured(message)) {
+    message.attachments[0].part = 0;
+    return secured(message.attachments[0]);
+  }
   const auto bodies = bodies_of(message.properties);
   std::vector<MessageData::Attachment*> shown, others;
   for (auto& one : message.attachments)

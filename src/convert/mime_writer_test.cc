@@ -397,5 +397,36 @@ TEST(MimeSupplement, GivesBackWhatMimeHasNoWordsFor) {
   EXPECT_EQ(apart->attachments()[0].properties.string(PidTagAttachLongFilename), "c.txt");
 }
 
+// Those of a message within keep their places when its bytes are written as they came.
+TEST(MimeSupplement, KnowsTheAttachmentsOfMessagesThatKeepTheirBytes) {
+  MessageData message;
+  message.properties.set_string(PidTagSubject, "outer");
+  MessageData::Attachment within;
+  within.embedded = std::make_shared<MessageData>(sample());
+  add_file(*within.embedded, "a.txt", "first");
+  add_file(*within.embedded, "b.png", "PNG", "pic@1");
+  within.embedded->properties.set_binary(PidTagHtml, as_view("<html><img src=\"cid:pic@1\"></html>"));
+  within.embedded->attachments[0].properties.set_integer(PidTagAttachMethod, 7);
+  message.attachments.push_back(std::move(within));
+  for (int round = 0; round < 3; ++round) {
+    const auto bytes = write_mime(message, {});
+    ASSERT_TRUE(bytes);
+    const auto plain = *MimeMessage::parse(*bytes);
+    MimeOptions options;
+    options.supplement = *parse_supplement(serialize(supplement_of(message, *plain, false)));
+    const auto whole = *MimeMessage::parse(*bytes, options);
+    const auto inner = whole->embedded(0);
+    ASSERT_TRUE(inner);
+    ASSERT_EQ((*inner)->attachments().size(), 2u);
+    EXPECT_EQ((*inner)->attachments()[0].properties.string(PidTagAttachLongFilename), "a.txt");
+    EXPECT_EQ((*inner)->attachments()[0].properties.number(PidTagAttachMethod), 7);
+    EXPECT_EQ(as_text(*(*inner)->attachment_data(0)), "first");
+    auto again = message_data(*whole, 1000);
+    ASSERT_TRUE(again);
+    message = std::move(*again);
+    message.properties.set_string(PidTagSubject, "edited");
+  }
+}
+
 }  // namespace
 }  // namespace mapigate::convert
