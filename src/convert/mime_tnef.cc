@@ -138,7 +138,10 @@ void take_attachment(const MessageObject::Attachment& one, unsigned code_page, T
     bag.set_string(PidTagAttachMimeTag, "message/rfc822");
   } else {
     data = ByteSource::from_bytes(to_bytes(one.properties.binary(PidTagAttachDataBinary)));
-    if (!bag.contains(PidTagAttachMethod)) bag.set_integer(PidTagAttachMethod, afByValue);
+    // By reference the reader's computer would fetch it from where a stranger says; a message that cannot be read is a file.
+    constexpr std::int32_t afOle = 6;
+    if (bag.number(PidTagAttachMethod) != afOle) bag.set_integer(PidTagAttachMethod, afByValue);
+    for (const auto tag : {PidTagAttachPathname, PidTagAttachLongPathname}) bag.remove(tag);
   }
   if (name.empty()) name = fmt::format("ATT{:05}.dat", number + 1);
   const auto dot = name.rfind('.');

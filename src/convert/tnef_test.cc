@@ -81,6 +81,18 @@ TEST(Tnef, MakesTheMessageThatCarriesIt) {
   EXPECT_EQ(bag.number(PidTagHasAttachments), 1);
 }
 
+TEST(Tnef, FilesAreThereAndNowhereElse) {
+  auto object = sample();
+  auto& file = object.attachments[0].properties;
+  file.set_integer(PidTagAttachMethod, 4);  // afByReferenceOnly
+  file.set_string(PidTagAttachLongPathname, "\\\\far.example\\share\\a.txt");
+  const auto mime = carrying(object);
+  ASSERT_FALSE(mime->attachments().empty());
+  const auto& bag = mime->attachments()[0].properties;
+  EXPECT_EQ(bag.number(PidTagAttachMethod), 1);
+  EXPECT_FALSE(bag.contains(PidTagAttachLongPathname));
+}
+
 TEST(Tnef, OfAnotherMessageIsAFile) {
   auto object = sample();
   object.properties.set_binary(PidTagTnefCorrelationKey, View(reinterpret_cast<const std::uint8_t*>("<key@x>"), 8));
