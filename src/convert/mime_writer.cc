@@ -209,7 +209,8 @@ bool is_secured(const MessageData& message) {
   return !is_signed || is_signed_entity(message.attachments[0], header, body);
 }
 
-// Byte for byte, so that signatures in it hold; where the transport would not change it, and no Bcc is told.
+// Byte for byte, so that signatures in it hold; where the transport would not change it, and neither a Bcc is told nor what was
+// written for the store alone.
 bool goes_as_it_came(const MessageData& message, const MimeWriteOptions& options) {
   const auto bytes = message.original.view();
   if (bytes.empty() || !is_ascii(bytes) || std::find(bytes.begin(), bytes.end(), 0) != bytes.end()) return false;
@@ -221,6 +222,7 @@ bool goes_as_it_came(const MessageData& message, const MimeWriteOptions& options
   View header, body;
   split_entity(bytes, header, body);
   if (!options.bcc && find_field(split_header(header), "Bcc") != nullptr) return false;
+  if (!options.attachment_properties && as_text(bytes).find(kept_properties_field) != std::string_view::npos) return false;
   return message.is_original();
 }
 

@@ -1,3 +1,4 @@
+#include "convert/mime_attachments.h"
 #include "convert/mime_supplement.h"
 #include "convert/mime_writer.h"
 #include "convert/read_receipt.h"
@@ -275,6 +276,24 @@ TEST(MimeWriter, MessagesWithinKeepTheirBytes) {
   const auto both = written(*data);
   ASSERT_TRUE(both->embedded(0));
   EXPECT_EQ((*both->embedded(0))->properties().string(PidTagSubject), "edited, too");
+}
+
+// What the store wrote for itself into a message within does not leave with its bytes.
+TEST(MimeWriter, MessagesWithinLeaveWithoutWhatIsTheStores) {
+  MessageData message;
+  MessageData::Attachment within;
+  within.embedded = std::make_shared<MessageData>(sample());
+  add_file(*within.embedded, "a.txt", "first");
+  within.embedded->attachments[0].properties.set_string(PidTagAttachLongPathname, "C:\\Private\\a.txt");
+  message.attachments.push_back(std::move(within));
+  MimeWriteOptions into_store;
+  into_store.attachment_properties = true;
+  const auto stored = written(message, into_store);
+  EXPECT_NE(as_text(stored->source().view()).find(kept_properties_field), std::string_view::npos);
+  auto data = message_data(*stored, 1000);
+  ASSERT_TRUE(data);
+  EXPECT_EQ(as_text(written(*data)->source().view()).find(kept_properties_field), std::string_view::npos);
+  EXPECT_NE(as_text(written(*data, into_store)->source().view()).find(kept_properties_field), std::string_view::npos);
 }
 
 // [MS-OXOSMIME] 2.1: what the client signed leaves as multipart/signed, every byte of it.
