@@ -289,6 +289,10 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
   const auto n = std::min<std::uint64_t>(request.ByteCount, from->size() - begin);
   if (n > most_bytes(call)) co_return mapi::ecTooBig;
   if (!may_read(call, *from, n) || !may_write(call, *to, to->position, n)) co_return mapi::ecAccessDenied;
+  // Zeros that nobody has written would be bytes in the other stream.
+  const auto there = from->target ? std::uint64_t{from->written->bytes.size()} : from->size();
+  const auto zeros = begin + n - std::min(begin + n, std::max(begin, there));
+  if (!call.session.take_zeros(zeros, most_bytes(call))) co_return mapi::ecTooBig;
   Bytes piece(n);
   from->read(begin, piece);
   const auto room = make_room(call, *to->written, to->position, n);

@@ -257,6 +257,9 @@ TEST_F(WritingTest, SizesThatNobodyFillsCostNoMemory) {
     EXPECT_EQ(as_text(read.get<wire::RopReadStream>().Data), std::string_view("\0\0y", 3));
   }
   EXPECT_EQ(given, 2);
+  // Nor do copies make more of them.
+  ASSERT_EQ(client->execute(Ask<wire::RopSeekStream>{{wire::RopSeekStream::FromStart, 0}, 8}).value(), ecNone);
+  EXPECT_EQ(client->execute(Ask<wire::RopCopyToStream>{{4, 1000}, 8}).value(), ecTooBig);
 }
 
 TEST_F(WritingTest, NothingIsSavedWithoutWhatItsStreamHolds) {
