@@ -259,7 +259,7 @@ Task<ErrorCode> set_property(Mailbox& mailbox, std::shared_ptr<MessageObject> me
     const bool all = set_flag_property(*message, tag, number_of(value));
     if (backend && all) {
       if (message->data) message->data->properties.remove(tag);
-      if (message->data) co_return ecNone;
+      if (!message->saved) co_return ecNone;
       auto loaded = co_await load_extras(mailbox, message);
       if (!loaded) co_return to_error_code(loaded.error());
       message->extras->remove(tag);

@@ -114,6 +114,24 @@ TEST_F(WritingTest, WhatStandsBesideAMessageNeedsNoRewrite) {
   EXPECT_EQ(client->rows(), (std::vector<std::vector<std::string>>{{"note", "1"}}));
 }
 
+TEST_F(WritingTest, AFlagIsClearedAfterAnEdit) {
+  backend.add("INBOX", "old");
+  open();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  ASSERT_EQ(set(PidTagFlagStatus, Value::integer32(1)), ecNone);  // complete: no flag of the backend says that
+  ASSERT_EQ(save().value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, Value::string(client->arena, "new")), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagFlagStatus}, 3), std::vector<std::string>{"1"});
+  ASSERT_EQ(set(PidTagFlagStatus, Value::integer32(0)), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  client.reset();
+  make_engine();
+  open();
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_TRUE(client->properties({PidTagFlagStatus}, 3)[0].starts_with("!ecNotFound"));
+}
+
 TEST_F(WritingTest, EditingKeepsIdAndOtherParts) {
   backend.add("INBOX", "old", 0, "Body text.\r\n");
   open();
