@@ -277,9 +277,9 @@ Task<bool> drop_session(std::unique_ptr<Session>* session) {
 }
 }  // namespace
 
-Client::Client(io::Runtime& runtime, Engine& engine, std::string name, unsigned code_page)
+Client::Client(io::Runtime& runtime, Engine& engine, std::string name, unsigned code_page, std::string_view password)
     : user(std::move(name)), executor_(runtime.executor(0)) {
-  auto identity = std::make_shared<const chain::Identity>(chain::Identity{user, Secret("secret")});
+  auto identity = std::make_shared<const chain::Identity>(chain::Identity{user, Secret(password)});
   run(make_session(&engine, identity, executor_, {code_page, 0x0409}, &session));
 }
 Client::~Client() { run(drop_session(&session)); }
@@ -496,7 +496,9 @@ void EngineTest::use(const std::function<void(EngineOptions&)>& change) {
   change(options);
   make_engine();
 }
-std::unique_ptr<Client> EngineTest::connect(const std::string& user) { return std::make_unique<Client>(*runtime, *engine, user); }
+std::unique_ptr<Client> EngineTest::connect(const std::string& user, std::string_view password) {
+  return std::make_unique<Client>(*runtime, *engine, user, 1252, password);
+}
 
 namespace {
 Task<Status> refresh(Mailbox* mailbox, GlobalCounter folder) {

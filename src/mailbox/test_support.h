@@ -83,7 +83,7 @@ struct Replies {
 
 class Client : public wire::ColumnSource {
  public:
-  Client(io::Runtime& runtime, Engine& engine, std::string user, unsigned code_page = 1252);
+  Client(io::Runtime& runtime, Engine& engine, std::string user, unsigned code_page = 1252, std::string_view password = "secret");
   ~Client() override;
 
   template <class... Rops>
@@ -146,7 +146,7 @@ class EngineTest : public ::testing::Test {
   ~EngineTest() override;
   void make_engine();   // anew: what the state store does not keep is gone
   void use(const std::function<void(EngineOptions&)>& change);
-  std::unique_ptr<Client> connect(const std::string& user = "alice@example.test");
+  std::unique_ptr<Client> connect(const std::string& user = "alice@example.test", std::string_view password = "secret");
   // Refreshes of folder and list are over when this returns.
   void settle(Client& client, FolderRole role);
 
