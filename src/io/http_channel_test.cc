@@ -84,6 +84,14 @@ TEST_F(HttpChannel, PiecesArriveAsTheyAreSent) {
   EXPECT_NE(got.find("Content-Length: 1073741824\r\n\r\n<one><two><three>"), std::string::npos) << got;
 }
 
+TEST_F(HttpChannel, AStreamSaysWhenTheConnectionEndsWithIt) {
+  const std::string field = "Connection: close\r\n";
+  const auto last = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\n" + field + "Content-Length: 3\r\n\r\nabc"});
+  EXPECT_NE(last.find(field), std::string::npos) << last;
+  const auto other = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"});
+  EXPECT_EQ(other.find(field), std::string::npos) << other;
+}
+
 TEST_F(HttpChannel, TheEndOfTheBodyIsTold) {
   const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n", "abc", "def"});
   EXPECT_TRUE(got.ends_with("<abc><def>")) << got;

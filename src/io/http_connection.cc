@@ -475,6 +475,7 @@ void HttpExchange::begin_stream(unsigned status, std::string_view reason, const 
   c.out_.append("Date: ").append(http_date(std::time(nullptr))).append("\r\n");
   c.out_.append(headers.wire());
   c.out_.append(c.more_headers_.wire());
+  if (!c.keep_alive_) c.out_.append("Connection: close\r\n");
   fmt::format_to(std::back_inserter(c.out_), "Content-Length: {}\r\n\r\n", length);
 }
 void HttpExchange::add_response_header(std::string_view name, std::string_view value) { connection_->more_headers_.add(name, value); }

@@ -64,7 +64,7 @@ class HttpExchange {
   // The body's length as announced; none when it comes in chunks or there is no body.
   std::optional<std::uint64_t> content_length() const;
   // Begins an answer of a length that may never be reached: queue() and flush() send its bytes as they are, and
-  // the connection ends with the handler.
+  // without finish() the connection ends with the handler.
   void begin_stream(unsigned status, std::string_view reason, const HttpHeaders& headers, std::uint64_t length);
 
   // A field that the answer gets besides those it is given; before the answer begins.
