@@ -2,6 +2,7 @@
 
 #include <pugixml.hpp>
 
+#include <algorithm>
 #include <set>
 #include <sstream>
 
@@ -165,7 +166,9 @@ Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity,
         asked_for_more = true;
         auto others = co_await more(address.substr(address.find('@') + 1));
         if (!others) co_return others.error();
-        places.insert(places.end(), others->begin(), others->end());
+        // DNS often names a place that was guessed already.
+        for (auto& one : *others)
+          if (std::find(places.begin(), places.end(), one) == places.end()) places.push_back(std::move(one));
         if (i >= places.size()) break;
       }
       const auto text = places[i];

@@ -334,6 +334,9 @@ def test_the_client_looks_for_a_service_record(server, certificates, elsewhere):
     # A password goes to no other domain because DNS says so.
     done = by_service_record(server, certificates, (0, 0, 443, "elsewhere.test"))
     assert done.returncode == 1 and "--server https://elsewhere.test" in done.stderr and elsewhere.asked == 1
+    # One that was tried already says nothing new.
+    done = by_service_record(server, certificates, (0, 0, 443, "localhost"))
+    assert done.returncode == 1 and "circles" not in done.stderr and elsewhere.asked == 1
 
 
 def test_dns_that_has_to_be_there(server, certificates):
