@@ -69,6 +69,7 @@ struct Handle {
   std::shared_ptr<io::Mutex> turn;   // one call at a time, in the order they came
   std::size_t position = 0;          // of a lookup
   std::weak_ptr<void> waiting;       // of an asynchronous one: the call that waits, see Request::alive
+  unsigned waits = 0;                // of an asynchronous one: calls in progress, those whose client has gone among them
 };
 
 // An association group: the connections of one client process, and the context handles that outlive each of

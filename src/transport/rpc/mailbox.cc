@@ -25,6 +25,7 @@ constexpr std::uint32_t ecVersionMismatch = 0x80040110;     // the same
 constexpr wire::rpc::Version oldest_client{11, 0, 0, 0};   // [MS-OXCRPC] 3.2.4.1.3.2
 constexpr std::uint32_t no_link = 0xFFFFFFFF;               // ulIcxrLink
 constexpr std::uint32_t notification_pending = 0x00000001;  // of pulFlagsOut
+constexpr unsigned most_waits = 8;  // of one handle; those whose connection was lost go on until their time is over
 constexpr std::size_t header = wire::rpc::header_ext_size;
 
 std::int32_t result(std::uint32_t code) { return static_cast<std::int32_t>(code); }
@@ -323,7 +324,7 @@ class Waiting : public Service {
     if (handle == nullptr) return reply({fault_context_mismatch, {}});
     Wait::Out out;
     const auto context = handle->session.lock();
-    if (!handle->waiting.expired()) {
+    if (!handle->waiting.expired() || handle->waits >= most_waits) {
       out.result = result(ecRejected);
       return reply(encoded("EcDoAsyncWaitEx", out));
     }
@@ -331,7 +332,8 @@ class Waiting : public Service {
     handle->waiting = request.alive;
     auto call = std::make_unique<chain::Call>(*context->session, Operation::NotificationWait, client_of(request.caller),
                                               body_of("NotificationWait", http::NotificationWait::Request()));
-    auto done = [reply = std::move(reply)](const Result<chain::Reply>& outcome) {
+    auto done = [handle, reply = std::move(reply)](const Result<chain::Reply>& outcome) {
+      --handle->waits;
       if (session_lost(outcome)) return reply(session_over());
       Arena space;
       Wait::Out answer;
@@ -340,6 +342,7 @@ class Waiting : public Service {
         answer.pulFlagsOut = (body.EventPending & http::NotificationWait::event_pending) != 0 ? notification_pending : 0;
       reply(encoded("EcDoAsyncWaitEx", answer));
     };
+    ++handle->waits;
     run_call(gateway_, inbox_, context, std::move(call), nullptr, gateway_.options().wait_limit, false, std::move(done));
   }
 
