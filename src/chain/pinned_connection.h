@@ -37,8 +37,8 @@ class LogonRelay {
   virtual ~LogonRelay() = default;
   // Errc::unsupported: not with these settings.
   virtual Status can_pin() const = 0;
-  // Begins a logon by `scheme`, "NTLM" or "Negotiate". `close_client` ends the client's connection: called from any thread when the
-  // other one has ended, or the logon took too long. Errc::unavailable: there are too many.
+  // Begins a logon by `scheme`, "NTLM" or "Negotiate". `close_client` ends the client's connection, but not amid an answer: called
+  // from any thread when the other one has ended, or the logon took too long. Errc::unavailable: there are too many.
   virtual Result<std::shared_ptr<PinnedConnection>> pin(std::string scheme, std::function<void()> close_client) = 0;
 };
 

@@ -16,6 +16,13 @@ Task<> handle(HttpExchange& exchange) {
     co_await exchange.respond(401, none, "no");
     co_return;
   }
+  if (exchange.path() == "/closing") {
+    exchange.closer()();
+    co_await sleep_for(50ms);
+    const HttpHeaders none;
+    co_await exchange.respond(200, none, "whole");
+    co_return;
+  }
   if (exchange.method() != "CHANNEL") {
     auto& count = exchange.attachment();
     if (count == nullptr) count = std::make_shared<int>(0);
@@ -131,6 +138,12 @@ TEST_F(HttpChannel, AttachmentsBelongToTheConnection) {
     EXPECT_TRUE(got.ends_with("\r\n\r\n2")) << got;
     EXPECT_NE(got.find("X-More: yes\r\n"), std::string::npos) << got;
   }
+}
+
+TEST_F(HttpChannel, AConnectionThatIsClosedFromOutsideEndsItsAnswer) {
+  const auto got = answer({"GET /closing HTTP/1.1\r\nHost: x\r\n\r\n"});
+  EXPECT_NE(got.find("Connection: close\r\n"), std::string::npos) << got;
+  EXPECT_TRUE(got.ends_with("\r\n\r\nwhole")) << got;
 }
 
 TEST_F(HttpChannel, AHandlerCanBeEndedFromOutside) {

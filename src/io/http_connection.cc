@@ -484,6 +484,11 @@ std::function<void()> HttpExchange::aborter() {
     if (auto connection = weak.lock()) HttpServer::Impl::apply(std::move(connection), &HttpConnection::force_close);
   };
 }
+std::function<void()> HttpExchange::closer() {
+  return [weak = connection_->weak_from_this()] {
+    if (auto connection = weak.lock()) HttpServer::Impl::apply(std::move(connection), &HttpConnection::begin_drain);
+  };
+}
 std::shared_ptr<void>& HttpExchange::attachment() { return connection_->attachment_; }
 
 Event HttpExchange::closed() {

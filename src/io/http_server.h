@@ -73,6 +73,8 @@ class HttpExchange {
   // Closes the connection, on its executor: to be called from any thread at any time, also when it has ended. For
   // handlers that end the connection with themselves.
   std::function<void()> aborter();
+  // The same, but an answer in progress goes out first.
+  std::function<void()> closer();
 
   // What a protocol keeps with the connection from request to request; gone with it.
   std::shared_ptr<void>& attachment();

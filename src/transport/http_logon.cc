@@ -61,7 +61,7 @@ Result<std::shared_ptr<LogonExchange>> Gateway::begin_logon(io::HttpExchange& ex
   const auto& peer = exchange.peer().ip;
   auto own = logons_ ? logons_(scheme, peer) : nullptr;
   if (logon_relay_ == nullptr) return own;
-  auto pinned = logon_relay_->pin(to_string(scheme), exchange.aborter());
+  auto pinned = logon_relay_->pin(to_string(scheme), exchange.closer());
   if (!pinned) return pinned.error();
   return pass_logon(*this, std::move(*pinned), std::move(own), peer);
 }
