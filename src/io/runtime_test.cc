@@ -2,6 +2,9 @@
 
 #include <atomic>
 #include <csignal>
+#include <future>
+#include <memory>
+#include <stdexcept>
 #include <thread>
 
 #include "io/sync.h"
@@ -138,6 +141,32 @@ TEST_F(RuntimeTest, DeadlineCancelsOrPasses) {
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, Errc::timeout);
   EXPECT_LT(Clock::now() - started, 5s);
+}
+
+Task<Result<int>> failing_answer() {
+  co_await sleep_for(1ms);
+  throw std::runtime_error("it fell over");
+}
+
+TEST_F(RuntimeTest, WhatComesOfASpawnedTaskIsHandedOver) {
+  const auto outcome = [this](Task<Result<int>> task, Duration limit) {
+    auto told = std::make_shared<std::promise<Result<int>>>();
+    auto future = told->get_future();
+    spawn<int>(runtime_.executor(1), limit, std::move(task), [told](Result<int> result) { told->set_value(std::move(result)); });
+    return future.get();
+  };
+  const auto good = outcome(slow_answer(10ms), 10s);
+  ASSERT_TRUE(good);
+  EXPECT_EQ(*good, 7);
+  const auto started = Clock::now();
+  const auto late = outcome(slow_answer(20s), 50ms);
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::timeout);
+  EXPECT_LT(Clock::now() - started, 5s);
+  const auto failed = outcome(failing_answer(), 10s);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code, Errc::internal);
+  EXPECT_EQ(failed.error().message, "it fell over");
 }
 
 TEST_F(RuntimeTest, SignalsReachTheirCallback) {
