@@ -100,9 +100,9 @@ io::Task<> pass_on(io::HttpExchange& exchange, const std::string& user, chain::W
     ended = piece->empty();
     first.insert(first.end(), piece->begin(), piece->end());
   }
-  // What downloads in the background wants to know the length, of a HEAD too.
-  const bool only_head = exchange.method() == "HEAD";
-  if (ended && !(only_head && length)) {
+  // What downloads in the background wants to know the length, of a HEAD too; where nobody says, zero would be wrong.
+  const bool only_head = exchange.method() == "HEAD" && answer->status != 204 && answer->status != 304;
+  if (ended && !only_head) {
     const auto sent = co_await exchange.respond(answer->status, headers, View(first));
     (void)sent;  // the client has gone
     co_return;

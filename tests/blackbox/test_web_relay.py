@@ -30,7 +30,10 @@ class Far(http.server.BaseHTTPRequestHandler):
 
     def do_HEAD(self):
         self.send_response(200)
-        self.send_header("Content-Length", str(3 * PIECE))
+        if self.path.endswith("/chunks"):
+            self.send_header("Transfer-Encoding", "chunked")
+        else:
+            self.send_header("Content-Length", str(3 * PIECE))
         self.end_headers()
 
     def do_GET(self):
@@ -117,6 +120,8 @@ def test_a_long_answer_arrives_before_its_end_was_sent(certificates, far):
 def test_a_head_tells_the_length(certificates, far):
     with relay_to(certificates, far) as relay, get(relay, certificates, "long", "HEAD") as answer:
         assert answer.status == 200 and answer.getheader("Content-Length") == str(3 * PIECE) and answer.read() == b""
+        with get(relay, certificates, "chunks", "HEAD") as other:
+            assert other.status == 200 and other.getheader("Content-Length") is None and other.read() == b""
 
 
 def test_notifications_arrive_when_they_are_sent(certificates, far):
