@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <utility>
 #include <vector>
 
 #include "io/http_parser.h"
@@ -37,6 +38,7 @@ struct Link {
   bool heard = false;     // a byte of the answer has come
   bool reusable = false;  // after the whole answer
   bool delivered = false;  // what is in the message's body has been read
+  bool amid = false;       // of one that is kept: a message has begun, and its answer has not ended
 
   // At the end of the stream Errc::unavailable, with `ended` set.
   Task<Status> receive(Until until, bool* ended) {
@@ -477,6 +479,11 @@ Task<Result<std::unique_ptr<HttpClientConnection>>> HttpClient::dedicate(Url ori
 Task<Result<HttpResponse>> HttpClientConnection::request(HttpRequest request, RequestOptions options) {
   Link& link = *impl_->link;
   if (!link.stream->is_open()) co_return error(Errc::unavailable, "{}: the connection is closed", request.url.host);
+  // Who sent the last request was cancelled: what comes next is the rest of its answer.
+  if (std::exchange(link.amid, true)) {
+    link.stream->close();
+    co_return error(Errc::unavailable, "{}: an answer was left on the connection", request.url.host);
+  }
   auto until = deadline_after(options.limit);
   auto done = co_await link.start(&request, &options, true, until);
   if (done) done = co_await link.read_all(options.inter_byte, until);
@@ -484,6 +491,7 @@ Task<Result<HttpResponse>> HttpClientConnection::request(HttpRequest request, Re
     link.stream->close();
     co_return std::move(done).error().within(request.url.host);
   }
+  link.amid = false;
   if (!link.reusable) link.stream->close();
   co_return link.take_response();
 }
@@ -491,6 +499,11 @@ Task<Result<HttpResponse>> HttpClientConnection::request(HttpRequest request, Re
 Task<Result<HttpResponse>> HttpClientConnection::open(HttpRequest request, RequestOptions options) {
   Link& link = *impl_->link;
   if (!link.stream->is_open()) co_return error(Errc::unavailable, "{}: the connection is closed", request.url.host);
+  // Who sent the last request was cancelled: what comes next is the rest of its answer.
+  if (std::exchange(link.amid, true)) {
+    link.stream->close();
+    co_return error(Errc::unavailable, "{}: an answer was left on the connection", request.url.host);
+  }
   auto until = deadline_after(options.limit);
   auto done = co_await link.start(&request, &options, false, until);
   if (!done) {
@@ -508,6 +521,7 @@ Task<Result<View>> HttpClientConnection::read(Duration inter_byte) {
   Link& link = *impl_->link;
   auto piece = co_await link.next_piece(inter_byte);
   if (!piece || (piece->empty() && !link.reusable)) link.stream->close();
+  if (piece && piece->empty()) link.amid = false;
   co_return piece;
 }
 

@@ -432,6 +432,38 @@ TEST_F(HttpTest, AStaleKeptConnectionIsReplaced) {
   EXPECT_EQ(c->opened_connections(), 4u);
 }
 
+// Twice to the end of the answer, then another request amid one.
+Task<std::string> leave_an_answer(std::shared_ptr<HttpClient> client, HttpRequest request) {
+  RequestOptions options;
+  auto place = request.url;
+  auto made = co_await client->dedicate(std::move(place));
+  if (!made) co_return made.error().message;
+  auto& connection = **made;
+  std::string out;
+  for (int i = 0; i < 3; ++i) {
+    auto asked = request;
+    auto head = co_await connection.open(std::move(asked), options);
+    if (!head) co_return head.error().message;
+    while (i < 2) {
+      auto piece = co_await connection.read(5s);
+      if (!piece) co_return piece.error().message;
+      if (piece->empty()) break;
+      out += as_text(*piece);
+    }
+  }
+  auto another = co_await connection.request(std::move(request), options);
+  if (!another && another.error().code == Errc::unavailable && !connection.is_open()) out += " closed";
+  co_return out;
+}
+
+TEST_F(HttpTest, NothingIsAskedAmidAnAnswer) {
+  auto& server = listen(true);
+  HttpRequest request;
+  request.method = "GET";
+  request.url = url(server, true, "/target?whole");
+  EXPECT_EQ(run_on_loop(runtime_, leave_an_answer(client(), request)), "wholewhole closed");
+}
+
 // A peer that answers the first request on each connection and closes, silently, when it reads the second.
 void close_on_second(int listener, std::atomic<int>* requests, int connections) {
   for (int i = 0; i < connections; ++i) {
