@@ -141,7 +141,7 @@ def test_rules_are_kept(mapi, folder, gateway, open_session):
     assert mapi.call(rops.open_folder(folder_id)).has_rules
     assert mapi.properties(handle, ["PidTagHasRules"])[tag_of("PidTagHasRules")] is True
     mapi.call(rops.modify_rules([(2, {"PidTagRuleId": first[0], "PidTagRuleName": "changed"}), (4, {"PidTagRuleId": later[0]})]), handle)
-    other = open_session(gateway)
+    other = open_session(gateway, "frank@example.test")
     assert listed(other, other.open_folder(folder_id)) == [[first[0], "changed", 10, b""]]
     assert mapi.try_call(rops.modify_rules([(4, {"PidTagRuleId": later[0]})]), handle).error == NOT_FOUND
     assert mapi.try_call(rops.modify_rules([rule("x", 1)], 0x02), handle).error == INVALID_PARAM

@@ -114,7 +114,7 @@ def test_new_message_is_what_imap_holds(mapi, imap, folder):
     assert seen["From"].addresses[0].addr_spec == ALICE
     assert seen["Importance"] == "high"
     assert seen.get_body(("plain",)).get_content().replace("\r\n", "\n") == "Zeile 1\nZeile ü\n"
-    files = {part.get_filename(): part.get_content() for part in seen.iter_attachments()}
+    files = {part.get_filename(): part.get_payload(decode=True) for part in seen.iter_attachments()}
     assert files["big.bin"] == bytes(range(256)) * 1000
     assert files["Übersicht.txt"] == b"inhalt" * 100
     table = rows(mapi, handle, ["PidTagSubject", "PidTagMid", "PidTagDisplayTo", "PidTagHasAttachments"])
