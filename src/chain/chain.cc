@@ -158,14 +158,7 @@ Chain::Outcome Chain::failed(std::size_t i, std::exception_ptr escaped) {
   const auto before = stage.errors->value();
   stage.errors->add();
   if (before % failures_per_line == 0) {
-    std::string why = "unknown exception";
-    try {
-      std::rethrow_exception(escaped);
-    } catch (const std::exception& e) {
-      why = e.what();
-    } catch (...) {
-    }
-    log::warning("module {} failed ({} before this): {}; on_error = {}: {}", stage.link.name, before, why,
+    log::warning("module {} failed ({} before this): {}; on_error = {}: {}", stage.link.name, before, io::what_escaped(escaped),
                  open ? "open" : "closed", open ? "passed on" : "refused");
   }
   return {open ? Verdict::relay : Verdict::refuse, true};

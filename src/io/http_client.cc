@@ -458,6 +458,14 @@ Task<Result<View>> HttpDownload::read(Duration inter_byte) {
 struct HttpClientConnection::Impl {
   LinkPtr link;
   ~Impl() { discard(std::move(link)); }
+  // Before each request.
+  Status begin() {
+    if (!link->stream->is_open()) return error(Errc::unavailable, "the connection is closed");
+    if (!std::exchange(link->amid, true)) return {};
+    // Who sent the last request was cancelled: what comes next is the rest of its answer.
+    link->stream->close();
+    return error(Errc::unavailable, "an answer was left on the connection");
+  }
 };
 
 HttpClientConnection::HttpClientConnection(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -478,12 +486,7 @@ Task<Result<std::unique_ptr<HttpClientConnection>>> HttpClient::dedicate(Url ori
 
 Task<Result<HttpResponse>> HttpClientConnection::request(HttpRequest request, RequestOptions options) {
   Link& link = *impl_->link;
-  if (!link.stream->is_open()) co_return error(Errc::unavailable, "{}: the connection is closed", request.url.host);
-  // Who sent the last request was cancelled: what comes next is the rest of its answer.
-  if (std::exchange(link.amid, true)) {
-    link.stream->close();
-    co_return error(Errc::unavailable, "{}: an answer was left on the connection", request.url.host);
-  }
+  if (auto ready = impl_->begin(); !ready) co_return std::move(ready).error().within(request.url.host);
   auto until = deadline_after(options.limit);
   auto done = co_await link.start(&request, &options, true, until);
   if (done) done = co_await link.read_all(options.inter_byte, until);
@@ -498,12 +501,7 @@ Task<Result<HttpResponse>> HttpClientConnection::request(HttpRequest request, Re
 
 Task<Result<HttpResponse>> HttpClientConnection::open(HttpRequest request, RequestOptions options) {
   Link& link = *impl_->link;
-  if (!link.stream->is_open()) co_return error(Errc::unavailable, "{}: the connection is closed", request.url.host);
-  // Who sent the last request was cancelled: what comes next is the rest of its answer.
-  if (std::exchange(link.amid, true)) {
-    link.stream->close();
-    co_return error(Errc::unavailable, "{}: an answer was left on the connection", request.url.host);
-  }
+  if (auto ready = impl_->begin(); !ready) co_return std::move(ready).error().within(request.url.host);
   auto until = deadline_after(options.limit);
   auto done = co_await link.start(&request, &options, false, until);
   if (!done) {

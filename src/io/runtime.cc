@@ -32,12 +32,9 @@ void log_escaped(std::exception_ptr escaped) {
     std::rethrow_exception(escaped);
   } catch (const boost::system::system_error& e) {
     if (e.code() == asio::error::operation_aborted) return;
-    log::error("a task ended with an exception: {}", e.what());
-  } catch (const std::exception& e) {
-    log::error("a task ended with an exception: {}", e.what());
   } catch (...) {
-    log::error("a task ended with an unknown exception");
   }
+  log::error("a task ended with an exception: {}", what_escaped(escaped));
 }
 
 // shutdown() destroys what is queued and suspended and leaves the object usable as

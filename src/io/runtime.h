@@ -59,7 +59,8 @@ void spawn(Executor executor, Task<> task);
 void post(Executor executor, std::function<void()> function);
 Task<> sleep_for(Duration duration);
 
-std::string what_escaped(std::exception_ptr escaped);  // for a log
+// The exception's text, for a log; "cancelled" for none.
+std::string what_escaped(std::exception_ptr escaped);
 
 namespace detail {
 Task<> run_on(Executor executor, Task<> task);
