@@ -110,7 +110,7 @@ def new_mail(certificates):
     lmtp_port, results = free_port(), []
     context = ssl.create_default_context(cafile=str(certificates.ca))
     with contextlib.ExitStack() as stack:
-        dovecot = stack.enter_context(Dovecot(certificates, users, PASSWORD, extra=postfix.mail_services(lmtp_port)))
+        dovecot = stack.enter_context(Dovecot(certificates, users, PASSWORD, extra=postfix.mail_services(lmtp_port), own_ids=True))
         gateway = stack.enter_context(Mapigate.gateway(certificates, dovecot.tls_port))
         gateway.stop()
         gateway.arguments["modules"]["mail"]["refresh_interval"] = "10min"  # asking must play no part
@@ -174,7 +174,7 @@ def hand_over(session, number):
     for response in responses:
         response.check()
     second = [(rops.write_stream(body[30_000:]), [2]), (rops.commit_stream(), [2]), (rops.release(), [2]),
-              (rops.save_changes_message(), [1]), (rops.submit_message(), [1]), (rops.release(), [1])]
+              (rops.save_changes_message(handle_index=1), [1]), (rops.submit_message(), [1]), (rops.release(), [1])]
     responses, _ = session.client.execute(second, table)
     for response in responses:
         response.check()

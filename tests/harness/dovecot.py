@@ -15,6 +15,8 @@ from .processes import Daemon, HarnessError, current_user, free_port, group_memb
 
 SPECIAL_USE = {"Sent": r"\Sent", "Drafts": r"\Drafts", "Trash": r"\Trash", "Junk": r"\Junk", "Archive": r"\Archive"}
 
+FIRST_ID = 20_000  # of the users that have ids of their own
+
 _CONFIG = """base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/log
@@ -43,8 +45,9 @@ driver = passwd-file
 args = username_format=%u {folder}/users
 }}
 userdb {{
-driver = static
-args = uid={mail} gid={mail_group} home={folder}/home/%d/%n
+driver = passwd-file
+args = username_format=%u {folder}/users
+default_fields = uid={mail} gid={mail_group} home={folder}/home/%d/%n
 }}
 namespace inbox {{
 inbox = yes
@@ -96,11 +99,13 @@ class Dovecot:
     capability  replaces the announced list ("IMAP4rev1 IDLE UIDPLUS") or adds to it ("+XFOO")
     extra     more dovecot.conf text
     detached  the server outlives this process (the demo)
+    own_ids   each user has a user id of his own, where Dovecot runs as root: the kernel lets one id watch only 128 sets of files,
+              and a Dovecot that cannot watch looks every half minute
     """
 
     def __init__(self, certificates, users=("alice@example.test", "bob@example.test"), password="secret",
                  folder=None, port=None, tls_port=None, capability=None, extra="", detached=False,
-                 location="mdbox"):
+                 location="mdbox", own_ids=False):
         self.folder = pathlib.Path(folder) if folder else private_dir("dovecot")
         if len(str(self.folder)) > 70:
             raise HarnessError(f"{self.folder} is too long for Dovecot's UNIX sockets")
@@ -114,6 +119,7 @@ class Dovecot:
         self.location = location
         self.daemon = None
         self.root = os.geteuid() == 0
+        self.own_ids = own_ids and self.root
         self.config_path = self.folder / "dovecot.conf"
         self._prepare(list(users))
 
@@ -127,6 +133,11 @@ class Dovecot:
         self.write_config()
         if self.root:
             shutil.chown(self.folder / "home", "mail", "mail")
+        if self.own_ids:  # one group, in which each makes his home
+            for path in (self.folder / "home", *(self.folder / "home" / user.partition("@")[2] for user in users)):
+                path.mkdir(exist_ok=True)
+                shutil.chown(path, "mail", "mail")
+                path.chmod(0o775)
 
     def write_config(self):
         user, group = current_user()
@@ -144,7 +155,8 @@ class Dovecot:
         """Replaces the list of accounts; takes effect at once, also while it runs."""
         self.users = list(users)
         path = self.folder / "users"
-        path.write_text("".join(f"{user}:{{PLAIN}}{self.password}::::::\n" for user in self.users))
+        path.write_text("".join(f"{user}:{{PLAIN}}{self.password}:{FIRST_ID + number if self.own_ids else ''}:::::\n"
+                                for number, user in enumerate(self.users)))
         path.chmod(0o644)
 
     def start(self):

@@ -481,8 +481,9 @@ def create_message(folder_id, associated=False, code_page=0x0FFF):
     return Rop(0x06, "io", struct.pack("<HQB", code_page, folder_id, associated), parse)
 
 
-def save_changes_message(flags=0x02):
-    return Rop(0x0C, "i", bytes([0, flags]), _fields(input_handle_index="B", message_id="Q"))
+def save_changes_message(flags=0x02, handle_index=0):
+    """`handle_index`: of the message; the index given with the ROP is the one for the response."""
+    return Rop(0x0C, "i", bytes([handle_index, flags]), _fields(input_handle_index="B", message_id="Q"))
 
 
 def set_properties(values):
