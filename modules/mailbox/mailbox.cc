@@ -159,6 +159,13 @@ class AddressBook {
     return found ? snapshot->object(*found).entry.display_name : user;
   }
 
+  // Whether the directory has nobody under a mailbox's name. False when that cannot be told: without a directory, or before it was read.
+  bool is_unknown(std::string_view dn, const std::string& address, const std::string& user) {
+    if (source_name_.empty()) return false;
+    const auto book = snapshot_for(user);
+    return book && !book->find_address(address) && !book->find_dn(dn);
+  }
+
   // Clients name recipients by any distinguished name under which the address book has them: that of another server, of
   // an address that has changed. The engine knows those that tell an address, so they get theirs.
   void name_by_address(const wire::RopRequestBuffer& buffer, const std::string& user, Arena& arena) {
@@ -366,7 +373,10 @@ class MailboxModule final : public chain::Module,
     if (request->UserDn.empty()) return call.set_reply(chain::error_reply(call.operation(), mapi::ecAccessDenied));
     const auto named = mapi::address_of_user_dn(request->UserDn);
     if (!named) return call.set_reply(chain::error_reply(call.operation(), mapi::ecUnknownUser));
-    if (*named != user) return call.set_reply(chain::error_reply(call.operation(), mapi::ecAccessDenied));
+    if (*named != user) {
+      const bool unknown = address_book_->is_unknown(request->UserDn, *named, user);
+      return call.set_reply(chain::error_reply(call.operation(), unknown ? mapi::ecUnknownUser : mapi::ecAccessDenied));
+    }
 
     SessionOptions options;
     if (request->DefaultCodePage != 0) options.code_page = request->DefaultCodePage;

@@ -120,6 +120,19 @@ def test_client_that_is_too_old(gateway, version):
     assert answer["rgwServerVersion"] == emsmdb.hello(dce, emsmdb.user_dn(ALICE))["rgwServerVersion"]
 
 
+@pytest.mark.parametrize("dn, code", [("\0", 0x80070005), ("UserDN\0", 0x3eb), (emsmdb.user_dn("nobody@example.test"), 0x3eb),
+                                      (emsmdb.user_dn(BOB), 0x80070005)])
+def test_names_that_are_not_the_users(gateway, dn, code):
+    """[MS-OXCRPC] 3.1.4.1: ecAccessDenied without a name and for somebody else's, ecUnknownUser for nobody's."""
+    dce = log_on(gateway)
+    request = emsmdb.hello_request(dn)
+    dce.call(request.opnum, request)
+    answer = emsmdb.EcDoConnectExResponse(dce.recv())
+    assert answer["ErrorCode"] == code
+    assert answer["pcxh"]["uuid"] == b"\0" * 16
+    assert emsmdb.hello(dce, emsmdb.user_dn(ALICE))["ErrorCode"] == 0
+
+
 def test_linked_session_has_the_time_stamp_of_the_first(gateway):
     dce = log_on(gateway)
     first = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
