@@ -153,8 +153,7 @@ class HttpRpcChannel final : public RpcChannel {
       established = true;
     }
     if (!established) co_return error(Errc::malformed, "the proxy does not finish the virtual connection");
-    if (may_send_ < 8192) co_return error(Errc::malformed, "the proxy's window of {} bytes is too small", may_send_);
-    co_return Status();
+    co_return check_window(window_of_server_);
   }
 
   Task<Status> send(Bytes pdus, Duration limit) override {
@@ -295,6 +294,12 @@ class HttpRpcChannel final : public RpcChannel {
     return rts::write(rts::Kind::in_r_a5, {rts::cookie(next_in_->cookie)});
   }
 
+  // 2.2.3.5.1.
+  static Status check_window(std::uint32_t window) {
+    if (window < 8192) return error(Errc::malformed, "the proxy's window of {} bytes is too small", window);
+    return {};
+  }
+
   // Everything on the IN channel goes through here, one after the other.
   Task<Status> write_in(Bytes bytes) {
     auto lock = co_await writing_.lock(rest_limit);
@@ -371,6 +376,11 @@ class HttpRpcChannel final : public RpcChannel {
       case rts::Kind::in_r1_a4:
       case rts::Kind::in_r2_a4: {
         if (!for_us || next_in_ == nullptr) break;
+        // Another proxy says what it takes; where it is the same one, nothing has changed (2.2.4.13 and 2.2.4.21).
+        if (const auto* window = pdu->find(rts::CommandType::ReceiveWindowSize)) {
+          if (auto checked = check_window(window->Value); !checked) co_return checked;
+          window_of_server_ = window->Value;
+        }
         auto told = co_await switch_in();
         co_return told;
       }
