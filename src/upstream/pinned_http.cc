@@ -141,7 +141,27 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
     auto response = co_await connection_->request(std::move(request), limits);
     last_used_ = Clock::now();
     if (!response) co_return error(Errc::unavailable, "{}", response.error().message);
-    co_return read(*response);
+    auto step = read(*response);
+    const bool ticket = ++legs_ == 1 && scheme_ == "Negotiate";
+    if (!step || !step->complete || !ticket || equal_ignoring_ascii_case(trim(response->fields.get("Persistent-Auth")), "true")) co_return step;
+    auto remembered = co_await remembers();
+    if (!remembered) co_return remembered.error();
+    co_return step;
+  }
+
+  // Servers may take a ticket for the one request that it came with, and nobody but the client has another: IIS does unless its
+  // authPersistNonNTLM is set. Then each call would end the client's connection, and the client begin again, for ever.
+  Task<Status> remembers() {
+    auto request = ping();
+    const auto limits = ping_limits();
+    auto response = co_await connection_->request(std::move(request), limits);
+    last_used_ = Clock::now();
+    if (!response) co_return error(Errc::unavailable, "{}", response.error().message);
+    if (response->status != 401) co_return Status();
+    forgotten_ = true;
+    log::warning("{} forgets after one request who came with a ticket (IIS: authPersistNonNTLM is false): tickets cannot be passed on to it",
+                 options().place.authority());
+    co_return error(Errc::denied, "{} takes a ticket for one request only", options().place.authority());
   }
 
   Result<Step> read(const io::HttpResponse& response) {
@@ -226,6 +246,7 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
   io::Mutex turn_;
   std::unique_ptr<io::HttpClientConnection> connection_;
   Clock::time_point last_used_ = Clock::now();
+  unsigned legs_ = 0;  // messages of the client's
   bool complete_ = false;
   bool forgotten_ = false;  // the server wants another logon
 };

@@ -1,7 +1,11 @@
 """Tickets instead of passwords: Negotiate at the HTTP level, and Kerberos within DCE/RPC at every level."""
 import base64
+import contextlib
+import http.server
 import os
+import ssl
 import subprocess
+import threading
 
 import pytest
 from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY
@@ -58,6 +62,68 @@ def test_ticket_passed_on_by_a_relay(certificates, gateway, kdc, with_key):
                   auth={"schemes": ["negotiate"], "pass_to": "upstream", **key}) as relay:
         text = curl(relay, certificates, kdc.ticket("alice", "secret"))
         assert text.endswith("200") and ALICE in text if with_key else text.endswith("401")
+
+
+class TicketTaker(http.server.BaseHTTPRequestHandler):
+    """An upstream that lets in whoever has a ticket: for one request, as IIS does with authPersistNonNTLM=false, or for good."""
+    protocol_version = "HTTP/1.1"
+    known = False  # of the connection, which has a handler of its own
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"] or 0))
+        ticket = (self.headers["Authorization"] or "").startswith("Negotiate ")
+        self.server.requests.append((self.path.partition("?")[0], ticket))
+        if not ticket and not self.known:
+            self.answer(401, {"WWW-Authenticate": "Negotiate"})
+            return
+        self.known = self.server.persistent
+        announced = ticket and self.server.announces
+        self.answer(200, {"X-ResponseCode": "0", **({"Persistent-Auth": "true"} if announced else {})})
+
+    def answer(self, status, fields):
+        self.send_response(status)
+        for name, value in {**fields, "Content-Length": "0"}.items():
+            self.send_header(name, value)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@contextlib.contextmanager
+def ticket_taker(certificates, persistent, announces):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), TicketTaker)
+    server.daemon_threads, server.persistent, server.announces, server.requests = True, persistent, announces, []
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificates.certificate, certificates.key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("persistent, announces", [(False, False), (True, False), (True, True)])
+def test_upstream_that_takes_a_ticket_for_one_request(certificates, kdc, persistent, announces):
+    """It is no use to a pair of connections: the logon is refused, so that clients try something else and do not begin again for ever."""
+    with ticket_taker(certificates, persistent, announces) as far:
+        upstream = {"type": "relay", "url": f"https://127.0.0.1:{far.server_address[1]}", "ca_file": certificates.ca, "credentials": "pass-through"}
+        with Mapigate(certificates, {"upstream": upstream}, ["upstream"], name="once", server={"default_domain": "example.test"},
+                      auth={"schemes": ["negotiate"], "pass_to": "upstream", "keytab": kdc.keytab, "realm": "EXAMPLE.TEST"}) as relay:
+            text = curl(relay, certificates, kdc.ticket("alice", "secret"))
+            pings = [ticket for path, ticket in far.requests if path == "/mapi/emsmdb/"]
+            passed = [path for path, _ in far.requests if path != "/mapi/emsmdb/"]
+            if persistent:
+                assert not text.endswith("401") and passed
+                assert pings == ([True] if announces else [True, False])
+            else:
+                assert text.endswith("401") and not passed
+                assert pings[:2] == [True, False]
+                assert "authPersistNonNTLM" in relay.log()
 
 
 def test_ntlm_beside_a_keytab(gateway):
