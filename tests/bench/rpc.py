@@ -1,11 +1,14 @@
 """DCE/RPC over TCP: calls that do nothing, sequential and with 16 outstanding, against a bare echo server on the same Samba
-core; memory an idle connection; a call relayed from TCP to TCP against the same call directly."""
+core; memory an idle connection; a call relayed from TCP to TCP against the same call directly. Over HTTP: sessions that wait all at
+once, and what a virtual connection costs."""
 import contextlib
 import json
 import os
 import pathlib
 import statistics
 import subprocess
+import sys
+import time
 
 from harness.certificates import Certificates
 from harness.dovecot import Dovecot
@@ -18,6 +21,7 @@ ALICE, PASSWORD = "alice@example.test", "secret"
 NT_HASH = "878D8014606CDA29677A44EFA1353FC7"  # of "secret"
 DN = "/o=mapigate/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn=" + ALICE
 SECONDS, ROUNDS, IDLE = 2, 5, 1000
+WAITING, VIRTUAL_LIMIT = 2000, 64  # sessions over HTTP; KiB that a virtual connection may take
 DOVECOT_MASTER = """
 passdb {{
 driver = passwd-file
@@ -52,7 +56,7 @@ def gateway(certificates, modules, chain, name):
     accounts.chmod(0o600)
     ports = {"epm_port": free_port(), "emsmdb_port": free_port(), "nspi_port": 0, "rfr_port": 0}
     server = Mapigate(certificates, modules, chain, folder=folder, name=name, server={"default_domain": "example.test"},
-                      rpc={"address": "127.0.0.1", "accounts": accounts, **ports})
+                      sessions={"max_per_user": 100000}, rpc={"address": "127.0.0.1", "accounts": accounts, "http": True, **ports})
     server.rpc = ports
     return server
 
@@ -85,13 +89,45 @@ def memory_of(group, port, level):
         holder.communicate("\n", timeout=30)
 
 
+def over_http(near):
+    """What a virtual connection takes, idle and with a session that waits."""
+    sys.path.append(str(TOP / "tests" / "rpc"))  # the client is that of the tests
+    import stress  # noqa: E402
+
+    def settled():
+        return min(resident_bytes(near.daemon.pid) for _ in range(3))
+    results = []
+    with stress.crowd(near, 20):
+        pass  # pools and caches have grown
+    before, links = settled(), [stress.open_link(near) for _ in range(IDLE)]
+    try:
+        for link in links:
+            link.connect()
+            stress.bound(link)
+        idle = (settled() - before) / IDLE / 1024
+    finally:
+        for link in links:
+            link.close()
+    stress.settle(near)
+    results.append(row("memory an idle virtual connection", idle, VIRTUAL_LIMIT, "KiB", "limit", False))
+    before, started = settled(), time.monotonic()
+    with stress.crowd(near, WAITING) as (links, _):
+        waiting = sum(stress.is_waiting(link) for link in links)
+        print(f"  {waiting} of {WAITING} sessions wait at once, opened in {time.monotonic() - started:.0f} s", flush=True)
+        if waiting != WAITING:
+            raise HarnessError(f"only {waiting} of {WAITING} sessions over HTTP wait")
+        each = (settled() - before) / WAITING / 1024
+    results.append(row("the same with a session that waits", each, VIRTUAL_LIMIT, "KiB", "limit", False))
+    return results
+
+
 def executes_a_second(port):
     result = bench("executes", port, ALICE, "privacy", SECONDS, DN)
     return result["calls"] / result["seconds"]
 
 
 def run():
-    raise_file_limit(3 * IDLE)
+    raise_file_limit(4 * WAITING)
     certificates, results = Certificates(private_dir("tls")), []
     with contextlib.ExitStack() as stack:
         folder = private_dir("dovecot")
@@ -117,6 +153,7 @@ def run():
             ours, theirs = memory_of(near.daemon.pid, ports[0], level), memory_of(echo.pid, ports[1], level)
             how = "no authentication" if level == "none" else "NTLM PRIVACY"
             results.append(row(f"memory an idle connection, {how}", ours / 1024, theirs / 1024, "KiB", "echo", False))
+        results += over_http(near)
         rounds = [(executes_a_second(relay.rpc["emsmdb_port"]), executes_a_second(near.rpc["emsmdb_port"])) for _ in range(ROUNDS)]
         relayed, direct = (statistics.median(1e6 / one[side] for one in rounds) for side in (0, 1))
         results.append(row("a call relayed TCP to TCP", relayed, direct, "us ", "direct", False))
