@@ -29,6 +29,7 @@ const Setting rows[] = {
     {"verify", Setting::Type::choice, "system", "Who vouches for the upstream's certificate: the system's store, ca_file, or (never in earnest) nobody.", "0.1", 0, 0, {"system", "ca_file", "off"}},
     {"ca_file", Setting::Type::path, "", "PEM file with the authorities for verify = \"ca_file\"; giving it implies that."},
     {"credentials", Setting::Type::choice, "pass-through", "The user's own name and password, the fixed ones below, or those of map_file.", "0.1", 0, 0, {"pass-through", "fixed", "mapped"}},
+    {"delegated_tickets", Setting::Type::boolean, "true", "Logs on with the Kerberos ticket of a user who forwarded one, before all other credentials; where auth, and http_auth of rpchttp, are negotiate or kerberos.", "0.1"},
     {"user", Setting::Type::text, "", "User name for credentials = \"fixed\"."},
     {"password_file", Setting::Type::path, "", "File with the password for credentials = \"fixed\", one line."},
     {"map_file", Setting::Type::path, "", "File for credentials = \"mapped\", a line for each user: user@domain:upstream-user:password."},

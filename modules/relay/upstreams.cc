@@ -27,9 +27,17 @@ Secret read_password(const std::string& file) {
   return out;
 }
 
+// Whether a ticket will do to log on, everywhere on the way.
+bool takes_tickets(const Settings& settings) {
+  const auto& auth = settings.text("auth");
+  const bool kerberos = auth == "negotiate" || auth == "kerberos";
+  return kerberos && (settings.text("transport") != "rpchttp" || settings.text("http_auth") == "negotiate");
+}
+
 }  // namespace
 
-CredentialSource::CredentialSource(const Settings& settings) : kind_(Kind::pass_through) {
+CredentialSource::CredentialSource(const Settings& settings)
+    : kind_(Kind::pass_through), tickets_(settings.boolean("delegated_tickets") && takes_tickets(settings)) {
   const auto& kind = settings.text("credentials");
   if (kind == "fixed") {
     kind_ = Kind::fixed;
@@ -54,6 +62,7 @@ CredentialSource::CredentialSource(const Settings& settings) : kind_(Kind::pass_
 }
 
 Result<CredentialSource::Found> CredentialSource::of(const chain::Identity& identity) const {
+  if (tickets_ && identity.ticket != nullptr) return Found{identity.user, {}, identity.ticket};
   switch (kind_) {
     case Kind::fixed: return fixed_;
     case Kind::mapped:
@@ -62,7 +71,7 @@ Result<CredentialSource::Found> CredentialSource::of(const chain::Identity& iden
     case Kind::pass_through: break;
   }
   if (identity.password.empty())
-    return error(Errc::denied, "{} came without a password that could be passed on: credentials = \"fixed\" or \"mapped\", or [auth] pass_to are for that", identity.user);
+    return error(Errc::denied, "{} came without a password or a ticket that could be passed on: credentials = \"fixed\" or \"mapped\", or [auth] pass_to are for that", identity.user);
   return Found{identity.user, identity.password};
 }
 
@@ -256,7 +265,7 @@ class HttpUpstream final : public Upstream {
     return identity_of(*found);
   }
   std::shared_ptr<upstream::HttpIdentity> identity_of(const CredentialSource::Found& found) const {
-    return upstream::make_http_identity(auth_, client_, {found.user, found.password}, runtime_);
+    return upstream::make_http_identity(auth_, client_, {found.user, found.password, found.ticket}, runtime_);
   }
 
   static upstream::HttpAuth http_auth(const Settings& settings) {
@@ -347,7 +356,7 @@ class RpcUpstream final : public Upstream {
     const auto found = credentials_.of(identity);
     if (!found) return found.error();
     auto server = server_;
-    server.credentials = {found->user, found->password};
+    server.credentials = {found->user, found->password, found->ticket};
     return std::make_unique<upstream::RpcDialer>(runtime_, std::move(server), ports_);
   }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "chain/delegated_ticket.h"
 #include "chain/module.h"
 #include "chain/pinned_connection.h"
 #include "chain/web_services.h"
@@ -19,6 +20,7 @@ class CredentialSource {
   struct Found {
     std::string user;
     Secret password;
+    std::shared_ptr<const chain::DelegatedTicket> ticket = nullptr;  // in the password's place
   };
   // Throws std::runtime_error when a file cannot be read.
   explicit CredentialSource(const Settings& settings);
@@ -32,6 +34,7 @@ class CredentialSource {
  private:
   enum class Kind { pass_through, fixed, mapped };
   Kind kind_;
+  bool tickets_;  // that users forwarded count before all else
   Found fixed_;
   std::map<std::string, Found, std::less<>> map_;
 };

@@ -35,6 +35,7 @@ std::optional<Operation> operation_from_string(std::string_view request_type);
 Interface interface_of(Operation operation);
 
 class PinnedConnection;
+class DelegatedTicket;
 
 // Who calls. The password reaches the providers and upstreams of this user's
 // sessions and nothing else; it is empty when the user came by other means.
@@ -44,6 +45,8 @@ struct Identity {
   // Where the user logged on at another server, by the connection of this request (pinned_connection.h). It belongs to a
   // connection: a Session's identity has none.
   std::shared_ptr<PinnedConnection> pinned = nullptr;
+  // In the password's place, where the user came with a ticket and let us use it (delegated_ticket.h); else null.
+  std::shared_ptr<const DelegatedTicket> ticket = nullptr;
 };
 
 // What a client says of itself; for logs and for passing on. Untrusted.

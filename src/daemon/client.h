@@ -28,6 +28,7 @@ struct ClientOptions {
   std::string auth;           // empty: basic over HTTP, ntlm over DCE/RPC
   std::string protection = "privacy";  // of DCE/RPC: connect, integrity, privacy
   std::string http_auth = "basic";     // of rpchttp at the proxy: basic, ntlm, negotiate
+  bool delegate = false;      // forwards the ticket
   std::string rpc_proxy;      // "https://host:port"; empty: what Autodiscover says
   std::string rpc_server;     // host of DCE/RPC; empty: what Autodiscover says
   std::uint16_t epm_port = 135, rpc_port = 0, nspi_port = 0, rfr_port = 0;  // 0: the endpoint mapper is asked

@@ -70,7 +70,7 @@ std::shared_ptr<upstream::HttpIdentity> ClientTransport::http_identity() const {
   if (options_.transport == "mapihttp" && options_.auth == "ntlm") how = upstream::HttpAuth::ntlm;
   const bool tickets = options_.auth == "negotiate" || options_.auth == "kerberos";
   if (tickets && (options_.transport == "mapihttp" || password_.empty())) how = upstream::HttpAuth::negotiate;
-  return upstream::make_http_identity(how, http_, {options_.user, password_}, runtime_);
+  return upstream::make_http_identity(how, http_, {options_.user, password_, nullptr, options_.delegate}, runtime_);
 }
 
 std::unique_ptr<upstream::Session> ClientTransport::http_session(const io::Url& endpoint) const {
@@ -109,7 +109,7 @@ Result<std::unique_ptr<upstream::RpcDialer>> ClientTransport::dialer(const Disco
   server.level = upstream::AuthLevel::privacy;
   if (options_.protection == "integrity") server.level = upstream::AuthLevel::integrity;
   else if (options_.protection == "connect") server.level = upstream::AuthLevel::connect;
-  server.credentials = {options_.user, password_};
+  server.credentials = {options_.user, password_, nullptr, options_.delegate};
   return std::make_unique<upstream::RpcDialer>(runtime_, std::move(server), ports_);
 }
 

@@ -83,6 +83,7 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
       ->check(CLI::IsMember({"connect", "integrity", "privacy"}))->type_name("LEVEL")->capture_default_str();
   client->add_option("--http-auth", to.http_auth, "How the proxy of rpchttp is logged on to")
       ->check(CLI::IsMember({"basic", "ntlm", "negotiate"}))->type_name("NAME")->capture_default_str();
+  client->add_flag("--delegate", to.delegate, "Forward the Kerberos ticket, so that a relay can go on in the user's name");
   client->add_option("--rpc-proxy", to.rpc_proxy, "The proxy of rpchttp, https://HOST[:PORT]; default: what Autodiscover says")->type_name("URL");
   client->add_option("--rpc-server", to.rpc_server, "Host of DCE/RPC; without --server, Autodiscover is not asked")->type_name("HOST");
   client->add_option("--epm-port", to.epm_port, "Port of the endpoint mapper")->type_name("PORT")->capture_default_str();

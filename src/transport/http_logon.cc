@@ -107,6 +107,7 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::log_on(io::HttpExchang
   auto identity = std::make_shared<chain::Identity>();
   identity->user = step->user;
   identity->pinned = step->pinned;
+  identity->ticket = step->ticket;
   logon->identity = identity;
   log::debug("{} logs on from {} by {}", identity->user, exchange.peer().ip, to_string(scheme));
   co_return identity;

@@ -11,6 +11,7 @@
 #include "base/secret.h"
 #include "base/time.h"
 #include "chain/call.h"
+#include "chain/delegated_ticket.h"
 #include "chain/pinned_connection.h"
 #include "io/task.h"
 
@@ -35,6 +36,7 @@ struct LogonStep {
   Bytes token;       // for the client
   std::string user;  // once complete: canonical; empty for an anonymous one
   std::shared_ptr<chain::PinnedConnection> pinned = nullptr;  // once complete: where another server let the user in
+  std::shared_ptr<const chain::DelegatedTicket> ticket = nullptr;  // once complete: that the client forwarded
 };
 
 // Belongs to one connection and is used by one task at a time.

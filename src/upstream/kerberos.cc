@@ -87,6 +87,14 @@ Status begin(State& state, bool spnego, const Credentials& credentials, const Se
   OM_uint32 major = gss_import_name(&minor, &name, GSS_C_NT_HOSTBASED_SERVICE, &state.target);
   if (major != GSS_S_COMPLETE) return failed("the name of the service", major, minor);
   gss_OID_set_desc mechanisms{1, spnego ? &spnego_oid : &krb5_oid};
+  if (credentials.ticket != nullptr) {
+    gss_key_value_element_desc element{"ccache", credentials.ticket->cache().c_str()};
+    const gss_key_value_set_desc store{1, &element};
+    major = gss_acquire_cred_from(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &mechanisms, GSS_C_INITIATE, &store, &state.credential, nullptr,
+                                  nullptr);
+    if (major != GSS_S_COMPLETE) return failed("the ticket that the client forwarded", major, minor);
+    return target.rpc && !target.seal ? only_wanted_flags(state) : Status();
+  }
   if (credentials.password.empty()) {  // the ticket cache
     if (!target.rpc || target.seal) return {};
     major = gss_acquire_cred(&minor, GSS_C_NO_NAME, GSS_C_INDEFINITE, &mechanisms, GSS_C_INITIATE, &state.credential, nullptr, nullptr);
@@ -114,6 +122,7 @@ Result<Bytes> advance(State& state, bool spnego, const Credentials& credentials,
   OM_uint32 wanted = GSS_C_MUTUAL_FLAG | GSS_C_INTEG_FLAG;
   if (target.rpc) wanted |= GSS_C_DCE_STYLE | GSS_C_REPLAY_FLAG | GSS_C_SEQUENCE_FLAG;
   if (target.seal) wanted |= GSS_C_CONF_FLAG;
+  if (credentials.delegate) wanted |= GSS_C_DELEG_FLAG;
   auto in = buffer_of(from_server);
   gss_buffer_desc out = GSS_C_EMPTY_BUFFER;
   Bytes end_point;
@@ -132,6 +141,8 @@ Result<Bytes> advance(State& state, bool spnego, const Credentials& credentials,
   gss_release_buffer(&ignored, &out);
   if (GSS_ERROR(major)) return failed("Kerberos", major, minor);
   state.established = major == GSS_S_COMPLETE;
+  if (state.established && credentials.delegate && (flags & GSS_C_DELEG_FLAG) == 0)
+    return error(Errc::denied, "the ticket cannot be forwarded; `kinit -f` gets one that can");
   return token;
 }
 

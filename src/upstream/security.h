@@ -9,6 +9,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "base/secret.h"
+#include "chain/delegated_ticket.h"
 #include "io/task.h"
 
 namespace mapigate::io {
@@ -26,7 +27,9 @@ enum class AuthLevel : std::uint8_t { none = 1, connect = 2, packet = 4, integri
 
 struct Credentials {
   std::string user;    // "alice@example.test", or "DOMAIN\\alice"
-  Secret password;     // Kerberos without one takes the ticket cache
+  Secret password;     // Kerberos without one takes the ticket, and without that the ticket cache of the process
+  std::shared_ptr<const chain::DelegatedTicket> ticket = nullptr;
+  bool delegate = false;  // lets the server go on in the user's name: it gets a forwarded ticket
 };
 
 // One authentication with one server. Belongs to one executor.

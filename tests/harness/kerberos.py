@@ -81,11 +81,11 @@ class Kdc:
             self.daemon.stop()
             self.daemon = None
 
-    def ticket(self, user, password):
+    def ticket(self, user, password, forwardable=False):
         """An environment in which the user has a ticket."""
-        cache = self.folder / ("cache-" + user.replace("/", "_"))
+        cache = self.folder / ("cache-" + user.replace("/", "_") + ("-forwardable" if forwardable else ""))
         environment = {**self.environment, "KRB5CCNAME": f"FILE:{cache}"}
-        done = subprocess.run(["kinit", "-c", f"FILE:{cache}", f"{user}@{self.realm}"], input=password + "\n", capture_output=True, text=True, timeout=30,
+        done = subprocess.run(["kinit", "-f" if forwardable else "-F", "-c", f"FILE:{cache}", f"{user}@{self.realm}"], input=password + "\n", capture_output=True, text=True, timeout=30,
                               env={**os.environ, **environment})
         if done.returncode:
             raise HarnessError(f"kinit: {done.stderr}")

@@ -1,6 +1,9 @@
 // Who a connection is: gensec's server side with our accounts behind it.
 #pragma once
 
+#include <unordered_map>
+
+#include "chain/delegated_ticket.h"
 #include "transport/rpc/accounts.h"
 #include "transport/rpc/core.h"
 #include "transport/rpc/ntlm_helper.h"
@@ -34,6 +37,11 @@ class RpcAuthentication {
   void check(const samba::SuppliedUser& user, View challenge, const std::string& peer, std::function<void(Outcome)> done);
   // Whose ticket it is: "alice@EXAMPLE.TEST"; empty when nobody here is.
   std::string user_of(const std::string& principal) const;
+
+  // The ticket that the client of a logon forwarded; null when it did not, or it is another user's.
+  std::shared_ptr<const chain::DelegatedTicket> take_ticket(auth_session_info& info, const std::string& user, tevent_context* events) const;
+  // The same for each call of a connection; taken once, and kept as long as what Samba knows of the logon.
+  std::shared_ptr<const chain::DelegatedTicket> ticket_of(auth_session_info& info, const std::string& user, tevent_context* events);
 
  private:
   NTSTATUS make(TALLOC_CTX* memory, tevent_context* events, const std::string& peer, gensec_security** out);
@@ -70,6 +78,10 @@ class RpcAuthentication {
   const gensec_security_ops* backends_[4] = {};
   std::string realm_;
   cli_credentials* credentials_ = nullptr;  // with the keytab; talloc's
+
+  struct Kept;
+  static int forget_ticket(Kept* kept);
+  std::unordered_map<const auth_session_info*, std::shared_ptr<const chain::DelegatedTicket>> tickets_;
 };
 
 }  // namespace mapigate::transport

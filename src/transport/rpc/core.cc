@@ -84,6 +84,7 @@ std::shared_ptr<SessionContext> new_session(Gateway& gateway, const Caller& call
   auto identity = std::make_shared<chain::Identity>();
   identity->user = caller.user;
   if (caller.identity != nullptr && caller.identity->user == caller.user) *identity = *caller.identity;
+  if (caller.ticket != nullptr) identity->ticket = caller.ticket;
   auto context = std::make_shared<SessionContext>();
   context->context = random_token();
   context->session = std::make_unique<chain::Session>(gateway.sessions().next_id(), interface, std::move(identity), route->chain,

@@ -56,6 +56,8 @@ struct Caller {
   std::array<std::uint8_t, 4> local{};  // address that the client reached us by
   // Over HTTP: who logged on there. Whoever does not log on again inside is this user.
   std::shared_ptr<const chain::Identity> identity;
+  // That came with a logon at the RPC level; null: none did.
+  std::shared_ptr<const chain::DelegatedTicket> ticket;
 };
 
 // What a context handle stands for.

@@ -152,9 +152,13 @@ NTSTATUS RpcCore::dispatch(PendingCall& mine) {
   request.big_endian = mine.big_endian;
   request.caller = connection.caller();
   request.caller.level = static_cast<unsigned>(call->auth_state->auth_level);
-  const auto* session = dcesrv_call_session_info(call);
-  if (session != nullptr && session->info != nullptr && session->info->authenticated != 0) request.caller.user = session->info->account_name;
-  else if (request.caller.identity != nullptr) request.caller.user = request.caller.identity->user;
+  auto* session = dcesrv_call_session_info(call);
+  if (session != nullptr && session->info != nullptr && session->info->authenticated != 0) {
+    request.caller.user = session->info->account_name;
+    request.caller.ticket = authentication->ticket_of(*session, request.caller.user, events);
+  } else if (request.caller.identity != nullptr) {
+    request.caller.user = request.caller.identity->user;
+  }
   if (service.needs_logon() && request.caller.user.empty()) return fault(call, rpc::fault_access_denied);
   const auto group = call->conn->assoc_group == nullptr ? groups.end() : groups.find(call->conn->assoc_group->id);
   if (group == groups.end()) return fault(call, rpc::fault_call_failed);

@@ -34,6 +34,7 @@ Result<LogonStep> outcome(HttpLogon& logon, NTSTATUS status, const DATA_BLOB& ou
   if (!NT_STATUS_IS_OK(status)) return error_of(status);
   step.complete = true;
   if (info->info != nullptr && info->info->authenticated != 0) step.user = info->info->account_name;
+  if (!step.user.empty()) step.ticket = logon.core->authentication->take_ticket(*info, step.user, logon.core->events);
   return step;
 }
 

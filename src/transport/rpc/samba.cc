@@ -58,6 +58,8 @@ Result<PrivateFunctions> load_private_functions() {
                    load(out.gensec_set_credentials, "gensec_set_credentials", tag) &&
                    load(out.gensec_update_send, "gensec_update_send", tag) && load(out.gensec_update_recv, "gensec_update_recv", tag) &&
                    load(out.gensec_session_info, "gensec_session_info", tag) &&
+                   load(out.krb5_cc_resolve, "krb5_cc_resolve", tag) && load(out.krb5_cc_copy_cache, "krb5_cc_copy_cache", tag) &&
+                   load(out.krb5_cc_close, "krb5_cc_close", tag) &&
                    load(out.tstream_bsd_existing_socket, "_tstream_bsd_existing_socket", tag) &&
                    load(out.tsocket_address_bsd_from_sockaddr, "_tsocket_address_bsd_from_sockaddr", tag) &&
                    load(out.debug_set_callback, "debug_set_callback", tag);

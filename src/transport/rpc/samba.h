@@ -38,7 +38,7 @@ struct smb_krb5_context;
 
 namespace mapigate::transport::samba {
 
-// The three structures below are those of Samba 4.17, field by field under names of our own: gensec hands them
+// The structures below are those of Samba 4.17, field by field under names of our own: gensec hands them
 // to callbacks or wants them, and no installed header has them. load_private_functions() refuses another version.
 
 struct SuppliedName {
@@ -100,6 +100,12 @@ struct GensecSettings {
   const char* server_netbios_name;
 };
 
+// ccache_container, and of its smb_krb5_context the first member
+struct KerberosCache {
+  void** context;
+  void* cache;
+};
+
 // Functions under Samba's private version tag, bound at start.
 struct PrivateFunctions {
   NTSTATUS (*gensec_init)();
@@ -110,6 +116,10 @@ struct PrivateFunctions {
   tevent_req* (*gensec_update_send)(TALLOC_CTX*, tevent_context*, gensec_security*, const DATA_BLOB in);
   NTSTATUS (*gensec_update_recv)(tevent_req*, TALLOC_CTX*, DATA_BLOB* out);
   NTSTATUS (*gensec_session_info)(gensec_security*, TALLOC_CTX*, auth_session_info**);
+  // Of the Kerberos library in Samba; its structures are nobody else's.
+  int (*krb5_cc_resolve)(void* context, const char* name, void** cache);
+  int (*krb5_cc_copy_cache)(void* context, void* from, void* to);
+  int (*krb5_cc_close)(void* context, void* cache);
   int (*tstream_bsd_existing_socket)(TALLOC_CTX*, int fd, tstream_context**, const char* location);
   int (*tsocket_address_bsd_from_sockaddr)(TALLOC_CTX*, const sockaddr*, std::size_t, tsocket_address**, const char* location);
   void (*debug_set_callback)(void*, void (*)(void*, int level, const char* text));
