@@ -62,6 +62,7 @@ const std::map<std::string, Take, std::less<>>& keys() {
         {"members", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.members); }},
         {"owners", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.owners); }},
         {"delegates", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.delegates); }},
+        {"full_access", [](Reader& r, const toml::node& n) { return r.texts(n, r.entry.full_access); }},
         {"manager", [](Reader& r, const toml::node& n) { return r.text(n, r.entry.manager); }},
         {"kind",
          [](Reader& r, const toml::node& n) -> Status {

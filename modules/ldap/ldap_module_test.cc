@@ -260,7 +260,8 @@ TEST(Mapping, ActiveDirectory) {
                                  {"mail", {"Anna@x.test"}}, {"cn", {"Anna"}}, {"msexchhidefromaddresslists", {"TRUE"}},
                                  {"proxyaddresses", {"SMTP:anna@x.test", "smtp:a@x.test", "X500:/o=Old/cn=anna", "sip:anna@x.test"}},
                                  {"legacyexchangedn", {"/o=First/cn=Recipients/cn=anna"}}, {"msexchresourcecapacity", {"12"}},
-                                 {"msexchrecipienttypedetails", {"16"}}}};
+                                 {"msexchrecipienttypedetails", {"16"}}, {"publicdelegates", {"CN=Bert,DC=x"}},
+                                 {"msexchdelegatelistlink", {"CN=Cora,DC=x"}}}};
   const auto entry = ad->entry(record);
   EXPECT_EQ(entry.key, "01ff007f");
   EXPECT_EQ(entry.aliases, std::vector<std::string>{"a@x.test"});
@@ -268,6 +269,9 @@ TEST(Mapping, ActiveDirectory) {
   EXPECT_EQ(entry.kind, EntryKind::room);
   EXPECT_EQ(entry.capacity, 12u);
   EXPECT_TRUE(entry.hidden);
+  EXPECT_EQ(entry.delegates, std::vector<std::string>{"CN=Bert,DC=x"});
+  EXPECT_EQ(entry.full_access, std::vector<std::string>{"CN=Cora,DC=x"});
+  EXPECT_EQ(ad->attribute_of("delegates"), "publicdelegates");  // what Outlook adds there gives no access
   const auto asked = ad->attributes();
   EXPECT_NE(std::find(asked.begin(), asked.end(), "msexchrecipienttypedetails"), asked.end());
 }

@@ -44,6 +44,7 @@ const Pairs inetorgperson{
     {"members", "member,uniqueMember,memberUid"},
     {"owners", "owner"},
     {"delegates", ""},
+    {"full_access", ""},
     {"hidden", ""},
     {"capacity", ""},
     {"former_dns", ""},
@@ -78,7 +79,8 @@ const Pairs ad{
     {"certificates", "userCertificate,userSMIMECertificate"},
     {"members", "member"},
     {"owners", "managedBy"},
-    {"delegates", "msExchDelegateListLink,publicDelegates"},
+    {"delegates", "publicDelegates"},
+    {"full_access", "msExchDelegateListLink"},
     {"hidden", "msExchHideFromAddressLists"},
     {"capacity", "msExchResourceCapacity"},
     {"phonetic_name", "msDS-PhoneticDisplayName"},
@@ -239,6 +241,7 @@ directory::Entry Mapping::entry(const Record& record) const {
   out.members = all(record, "members");
   out.owners = all(record, "owners");
   out.delegates = all(record, "delegates");
+  out.full_access = all(record, "full_access");
   const auto hidden = lower_ascii(first(record, "hidden"));
   out.hidden = hidden == "true" || hidden == "1" || hidden == "yes";
   const auto photo = first(record, "photo");

@@ -28,7 +28,8 @@ struct Entry {
   std::string known_as;                 // how the source itself refers to it, e.g. an LDAP DN
   std::vector<std::pair<mapi::PropertyTag, std::string>> texts;
   std::vector<std::string> members, owners;
-  std::vector<std::string> delegates;   // who may act for it; clients are told to open its mailbox beside their own
+  std::vector<std::string> delegates;   // who may send on its behalf
+  std::vector<std::string> full_access; // who may use all of its mailbox; clients are told to open it beside their own
   std::string manager;
   std::vector<std::string> container;   // path of organisational containers, outermost first
   Bytes photo;                          // JPEG

@@ -26,6 +26,7 @@ enum Field : std::uint32_t {
   capacity = 1 << 13,
   hidden = 1 << 14,
   account_begins_address = 1 << 15,
+  full_access = 1 << 16,
 };
 
 constexpr std::uint32_t packed_uuid = 1;  // a text's mark; else twice its size
@@ -116,7 +117,8 @@ std::uint32_t fields_of(const Entry& entry) {
                                         {certificates, !entry.certificates.empty()},
                                         {capacity, entry.capacity != 0},
                                         {hidden, entry.hidden},
-                                        {account_begins_address, begins}};
+                                        {account_begins_address, begins},
+                                        {full_access, !entry.full_access.empty()}};
   std::uint32_t out = 0;
   for (const auto& [field, there] : all)
     if (there) out |= field;
@@ -184,6 +186,7 @@ void put_record(Bytes& out, const Entry& entry, Shared& shared) {
   if (fields & members) put_texts(out, entry.members);
   if (fields & owners) put_texts(out, entry.owners);
   if (fields & delegates) put_texts(out, entry.delegates);
+  if (fields & full_access) put_texts(out, entry.full_access);
   if (fields & manager) put_text(out, entry.manager);
   if (fields & container) put_number(out, shared.path(entry.container));
   if (fields & photo) put_blob(out, entry.photo);
@@ -225,6 +228,7 @@ Entry read_record(View record, const Shared& shared) {
   if (fields & members) out.members = read_texts(in);
   if (fields & owners) out.owners = read_texts(in);
   if (fields & delegates) out.delegates = read_texts(in);
+  if (fields & full_access) out.full_access = read_texts(in);
   if (fields & manager) out.manager = read_text(in);
   if (fields & container)
     if (const auto path = read_number(in); path < shared.paths().size()) out.container = shared.paths()[path];

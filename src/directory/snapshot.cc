@@ -65,6 +65,8 @@ Object Snapshot::object(Index index) const {
   out.reports = linked(reports, index);
   out.delegates = linked(delegates, index);
   out.delegate_of = linked(delegate_of, index);
+  out.full_access = linked(full_access, index);
+  out.full_access_to = linked(full_access_to, index);
   if (const auto found = linked(manager, index); !found.empty()) out.manager = found.front();
   return out;
 }
@@ -146,7 +148,8 @@ Status Snapshot::take_ids(IdTable& ids, const Snapshot* before) {
 
 void Snapshot::link(const std::vector<Entry>& entries) {
   const auto names = [](const Entry& entry) {
-    return !entry.members.empty() || !entry.owners.empty() || !entry.delegates.empty() || !entry.manager.empty();
+    return !entry.members.empty() || !entry.owners.empty() || !entry.delegates.empty() || !entry.full_access.empty() ||
+           !entry.manager.empty();
   };
   if (std::none_of(entries.begin(), entries.end(), names)) return;
   // What entries refer to each other by: keys count before addresses and the source's own names, and those before what an entry
@@ -177,9 +180,11 @@ void Snapshot::link(const std::vector<Entry>& entries) {
       if (const auto owner = named(name)) add(owners, owned, i, *owner);
     for (const auto& name : entries[i].delegates)
       if (const auto delegate = named(name); delegate && *delegate != i) add(delegates, delegate_of, i, *delegate);
+    for (const auto& name : entries[i].full_access)
+      if (const auto user = named(name); user && *user != i) add(full_access, full_access_to, i, *user);
     if (const auto found = named(entries[i].manager)) add(manager, reports, i, *found);
   }
-  for (const auto back : {member_of, owned, delegate_of, reports}) std::sort(links_[back].begin(), links_[back].end());
+  for (const auto back : {member_of, owned, delegate_of, full_access_to, reports}) std::sort(links_[back].begin(), links_[back].end());
   for (auto& list : links_) list.shrink_to_fit();
 }
 

@@ -29,7 +29,7 @@ struct Object {
   MinimalEntryID id{};
   std::string dn;  // legacy distinguished name
   DisplayType display_type = DisplayType::DT_MAILUSER;
-  Indexes members, member_of, owners, owned, reports, delegates, delegate_of;
+  Indexes members, member_of, owners, owned, reports, delegates, delegate_of, full_access, full_access_to;
   std::optional<Index> manager;
 
   // A text attribute, empty when it has none.
@@ -96,7 +96,9 @@ class Snapshot {
     Index from, to;
     bool operator<(const Link& other) const { return from != other.from ? from < other.from : to < other.to; }
   };
-  enum Relation : std::size_t { members, member_of, owners, owned, delegates, delegate_of, manager, reports, relations };
+  enum Relation : std::size_t {
+    members, member_of, owners, owned, delegates, delegate_of, full_access, full_access_to, manager, reports, relations
+  };
   struct Order {
     std::uint32_t locale;
     std::shared_ptr<const Collation> collation;

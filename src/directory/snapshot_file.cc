@@ -11,7 +11,7 @@ namespace mapigate::directory {
 
 namespace {
 
-constexpr std::uint32_t magic = 0x31534D4D;  // "MMS1"; another when the fields or what they mean change
+constexpr std::uint32_t magic = 0x32534D4D;  // "MMS2"; another when the fields or what they mean change
 constexpr std::size_t header_size = 12;      // magic, checksum
 
 // Tells a damaged file from a whole one.

@@ -32,6 +32,8 @@ TEST(Snapshot, ComesBackOutOfItsFileOrNotAtAll) {
   room.known_as = "cn=a\\,b,ou=rooms,dc=x";
   room.texts = {{mapi::PidTagTitle, "t"}, {mapi::PidTagNickname, "not one of ours"}};
   room.manager = "boss@example.test";
+  room.full_access = {"group", "room"};
+  room.delegates = {"boss"};
   room.container = {"One", "Two"};
   room.photo = {1, 2, 3};
   room.certificates = {{1, 2}, {3}};
@@ -76,6 +78,11 @@ TEST(Snapshot, ComesBackOutOfItsFileOrNotAtAll) {
     EXPECT_FALSE(object.entry.hidden);
     ASSERT_TRUE(object.manager);
     EXPECT_TRUE(book->entry(*object.manager).hidden);
+    EXPECT_EQ(object.entry.full_access, room.full_access);
+    ASSERT_EQ(object.full_access.size(), 1u);
+    EXPECT_EQ(book->entry(object.full_access[0]).key, "group");
+    EXPECT_EQ(book->object(object.full_access[0]).full_access_to, Indexes{found[0]});
+    EXPECT_EQ(object.delegates.size(), 1u);
     EXPECT_EQ(object.member_of.size(), 1u);
     EXPECT_EQ(book->find_address("OLD@example.test"), found[0]);
     EXPECT_EQ(book->find_dn("/O=old/cn=ARCHIVE"), found[0]);

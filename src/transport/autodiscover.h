@@ -35,7 +35,7 @@ struct AutodiscoverOptions {
   std::vector<AddressRule> redirects;
   // Which kinds of protocol these users are told, with + between them; users without rule are told all.
   std::vector<AddressRule> protocols;
-  // Whether users are told of mailboxes that they may act for, so that their Outlook opens them by itself.
+  // Whether users are told of mailboxes to which they have full access, so that their Outlook opens them by itself.
   bool shared_mailboxes = true;
 };
 

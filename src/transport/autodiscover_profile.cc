@@ -47,10 +47,11 @@ bool has_mailbox(const directory::Entry& entry) {
   return !entry.address.empty() && entry.kind != directory::EntryKind::group && entry.kind != directory::EntryKind::contact;
 }
 
-// Whether `user` may act for `object`: named there, or in a group that is.
+// Whether `user` may use the mailbox of `object` or send on its behalf: named there, or in a group that is.
 bool may_act_for(const Snapshot& book, const directory::Object& object, directory::Index user) {
   if (!has_mailbox(object.entry)) return false;
   std::vector<directory::Index> open(object.delegates.begin(), object.delegates.end());
+  open.insert(open.end(), object.full_access.begin(), object.full_access.end());
   std::vector<bool> seen(book.size());
   while (!open.empty()) {
     const auto one = open.back();
@@ -73,10 +74,11 @@ std::vector<directory::Index> circles_of(const Snapshot& book, directory::Index 
   return out;
 }
 
+// Who only sends on behalf of another is not told to open that mailbox.
 std::vector<AlternativeMailbox> alternatives_of(const Snapshot& book, directory::Index user) {
   std::vector<directory::Index> found;
   for (const auto one : circles_of(book, user))
-    for (const auto mailbox : book.object(one).delegate_of)
+    for (const auto mailbox : book.object(one).full_access_to)
       if (mailbox != user && std::find(found.begin(), found.end(), mailbox) == found.end()) found.push_back(mailbox);
   std::vector<AlternativeMailbox> out;
   for (const auto mailbox : found) {

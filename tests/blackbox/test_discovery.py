@@ -38,12 +38,17 @@ delegates = ["alice@example.test"]
 [[entry]]
 name = "Office"
 address = "office@example.test"
-delegates = ["desk@example.test"]
+full_access = ["desk@example.test"]
 
 [[entry]]
 name = "Board"
 address = "board@example.test"
-delegates = ["bob@example.test"]
+full_access = ["bob@example.test"]
+
+[[entry]]
+name = "Chair"
+address = "chair@example.test"
+delegates = ["alice@example.test"]
 """
 SOAP = """<?xml version="1.0" encoding="utf-8"?>
 <soap:Envelope xmlns:a="http://schemas.microsoft.com/exchange/2010/Autodiscover" xmlns:wsa="http://www.w3.org/2005/08/addressing"
@@ -106,6 +111,8 @@ def test_shared_mailboxes_come_along_and_can_be_asked_for(server, certificates):
     # [MS-OXDSCLI] 2.2.4.1.1.2.5: beside an address neither of these stands.
     assert shared[0].find("LegacyDN") is None and shared[0].find("Server") is None
     assert "office@example.test" in other.findtext(".//MailStore/ExternalUrl")
+    # Who sends on its behalf may ask for it, but is not told to open it.
+    assert ask(server, certificates, address="chair@example.test").findtext(".//User/DisplayName") == "Chair"
 
 
 def test_shared_mailboxes_need_not_be_told(server, certificates):
@@ -116,7 +123,7 @@ def test_shared_mailboxes_need_not_be_told(server, certificates):
         assert ask(other, certificates, address="office@example.test").findtext(".//User/DisplayName") == "Office"
 
 
-# The last is a group: its delegates write in its name, but it has no mailbox.
+# The last is a group: its delegates write on its behalf, but it has no mailbox.
 @pytest.mark.parametrize("address", ["board@example.test", "bob@example.test", "nobody@example.test", "desk@example.test"])
 def test_other_peoples_mailboxes_look_like_none(server, certificates, address):
     assert ask(server, certificates, address=address).findtext(".//ErrorCode") == "500"
