@@ -23,7 +23,12 @@ io::Task<Result<DiscoveredMailbox>> ClientTransport::find() {
     auto found = co_await find_in_address_book();
     co_return found;
   }
-  upstream::MorePlaces more = [this](std::string domain) { return places_by_dns(std::move(domain)); };
+  std::vector<upstream::MorePlaces> more;
+  more.emplace_back([this](std::string domain) { return places_by_dns(std::move(domain)); });
+  more.emplace_back([this](std::string domain) {
+    auto url = "http://autodiscover." + domain + "/autodiscover/autodiscover.xml";
+    return upstream::places_by_http(http_, std::move(url), std::move(domain));
+  });
   auto found = co_await upstream::discover(http_identity(), options_.user, options_.server, most_redirects, std::move(more));
   if (found && !options_.rpc_server.empty()) found->rpc_server = options_.rpc_server;
   co_return found;

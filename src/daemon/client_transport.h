@@ -23,7 +23,7 @@ class ClientTransport {
   ClientTransport(const ClientOptions& options, io::Runtime& runtime, std::shared_ptr<io::HttpClient> http,
                   std::shared_ptr<io::TlsClientContext> tls, Secret password);
 
-  // By Autodiscover, at last where the service record of the domain says; with --rpc-server by the address book there, as Outlook does without Autodiscover.
+  // By Autodiscover, at last where the service record of the domain or plain HTTP leads; with --rpc-server by the address book there, as Outlook does without Autodiscover.
   io::Task<Result<upstream::DiscoveredMailbox>> find();
   io::Task<Result<std::unique_ptr<upstream::Session>>> mailbox_session(upstream::DiscoveredMailbox mailbox);
   io::Task<Result<std::unique_ptr<upstream::Session>>> address_book_session(upstream::DiscoveredMailbox mailbox);

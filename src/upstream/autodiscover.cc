@@ -104,6 +104,8 @@ Result<DiscoveredMailbox> parse_autodiscover(View document_bytes) {
 
 namespace {
 
+bool is_redirection(unsigned status) { return status == 301 || status == 302 || status == 307 || status == 308; }
+
 // What one URL answers. A redirection of HTTP comes as redirect_url. Errc::denied ends the search, others go on with the next.
 Task<Result<DiscoveredMailbox>> ask(std::shared_ptr<HttpIdentity> identity, std::string address, std::string text) {
   auto url = io::parse_url(text);
@@ -126,7 +128,7 @@ Task<Result<DiscoveredMailbox>> ask(std::shared_ptr<HttpIdentity> identity, std:
     co_return std::move(problem).within(text);
   }
   const auto status = response->status;
-  if (status == 301 || status == 302 || status == 307 || status == 308) {
+  if (is_redirection(status)) {
     DiscoveredMailbox out;
     out.redirect_url = response->header("Location");
     if (out.redirect_url.empty()) co_return error(Errc::unavailable, "{}: HTTP {} to nowhere", text, status);
@@ -147,6 +149,27 @@ bool is_final(const Result<DiscoveredMailbox>& outcome) {
 
 }  // namespace
 
+Task<Result<std::vector<std::string>>> places_by_http(std::shared_ptr<io::HttpClient> http, std::string url, std::string domain) {
+  auto parsed = io::parse_url(url);
+  if (!parsed) co_return parsed.error();
+  io::HttpRequest request;
+  request.url = std::move(*parsed);
+  request.headers.add("User-Agent", "mapigate");
+  io::RequestOptions limits;
+  limits.limit = std::chrono::seconds(10);
+  limits.body_bytes = 1 << 20;
+  auto response = co_await http->request(std::move(request), limits);
+  // What the other places answered says more than that nobody is here.
+  if (!response || !is_redirection(response->status)) co_return std::vector<std::string>();
+  const std::string location(response->header("Location"));
+  const auto place = io::parse_url(location);
+  if (!place || !place->tls) co_return error(Errc::unsupported, "{} leads to \"{}\", where a password would be seen by others", url, location);
+  const auto host = lower_ascii(place->host), own = lower_ascii(domain);
+  if (host != own && !host.ends_with("." + own))
+    co_return error(Errc::unsupported, "{} leads to {}, which is another domain; if that is right, say --server {}", url, place->host, location);
+  co_return std::vector<std::string>{location};
+}
+
 Task<Result<DiscoveredMailbox>> discover_once(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server) {
   const auto places = autodiscover_urls(address, server);
   auto answer = co_await ask(std::move(identity), std::move(address), places.front());
@@ -154,23 +177,22 @@ Task<Result<DiscoveredMailbox>> discover_once(std::shared_ptr<HttpIdentity> iden
 }
 
 Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
-                                         unsigned redirects, MorePlaces more) {
+                                         unsigned redirects, std::vector<MorePlaces> more) {
   std::set<std::pair<std::string, std::string>> asked;  // address and URL
   for (;;) {
     Result<DiscoveredMailbox> outcome = error(Errc::not_found, "\"{}\" is no e-mail address", address);
     std::string asking;
     auto places = autodiscover_urls(address, server);
-    bool asked_for_more = !server.empty() || !more;
-    for (std::size_t i = 0; i < places.size() || !asked_for_more; ++i) {
-      if (i >= places.size()) {
-        asked_for_more = true;
-        auto others = co_await more(address.substr(address.find('@') + 1));
+    std::size_t ways = server.empty() ? 0 : more.size();  // that were gone
+    for (std::size_t i = 0;; ++i) {
+      while (i >= places.size() && ways < more.size()) {
+        auto others = co_await more[ways++](address.substr(address.find('@') + 1));
         if (!others) co_return others.error();
-        // DNS often names a place that was guessed already.
+        // They often lead to a place that was guessed already.
         for (auto& one : *others)
           if (std::find(places.begin(), places.end(), one) == places.end()) places.push_back(std::move(one));
-        if (i >= places.size()) break;
       }
+      if (i >= places.size()) break;
       const auto text = places[i];
       asking = text;
       if (!asked.emplace(lower_ascii(address), text).second) co_return error(Errc::unsupported, "autodiscover goes round in circles at {}", text);

@@ -40,8 +40,14 @@ struct DiscoveredMailbox {
 // https://DOMAIN and https://autodiscover.DOMAIN.
 std::vector<std::string> autodiscover_urls(const std::string& address, const std::string& server);
 
-// Where else a domain's Autodiscover may be, asked when none of those answers: URLs, none, or why they must not be asked.
+// Where else a domain's Autodiscover may be: URLs, none, or why they must not be asked. Ways are tried one after the other, when
+// none of the places before answers.
 using MorePlaces = std::function<Task<Result<std::vector<std::string>>>(std::string domain)>;
+
+// The last of Outlook's ways ([MS-OXDISCO] 3.1.5, row A1): where `url`, plain HTTP and asked without a password, leads to; nowhere
+// when nobody answers there. Errc::unsupported: out of the domain. An answer without TLS may come from anybody, and the password
+// goes to where it leads.
+Task<Result<std::vector<std::string>>> places_by_http(std::shared_ptr<io::HttpClient> http, std::string url, std::string domain);
 
 // Errc::denied: the credentials were refused; not_found: the server does not know the
 // address; unavailable: nobody answered.
@@ -50,7 +56,7 @@ using MorePlaces = std::function<Task<Result<std::vector<std::string>>>(std::str
 // TLS: the credentials go to wherever one leads. Errc::unsupported: a
 // document, which only who knows the password gets, had one more; unavailable: HTTP had.
 Task<Result<DiscoveredMailbox>> discover(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server,
-                                         unsigned redirects = 0, MorePlaces more = {});
+                                         unsigned redirects = 0, std::vector<MorePlaces> more = {});
 
 // What that server (not empty) says and no more: redirections are handed back, those of HTTP as a redirect_url without a source.
 Task<Result<DiscoveredMailbox>> discover_once(std::shared_ptr<HttpIdentity> identity, std::string address, std::string server);
