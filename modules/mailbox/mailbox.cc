@@ -304,6 +304,10 @@ class MailboxModule final : public chain::Module,
   }
   FreeBusySource* free_busy() override { return component<FreeBusySource>(free_busy_, "brings no free/busy information"); }
 
+  io::Task<Result<InboxRules>> inbox_rules(std::shared_ptr<const chain::Identity> user, io::Executor executor) override {
+    return engine_->inbox_rules(std::move(user), std::move(executor));
+  }
+
   std::uint64_t max_submit_size() const override { return std::uint64_t{engine_->options().max_submit_kilobytes} * 1024; }
 
   std::vector<std::string> other_addresses(const std::string& user) override {

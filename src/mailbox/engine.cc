@@ -72,6 +72,17 @@ std::unique_ptr<Session> Engine::connect(std::shared_ptr<const chain::Identity> 
   return std::make_unique<Session>(std::move(mailbox), options);
 }
 
+Task<Result<InboxRules>> Engine::inbox_rules(std::shared_ptr<const chain::Identity> identity, io::Executor executor) {
+  auto mailbox = mailbox_of(identity, std::move(executor));
+  // A mailbox that is open has what it needs; who asks here may have come without a password.
+  if (!mailbox->is_open()) mailbox->use_identity(std::move(identity));
+  auto using_it = mailbox->use();
+  auto opened = co_await mailbox->open();
+  if (!opened) co_return opened.error();
+  auto rules = co_await mailbox::inbox_rules(mailbox.get());
+  co_return rules;
+}
+
 std::size_t Engine::mailboxes() const {
   std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(

@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 
+#include "mailbox/inbox_rules.h"
 #include "mailbox/session.h"
 
 namespace mapigate::mailbox {
@@ -22,6 +23,8 @@ class Engine {
 
   // Costs little: nothing is opened before the first Execute.
   std::unique_ptr<Session> connect(std::shared_ptr<const chain::Identity> identity, io::Executor executor, SessionOptions options);
+  // Opens the mailbox where it is not.
+  Task<Result<InboxRules>> inbox_rules(std::shared_ptr<const chain::Identity> identity, io::Executor executor);
   const EngineOptions& options() const { return context_->options; }
   std::size_t mailboxes() const;  // that sessions hold
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <sstream>
 
+#include "base/text.h"
+#include "mailbox/inbox_rules.h"
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
 #include "mapi/restriction.h"
@@ -88,6 +90,14 @@ Result<ErrorCode> change_rule(state::MailboxState& s, Rules& rules, const wire::
   return take_values(*rule, change.PropertyValues, code_page);
 }
 
+// In the order in which they are meant to be looked at; ids grow.
+void sort_rules(Rules& rules) {
+  const auto place = [](const mapi::PropertyBag& rule) {
+    return std::pair(rule.number(mapi::PidTagRuleSequence), mapi::Id(static_cast<std::uint64_t>(rule.number(mapi::PidTagRuleId))).counter());
+  };
+  std::sort(rules.begin(), rules.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+}
+
 struct Outcome {
   ErrorCode code = mapi::ecNone;
   bool any = false;  // the folder has rules now
@@ -152,11 +162,7 @@ Task<ErrorCode> get_rules_table(RopCall& call, const wire::RopGetRulesTable::Req
   auto read = [id](state::MailboxState& s) { return read_rules(s, id); };
   auto rules = co_await call.mailbox.with_state(read);
   if (!rules) co_return mapi::to_error_code(rules.error());
-  // In the order in which they are meant to be looked at; ids grow.
-  const auto place = [](const mapi::PropertyBag& rule) {
-    return std::pair(rule.number(mapi::PidTagRuleSequence), mapi::Id(static_cast<std::uint64_t>(rule.number(mapi::PidTagRuleId))).counter());
-  };
-  std::sort(rules->begin(), rules->end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  sort_rules(*rules);
   auto table = std::make_shared<TableObject>();
   table->source = TableObject::Source::rules;
   table->rows = std::make_unique<FixedRows>(std::move(*rules), std::vector(std::begin(rule_tags), std::end(rule_tags)));
@@ -193,6 +199,27 @@ Task<ErrorCode> update_deferred_action_messages(RopCall& call, const wire::RopUp
 bool has_rules(const Mailbox& mailbox, GlobalCounter folder) {
   const auto extras = mailbox.folder_extras(folder);
   return extras && extras->number(mapi::PidTagHasRules) != 0;
+}
+
+io::Task<Result<InboxRules>> inbox_rules(Mailbox* mailbox) {
+  auto read = [](state::MailboxState& s) -> Result<InboxRules> {
+    constexpr auto inbox = special_id(FolderRole::inbox);
+    InboxRules out;
+    auto rules = read_rules(s, inbox);
+    if (!rules) return rules.error();
+    out.rules = std::move(*rules);
+    sort_rules(out.rules);
+    // The message in which Outlook keeps what the rules of a server cannot say; nobody else reads it.
+    auto looked = s.each_message(state::associated_of(inbox), [&](state::Message& message) {
+      out.outlook_keeps_its_own = equal_ignoring_ascii_case(message.properties.string(mapi::PidTagMessageClass), "IPM.RuleOrganizer");
+      return !out.outlook_keeps_its_own;
+    });
+    if (!looked) return looked.error();
+    return out;
+  };
+  auto out = co_await mailbox->with_state(read);
+  if (out) out->store = mailbox->identity();
+  co_return out;
 }
 
 HandlerList rule_handlers() {

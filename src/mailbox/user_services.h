@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "mailbox/free_busy.h"
+#include "mailbox/inbox_rules.h"
 #include "mailbox/out_of_office.h"
 
 namespace mapigate::mailbox {
@@ -18,6 +19,11 @@ class UserServices {
   virtual std::vector<std::string> other_addresses(const std::string& user) = 0;
   // The largest message that users may send, in bytes; zero: nobody says.
   virtual std::uint64_t max_submit_size() const { return 0; }
+  // Of the user's own mailbox, on the executor of the user's sessions.
+  virtual Task<Result<InboxRules>> inbox_rules(std::shared_ptr<const chain::Identity> user, io::Executor executor) {
+    (void)user, (void)executor;
+    co_return InboxRules();
+  }
 };
 
 }  // namespace mapigate::mailbox

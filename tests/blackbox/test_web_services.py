@@ -6,6 +6,7 @@ import email
 import email.policy
 import json
 import ssl
+import struct
 import time
 import urllib.error
 import urllib.request
@@ -474,6 +475,38 @@ def test_what_outlook_asks_at_its_start(site):
     answer = site.soap(f"<m:GetMailTips><m:SendingAs><t:EmailAddress>{ALICE}</t:EmailAddress></m:SendingAs><m:Recipients><t:Mailbox><t:EmailAddress>"
                        "everybody@example.test</t:EmailAddress></t:Mailbox></m:Recipients><m:MailTipsRequested>All</m:MailTipsRequested></m:GetMailTips>")
     assert int(answer.findtext(f".//{T}TotalMemberCount")) == 203
+
+
+def test_rules_of_the_inbox_are_those_that_outlook_stored(site):
+    def rules():
+        answer = site.soap(f"<m:GetInboxRules><m:MailboxSmtpAddress>{CAROL}</m:MailboxSmtpAddress></m:GetInboxRules>", CAROL)
+        assert answer.get("ResponseClass") == "Success"
+        return answer.findtext(f"{M}OutlookRuleBlobExists"), answer.find(f"{M}InboxRules")
+
+    def rule(name, sequence, action, provider="RuleOrganizer", state=1):
+        condition = struct.pack("<BHHII", 3, 1, 1, 0x0037001F, 0x0037001F) + "Invoice".encode("utf-16-le") + b"\0\0"
+        return (1, {"PidTagRuleName": name, "PidTagRuleProvider": provider, "PidTagRuleSequence": sequence, "PidTagRuleState": state,
+                    "PidTagRuleCondition": condition, "PidTagRuleActions": struct.pack("<HHBII", 1, 9, action, 0, 0)})
+
+    assert rules()[0] == "false" and len(rules()[1]) == 0
+    with Session.logged_on(site.gateway.https_port, site.certificates.ca, CAROL, PASSWORD) as session:
+        inbox = session.open_folder(session.inbox)
+        session.call(rops.modify_rules([rule("Second", 11, 0x0A, state=0x10), rule("First", 10, 0x0B),
+                                        rule("Away", 9, 0x0B, provider="MSFT:TDX OOF Rules"), rule("Strange", 12, 0x05)]), inbox)
+        session.save(session.new_message(session.inbox, {"PidTagMessageClass": "IPM.RuleOrganizer"}, associated=True))
+        blob, found = rules()
+        assert blob == "true"
+        assert [[one.findtext(T + name) for name in ("DisplayName", "Priority", "IsEnabled")] for one in found] == [
+            ["First", "1", "true"], ["Second", "2", "false"], ["Strange", "3", "true"]]
+        first, second, strange = found
+        assert [child.tag for child in first] == [T + name for name in ("RuleId", "DisplayName", "Priority", "IsEnabled", "Conditions", "Actions")]
+        assert first.findtext(f"{T}Conditions/{T}ContainsSubjectStrings/{T}String") == "Invoice"
+        assert first.findtext(f"{T}Actions/{T}MarkAsRead") == "true"
+        assert [child.tag for child in second.find(f"{T}Actions")] == [f"{T}PermanentDelete", f"{T}StopProcessingRules"]
+        # Outlook carries out what it deferred to itself.
+        assert strange.findtext(f"{T}IsNotSupported") == "true" and strange.find(f"{T}Actions") is None
+        session.call(rops.modify_rules([], 0x01), inbox)
+        assert len(rules()[1]) == 0
 
 
 def test_a_gateway_without_these_backends_says_so(certificates, site):

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "transport/ews/inbox_rules.h"
 #include "transport/ews/operation.h"
 
 namespace mapigate::transport::ews {
@@ -182,16 +183,29 @@ io::Task<Status> get_mail_tips(Call* call) {
   co_return Status();
 }
 
-// Rules of the inbox are not built: there are none.
 io::Task<Status> get_inbox_rules(Call* call) {
   auto response = call->body.append_child("m:GetInboxRulesResponse");
   if (!call->is_own(lower_ascii(text(call->content(), "MailboxSmtpAddress")))) {
     write_response_message(response, "ErrorAccessDenied", "These rules are somebody else's.");
     co_return Status();
   }
+  mailbox::InboxRules known;
+  if (auto* services = call->route.services) {
+    auto asked = co_await services->inbox_rules(call->identity, call->gateway.executor_of(call->user()));
+    if (!asked) {
+      log::warning("rules of {}: {}", call->user(), asked.error().message);
+      write_response_message(response, code_of(asked.error()), "The rules cannot be read now.");
+      co_return Status();
+    }
+    known = std::move(*asked);
+  }
   write_response_message(response, "NoError");
-  add(response, "m:OutlookRuleBlobExists", false);
-  response.append_child("m:InboxRules");
+  add(response, "m:OutlookRuleBlobExists", known.outlook_keeps_its_own);
+  auto list = response.append_child("m:InboxRules");
+  const auto book = call->address_book();
+  int priority = 0;
+  for (const auto& rule : known.rules)
+    if (is_users_rule(rule)) write_rule(list, rule, ++priority, *known.store, book.get());
   co_return Status();
 }
 
