@@ -141,7 +141,11 @@ const Getter getters[] = {
      }},
     {mapi::PidTagAddressBookDistributionListMemberCount, [](Source s, Arena&) -> Cell {
        if (!is_group(s.object)) return {};
-       return Value::integer32(static_cast<std::int32_t>(s.object.members.size()));
+       return Value::integer32(static_cast<std::int32_t>(s.snapshot.audience(s.index).people));
+     }},
+    {mapi::PidTagAddressBookDistributionListExternalMemberCount, [](Source s, Arena&) -> Cell {
+       if (!is_group(s.object)) return {};
+       return Value::integer32(static_cast<std::int32_t>(s.snapshot.audience(s.index).outside));
      }},
     {mapi::PidTagAddressBookRoomCapacity, [](Source s, Arena&) -> Cell {
        if (s.object.entry.capacity == 0) return {};

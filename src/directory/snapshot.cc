@@ -4,6 +4,7 @@
 #include <limits>
 #include <map>
 #include <numeric>
+#include <set>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -80,6 +81,45 @@ Indexes Snapshot::linked(Relation relation, Index from) const {
   return out;
 }
 
+Indexes Snapshot::people_of(Index group) const {
+  Indexes out, left{group};
+  std::unordered_set<Index> seen{group};
+  while (!left.empty()) {
+    const auto next = left.back();
+    left.pop_back();
+    for (const auto member : linked(members, next))
+      if (seen.insert(member).second) (kind(member) == EntryKind::group ? left : out).push_back(member);
+  }
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+Snapshot::Audience Snapshot::audience(Index group) const {
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto known = audiences_.find(group); known != audiences_.end()) return known->second;
+  }
+  const auto people = people_of(group);
+  Audience out;
+  out.people = static_cast<std::uint32_t>(people.size());
+  out.outside = static_cast<std::uint32_t>(std::count_if(people.begin(), people.end(), [&](Index i) { return kind(i) == EntryKind::contact; }));
+  const std::lock_guard lock(mutex_);
+  return audiences_.emplace(group, out).first->second;
+}
+
+namespace {
+std::vector<std::string> domains_of(const std::vector<Entry>& entries) {
+  std::set<std::string, std::less<>> out;
+  for (const auto& entry : entries) {
+    const auto at = entry.kind == EntryKind::contact ? std::string::npos : entry.address.rfind('@');
+    if (at == std::string::npos) continue;
+    const auto domain = std::string_view(entry.address).substr(at + 1);
+    if (!domain.empty() && !out.contains(domain)) out.emplace(domain);
+  }
+  return {out.begin(), out.end()};
+}
+}  // namespace
+
 Result<std::shared_ptr<const Snapshot>> Snapshot::build(std::vector<Entry> entries, IdTable& ids, const std::string& gal_name,
                                                         const Snapshot* before) {
   std::shared_ptr<Snapshot> made(new Snapshot());
@@ -107,6 +147,7 @@ Result<std::shared_ptr<const Snapshot>> Snapshot::build(std::vector<Entry> entri
   made->containers_.back().dn = "/";
   made->make_containers(taken);
   made->index_names(taken);
+  made->domains_ = domains_of(taken);
   taken = {};
   if (const auto done = made->take_ids(ids, before); !done) return done.error();
   return std::shared_ptr<const Snapshot>(std::move(made));

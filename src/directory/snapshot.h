@@ -2,6 +2,7 @@
 // sessions; a source that learns something new makes another one.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -59,6 +60,15 @@ class Snapshot {
   Entry entry(Index index) const { return read_record(record(index), shared_); }
   MinimalEntryID id(Index index) const { return MinimalEntryID{ids_[index]}; }
   EntryKind kind(Index index) const { return static_cast<EntryKind>(kinds_[index]); }
+  // Members of a group at all depths that are no groups themselves, each once, in order.
+  Indexes people_of(Index group) const;
+  // How many these are, and how many of them are contacts, who are elsewhere. Counted once for each group.
+  struct Audience {
+    std::uint32_t people = 0, outside = 0;
+  };
+  Audience audience(Index group) const;
+  // Of the addresses of all but contacts, sorted.
+  const std::vector<std::string>& domains() const { return domains_; }
   // Those that were left out: one that hides them may go.
   const std::vector<Entry>& left_out() const { return left_out_; }
   // The Global Address List first, parents before children.
@@ -134,8 +144,10 @@ class Snapshot {
   std::vector<Entry> left_out_;
   std::vector<Container> containers_;
   std::uint32_t hierarchy_version_ = 1;
+  std::vector<std::string> domains_;
 
   mutable std::mutex mutex_;
+  mutable std::map<Index, Audience> audiences_;
   mutable std::vector<std::unique_ptr<Order>> orders_;
   mutable std::vector<Table> tables_;
 };

@@ -105,7 +105,7 @@ void SnapshotFile::fields(auto& v, auto& s) {
   for (auto& list : s.links_) v(list);
   v(s.by_address_), v(s.by_former_dn_), v(s.by_name_);
   v(s.words_.bytes_), v(s.words_.word_at_), v(s.words_.objects_at_), v(s.words_.objects_);
-  v(s.containers_), v(s.hierarchy_version_);
+  v(s.containers_), v(s.hierarchy_version_), v(s.domains_);
 }
 
 // Nothing in it leads out of it.

@@ -47,18 +47,30 @@ TEST(Snapshot, ComesBackOutOfItsFileOrNotAtAll) {
   group.key = "group";
   group.kind = EntryKind::group;
   group.display_name = "Group";
-  group.members = {"cn=a\\,b,ou=rooms,dc=x", "boss", "nobody"};
+  group.members = {"cn=a\\,b,ou=rooms,dc=x", "boss", "nobody", "others"};
+  Entry others;
+  others.key = "others";
+  others.kind = EntryKind::group;
+  others.display_name = "Others";
+  others.address = "others@lists.test";
+  others.members = {"group", "far", "boss"};
+  Entry far;
+  far.key = "far";
+  far.kind = EntryKind::contact;
+  far.display_name = "Far Away";
+  far.address = "far@elsewhere.test";
   Entry nameless;
   nameless.key = "nameless";
   nameless.known_as = "cn=n,dc=y";
-  const auto made = Snapshot::build({room, boss, group, nameless}, **table);
+  const auto made = Snapshot::build({room, boss, group, nameless, others, far}, **table);
   ASSERT_TRUE(made);
   ASSERT_TRUE(SnapshotFile::save(file, **made, {"cookie", "settings"}));
   const auto loaded = SnapshotFile::load(file, **table, "All of us");
   ASSERT_TRUE(loaded) << loaded.error().message;
   EXPECT_EQ(loaded->notes, (SnapshotFile::Notes{"cookie", "settings"}));
   for (const auto& book : {*made, loaded->snapshot}) {
-    ASSERT_EQ(book->size(), 3u);
+    ASSERT_EQ(book->size(), 5u);
+    EXPECT_EQ(book->domains(), (std::vector<std::string>{"example.test", "lists.test"}));
     const auto found = book->resolve("arch");
     ASSERT_EQ(found.size(), 1u);
     const auto object = book->object(found[0]);
@@ -89,7 +101,11 @@ TEST(Snapshot, ComesBackOutOfItsFileOrNotAtAll) {
     EXPECT_EQ(book->find_dn(object.dn), found[0]);
     EXPECT_EQ(book->find(object.id), found[0]);
     const auto lists = book->object(*book->find_dn(mapi::user_dn("group"))).members;
-    EXPECT_EQ(lists.size(), 2u);
+    EXPECT_EQ(lists.size(), 3u);
+    // Groups within groups, even round in circles, count by who is in them.
+    const auto audience = book->audience(*book->find_dn(mapi::user_dn("group")));
+    EXPECT_EQ(audience.people, 3u);
+    EXPECT_EQ(audience.outside, 1u);
     ASSERT_EQ(book->left_out().size(), 1u);
     EXPECT_EQ(book->left_out()[0].known_as, "cn=n,dc=y");
     EXPECT_EQ(book->containers().size(), (*made)->containers().size());

@@ -66,6 +66,13 @@ class Site:
         with book.open("a", encoding="utf-8") as file:
             file.write('[[entry]]\nkind = "group"\nname = "Rooms in the house"\naddress = "rooms@example.test"\n'
                        'members = ["amsterdam@example.test", "berlin@example.test"]\n'
+                       '[[entry]]\nname = "Branch Desk"\naddress = "desk@branch.test"\n'
+                       '[[entry]]\nkind = "contact"\nname = "Partner"\naddress = "partner@branch.test"\n'
+                       '[[entry]]\nkind = "contact"\nname = "Client"\naddress = "client@far.test"\n'
+                       '[[entry]]\nkind = "group"\nname = "Partners"\naddress = "partners@example.test"\n'
+                       'members = ["partner@branch.test", "client@far.test", "circle@example.test"]\n'
+                       '[[entry]]\nkind = "group"\nname = "Circle"\naddress = "circle@example.test"\n'
+                       'members = ["partners@example.test", "bob@example.test"]\n'
                        '[[entry]]\nname = "Petra Portrait"\naddress = "petra+face@example.test"\nphoto = "petra.jpg"\n')
         book.with_name("petra.jpg").write_bytes(PHOTO)
         self.gateway = stack.enter_context(Mapigate.gateway(
@@ -475,6 +482,17 @@ def test_what_outlook_asks_at_its_start(site):
     answer = site.soap(f"<m:GetMailTips><m:SendingAs><t:EmailAddress>{ALICE}</t:EmailAddress></m:SendingAs><m:Recipients><t:Mailbox><t:EmailAddress>"
                        "everybody@example.test</t:EmailAddress></t:Mailbox></m:Recipients><m:MailTipsRequested>All</m:MailTipsRequested></m:GetMailTips>")
     assert int(answer.findtext(f".//{T}TotalMemberCount")) == 203
+    domains = site.soap("<m:GetServiceConfiguration><m:RequestedConfiguration><m:ConfigurationName>MailTips</m:ConfigurationName>"
+                        "</m:RequestedConfiguration></m:GetServiceConfiguration>").findall(f".//{T}InternalDomains/{T}Domain")
+    assert [(one.get("Name"), one.get("IncludeSubdomains")) for one in domains] == [("branch.test", "false"), ("example.test", "false")]
+
+
+@pytest.mark.parametrize("address, outside", [(BOB, 0), ("new@example.test", 0), ("desk@branch.test", 0), ("friend@far.test", 1),
+                                              ("partner@branch.test", 1), ("circle@example.test", 2)])
+def test_recipients_outside_are_counted(site, address, outside):
+    answer = site.soap(f"<m:GetMailTips><m:SendingAs><t:EmailAddress>{ALICE}</t:EmailAddress></m:SendingAs><m:Recipients><t:Mailbox><t:EmailAddress>"
+                       f"{address}</t:EmailAddress></t:Mailbox></m:Recipients><m:MailTipsRequested>ExternalMemberCount</m:MailTipsRequested></m:GetMailTips>")
+    assert int(answer.findtext(f".//{T}ExternalMemberCount")) == outside
 
 
 def test_rules_of_the_inbox_are_those_that_outlook_stored(site):

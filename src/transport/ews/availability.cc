@@ -47,7 +47,7 @@ Wanted whom(const Call& call, const directory::Snapshot* book, const std::string
     return out;
   }
   out.group = true;
-  for (const auto member : people_of(*book, *found)) {
+  for (const auto member : book->people_of(*found)) {
     const auto& one = book->object(member).entry;
     if (one.kind != directory::EntryKind::contact && !one.address.empty()) out.addresses.push_back(one.address);
   }

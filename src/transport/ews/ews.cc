@@ -1,7 +1,6 @@
 #include "transport/ews/ews.h"
 
 #include <algorithm>
-#include <set>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -47,22 +46,6 @@ void write_address(pugi::xml_node node, const directory::Object& object) {
   add(node, "t:MailboxType", object.entry.kind == EntryKind::group     ? "PublicDL"
                              : object.entry.kind == EntryKind::contact ? "Contact"
                                                                        : "Mailbox");
-}
-
-directory::Indexes people_of(const directory::Snapshot& book, directory::Index group) {
-  directory::Indexes out, left{group};
-  std::set<directory::Index> seen{group};
-  while (!left.empty()) {
-    const auto object = book.object(left.back());
-    left.pop_back();
-    for (const auto member : object.members) {
-      if (!seen.insert(member).second) continue;
-      if (book.kind(member) == directory::EntryKind::group) left.push_back(member);
-      else out.push_back(member);
-    }
-  }
-  std::sort(out.begin(), out.end());
-  return out;
 }
 
 namespace {

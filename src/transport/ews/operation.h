@@ -48,8 +48,6 @@ io::Task<> answer_photo(Gateway& gateway, io::HttpExchange& exchange, std::share
 std::string_view code_of(const Error& error);
 // Name, EmailAddress, RoutingType, MailboxType ([MS-OXWSCDATA] 2.2.4.31 "t:EmailAddressType").
 void write_address(pugi::xml_node node, const directory::Object& object);
-// Members at all depths that are no groups themselves, each once.
-directory::Indexes people_of(const directory::Snapshot& book, directory::Index group);
 
 // Runs `work` for 0 … count-1, at most `width` at a time, on the caller's executor; returns when all have ended.
 io::Task<> for_each(std::size_t count, std::size_t width, std::function<io::Task<>(std::size_t)> work);

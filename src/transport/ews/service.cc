@@ -16,6 +16,7 @@ using namespace wire::ews;
 using directory::EntryKind;
 
 constexpr int most_recipients = 50;
+constexpr std::size_t most_domains = 500;
 constexpr int large_audience = 25, largest_audience = 1000;
 constexpr std::uint64_t usual_largest_message = 35 << 20;  // bytes, where nobody says
 constexpr std::size_t asked_at_once = 8;
@@ -31,10 +32,22 @@ std::string own_domain(const Call& call) {
   return at == std::string::npos ? std::string() : call.user().substr(at + 1);
 }
 
+// Those of everybody in the address book; of too many only the own.
+std::vector<std::string> internal_domains(const Call& call, const directory::Snapshot* book) {
+  auto out = book && book->domains().size() <= most_domains ? book->domains() : std::vector<std::string>();
+  const auto own = lower_ascii(own_domain(call));
+  if (!own.empty() && std::find(out.begin(), out.end(), own) == out.end()) out.push_back(own);
+  return out;
+}
+
 void write_domains(pugi::xml_node parent, const Call& call) {
-  auto domain = parent.append_child("t:InternalDomains").append_child("t:Domain");
-  domain.append_attribute("Name") = clean(own_domain(call)).c_str();
-  domain.append_attribute("IncludeSubdomains") = false;
+  auto list = parent.append_child("t:InternalDomains");
+  const auto book = call.address_book();
+  for (const auto& name : internal_domains(call, book.get())) {
+    auto domain = list.append_child("t:Domain");
+    domain.append_attribute("Name") = clean(name).c_str();
+    domain.append_attribute("IncludeSubdomains") = false;
+  }
 }
 
 void write_configuration(pugi::xml_node message, std::string_view name, const Call& call) {
@@ -87,6 +100,7 @@ struct Recipient {
   // What is sent in reply to a message that is sent now; none where nothing is, or nobody can tell.
   std::optional<UserOofSettings> away;
   bool pending = false;
+  bool outside = false;  // of the organization
 };
 
 io::Task<> look_whether_away(Call* call, mailbox::OutOfOfficeFactory* factory, Recipient* recipient) {
@@ -132,14 +146,12 @@ void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Reci
   if (wants(asked, "MailboxFullStatus")) add(tips, "t:MailboxFull", false);
   if (wants(asked, "CustomMailTip")) add(tips, "t:CustomMailTip", "");
   if (object && object->entry.kind == EntryKind::group) {
-    const auto members = people_of(*book, *recipient.known);
-    const auto outside = std::count_if(members.begin(), members.end(),
-                                       [&](auto one) { return book->kind(one) == EntryKind::contact; });
-    if (wants(asked, "TotalMemberCount")) add(tips, "t:TotalMemberCount", static_cast<int>(members.size()));
-    if (wants(asked, "ExternalMemberCount")) add(tips, "t:ExternalMemberCount", static_cast<int>(outside));
+    const auto audience = book->audience(*recipient.known);
+    if (wants(asked, "TotalMemberCount")) add(tips, "t:TotalMemberCount", static_cast<int>(audience.people));
+    if (wants(asked, "ExternalMemberCount")) add(tips, "t:ExternalMemberCount", static_cast<int>(audience.outside));
   } else {
     if (wants(asked, "TotalMemberCount")) add(tips, "t:TotalMemberCount", 1);
-    if (wants(asked, "ExternalMemberCount")) add(tips, "t:ExternalMemberCount", 0);
+    if (wants(asked, "ExternalMemberCount")) add(tips, "t:ExternalMemberCount", recipient.outside ? 1 : 0);
   }
   if (wants(asked, "MaxMessageSize")) add(tips, "t:MaxMessageSize", largest);
   if (wants(asked, "DeliveryRestriction")) add(tips, "t:DeliveryRestricted", false);
@@ -149,6 +161,7 @@ void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Reci
 
 io::Task<Status> get_mail_tips(Call* call) {
   const auto book = call->address_book();
+  const auto domains = internal_domains(*call, book.get());
   std::vector<Recipient> recipients;
   for (const auto& node : child(call->content(), "Recipients").children()) {
     if (local_name(node) != "Mailbox") continue;
@@ -159,6 +172,10 @@ io::Task<Status> get_mail_tips(Call* call) {
     if (book && text(node, "RoutingType") == "EX") one.known = book->find_dn(text(node, "EmailAddress"));
     else if (book) one.known = book->find_address(one.address);
     if (one.known && !book->object(*one.known).entry.address.empty()) one.address = book->object(*one.known).entry.address;
+    // Who is in the address book is what it says; of others the domain tells.
+    const auto domain = one.address.substr(std::min(one.address.rfind('@'), one.address.size() - 1) + 1);
+    if (one.known) one.outside = book->kind(*one.known) == EntryKind::contact;
+    else one.outside = !domain.empty() && std::find(domains.begin(), domains.end(), domain) == domains.end();
     recipients.push_back(std::move(one));
   }
   if (recipients.empty()) co_return error(Errc::malformed, "Recipients");
