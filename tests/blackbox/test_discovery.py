@@ -170,6 +170,14 @@ def test_user_settings_over_soap(server, certificates):
     assert old.findtext("ErrorCode") == "RedirectAddress" and old.findtext("RedirectTarget") == ALICE
 
 
+def test_settings_that_are_not_here_are_known_all_the_same(server, certificates):
+    names = ["ExchangeRpcUrl", "SiteMailboxCreationURL", "EcpExtensionInstallationUrlFragment", "CertPrincipalName", "InternalRpcHttpServer",
+             "ExternalServerExclusiveConnect", "internalewsurl"]
+    root = user_settings(server, certificates, [ALICE], names)
+    assert {one.findtext("SettingName"): one.findtext("ErrorCode") for one in root.findall(".//UserSettingError")} == {
+        **{name: "SettingIsNotAvailable" for name in names[:-1]}, "internalewsurl": "InvalidSetting"}
+
+
 def test_soap_without_users_is_invalid(server, certificates):
     assert user_settings(server, certificates, [], ["UserDN"]).findtext(".//Response/ErrorCode") == "InvalidRequest"
     assert user_settings(server, certificates, [ALICE] * 91, ["UserDN"]).findtext(".//Response/ErrorCode") == "InvalidRequest"
