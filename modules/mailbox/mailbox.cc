@@ -308,6 +308,8 @@ class MailboxModule final : public chain::Module,
     return engine_->inbox_rules(std::move(user), std::move(executor));
   }
 
+  std::string display_name(const std::string& user) override { return address_book_->name_of(user); }
+
   std::uint64_t max_submit_size() const override { return std::uint64_t{engine_->options().max_submit_kilobytes} * 1024; }
 
   std::vector<std::string> other_addresses(const std::string& user) override {

@@ -7,6 +7,7 @@
 #include "mailbox/message_edit.h"
 #include "mailbox/row_groups.h"
 #include "mailbox/search.h"
+#include "mailbox/user_services.h"
 #include "mapi/legacy_dn.h"
 
 namespace mapigate::mailbox {
@@ -73,6 +74,7 @@ Task<Status> Mailbox::open() {
   auto lock = co_await open_lock_.lock(context_.options.backend_wait);
   if (!lock) co_return lock.error();
   if (state_) {
+    name_owner();
     refresh_folders_soon();
     co_return Status{};
   }
@@ -89,6 +91,15 @@ Task<Status> Mailbox::open() {
   start_searches();
   start_outbox();  // what was submitted before a restart
   co_return Status{};
+}
+
+void Mailbox::name_owner() {
+  if (context_.services == nullptr || store_->display_name != store_->user) return;
+  auto name = context_.services->display_name(store_->user);
+  if (name.empty() || name == store_->user) return;
+  auto named = std::make_shared<StoreIdentity>(*store_);
+  named->display_name = std::move(name);
+  store_ = std::move(named);
 }
 
 Task<Status> Mailbox::load_state() {
@@ -113,6 +124,7 @@ Task<Status> Mailbox::load_state() {
   identity->dn = mapi::user_dn(user);
   identity->server_dn = mapi::server_dn(options.server_name);
   store_ = identity;
+  name_owner();
   auto replids = co_await load_replids();
   if (!replids) co_return replids;
   auto tree = co_await load_tree();

@@ -270,6 +270,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> search_changes(std::shared_ptr<Search> search);
   Task<Status> apply_links(std::shared_ptr<Search> search, state::LinkChange change);
   Task<Status> load_state();
+  void name_owner();  // as the directory does, once it is there
   Task<Status> make_special_folders();
   Task<Status> load_tree();
   Task<Status> list_folders();

@@ -61,6 +61,7 @@ class OutOfOfficeTest : public EngineTest, public UserServices {
   OutOfOfficeFactory* out_of_office() override { return &remembered; }
   FreeBusySource* free_busy() override { return nullptr; }
   std::vector<std::string> other_addresses(const std::string&) override { return {}; }
+  std::string display_name(const std::string& user) override { return names.contains(user) ? names[user] : user; }
 
   bool away(const std::string& user = "alice@example.test", std::string_view password = "secret") {
     auto client = connect(user, password);
@@ -78,6 +79,7 @@ class OutOfOfficeTest : public EngineTest, public UserServices {
 
   Keeper keeper;
   RememberedOutOfOffice remembered{keeper};
+  std::map<std::string, std::string> names;  // in the directory
 };
 
 TEST_F(OutOfOfficeTest, LogonsFollowTheRepliesAndAskOnce) {
@@ -121,6 +123,15 @@ TEST_F(OutOfOfficeTest, AServerThatHangsHoldsUpOneLogonForALittle) {
   EXPECT_LT(Clock::now() - begun, std::chrono::seconds(20));
   ASSERT_TRUE(remembered.last_heard("bob@example.test").has_value());
   EXPECT_FALSE(remembered.last_heard("bob@example.test")->settings.has_value());
+}
+
+// A directory that is read later is no reason to go without a name.
+TEST_F(OutOfOfficeTest, TheOwnerIsCalledAsTheDirectorySays) {
+  auto client = connect();
+  ASSERT_EQ(client->logon().value(), mapi::ecNone);
+  EXPECT_EQ(to_text(client->property(mapi::PidTagMailboxOwnerName, 0)), "alice@example.test");
+  names["alice@example.test"] = "Alice Adams";
+  EXPECT_EQ(to_text(client->property(mapi::PidTagMailboxOwnerName, 0)), "Alice Adams");
 }
 
 }  // namespace

@@ -17,6 +17,8 @@ class UserServices {
   virtual FreeBusySource* free_busy() = 0;          // null: nobody knows when people are busy
   // Those besides the own one at which a user gets mail, as the directory knows them.
   virtual std::vector<std::string> other_addresses(const std::string& user) = 0;
+  // What the directory calls a user; the address where it does not know one.
+  virtual std::string display_name(const std::string& user) { return user; }
   // The largest message that users may send, in bytes; zero: nobody says.
   virtual std::uint64_t max_submit_size() const { return 0; }
   // Of the user's own mailbox, on the executor of the user's sessions.

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from conftest import ALICE, BOB, PASSWORD
-from harness import people, postfix, rops
+from harness import nspi, people, postfix, rops
 from harness.dovecot import Dovecot
 from harness.faultproxy import FaultProxy
 from harness.mapigate import Mapigate
@@ -100,6 +100,26 @@ def test_from_one_to_the_other(sender, mail_server, open_session):
     other = open_session(sender, BOB)
     wait_until(lambda: "Grüße an Bob" in [row[SUBJECT] for row in other.rows(
         other.contents_table(other.open_folder(other.inbox)), [SUBJECT])], "MAPI shows it to bob", 20)
+
+
+def test_who_sends_is_found_in_the_address_book(sender, mail_server, open_session, certificates):
+    submit(open_session(sender), "from somebody with a name")
+    bob = Imap(mail_server[0], BOB)
+    wait_until(lambda: arrived(bob, "INBOX", "from somebody with a name") == 1, "the message arrives", 30)
+    seen, _ = bob.fetch("INBOX", bob.uids("INBOX")[-1])
+    assert (seen["From"].addresses[0].display_name, seen["From"].addresses[0].addr_spec) == ("Alice Adams", ALICE)
+    other = open_session(sender, BOB)
+    columns = [SUBJECT, tag_of("PidTagSenderName"), tag_of("PidTagSenderEmailAddress")]
+
+    def shown():
+        return [row for row in other.rows(other.contents_table(other.open_folder(other.inbox)), columns) if row[SUBJECT] == "from somebody with a name"]
+
+    wait_until(shown, "MAPI shows it to bob", 20)
+    name, address = (shown()[0][tag] for tag in columns[1:])
+    assert (name, address) == ("Alice Adams", ALICE)
+    with nspi.Session(sender.https_port, certificates.ca, BOB, PASSWORD) as book:
+        outcomes, rows = book.resolve_names([name, address, "SMTP:" + address.upper()], ["PidTagSmtpAddress"])
+    assert outcomes == [nspi.RESOLVED] * 3 and {row[nspi.TAGS["PidTagSmtpAddress"]] for row in rows} == {ALICE}
 
 
 @pytest.mark.parametrize("name", [OLD_BOB, OLD_BOB.upper(), f"/o=mapigate/ou=Exchange Administrative Group (FYDIBOHF23SPDLT)/cn=Recipients/cn={BOB}"])
