@@ -323,6 +323,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> finish_journal();
   Task<Status> finish_append(state::JournalEntry entry);
   Task<Status> finish_move(state::JournalEntry entry);
+  Task<Status> finish_across(state::JournalEntry entry);
+  Task<Status> remove_moved(GlobalCounter from, std::uint64_t key);
   Task<Status> load_replids();
   void start_folder_refresh(GlobalCounter folder, FolderActivity& activity);
   void list_again();

@@ -23,13 +23,25 @@ using namespace mapi;
 
 namespace {
 
-constexpr char append_kind[] = "append", move_kind[] = "move";
+constexpr char append_kind[] = "append", move_kind[] = "move", across_kind[] = "across";
+constexpr unsigned move_version = 2;  // of its payload; 1 had neither flags nor date
 // Values above are not columns of a table over messages that live here.
 constexpr std::size_t max_column = 512;
 
 std::string domain_of(std::string_view user) {
   const auto at = user.rfind('@');
   return std::string(at == std::string_view::npos ? "localhost" : user.substr(at + 1));
+}
+
+// Trying again will not help: what was refused is refused.
+bool is_final(const Error& why) { return !why.retryable() && why.code != Errc::cancelled; }
+
+// What can never be ended must not hold up everything that comes after it. The messages themselves are in the backend,
+// where the next refresh finds them.
+Status unless_final(Error why) {
+  if (!is_final(why)) return why;
+  log::warning("mailbox: what was begun before is given up: {}", why.message);
+  return {};
 }
 
 FileTime whole_seconds(FileTime time) { return from_unix(to_unix(time)); }
@@ -198,7 +210,7 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
   if (!entry) co_return entry.error();
   auto append = keep->append(folder, mime, flags, received);
   auto key = co_await io::with_deadline(context_.options.backend_wait, std::move(append));
-  if (!key && !key.error().retryable() && key.error().code != Errc::cancelled) {
+  if (!key && is_final(key.error())) {
     // Refused: nothing was stored.
     const auto number = *entry;
     auto drop = [number](state::MailboxState& s) { return s.remove_journal(number); };
@@ -222,10 +234,12 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
   if (old_key != 0) {
     std::vector<std::uint64_t> old{old_key};
     auto removed = co_await keep->remove(folder, old);
-    if (!removed) {
+    if (!removed && !is_final(removed.error())) {
       journal_open_ = true;
       co_return std::move(removed.error()).within("the message before it was edited");
     }
+    // What the user wrote is there: an error would make the client store it once more.
+    if (!removed) log::warning("mailbox: message {:x} stays in {} beside what was made of it: {}", id, folder.name, removed.error().message);
   }
   std::string keywords;
   if (old_key != 0) {
@@ -233,7 +247,11 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
     if (before) keywords = std::move(before->keywords);
   }
   auto stored = co_await store_appended(folder, id, uid, flags, received, mime, std::move(extras), *entry);
-  if (!stored) co_return stored;
+  if (!stored) {
+    // It is in the backend: whoever tries again has to find it.
+    journal_open_ = true;
+    co_return stored;
+  }
   co_return co_await renew_keywords(folder, id, std::move(keywords));
 }
 
@@ -250,14 +268,18 @@ Task<Status> Mailbox::store_appended(Folder folder, GlobalCounter id, std::uint6
   options.supplement = supplement_in(extras);
   auto parse = [&mime, &options]() { return convert::MimeMessage::parse(mime, options); };
   auto parsed = co_await io::run_blocking(context_.runtime, parse);
-  if (!parsed) co_return parsed.error();
-  row.properties = convert::header_properties((*parsed)->source().view().first(std::min<std::size_t>(mime.size(), 1 << 20)), options.header);
-  row.properties.set_boolean(PidTagHasAttachments, (*parsed)->properties().number(PidTagHasAttachments) != 0);
-  row.properties.set_string(PidTagMessageClass, (*parsed)->properties().string(PidTagMessageClass));
-  // With those whom the header has no address for.
-  if ((*parsed)->recipients_kept())
-    for (const auto tag : {PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc})
-      row.properties.set_string(tag, (*parsed)->properties().string(tag));
+  row.properties = convert::header_properties(mime.view().first(std::min<std::size_t>(mime.size(), 1 << 20)), options.header);
+  // A message that cannot be read is in the backend nevertheless.
+  if (!parsed) {
+    log::warning("mailbox: message {:x}: {}", id, parsed.error().message);
+  } else {
+    row.properties.set_boolean(PidTagHasAttachments, (*parsed)->properties().number(PidTagHasAttachments) != 0);
+    row.properties.set_string(PidTagMessageClass, (*parsed)->properties().string(PidTagMessageClass));
+    // With those whom the header has no address for.
+    if ((*parsed)->recipients_kept())
+      for (const auto tag : {PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc})
+        row.properties.set_string(tag, (*parsed)->properties().string(tag));
+  }
   row.extras = std::move(extras);
   state::FolderDelta delta;
   delta.added.push_back(std::move(row));
@@ -318,6 +340,11 @@ Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<Globa
   Folder folder = *found;
   auto lock = co_await write_lock();
   if (!lock) co_return lock.error();
+  // Where messages are is known only when what was begun has ended.
+  if (journal_open_ && !is_local(folder)) {
+    auto finished = co_await finish_journal();
+    if (!finished) co_return finished;
+  }
   auto read = [&ids](state::MailboxState& s) { return s.messages(ids); };
   auto rows = co_await with_state(read);
   if (!rows) co_return rows.error();
@@ -376,6 +403,10 @@ Task<Status> Mailbox::move_messages(GlobalCounter from_id, std::vector<GlobalCou
   if (!to.selectable) co_return error(Errc::denied, "folder {} takes no messages", to.name);
   auto lock = co_await write_lock();
   if (!lock) co_return lock.error();
+  if (journal_open_ && !(is_local(from) && is_local(to))) {
+    auto finished = co_await finish_journal();
+    if (!finished) co_return finished;
+  }
   auto read = [&ids](state::MailboxState& s) { return s.messages(ids); };
   auto rows = co_await with_state(read);
   if (!rows) co_return rows.error();
@@ -430,6 +461,8 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     const auto extras = wire::serialize(rows[i].extras);
     const auto message_id = rows[i].properties.string(PidTagInternetMessageId);
     out.scalar(*reserved + i);
+    out.scalar(rows[i].flags);
+    out.scalar(rows[i].received.ticks);
     out.scalar(static_cast<std::uint32_t>(message_id.size()));
     out.bytes(as_view(message_id));
     out.scalar(static_cast<std::uint32_t>(extras.size()));
@@ -437,7 +470,7 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
   }
   std::uint64_t entry = 0;
   if (!payload.empty()) {
-    const auto head = fmt::format("{}", to.id);
+    const auto head = fmt::format("{} {}", to.id, move_version);
     auto note = [&head, &payload](state::MailboxState& s) { return s.add_journal(move_kind, head, payload); };
     auto noted = co_await with_state(note);
     if (!noted) co_return noted.error();
@@ -449,6 +482,7 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     co_return std::move(moved.error()).within(copy ? "copying" : "moving");
   }
   state::FolderDelta there, here;
+  bool left = false;
   std::vector<MailboxEvent> events;
   const auto kind = copy ? MailboxEvent::Kind::message_copied : MailboxEvent::Kind::message_moved;
   for (const auto& one : *moved) {
@@ -463,7 +497,11 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
       auto again = co_await keep->find(to, row.properties.string(PidTagInternetMessageId));
       if (again && !again->empty()) key = again->back();
     }
-    if (key == 0) continue;  // the next look at the folder finds it
+    if (key == 0) {
+      // The next look at the folder finds it, and the journal what belongs to it.
+      left |= !row.extras.empty();
+      continue;
+    }
     MailboxEvent event{kind, to.id, new_id, row.flags, from.id, old_id};
     if (keeps_deleted(to.role)) event = {MailboxEvent::Kind::message_removed, from.id, old_id};
     if (keeps_deleted(from.role)) event = {MailboxEvent::Kind::message_created, to.id, new_id, row.flags};
@@ -477,8 +515,9 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     for (auto& row : rows)
       if (std::none_of(moved->begin(), moved->end(), [&](const auto& m) { return by_key[m.from] == static_cast<std::size_t>(&row - rows.data()); }))
         here.removed.push_back(row.id);
-  there.journal_done = entry;
+  there.journal_done = left ? 0 : entry;
   auto stored = co_await apply_locked(to.id, std::move(there), false);
+  journal_open_ |= entry != 0 && (left || !stored);
   if (!stored) co_return stored;
   if (!here.removed.empty()) stored = co_await apply_locked(from.id, std::move(here), false);
   for (const auto& event : events) tell(event);
@@ -517,6 +556,16 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
     auto id = co_await reserve_id();
     if (!id) co_return id.error();
     const auto flags = row.flags;
+    const auto* source = tree_->find(from);
+    const bool elsewhere = source && !hidden && !is_local(*source);
+    std::uint64_t entry = 0;
+    if (!copy && elsewhere) {
+      const auto head = fmt::format("{} {} {} {}", from, row.remote_key, row.id, *id);
+      auto note = [&head](state::MailboxState& s) { return s.add_journal(across_kind, head, View()); };
+      auto noted = co_await with_state(note);
+      if (!noted) co_return noted.error();
+      entry = *noted;
+    }
     Status saved;
     if (hidden || is_local(to)) {
       saved = co_await save_locally(hidden ? state::associated_of(to.id) : to.id, *id, flags, message);
@@ -535,25 +584,52 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       auto message_id = raw->properties.string(PidTagInternetMessageId);
       saved = co_await append_locked(to, *id, 0, flags, whole_seconds(row.received), message_id, form->mime, std::move(form->extras));
     }
-    if (!saved) co_return saved;
-    if (!copy) {
-      const auto* source = tree_->find(from);
-      if (source && !hidden && !is_local(*source)) {
-        Folder folder = *source;
-        auto provider = co_await provider_of(folder);
-        if (!provider) co_return provider.error();
-        auto keep = *provider;
-        std::vector<std::uint64_t> keys{row.remote_key};
-        auto removed = co_await keep->remove(folder, keys);
-        if (!removed) co_return removed;
+    if (!saved) {
+      journal_open_ |= entry != 0;
+      co_return saved;
+    }
+    if (copy) continue;
+    if (elsewhere) {
+      auto removed = co_await remove_moved(from, row.remote_key);
+      if (!removed && is_final(removed.error())) {
+        // It stays where it was, and there only.
+        std::vector<GlobalCounter> made{*id};
+        auto again = co_await rows_of(std::move(made));
+        if (again) {
+          auto undone = co_await remove_rows(to, *again);
+          if (!undone) log::warning("mailbox: message {:x} is in {} now, too: {}", *id, to.name, undone.error().message);
+        }
+        auto drop = [entry](state::MailboxState& s) { return s.remove_journal(entry); };
+        auto dropped = co_await with_state(drop);
+        (void)dropped;
+        co_return std::move(removed.error()).within("the message that was moved");
       }
-      state::FolderDelta gone;
-      gone.removed.push_back(row.id);
-      auto applied = co_await apply_locked(row.folder, std::move(gone));
-      if (!applied) co_return applied;
+      if (!removed) {
+        journal_open_ = true;
+        co_return removed;
+      }
+    }
+    state::FolderDelta gone;
+    gone.removed.push_back(row.id);
+    gone.journal_done = entry;
+    auto applied = co_await apply_locked(row.folder, std::move(gone));
+    if (!applied) {
+      journal_open_ |= entry != 0;
+      co_return applied;
     }
   }
   co_return Status{};
+}
+
+Task<Status> Mailbox::remove_moved(GlobalCounter from, std::uint64_t key) {
+  const auto* row = tree_->find(from);
+  if (!row) co_return Status{};
+  const Folder folder = *row;
+  auto provider = co_await provider_of(folder);
+  if (!provider) co_return provider.error();
+  auto keep = *provider;
+  std::vector<std::uint64_t> keys{key};
+  co_return co_await keep->remove(folder, std::move(keys));
 }
 
 // -- the journal
@@ -563,18 +639,21 @@ Task<Status> Mailbox::finish_journal() {
   auto read = [](state::MailboxState& s) -> Result<std::vector<state::JournalEntry>> {
     auto appends = s.journal(append_kind);
     if (!appends) return appends;
-    auto moves = s.journal(move_kind);
-    if (!moves) return moves;
-    appends->insert(appends->end(), moves->begin(), moves->end());
+    // What went from one place to another counts only when it has arrived.
+    for (const char* kind : {move_kind, across_kind}) {
+      auto more = s.journal(kind);
+      if (!more) return more;
+      appends->insert(appends->end(), more->begin(), more->end());
+    }
     return appends;
   };
   auto entries = co_await with_state(read);
   if (!entries) co_return entries.error();
   for (auto& entry : *entries) {
-    const bool append = entry.kind == append_kind;
     Status done;
-    if (append) done = co_await finish_append(entry);
-    else done = co_await finish_move(entry);
+    if (entry.kind == append_kind) done = co_await finish_append(entry);
+    else if (entry.kind == move_kind) done = co_await finish_move(entry);
+    else done = co_await finish_across(entry);
     if (!done && done.error().code != Errc::not_found) co_return std::move(done.error()).within("what was begun before");
     const auto id = entry.id;
     auto drop = [id](state::MailboxState& s) { return s.remove_journal(id); };
@@ -600,29 +679,33 @@ Task<Status> Mailbox::finish_append(state::JournalEntry entry) {
   if (!provider) co_return provider.error();
   auto keep = *provider;
   auto found = co_await keep->find(folder, message_id);
-  if (!found) co_return found.error();
+  if (!found) co_return unless_final(found.error());
   if (found->empty() || found->back() <= old_key) co_return Status{};  // it never got there
   const auto key = found->back();
   if (old_key != 0) {
     std::vector<std::uint64_t> old{old_key};
     auto removed = co_await keep->remove(folder, old);
-    if (!removed) co_return removed;
+    if (!removed && !is_final(removed.error())) co_return removed;
+    if (!removed) log::warning("mailbox: message {:x} stays in {} beside what was made of it: {}", id, folder.name, removed.error().message);
   }
   const auto number = entry.id;
   auto load = [number](state::MailboxState& s) { return s.journal_payload(number); };
   auto payload = co_await with_state(load);
   if (!payload) co_return payload.error();
   auto extras = wire::parse_property_bag(*payload ? View(**payload) : View());
-  if (!extras) co_return extras.error();
+  if (!extras) co_return unless_final(extras.error());
   auto mime = co_await keep->content(folder, key);
-  if (!mime) co_return mime.error();
+  if (!mime) co_return unless_final(mime.error());
   log::info("mailbox: message {:x} had been stored before an interruption; it is in its place now", id);
   co_return co_await store_appended(folder, id, key, flags, received, *mime, std::move(*extras), entry.id);
 }
 
 Task<Status> Mailbox::finish_move(state::JournalEntry entry) {
   GlobalCounter folder_id = 0;
-  std::istringstream(entry.head) >> folder_id;
+  unsigned version = 1;
+  std::istringstream head(entry.head);
+  head >> folder_id;
+  if (!(head >> version)) version = 1;
   const auto* row = tree_->find(folder_id);
   if (!row || is_local(*row)) co_return Status{};
   Folder folder = *row;
@@ -637,13 +720,16 @@ Task<Status> Mailbox::finish_move(state::JournalEntry entry) {
   Cursor in(**payload);
   while (in.ok() && in.left() > 0) {
     const auto id = in.scalar<GlobalCounter>();
+    const auto flags = version >= 2 ? in.scalar<std::uint32_t>() : 0;
+    const auto received = version >= 2 ? FileTime{in.scalar<std::uint64_t>()} : now();
     const std::string message_id(as_text(in.bytes(in.scalar<std::uint32_t>())));
     auto extras = wire::parse_property_bag(in.bytes(in.scalar<std::uint32_t>()));
     if (!in.ok() || !extras) break;
     auto found = co_await keep->find(folder, message_id);
-    if (!found) co_return found.error();
+    if (!found) co_return unless_final(found.error());
     if (found->empty()) continue;
     auto mime = co_await keep->content(folder, found->back());
+    if (!mime && !is_final(mime.error())) co_return mime.error();
     if (!mime) continue;
     auto read = [folder_id](state::MailboxState& s) { return s.message_keys(folder_id); };
     auto keys = co_await with_state(read);
@@ -651,10 +737,27 @@ Task<Status> Mailbox::finish_move(state::JournalEntry entry) {
     const auto key = found->back();
     const bool known = std::any_of(keys->begin(), keys->end(), [&](const auto& k) { return k.remote_key == key; });
     if (known) continue;
-    auto stored = co_await store_appended(folder, id, key, 0, now(), *mime, std::move(*extras), 0);
+    auto stored = co_await store_appended(folder, id, key, flags, received, *mime, std::move(*extras), 0);
     if (!stored) co_return stored;
   }
   co_return Status{};
+}
+
+// The message is stored anew in another folder: does it stand there, then the old one goes.
+Task<Status> Mailbox::finish_across(state::JournalEntry entry) {
+  GlobalCounter from = 0, old_id = 0, new_id = 0;
+  std::uint64_t key = 0;
+  std::istringstream(entry.head) >> from >> key >> old_id >> new_id;
+  auto read = [new_id](state::MailboxState& s) { return s.message(new_id); };
+  auto arrived = co_await with_state(read);
+  if (!arrived) co_return arrived.error();
+  if (!*arrived || !tree_->find(from)) co_return Status{};
+  auto removed = co_await remove_moved(from, key);
+  if (!removed) co_return unless_final(removed.error());
+  state::FolderDelta gone;
+  gone.removed.push_back(old_id);
+  gone.journal_done = entry.id;
+  co_return co_await apply_locked(from, std::move(gone));
 }
 
 }  // namespace mapigate::mailbox

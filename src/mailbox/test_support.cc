@@ -167,6 +167,7 @@ class FakeProvider final : public Provider {
     }
     ++source.change;
     ++target.change;
+    if (b_.down.contains("copy answer")) co_return error(Errc::unavailable, "the answer is lost");
     co_return out;
   }
   Task<Result<std::vector<std::uint64_t>>> find(Folder folder, std::string message_id) override {
@@ -212,6 +213,7 @@ class FakeProvider final : public Provider {
     std::lock_guard lock(b_.mutex);
     ++b_.calls[what];
     if (b_.down.contains(what)) return error(Errc::unavailable, "the backend is down");
+    if (b_.refused.contains(what)) return error(Errc::denied, "the backend refuses");
     return {};
   }
   FakeBackend& b_;
@@ -244,6 +246,11 @@ void FakeBackend::set_down(const std::string& what, bool is) {
   std::lock_guard lock(mutex);
   if (is) down.insert(what);
   else down.erase(what);
+}
+void FakeBackend::refuse(const std::string& what, bool is) {
+  std::lock_guard lock(mutex);
+  if (is) refused.insert(what);
+  else refused.erase(what);
 }
 void FakeBackend::add_folder(const std::string& id, FolderRole role, const std::string& parent) {
   std::lock_guard lock(mutex);

@@ -37,6 +37,7 @@ struct FakeBackend {
   std::mutex mutex;
   std::map<std::string, FakeFolder> folders;
   std::set<std::string> down;   // "folders", "refresh", "part", "later part", "changed", "content", "set_flags"
+  std::set<std::string> refused;  // of the same: for good
   std::map<std::string, int> calls;
   std::size_t part = 50;        // messages in one part of a refresh
   Duration slow{};              // a refresh takes so long
@@ -47,6 +48,7 @@ struct FakeBackend {
   std::string add(const std::string& folder, const std::string& subject, std::uint32_t flags = 0, std::string body = "Hello.\r\n",
                   std::string extra = {});
   void set_down(const std::string& what, bool is = true);
+  void refuse(const std::string& what, bool is = true);
   void add_folder(const std::string& id, FolderRole role = FolderRole::none, const std::string& parent = {});
   int count(const std::string& what);
 };

@@ -1,0 +1,143 @@
+// What is cut off in the middle, by a kill, a lost answer or a refusal: nothing is lost, nothing is there twice, and nothing
+// holds up what comes after it.
+#include "mailbox/test_support.h"
+
+namespace mapigate::mailbox::testing {
+namespace {
+
+using namespace mapi;
+using enum state::FolderRole;
+
+class Interruptions : public EngineTest {
+ protected:
+  void open() {
+    client = connect();
+    ASSERT_EQ(client->logon().value(), ecNone);
+    ASSERT_EQ(client->open_folder(inbox), ecNone);
+    ASSERT_TRUE(client->contents());
+  }
+  void restart() {
+    client.reset();
+    make_engine();
+    open();
+  }
+  ErrorCode set(PropertyTag tag, std::string_view text) {
+    const TaggedValue values[] = {{tag, Value::string(client->arena, text)}};
+    return client->execute(Ask<wire::RopSetProperties>{{values}, 3}).value();
+  }
+  ErrorCode save() { return client->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3}).value(); }
+  // A note beside a message of the backend.
+  void add_noted(const std::string& subject, std::uint32_t flags = 0) {
+    backend.add("INBOX", subject, flags);
+    settle(*client, inbox);
+    ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+    ASSERT_EQ(set(PidTagComment, "beside"), ecNone);
+    ASSERT_EQ(save(), ecNone);
+  }
+  Replies move(std::vector<mapi::Id> ids, FolderRole to) {
+    client->open_folder(to, 5);
+    client->open_folder(inbox);
+    return client->execute(Ask<wire::RopMoveCopyMessages>{{5, ids, false, false}, 1});
+  }
+  std::size_t stored(const std::string& folder) {
+    std::lock_guard lock(backend.mutex);
+    return backend.folders[folder].messages.size();
+  }
+  std::vector<std::vector<std::string>> rows(FolderRole role, std::vector<PropertyTag> columns) {
+    settle(*client, role);
+    client->open_folder(role);
+    if (!client->contents()) return {{"?"}};
+    client->columns(std::move(columns));
+    return client->rows();
+  }
+  std::unique_ptr<Client> client;
+  using Rows = std::vector<std::vector<std::string>>;
+};
+
+TEST_F(Interruptions, AMoveThatWasCutOffKeepsFlagsDateAndWhatStandsBeside) {
+  open();
+  add_noted("moved", state::flag_seen | state::flag_flagged);
+  const auto before = rows(inbox, {PidTagSubject, PidTagMessageFlags, PidTagMessageDeliveryTime, PidTagComment});
+  ASSERT_EQ(before.size(), 1u);
+  backend.set_down("copy answer");
+  const auto ids = client->message_ids(inbox);
+  EXPECT_NE(move(ids, sent_items).value(), ecNone);
+  EXPECT_EQ(stored("Sent"), 1u);
+  backend.set_down("copy answer", false);
+  // The refresh that would bring the flags fails: what the journal ends has them already.
+  backend.set_down("part");
+  restart();
+  settle(*client, sent_items);
+  client->open_folder(sent_items);
+  const auto* folder = client->session->mailbox().tree()->by_role(sent_items);
+  ASSERT_NE(folder, nullptr);
+  EXPECT_EQ(folder->total, 1u);
+  EXPECT_EQ(folder->unread, 0u);
+  backend.set_down("part", false);
+  EXPECT_EQ(rows(sent_items, {PidTagSubject, PidTagMessageFlags, PidTagMessageDeliveryTime, PidTagComment}), before);
+  EXPECT_TRUE(rows(inbox, {PidTagSubject}).empty());
+}
+
+TEST_F(Interruptions, AMoveOutOfTheBackendThatWasCutOffLeavesNothingTwice) {
+  open();
+  add_noted("once");
+  const auto ids = client->message_ids(inbox);
+  backend.set_down("remove");
+  EXPECT_NE(move(ids, notes).value(), ecNone);
+  EXPECT_EQ(stored("INBOX"), 1u);
+  backend.set_down("remove", false);
+  // The client tries again.
+  EXPECT_EQ(move(ids, notes).value(), ecNone);
+  EXPECT_EQ(stored("INBOX"), 0u);
+  EXPECT_EQ(rows(notes, {PidTagSubject, PidTagComment}), (Rows{{"once", "beside"}}));
+  EXPECT_TRUE(rows(inbox, {PidTagSubject}).empty());
+  // The same without another try, over a restart.
+  add_noted("twice");
+  const auto next = client->message_ids(inbox);
+  backend.set_down("remove");
+  EXPECT_NE(move(next, notes).value(), ecNone);
+  backend.set_down("remove", false);
+  restart();
+  EXPECT_TRUE(rows(inbox, {PidTagSubject}).empty());
+  EXPECT_EQ(stored("INBOX"), 0u);
+  EXPECT_EQ(rows(notes, {PidTagSubject}).size(), 2u);
+}
+
+TEST_F(Interruptions, AMoveThatIsRefusedLeavesTheMessageWhereItWas) {
+  open();
+  add_noted("stays");
+  const auto ids = client->message_ids(inbox);
+  backend.refuse("remove");
+  EXPECT_NE(move(ids, notes).value(), ecNone);
+  EXPECT_EQ(rows(inbox, {PidTagSubject, PidTagComment}), (Rows{{"stays", "beside"}}));
+  EXPECT_TRUE(rows(notes, {PidTagSubject}).empty());
+  EXPECT_EQ(stored("INBOX"), 1u);
+}
+
+TEST_F(Interruptions, AnEditWhoseOldFormCannotBeRemovedHoldsNothingUp) {
+  open();
+  add_noted("old");
+  backend.refuse("remove");
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, "new"), ecNone);
+  // It is stored; an error would make the client store it once more.
+  EXPECT_EQ(save(), ecNone);
+  EXPECT_EQ(stored("INBOX"), 2u);
+  // The same after a lost answer: whoever writes next ends it as far as that goes.
+  ASSERT_EQ(set(PidTagSubject, "newer"), ecNone);
+  backend.set_down("append answer");
+  EXPECT_NE(save(), ecNone);
+  backend.set_down("append answer", false);
+  restart();
+  settle(*client, inbox);
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, "another"), ecNone);
+  EXPECT_EQ(save(), ecNone);
+  std::set<std::string> subjects;
+  for (const auto& row : rows(inbox, {PidTagSubject})) subjects.insert(row[0]);
+  EXPECT_EQ(subjects, (std::set<std::string>{"old", "new", "newer", "another"}));
+}
+
+}  // namespace
+}  // namespace mapigate::mailbox::testing
