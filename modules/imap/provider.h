@@ -45,6 +45,10 @@ struct Account {
 // makes sure that UIDs mean what the index thinks.
 Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t newest);
 
+// Message-ID, size and date: what stays when a mailbox is numbered anew or renamed.
+std::string content_key(std::string_view message_id, std::uint64_t size, FileTime received);
+std::string content_key(const FetchData& fetch);  // of one with RFC822.SIZE, INTERNALDATE and the field Message-ID
+
 Task<Result<std::vector<mailbox::RemoteFolder>>> list_folders(std::shared_ptr<Account> account);
 Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder,
                             std::vector<state::MessageKey> known, mailbox::DeltaSink sink,
@@ -77,6 +81,9 @@ class ImapProvider : public mailbox::Provider {
   Task<Result<mailbox::Quota>> quota() override;
   // watch.cc
   Task<Result<std::shared_ptr<mailbox::Watch>>> watch(state::Folder folder) override;
+  // recognize.cc
+  Task<Result<std::vector<std::pair<state::GlobalCounter, std::string>>>> recognize(
+      std::vector<mailbox::LostFolder> lost, std::vector<mailbox::RemoteFolder> came) override;
   // folder_writing.cc
   Task<Result<mailbox::RemoteFolder>> create_folder(std::string parent, std::string name) override;
   Task<Status> delete_folder(std::string remote_id) override;

@@ -198,6 +198,29 @@ TEST_P(Refreshing, IdsSurviveANewUidvalidity) {
   EXPECT_FALSE(account_->state().message(ids.at("<m1@example.test>")).value().has_value());
 }
 
+TEST_P(Refreshing, ARenamedMailboxIsRecognized) {
+  for (const char* name : {"Work", "Empty"}) client_->command(std::string("CREATE ") + name);
+  append(1, 12, "Work");
+  const auto work = account_->add_folder("Work").id, empty = account_->add_folder("Empty").id;
+  ASSERT_OK(account_->refresh(work));
+  ASSERT_OK(account_->refresh(empty));
+  // Neighbours: one with other messages under the same UIDs, one with nothing.
+  client_->command("RENAME Work Done");
+  client_->command("RENAME Empty Void");
+  ::sleep(1);  // UIDVALIDITY counts seconds
+  client_->command("CREATE Other");
+  append(101, 112, "Other");
+  client_->command("CREATE Nothing");
+  EXPECT_EQ(account_->recognize(work, {"Other", "Nothing", "Void", "Done"}), "Done");
+  EXPECT_EQ(account_->recognize(empty, {"Other", "Nothing", "Void", "Done"}), "Void");
+  EXPECT_EQ(account_->recognize(work, {"Other", "Nothing", "Void"}), "");
+  EXPECT_EQ(account_->recognize(work, {"Never"}), "") << "a mailbox that cannot be opened is nobody";
+  // Back from a backup under a third name: new UIDs, most of the messages.
+  client_->command("CREATE Restored");
+  for (int i = 12; i >= 4; --i) client_->append("Restored", test_message(i), "", "01-Feb-2024 10:00:00 +0100");
+  EXPECT_EQ(account_->recognize(work, {"Other", "Restored"}), "Restored");
+}
+
 TEST_P(Refreshing, FlagsReachTheServer) {
   append(1, 4, "INBOX", "\\Flagged");
   const auto id = account_->add_folder("INBOX").id;

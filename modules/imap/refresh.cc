@@ -29,6 +29,17 @@ std::string Cursor::to_string() const {
   return fmt::format("1 {} {} {} {}", uidvalidity, uidnext, highestmodseq, exists);
 }
 
+std::string content_key(std::string_view message_id, std::uint64_t size, FileTime received) {
+  return fmt::format("{} {} {}", size, received.ticks, trim(message_id));
+}
+
+std::string content_key(const FetchData& fetch) {
+  const auto fields = convert::split_header(fetch.body == nullptr ? View() : fetch.body->bytes());
+  const auto* id = convert::find_field(fields, "Message-ID");
+  return content_key(id == nullptr ? std::string_view() : as_text(id->value), fetch.size.value_or(0),
+                     fetch.internal_date.value_or(FileTime()));
+}
+
 namespace {
 
 constexpr std::size_t part_size = 2000;  // changes handed on at once
@@ -82,11 +93,6 @@ std::string header_items() {
     out += name;
   }
   return out + ")])";
-}
-
-// Message-ID, size and date: what stays when a mailbox is numbered anew.
-std::string content_key(std::string_view message_id, std::uint64_t size, FileTime received) {
-  return fmt::format("{} {} {}", size, received.ticks, trim(message_id));
 }
 
 // A batch on its way into the index: it is converted while the one ahead of it is stored, and then stored.
@@ -492,10 +498,7 @@ Task<Status> Refresh::match_anew(Connection& connection) {
   auto on = [&](const Response& response) -> Status {
     auto fetch = parse_fetch(response);
     if (!fetch || fetch->body == nullptr || fetch->uid == 0) return {};
-    const auto fields = convert::split_header(fetch->body->bytes());
-    const auto* id = convert::find_field(fields, "Message-ID");
-    auto found = old.find(content_key(id == nullptr ? std::string_view() : as_text(id->value),
-                                      fetch->size.value_or(0), fetch->internal_date.value_or(FileTime())));
+    auto found = old.find(content_key(*fetch));
     if (found == old.end()) return {};
     const auto key = found->second;
     old.erase(found);

@@ -91,6 +91,20 @@ state::Folder TestAccount::folder(state::GlobalCounter id) {
   throw std::runtime_error("no such folder");
 }
 
+std::string TestAccount::recognize(state::GlobalCounter id, const std::vector<std::string>& came) {
+  std::vector<mailbox::LostFolder> lost;
+  lost.push_back({folder(id), messages(id)});
+  std::reverse(lost[0].sample.begin(), lost[0].sample.end());  // the newest say more
+  std::vector<mailbox::RemoteFolder> others;
+  for (const auto& remote_id : came) {
+    others.emplace_back();
+    others.back().remote_id = others.back().name = remote_id;
+  }
+  const auto pairs = run(provider_->recognize(std::move(lost), std::move(others))).value();
+  if (pairs.size() > 1 || (pairs.size() == 1 && pairs[0].first != id)) throw std::runtime_error("pairs that nobody asked for");
+  return pairs.empty() ? std::string() : pairs[0].second;
+}
+
 Status TestAccount::refresh(state::GlobalCounter id) {
   parts.clear();
   auto sink = [this, id](state::FolderDelta delta) -> io::Task<Status> {

@@ -29,6 +29,8 @@ class TestAccount {
   Result<convert::ByteSource> content(state::GlobalCounter folder, std::uint64_t key);
   Status set_flags(state::GlobalCounter folder, std::vector<std::uint64_t> keys, std::uint32_t set,
                    std::uint32_t clear);
+  // The folder against mailboxes that came: the remote id of the one that it is, or nothing.
+  std::string recognize(state::GlobalCounter folder, const std::vector<std::string>& came);
   // All messages of a folder by remote_key.
   std::vector<state::Message> messages(state::GlobalCounter folder);
   state::MailboxState& state() { return *state_; }

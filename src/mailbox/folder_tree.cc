@@ -160,7 +160,49 @@ bool FolderTree::hidden(const Folder& folder) const {
   return special && special->hidden;
 }
 
-TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vector<RemoteFolder> remote) {
+Unmatched unmatched(const FolderTree& tree, const std::string& provider, const std::vector<RemoteFolder>& remote) {
+  Unmatched out;
+  std::set<std::string> present;
+  for (const auto& one : remote)
+    if (present.insert(one.remote_id).second && !tree.by_remote(provider, one.remote_id)) out.came.push_back(one);
+  for (const auto& folder : tree.all())
+    if (folder.provider == provider && !present.contains(folder.remote_id)) out.lost.push_back(folder);
+  return out;
+}
+
+std::map<std::string, GlobalCounter> accept_renamed(const FolderTree& tree, const Unmatched& all,
+                                                    const std::vector<std::pair<GlobalCounter, std::string>>& recognized) {
+  std::map<std::string, GlobalCounter> out;
+  std::set<GlobalCounter> used;
+  const auto came = [&](const std::string& remote_id) -> const RemoteFolder* {
+    const auto at = std::find_if(all.came.begin(), all.came.end(), [&](const auto& one) { return one.remote_id == remote_id; });
+    return at == all.came.end() ? nullptr : &*at;
+  };
+  const auto is_lost = [&](GlobalCounter id) {
+    return std::any_of(all.lost.begin(), all.lost.end(), [&](const auto& one) { return one.id == id; });
+  };
+  const auto take = [&](GlobalCounter id, const RemoteFolder* to) {
+    const auto* folder = tree.find(id);
+    if (!folder || !to || !is_lost(id) || used.contains(id) || out.contains(to->remote_id)) return false;
+    if (special_folder(folder->role) && folder->role != to->role) return false;
+    used.insert(id);
+    out[to->remote_id] = id;
+    return true;
+  };
+  for (const auto& [id, remote_id] : recognized) {
+    const auto* to = came(remote_id);
+    bool took = take(id, to);
+    for (const auto* folder = tree.find(id); took && folder && folder->name == to->name;) {
+      folder = tree.find(folder->parent);
+      to = came(to->parent_remote_id);
+      took = folder && take(folder->id, to);
+    }
+  }
+  return out;
+}
+
+TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vector<RemoteFolder> remote,
+                  const std::map<std::string, GlobalCounter>& renamed) {
   TreeChanges changes;
   remote = in_tree_order(std::move(remote));
   std::set<std::string> present;
@@ -175,6 +217,8 @@ TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vect
   for (auto& one : remote) {
     if (!present.insert(one.remote_id).second) continue;
     const auto* known = tree.by_remote(provider, one.remote_id);
+    const auto was = renamed.find(one.remote_id);
+    if (!known && was != renamed.end()) known = tree.find(was->second);
     auto role = can_be_remote(one.role) && taken.insert(one.role).second ? one.role : none;
     // A special folder belongs to the first provider that has one.
     if (role != none) {
@@ -221,7 +265,7 @@ TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vect
     }
     ids[one.remote_id] = folder.id;
     const auto* before = folder.id ? tree.find(folder.id) : nullptr;
-    if (before && !before->remote_id.empty() && before->remote_id != folder.remote_id) changes.emptied.push_back(folder.id);
+    if (before && was == renamed.end() && !before->remote_id.empty() && before->remote_id != folder.remote_id) changes.emptied.push_back(folder.id);
     if (!before || !same(*before, folder)) {
       changes.put.push_back(std::move(folder));
       changes.new_parents.push_back(new_parent);

@@ -59,7 +59,19 @@ struct TreeChanges {
   bool empty() const { return put.empty() && removed.empty() && emptied.empty(); }
 };
 // `remote` is the provider's complete list: a folder that is not in it has been deleted there. Never call it
-// with a list that could not be had.
-TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vector<RemoteFolder> remote);
+// with a list that could not be had. `renamed`: new remote ids of folders that the list does not have under their old ones.
+TreeChanges merge(const FolderTree& tree, const std::string& provider, std::vector<RemoteFolder> remote,
+                  const std::map<std::string, GlobalCounter>& renamed = {});
+
+// Folders of the provider that its list has no longer, and those of the list that the tree does not know.
+struct Unmatched {
+  std::vector<Folder> lost;
+  std::vector<RemoteFolder> came;
+};
+Unmatched unmatched(const FolderTree& tree, const std::string& provider, const std::vector<RemoteFolder>& remote);
+// What of it is sure to be so: special folders stay what they are, each folder goes once; and what is above a folder that
+// was recognized and kept its name was renamed, too.
+std::map<std::string, GlobalCounter> accept_renamed(const FolderTree& tree, const Unmatched& all,
+                                                    const std::vector<std::pair<GlobalCounter, std::string>>& recognized);
 
 }  // namespace mapigate::mailbox

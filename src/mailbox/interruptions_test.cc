@@ -139,5 +139,67 @@ TEST_F(Interruptions, AnEditWhoseOldFormCannotBeRemovedHoldsNothingUp) {
   EXPECT_EQ(subjects, (std::set<std::string>{"old", "new", "newer", "another"}));
 }
 
+TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) {
+  backend.add("Projects/Bridge", "plans");
+  open();
+  const auto mailbox = [&]() -> Mailbox& { return client->session->mailbox(); };
+  const auto id_of = [&](const char* name) {
+    for (const auto& folder : mailbox().tree()->all())
+      if (folder.name == name) return folder.id;
+    return mapi::GlobalCounter{0};
+  };
+  const auto projects = id_of("Projects"), bridge = id_of("Bridge");
+  ASSERT_NE(bridge, 0u);
+  const auto in_folder = [&](mapi::GlobalCounter id, std::uint8_t flags = 0) -> std::vector<std::vector<std::string>> {
+    if (client->open_folder(Id(own_replid, id)) != ecNone || !client->contents(flags)) return {{"?"}};
+    client->columns({PidTagSubject, PidTagComment, PidTagMid});
+    return client->rows();
+  };
+  // A note beside the message, one on the folder, and a hidden message.
+  const auto seen = in_folder(bridge);
+  ASSERT_EQ(seen.size(), 1u);
+  Ask<wire::RopOpenMessage> open_message{{3, 0x0FFF, Id(own_replid, bridge), wire::RopOpenMessage::BestAccess, Id(std::stoull(seen[0][2]))}, 0};
+  ASSERT_EQ(client->execute(open_message).value(), ecNone);
+  ASSERT_EQ(set(PidTagComment, "beside"), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  const TaggedValue comment[] = {{PidTagComment, Value::string(client->arena, "of the folder")}};
+  ASSERT_EQ(client->execute(Ask<wire::RopSetProperties>{{comment}, 1}).value(), ecNone);
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, bridge), true}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, "view"), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  const auto before = in_folder(bridge);
+  // What is above it is renamed: nothing is in there, so it is known by what is below it only.
+  backend.rename("Projects", "Works");
+  backend.set_down("recognize");
+  settle(*client, inbox);
+  EXPECT_EQ(id_of("Bridge"), bridge) << "not knowing is no reason to forget";
+  backend.set_down("recognize", false);
+  settle(*client, inbox);
+  EXPECT_EQ(id_of("Works"), projects);
+  EXPECT_EQ(id_of("Projects"), 0u);
+  ASSERT_EQ(id_of("Bridge"), bridge);
+  EXPECT_EQ(in_folder(bridge), before);
+  EXPECT_EQ(before[0][1], "beside");
+  EXPECT_EQ(in_folder(bridge, wire::RopGetContentsTable::Associated).size(), 1u);
+  EXPECT_EQ(client->properties({PidTagComment}, 1), std::vector<std::string>{"of the folder"});
+  // The folder itself, into another place, over a restart.
+  restart();
+  backend.rename("Works/Bridge", "Tunnel");
+  settle(*client, inbox);
+  EXPECT_EQ(id_of("Tunnel"), bridge);
+  EXPECT_EQ(mailbox().tree()->find(bridge)->parent, special_id(ipm_subtree));
+  EXPECT_EQ(in_folder(bridge), before);
+  // One that is really gone is gone, whatever else came.
+  {
+    std::lock_guard lock(backend.mutex);
+    backend.folders.erase("Tunnel");
+  }
+  backend.add_folder("Canal");
+  settle(*client, inbox);
+  EXPECT_EQ(mailbox().tree()->find(bridge), nullptr);
+  EXPECT_NE(id_of("Canal"), bridge);
+}
+
 }  // namespace
 }  // namespace mapigate::mailbox::testing

@@ -17,6 +17,8 @@ namespace mapigate::mailbox {
 namespace {
 // Beyond, a change is told as "look again" and not message by message.
 constexpr std::size_t max_told_messages = 20;
+// Folders that went at once and are looked for among those that came, and messages by which each is recognized.
+constexpr std::size_t max_compared_folders = 100, sampled_messages = 20;
 
 // What was delivered ([MS-OXCNOTIF] 2.2.1.1), not what somebody filed: scripts of the server deliver into any folder, other
 // clients move there what is older.
@@ -79,12 +81,16 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
   auto keep = providers_[name];
   (void)provider;
   Result<std::vector<RemoteFolder>> remote = error(Errc::unavailable, "the folders change all the time");
+  std::map<std::string, GlobalCounter> renamed;
   io::Mutex::Lock held;
   for (int i = 0; i < 5 && !held; ++i) {
     const auto before = tree_writes_;
     auto ask = keep->folders();
     remote = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
     if (!remote) co_return std::move(remote.error()).within(fmt::format("folder list of \"{}\"", name));
+    auto found = co_await find_renamed(name, keep, &*remote);
+    if (!found) co_return std::move(found.error()).within(fmt::format("folder list of \"{}\"", name));
+    renamed = std::move(*found);
     auto lock = co_await write_lock();
     if (!lock) co_return lock.error();
     // A list from before the user made or moved a folder says nothing true of that.
@@ -96,7 +102,7 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
     if (one.parent_remote_id.empty() && one.name == context_.options.recoverable_folder) one.role = FolderRole::recoverable;
   for (const auto& one : *remote)
     if (one.total) announced_[{name, one.remote_id}] = {*one.total, one.unread.value_or(0)};
-  auto changes = merge(*tree_, name, std::move(*remote));
+  auto changes = merge(*tree_, name, std::move(*remote), renamed);
   if (changes.empty()) {
     auto loaded = co_await load_tree();
     if (!loaded) co_return loaded;
@@ -119,6 +125,44 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
       counts += fmt::format("{} {} {}\n", told.first, told.second, folder.second);
   auto mark = [&key, &counts](state::MailboxState& s) { return s.set_value(key, counts); };
   co_return co_await with_state(mark);
+}
+
+// What other clients rename comes as one folder less and one more. It is the same one: its id, and what stands beside it
+// and its messages, stay.
+Task<Result<std::map<std::string, GlobalCounter>>> Mailbox::find_renamed(std::string name, std::shared_ptr<Provider> from,
+                                                                         const std::vector<RemoteFolder>* remote) {
+  using Renamed = std::map<std::string, GlobalCounter>;
+  const auto tree = tree_;
+  auto all = unmatched(*tree, name, *remote);
+  if (all.lost.empty() || all.came.empty()) co_return Renamed();
+  if (all.lost.size() > max_compared_folders) all.lost.resize(max_compared_folders);
+  std::vector<LostFolder> lost;
+  for (const auto& folder : all.lost) lost.push_back({folder, {}});
+  auto sample = [&lost](state::MailboxState& s) -> Status {
+    for (auto& one : lost) {
+      auto ids = s.message_ids(one.folder.id, {state::SortKey::received, true});
+      if (!ids) return ids.error();
+      if (ids->size() > sampled_messages) ids->resize(sampled_messages);
+      auto rows = s.messages(*ids);
+      if (!rows) return rows.error();
+      one.sample = std::move(*rows);
+    }
+    return {};
+  };
+  auto sampled = co_await with_state(sample);
+  if (!sampled) co_return sampled.error();
+  auto came = all.came;
+  auto ask = from->recognize(std::move(lost), std::move(came));
+  auto recognized = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
+  // Not knowing is no reason to forget them.
+  if (!recognized && recognized.error().retryable()) co_return recognized.error();
+  if (!recognized) {
+    log::info("mailbox: folders of {} are not recognized: {}", name, recognized.error().message);
+    co_return Renamed();
+  }
+  auto out = accept_renamed(*tree, all, *recognized);
+  for (const auto& [remote_id, id] : out) log::info("mailbox: folder {:x} of {} is called {} now", id, name, remote_id);
+  co_return out;
 }
 
 void Mailbox::read_announced(const std::string& provider, const std::string& lines) {

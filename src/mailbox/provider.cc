@@ -12,6 +12,10 @@ Task<Result<std::vector<CopiedMessage>>> Provider::copy(state::Folder, std::vect
   co_return read_only();
 }
 Task<Result<std::vector<std::uint64_t>>> Provider::find(state::Folder, std::string) { co_return read_only(); }
+Task<Result<std::vector<std::pair<state::GlobalCounter, std::string>>>> Provider::recognize(std::vector<LostFolder>,
+                                                                                            std::vector<RemoteFolder>) {
+  co_return std::vector<std::pair<state::GlobalCounter, std::string>>();
+}
 Task<Result<RemoteFolder>> Provider::create_folder(std::string, std::string) { co_return read_only(); }
 Task<Status> Provider::delete_folder(std::string) { co_return read_only(); }
 Task<Result<std::vector<std::pair<std::string, std::string>>>> Provider::move_folder(std::string, std::string, std::string) {

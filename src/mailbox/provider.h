@@ -37,6 +37,12 @@ using DeltaSink = std::function<Task<Status>(state::FolderDelta)>;
 // are left out.
 using RowLookup = std::function<Task<Result<std::vector<state::Message>>>(std::vector<state::GlobalCounter>)>;
 
+// A folder that the backend's list has no longer, with some of its messages as the index knows them.
+struct LostFolder {
+  state::Folder folder;
+  std::vector<state::Message> sample;
+};
+
 // A message in its new place. The key is 0 where the backend does not tell it: find() it then.
 struct CopiedMessage {
   std::uint64_t from = 0, to = 0;
@@ -113,6 +119,11 @@ class Provider {
                                                         state::Folder to, bool move);
   // Keys of the messages with this Message-ID, ascending.
   virtual Task<Result<std::vector<std::uint64_t>>> find(state::Folder folder, std::string message_id);
+
+  // Which of the folders that `came` were known as others: somebody else renamed them, or they are back from a backup under
+  // another name. Pairs of the id of a lost folder and a remote id; each occurs once. Asked only when folders went and came.
+  virtual Task<Result<std::vector<std::pair<state::GlobalCounter, std::string>>>> recognize(std::vector<LostFolder> lost,
+                                                                                            std::vector<RemoteFolder> came);
 
   // `parent`: remote id, empty for the top. Errc::conflict when the name is taken.
   virtual Task<Result<RemoteFolder>> create_folder(std::string parent, std::string name);

@@ -179,6 +179,22 @@ class FakeProvider final : public Provider {
     co_return out;
   }
 
+  Task<Result<std::vector<std::pair<GlobalCounter, std::string>>>> recognize(std::vector<LostFolder> lost,
+                                                                             std::vector<RemoteFolder> came) override {
+    if (auto s = asked("recognize"); !s) co_return s.error();
+    std::lock_guard lock(b_.mutex);
+    std::vector<std::pair<GlobalCounter, std::string>> out;
+    for (const auto& one : lost)
+      for (const auto& to : came) {
+        const auto& there = b_.folders.at(to.remote_id).messages;
+        const auto found = [&](const state::Message& row) {
+          const auto id = "Message-ID: " + row.properties.string(mapi::PidTagInternetMessageId);
+          return std::any_of(there.begin(), there.end(), [&](const auto& m) { return m.second.raw.find(id) != std::string::npos; });
+        };
+        if (!one.sample.empty() && std::all_of(one.sample.begin(), one.sample.end(), found)) out.emplace_back(one.folder.id, to.remote_id);
+      }
+    co_return out;
+  }
   Task<Status> set_keywords(Folder folder, std::vector<std::uint64_t> keys, std::vector<std::string> add,
                             std::vector<std::string> remove) override {
     if (auto s = asked("set_keywords"); !s) co_return s;
@@ -259,6 +275,19 @@ void FakeBackend::add_folder(const std::string& id, FolderRole role, const std::
   folder.remote.parent_remote_id = parent;
   folder.remote.name = id.substr(id.rfind('/') + 1);
   folder.remote.role = role;
+}
+void FakeBackend::rename(const std::string& from, const std::string& to) {
+  std::lock_guard lock(mutex);
+  std::map<std::string, FakeFolder> after;
+  for (auto& [id, folder] : folders) {
+    auto moved = std::move(folder);
+    for (auto* name : {&moved.remote.remote_id, &moved.remote.parent_remote_id})
+      if (*name == from || name->starts_with(from + "/")) *name = to + name->substr(from.size());
+    moved.remote.name = moved.remote.remote_id.substr(moved.remote.remote_id.rfind('/') + 1);
+    auto key = moved.remote.remote_id;
+    after[key] = std::move(moved);
+  }
+  folders = std::move(after);
 }
 int FakeBackend::count(const std::string& what) {
   std::lock_guard lock(mutex);

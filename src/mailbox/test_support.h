@@ -50,6 +50,7 @@ struct FakeBackend {
   void set_down(const std::string& what, bool is = true);
   void refuse(const std::string& what, bool is = true);
   void add_folder(const std::string& id, FolderRole role = FolderRole::none, const std::string& parent = {});
+  void rename(const std::string& from, const std::string& to);  // with what is below it
   int count(const std::string& what);
 };
 class FakeFactory final : public ProviderFactory {

@@ -115,6 +115,28 @@ def test_changes_by_others_are_seen_and_told(mapi, imap, server):
     assert sorted(row[SUBJECT] for row in rows(mapi, inbox)) == ["news 0", "news 2"]
 
 
+def test_what_others_rename_stays_the_same_folder(mapi, imap, server):
+    def by_name(name):
+        return next((key for key, (one, _) in mapi.folders().items() if one == name), None)
+    imap.link.create("Before")
+    imap.link.create("Before/inner")
+    server.seed(ALICE, "Before/inner", [b"Subject: in there %d\r\nMessage-ID: <t%d@x>\r\n\r\n.\r\n" % (n, n) for n in range(3)])
+    wait_until(lambda: by_name("inner"), "the new folder", 40, 0.5)
+    outer, inner = by_name("Before"), by_name("inner")
+    handle = mapi.open_folder(inner)
+    found = {row[SUBJECT]: row[MID] for row in rows(mapi, handle)}
+    assert len(found) == 3
+    message = mapi.call(rops.open_message(inner, found["in there 1"], 3)).handle
+    mapi.call(rops.set_properties({"PidTagComment": "beside"}), message)
+    mapi.save(message)
+    assert imap.link.rename("Before", "After")[0] == "OK"
+    wait_until(lambda: by_name("After"), "the new name", 40, 0.5)
+    assert by_name("After") == outer and by_name("inner") == inner and not by_name("Before")
+    after = rows(mapi, mapi.open_folder(inner), ["PidTagSubject", "PidTagMid", "PidTagComment"])
+    assert {row[SUBJECT]: row[MID] for row in after} == found
+    assert [row[tag_of("PidTagComment")] for row in after if row[SUBJECT] == "in there 1"] == ["beside"]
+
+
 def test_a_full_mailbox_is_told(certificates, open_session, server):
     if not hasattr(server, "set_quota"):
         pytest.skip("quota of Dovecot: test_limits")
