@@ -201,5 +201,35 @@ TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) 
   EXPECT_NE(id_of("Canal"), bridge);
 }
 
+TEST_F(Interruptions, WhatStandsBesideAMessageFollowsItWhereOthersMoveIt) {
+  open();
+  add_noted("filed by phone", state::flag_seen);
+  settle(*client, sent_items);
+  {
+    // Another client moves it; which of the folders is looked at first is chance.
+    std::lock_guard lock(backend.mutex);
+    auto& from = backend.folders["INBOX"];
+    auto& to = backend.folders["Sent"];
+    to.messages[to.next++] = from.messages.begin()->second;
+    from.messages.clear();
+    ++from.change;
+    ++to.change;
+  }
+  EXPECT_EQ(rows(sent_items, {PidTagSubject, PidTagComment}), (Rows{{"filed by phone", "beside"}}));
+  EXPECT_TRUE(rows(inbox, {PidTagSubject}).empty());
+  {
+    std::lock_guard lock(backend.mutex);
+    auto& from = backend.folders["Sent"];
+    auto& to = backend.folders["INBOX"];
+    to.messages[to.next++] = from.messages.begin()->second;
+    from.messages.clear();
+    ++from.change;
+    ++to.change;
+  }
+  EXPECT_TRUE(rows(sent_items, {PidTagSubject}).empty());
+  restart();
+  EXPECT_EQ(rows(inbox, {PidTagSubject, PidTagComment}), (Rows{{"filed by phone", "beside"}}));
+}
+
 }  // namespace
 }  // namespace mapigate::mailbox::testing

@@ -185,6 +185,7 @@ Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
       if (!keys) return keys.error();
       state::FolderDelta delta;
       for (const auto& key : *keys) delta.removed.push_back(key.id);
+      delta.vanished = true;
       delta.cursor = "";
       if (auto applied = s.apply(id, std::move(delta)); !applied) return applied.error();
     }
@@ -201,7 +202,7 @@ Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
       else events.push_back({Kind::folder_changed, stored->id});
     }
     for (const auto id : all->removed) {
-      auto removed = s.remove_folder(id);
+      auto removed = s.remove_folder(id, true);
       if (!removed) log::warning("mailbox: folder {:x} of {} stays: {}", id, provider, removed.error().message);
       else if (const auto* was = tree->find(id)) events.push_back({Kind::folder_removed, id, 0, 0, was->parent});
     }
@@ -415,6 +416,7 @@ Task<Status> Mailbox::apply_refresh(GlobalCounter id, state::FolderDelta delta, 
     return found != rekeyed_.end() && found->second > since;
   };
   std::erase_if(delta.removed, newer);
+  delta.vanished = true;
   std::erase_if(delta.flags, [&](const auto& change) { return newer(change.id); });
   auto taken = co_await take_keywords(&delta);
   if (!taken) co_return taken;

@@ -124,7 +124,8 @@ struct ContentChange {
 // What one refresh of a folder found, or what one write did. Applied as a whole, in the order removed, rekeyed, flags,
 // added, extras, contents. What is not (any more) in the folder is passed over. An added message whose remote_key
 // is there already replaces that one's content under its old id and counts as changed; so does one with the id of a
-// message of this folder, which then gets the new remote_key.
+// message of this folder, which then gets the new remote_key. A new one without an id is what others moved, copied or put
+// back if it has Message-ID, size and date of one that is known or vanished: it gets a copy of the extras of that one.
 struct FolderDelta {
   std::vector<Message> added;            // id, unless it was reserved before, and change_number are given out by apply()
   std::vector<ExtrasChange> extras;
@@ -132,6 +133,8 @@ struct FolderDelta {
   std::uint64_t journal_done = 0;        // the journal entry that this ends
   std::vector<FlagChange> flags;
   std::vector<GlobalCounter> removed;
+  // `removed` went by somebody else's doing: what stands beside them is kept for a while, in case they come again elsewhere.
+  bool vanished = false;
   std::vector<KeyChange> rekeyed;
   std::optional<std::string> cursor;     // stored with the rest
   bool complete = false;                 // the index now equals the backend: sets Folder::indexed
@@ -196,7 +199,8 @@ class MailboxState {
   // Inserts (id 0: gives one out) or updates; sets a new change number and time. Returns the row as stored.
   // An update leaves what apply() keeps as it is: total, unread, size, cursor and indexed.
   virtual Result<Folder> put_folder(Folder folder) = 0;
-  virtual Status remove_folder(GlobalCounter id) = 0;  // with its messages; not with folders below it
+  // With its messages; not with folders below it. `vanished` as in FolderDelta.
+  virtual Status remove_folder(GlobalCounter id, bool vanished = false) = 0;
 
   virtual Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) = 0;  // by remote_key, ascending
   virtual Result<AppliedDelta> apply(GlobalCounter folder, FolderDelta delta) = 0;

@@ -45,7 +45,7 @@ struct Table {
 };
 constexpr Table tables[] = {{"mailbox", true}, {"folders", true}, {"messages", true}, {"extra_properties", true},
                             {"named_properties", true}, {"settings", false}, {"contents", true}, {"journal", true},
-                            {"links", false}};
+                            {"links", false}, {"kept_properties", true}};
 
 std::vector<std::string> columns_of(sqlite3* handle, const std::string& table) {
   std::vector<std::string> out;

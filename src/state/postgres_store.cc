@@ -67,6 +67,15 @@ constexpr const char* migrations[] = {
     END $$;
     CREATE TRIGGER folder_removed AFTER DELETE ON folders FOR EACH ROW EXECUTE FUNCTION folder_removed();
     )sql",
+    // What stood beside messages that others moved or removed.
+    R"sql(
+    ALTER TABLE extra_properties ADD COLUMN content_key BYTEA;
+    CREATE INDEX extra_properties_content ON extra_properties (content_key) WHERE content_key IS NOT NULL;
+    CREATE TABLE kept_properties (
+      id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, content_key BYTEA NOT NULL, kept BIGINT NOT NULL,
+      properties BYTEA NOT NULL);
+    CREATE INDEX kept_properties_content ON kept_properties (content_key);
+    )sql",
 };
 
 // The first column of the first row as a number; 0 without one.

@@ -83,12 +83,14 @@ Result<std::vector<MessageKey>> SqlState::message_keys(GlobalCounter folder) {
   return out;
 }
 
-Status SqlState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids,
+Status SqlState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, bool vanished,
                                     FolderSums& sums) {
   auto remove = database_->query("DELETE FROM messages WHERE id = ? AND folder = ? RETURNING flags, size");
   auto remove_extra = database_->query("DELETE FROM extra_properties WHERE object = ?");
   auto remove_content = database_->query("DELETE FROM contents WHERE id = ?");
   for (const auto id : ids) {
+    if (vanished)
+      if (auto kept = keep_extras(id); !kept) return kept;
     remove << id << folder;
     const bool found = remove.row();
     if (found) sums.remove(remove.number(0), remove.number(1));
@@ -101,7 +103,7 @@ Status SqlState::remove_messages(GlobalCounter folder, const std::vector<GlobalC
       (void)query->reset();
     }
   }
-  return {};
+  return vanished && !ids.empty() ? prune_kept() : Status();
 }
 
 Status SqlState::change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes) {
@@ -170,6 +172,12 @@ Status SqlState::add_messages(GlobalCounter folder, const std::vector<Message>& 
       "remote_key = excluded.remote_key, change_number = excluded.change_number, flags = excluded.flags, received = excluded.received, "
       "size = excluded.size, subject_key = excluded.subject_key, sender_key = excluded.sender_key, "
       "properties = excluded.properties, keywords = excluded.keywords");
+  bool look = std::any_of(added.begin(), added.end(), [](const auto& message) { return message.id == 0; }) && !is_associated(folder);
+  if (look) {
+    auto any = any_kept();
+    if (!any) return any.error();
+    look = *any;
+  }
   for (const auto& message : added) {
     if (message.remote_key > max_remote_key)
       return error(Errc::limit, "remote key {} is too large", message.remote_key);
@@ -186,7 +194,9 @@ Status SqlState::add_messages(GlobalCounter folder, const std::vector<Message>& 
       auto status = select->reset();
       if (!status) return status;
     }
-    if (id == 0) id = next++;
+    const bool came = id == 0;
+    if (came) id = next++;
+    const auto content = [&] { return is_associated(folder) ? Bytes() : content_key(message.properties, message.received, message.size); };
 
     const auto subject = sort_key(message.properties, mapi::PidTagNormalizedSubject, mapi::PidTagSubject);
     const auto sender =
@@ -202,9 +212,14 @@ Status SqlState::add_messages(GlobalCounter folder, const std::vector<Message>& 
       auto all = extra_properties(id);
       if (!all) return all.error();
       all->set_all(message.extras);
-      status = put_extras(*all, id);
+      status = put_extras(*all, id, content());
+    } else if (came && look) {
+      auto all = kept_extras(content());
+      if (!all) return all.error();
+      all->set_all(message.extras);
+      if (!all->empty()) status = put_extras(*all, id, content());
     } else if (!message.extras.empty()) {
-      status = put_extras(message.extras, id);
+      status = put_extras(message.extras, id, content());
     }
     if (!status) return status;
     sums.add(message.flags, message.size);
@@ -214,22 +229,29 @@ Status SqlState::add_messages(GlobalCounter folder, const std::vector<Message>& 
   return {};
 }
 
-Status SqlState::put_extras(const mapi::PropertyBag& extras, GlobalCounter id) {
+Status SqlState::put_extras(const mapi::PropertyBag& extras, GlobalCounter id, const Bytes& content) {
   const auto bytes = wire::serialize(extras);
-  return (database_->query("INSERT INTO extra_properties (object, properties) VALUES (?, ?) "
-                           "ON CONFLICT (object) DO UPDATE SET properties = excluded.properties")
-          << id << View(bytes))
-      .run();
+  auto put = database_->query("INSERT INTO extra_properties (object, properties, content_key) VALUES (?, ?, ?) "
+                              "ON CONFLICT (object) DO UPDATE SET properties = excluded.properties, content_key = excluded.content_key");
+  put << id << View(bytes);
+  if (content.empty()) put.null();
+  else put << View(content);
+  return put.run();
 }
 
 Status SqlState::change_extras(GlobalCounter folder, const std::vector<ExtrasChange>& changes,
                                   GlobalCounter& next, AppliedDelta& applied) {
-  auto update = database_->query("UPDATE messages SET change_number = ? WHERE id = ? AND folder = ? RETURNING id");
+  auto update = database_->query(
+      "UPDATE messages SET change_number = ? WHERE id = ? AND folder = ? RETURNING received, size, properties");
   for (const auto& change : changes) {
     update << next++ << change.id << folder;
     const bool found = update.row();
+    Bytes content;
+    if (found && !is_associated(folder))
+      if (auto properties = wire::parse_property_bag(update.blob(2)))
+        content = content_key(*properties, FileTime{update.number(0)}, update.number(1));
     auto status = update.reset();
-    if (status && found) status = put_extras(change.extras, change.id);
+    if (status && found) status = put_extras(change.extras, change.id, content);
     if (!status) return status;
     if (found) applied.changed.push_back(change.id);
   }
@@ -260,7 +282,7 @@ Result<AppliedDelta> SqlState::apply(GlobalCounter folder, FolderDelta delta) {
   GlobalCounter next = *counters;
   AppliedDelta applied;
   FolderSums sums;
-  auto done = remove_messages(folder, delta.removed, sums);
+  auto done = remove_messages(folder, delta.removed, delta.vanished, sums);
   if (done) done = change_keys(folder, delta.rekeyed);
   if (done) done = change_flags(folder, delta.flags, next, sums, applied);
   if (done) done = add_messages(folder, delta.added, next, sums, applied);

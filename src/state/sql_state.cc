@@ -202,10 +202,21 @@ Result<Folder> SqlState::put_folder(Folder folder) {
   return folder;
 }
 
-Status SqlState::remove_folder(GlobalCounter id) {
+Status SqlState::remove_folder(GlobalCounter id, bool vanished) {
   Transaction transaction(*database_);
   auto begun = transaction.begin(Durability::full);
   if (!begun) return begun;
+  if (vanished) {
+    std::vector<GlobalCounter> noted;
+    auto select = database_->query("SELECT m.id FROM messages m JOIN extra_properties e ON e.object = m.id WHERE m.folder = ?");
+    select << id;
+    while (select.row()) noted.push_back(select.number(0));
+    auto kept = select.reset();
+    for (const auto message : noted)
+      if (kept) kept = keep_extras(message);
+    if (kept) kept = prune_kept();
+    if (!kept) return kept;
+  }
   for (const auto contents : {id, associated_of(id)}) {
     for (const char* sql :
          {"DELETE FROM extra_properties WHERE object IN (SELECT id FROM messages WHERE folder = ?)",

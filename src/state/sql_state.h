@@ -18,7 +18,7 @@ class SqlState : public MailboxState {
   Result<GlobalCounter> reserve_ids(std::uint32_t count) override;
   Result<std::vector<Folder>> folders() override;
   Result<Folder> put_folder(Folder folder) override;
-  Status remove_folder(GlobalCounter id) override;
+  Status remove_folder(GlobalCounter id, bool vanished) override;
   Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) override;
   Result<AppliedDelta> apply(GlobalCounter folder, FolderDelta delta) override;
   Result<std::vector<GlobalCounter>> message_ids(GlobalCounter folder, Sort sort) override;
@@ -55,7 +55,7 @@ class SqlState : public MailboxState {
   Result<GlobalCounter> begin_numbered(Transaction& transaction, Durability durability, std::uint64_t count);
   Result<GlobalCounter> move_counter(std::uint64_t count);
 
-  Status remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, FolderSums& sums);
+  Status remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, bool vanished, FolderSums& sums);
   Status change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes);
   Status change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes, GlobalCounter& next,
                       FolderSums& sums, AppliedDelta& applied);
@@ -63,7 +63,13 @@ class SqlState : public MailboxState {
                       FolderSums& sums, AppliedDelta& applied);
 
   Result<FolderChanges> link_changes(GlobalCounter folder, GlobalCounter seen, GlobalCounter read);
-  Status put_extras(const mapi::PropertyBag& extras, GlobalCounter id);
+  // `content`: content_key() of the message.
+  Status put_extras(const mapi::PropertyBag& extras, GlobalCounter id, const Bytes& content);
+  // sql_kept.cc
+  Status keep_extras(GlobalCounter message);
+  Status prune_kept();
+  Result<bool> any_kept();
+  Result<mapi::PropertyBag> kept_extras(const Bytes& content);
   Status change_extras(GlobalCounter folder, const std::vector<ExtrasChange>& changes, GlobalCounter& next,
                        AppliedDelta& applied);
   Status change_contents(const std::vector<ContentChange>& changes);
@@ -76,5 +82,8 @@ class SqlState : public MailboxState {
   GlobalCounter next_ = 0;
   GlobalCounter block_end_ = 0;
 };
+
+// By what a message is known again under another id. Empty where that is too little.
+Bytes content_key(const mapi::PropertyBag& properties, FileTime received, std::uint64_t size);
 
 }  // namespace mapigate::state

@@ -82,6 +82,14 @@ constexpr const char* migrations[] = {
       DELETE FROM links WHERE folder = old.id;
     END;
     )sql",
+    // What stood beside messages that others moved or removed.
+    R"sql(
+    ALTER TABLE extra_properties ADD COLUMN content_key BLOB;
+    CREATE INDEX extra_properties_content ON extra_properties (content_key) WHERE content_key IS NOT NULL;
+    CREATE TABLE kept_properties (
+      id INTEGER PRIMARY KEY, content_key BLOB NOT NULL, kept INTEGER NOT NULL, properties BLOB NOT NULL);
+    CREATE INDEX kept_properties_content ON kept_properties (content_key);
+    )sql",
 };
 
 Status check_size(SqliteDatabase& database) {

@@ -386,6 +386,74 @@ TEST_P(StateSuite, ExtraPropertiesGoWithTheirObject) {
   EXPECT_EQ(state_->remove_folder(folder.id).error().code, Errc::not_found);
 }
 
+TEST_P(StateSuite, WhatStandsBesideMessagesFollowsThem) {
+  const auto from = make_folder("From").id, to = make_folder("To").id;
+  const auto note = [](std::int32_t number) {
+    PropertyBag bag;
+    bag.set_integer(mapi::PidTagFlagStatus, number);
+    bag.set_time(mapi::PidTagDeletedOn, from_unix(1'700'000'000));
+    return bag;
+  };
+  const auto flag = [&](GlobalCounter folder, std::uint64_t key) {
+    for (const auto& row : take(state_->message_keys(folder)))
+      if (row.remote_key == key) return (*state_->message(row.id))->extras.number(mapi::PidTagFlagStatus);
+    return std::int64_t{-1};
+  };
+  const auto came = [&](std::uint64_t sample, std::uint64_t key) {
+    FolderDelta delta;
+    delta.added.push_back(sample_message(sample));
+    delta.added[0].remote_key = key;
+    take(state_->apply(to, std::move(delta)));
+  };
+  auto ids = take(state_->apply(from, delta_of(1, 6))).added;
+  FolderDelta notes;
+  for (std::int32_t i = 0; i < 6; ++i) notes.extras.push_back({ids[static_cast<std::size_t>(i)], note(i + 1)});
+  take(state_->apply(from, std::move(notes)));
+  // Copied by somebody else, or moved and seen in its new place first.
+  came(1, 101);
+  EXPECT_EQ(flag(to, 101), 1);
+  EXPECT_EQ(flag(from, 1), 1);
+  // Moved and seen to be gone first; over a restart.
+  FolderDelta moved;
+  moved.removed = {ids[1], ids[2]};
+  moved.vanished = true;
+  take(state_->apply(from, std::move(moved)));
+  reopen();
+  came(2, 102);
+  EXPECT_EQ(flag(to, 102), 2);
+  // With it comes what the backend has of its own, and not from where it was deleted.
+  FolderDelta with_keywords;
+  with_keywords.added.push_back(sample_message(3));
+  with_keywords.added[0].remote_key = 103;
+  with_keywords.added[0].extras.set_string(mapi::PidTagComment, "of the backend");
+  with_keywords.added[0].merge_extras = true;
+  const auto third = take(state_->apply(to, std::move(with_keywords))).added[0];
+  EXPECT_EQ(flag(to, 103), 3);
+  EXPECT_EQ(take(state_->extra_properties(third)).string(mapi::PidTagComment), "of the backend");
+  EXPECT_FALSE(take(state_->extra_properties(third)).contains(mapi::PidTagDeletedOn));
+  // A message that the user deleted leaves nothing; nor does one match that differs in anything.
+  FolderDelta deleted;
+  deleted.removed = {ids[3]};
+  take(state_->apply(from, std::move(deleted)));
+  came(4, 104);
+  EXPECT_EQ(flag(to, 104), 0);
+  for (int what = 0; what < 3; ++what) {
+    FolderDelta other;
+    other.added.push_back(sample_message(5));
+    auto& message = other.added[0];
+    message.remote_key = 200 + static_cast<std::uint64_t>(what);
+    if (what == 0) message.size += 1;
+    if (what == 1) message.received.ticks += 10'000'000;
+    if (what == 2) message.properties.set_string(mapi::PidTagInternetMessageId, "<other@example.test>");
+    take(state_->apply(to, std::move(other)));
+    EXPECT_EQ(flag(to, 200 + static_cast<std::uint64_t>(what)), 0) << what;
+  }
+  // A folder that vanished.
+  take(state_->remove_folder(from, true));
+  came(6, 106);
+  EXPECT_EQ(flag(to, 106), 6);
+}
+
 TEST_P(StateSuite, WrittenMessagesKeepIdExtrasAndContent) {
   const auto folder = make_folder("Drafts").id;
   const auto id = *state_->reserve_ids(1);
