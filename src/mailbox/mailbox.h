@@ -332,6 +332,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   void list_again();
   std::vector<Folder> with_announced(std::vector<Folder> folders) const;
   void changed(GlobalCounter folder);
+  void forget_folder(GlobalCounter folder);
   void tell(const MailboxEvent& event);
   void tell_deltas(const Folder& folder, bool was_indexed, const state::FolderDelta& delta,
                    const state::AppliedDelta& applied);
@@ -381,5 +382,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::shared_ptr<int> users_ = std::make_shared<int>(0);
   Clock::time_point last_use_ = Clock::now();
 };
+
+// For what is written beside a folder, within the same call of the state store.
+Result<bool> holds_folder(state::MailboxState& s, GlobalCounter folder);
 
 }  // namespace mapigate::mailbox

@@ -21,6 +21,12 @@ bool same_name(const FolderTree& tree, GlobalCounter parent, std::string_view na
 
 }  // namespace
 
+Result<bool> holds_folder(state::MailboxState& s, GlobalCounter folder) {
+  auto all = s.folders();
+  if (!all) return all.error();
+  return std::any_of(all->begin(), all->end(), [folder](const auto& one) { return one.id == folder; });
+}
+
 Task<Status> Mailbox::load_folder_extras() {
   std::vector<GlobalCounter> ids{store_object};
   for (const auto& folder : tree_->all()) ids.push_back(folder.id);
@@ -151,7 +157,8 @@ Task<Status> Mailbox::delete_folder(GlobalCounter id) {
   if (!removed && removed.error().code != Errc::not_found) co_return removed;
   auto loaded = co_await load_tree();
   if (!loaded) co_return loaded;
-  folder_extras_.erase(id);
+  forget_folder(id);
+  announced_.erase({folder.provider, folder.remote_id});
   if (const auto search = searches_.find(id); search != searches_.end()) {
     search->second->stop = true;
     searches_.erase(search);

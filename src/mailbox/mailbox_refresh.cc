@@ -212,7 +212,9 @@ Task<Status> Mailbox::store_changes(std::string provider, TreeChanges changes) {
   if (!written) co_return std::move(written.error()).within("folders");
   auto loaded = co_await load_tree();
   if (!loaded) co_return loaded;
-  for (const auto id : changes.removed) activity_.erase(id);
+  for (const auto id : changes.removed) {
+    forget_folder(id);
+  }
   for (const auto id : changes.emptied) changed(id);
   for (const auto& event : events) tell(event);
   tell({MailboxEvent::Kind::hierarchy_changed});
@@ -272,6 +274,14 @@ Task<> Mailbox::run_list_refresh(std::shared_ptr<Mailbox> self) {
 std::uint64_t Mailbox::version(GlobalCounter folder) const {
   const auto found = activity_.find(folder);
   return found == activity_.end() ? base_version_ : std::max(base_version_, found->second.version);
+}
+
+void Mailbox::forget_folder(GlobalCounter folder) {
+  folder_extras_.erase(folder);
+  const auto found = activity_.find(folder);
+  if (found == activity_.end()) return;
+  found->second.finished.set();  // whoever waits for it learns that it is gone
+  activity_.erase(found);
 }
 
 void Mailbox::changed(GlobalCounter folder) { activity_[folder].version = ++next_version_; }

@@ -22,8 +22,6 @@ constexpr std::uint32_t known_rights = 0x00001FFB, free_busy_rights = 0x00001800
 constexpr std::size_t most_members = 1000, most_entry_id = 4096;
 
 // A line "id rights x<entry id> name" for each.
-std::string key_of(GlobalCounter folder) { return fmt::format("engine.permissions.{}", folder); }
-
 std::vector<Member> parse(const std::string& text) {
   std::vector<Member> out;
   std::istringstream lines(text);
@@ -39,16 +37,14 @@ std::vector<Member> parse(const std::string& text) {
 }
 
 // The owner is not in the list; two are in every folder's.
-Task<Result<std::vector<Member>>> members_of(Mailbox* mailbox, GlobalCounter folder) {
-  const auto key = key_of(folder);
-  auto read = [&key](state::MailboxState& s) { return s.value(key); };
-  auto text = co_await mailbox->with_state(read);
-  if (!text) co_return text.error();
+Result<std::vector<Member>> members_of(state::MailboxState& s, GlobalCounter folder) {
+  auto text = s.value(state::permissions_key(folder));
+  if (!text) return text.error();
   auto members = parse(text->value_or(std::string()));
   const auto has = [&](std::int64_t id) { return std::any_of(members.begin(), members.end(), [&](const auto& one) { return one.id == id; }); };
   if (!has(anonymous)) members.insert(members.begin(), Member{anonymous, 0, {}, "Anonymous"});
   if (!has(default_user)) members.insert(members.begin(), Member{default_user, 0, {}, {}});
-  co_return members;
+  return members;
 }
 
 // Of a PermanentEntryID ([MS-OXNSPI] 2.3.9.3): the address, or what its distinguished name is.
@@ -64,7 +60,9 @@ Task<ErrorCode> get_permissions_table(RopCall& call, const wire::RopGetPermissio
                                       wire::RopGetPermissionsTable::Response&) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
-  auto members = co_await members_of(&call.mailbox, folder->id);
+  const auto id = folder->id;
+  auto read = [id](state::MailboxState& s) { return members_of(s, id); };
+  auto members = co_await call.mailbox.with_state(read);
   if (!members) co_return mapi::to_error_code(members.error());
   const bool free_busy = (request.TableFlags & wire::RopGetPermissionsTable::IncludeFreeBusy) != 0;
   std::vector<mapi::PropertyBag> rows(members->size());
@@ -112,24 +110,33 @@ ErrorCode apply(std::vector<Member>& members, const wire::PermissionData& change
   return mapi::ecNone;
 }
 
-// [MS-OXCPERM] 3.2.5.2. Row P7: one that only empties the list is usual.
-Task<ErrorCode> modify_permissions(RopCall& call, const wire::RopModifyPermissions::Request& request, wire::RopModifyPermissions::Response&) {
+// All changes or none, and in one step: another session may be about to change the same list.
+Result<ErrorCode> modify(state::MailboxState& s, GlobalCounter folder, const wire::RopModifyPermissions::Request& request) {
   using Rop = wire::RopModifyPermissions;
-  auto folder = call.object<FolderObject>();
-  if (!folder) co_return call.why;
-  auto members = co_await members_of(&call.mailbox, folder->id);
-  if (!members) co_return mapi::to_error_code(members.error());
+  auto there = holds_folder(s, folder);
+  if (!there) return there.error();
+  if (!*there) return mapi::ecNotFound;
+  auto members = members_of(s, folder);
+  if (!members) return members.error();
   if (request.ModifyFlags & Rop::ReplaceRows) std::erase_if(*members, [](const auto& one) { return one.id > 0; });
   for (const auto& change : request.PermissionsData) {
     const auto code = apply(*members, change, (request.ModifyFlags & Rop::IncludeFreeBusy) != 0);
-    if (code != mapi::ecNone) co_return code;
+    if (code != mapi::ecNone) return code;
   }
-  const auto key = key_of(folder->id);
   std::string text;
   for (const auto& one : *members) text += fmt::format("{} {} x{} {}\n", one.id, one.rights, to_hex(one.entry_id), one.name);
-  auto write = [&key, &text](state::MailboxState& s) { return s.set_value(key, text); };
-  auto written = co_await call.mailbox.with_state(write);
-  co_return written ? mapi::ecNone : mapi::to_error_code(written.error());
+  if (auto written = s.set_value(state::permissions_key(folder), text); !written) return written.error();
+  return mapi::ecNone;
+}
+
+// [MS-OXCPERM] 3.2.5.2. Row P7: one that only empties the list is usual.
+Task<ErrorCode> modify_permissions(RopCall& call, const wire::RopModifyPermissions::Request& request, wire::RopModifyPermissions::Response&) {
+  auto folder = call.object<FolderObject>();
+  if (!folder) co_return call.why;
+  const auto id = folder->id;
+  auto work = [id, &request](state::MailboxState& s) { return modify(s, id, request); };
+  auto done = co_await call.mailbox.with_state(work);
+  co_return done ? *done : mapi::to_error_code(done.error());
 }
 
 }  // namespace

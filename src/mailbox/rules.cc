@@ -25,10 +25,8 @@ constexpr std::size_t most_of_one_rule = 0x6000;
 constexpr std::size_t most_deferred_messages = 10'000;
 
 // A line in hexadecimal for each rule, in the order in which they were made.
-std::string key_of(GlobalCounter folder) { return fmt::format("engine.rules.{}", folder); }
-
 Result<Rules> read_rules(state::MailboxState& s, GlobalCounter folder) {
-  auto text = s.value(key_of(folder));
+  auto text = s.value(state::rules_key(folder));
   if (!text) return text.error();
   Rules out;
   std::istringstream lines(text->value_or(std::string()));
@@ -103,9 +101,12 @@ struct Outcome {
   bool any = false;  // the folder has rules now
 };
 
-// All changes or none. [MS-OXORULE] 3.2.5.2 would have changes beyond the limit stored, so that nothing limits them.
+// All changes or none, and none where the folder went meanwhile: its rules would stay for ever. [MS-OXORULE] 3.2.5.2 would have changes beyond the limit stored, so that nothing limits them.
 Result<Outcome> modify(state::MailboxState& s, GlobalCounter folder, const wire::RopModifyRules::Request& request, unsigned code_page,
                        std::size_t limit) {
+  auto there = holds_folder(s, folder);
+  if (!there) return there.error();
+  if (!*there) return Outcome{mapi::ecNotFound, false};
   auto rules = read_rules(s, folder);
   if (!rules) return rules.error();
   if (request.ModifyRulesFlags & wire::RopModifyRules::ReplaceRules) rules->clear();
@@ -122,7 +123,7 @@ Result<Outcome> modify(state::MailboxState& s, GlobalCounter folder, const wire:
     if (size > limit) return Outcome{mapi::ecMemory, false};
     text += to_hex(bytes) + '\n';
   }
-  if (auto written = s.set_value(key_of(folder), text); !written) return written.error();
+  if (auto written = s.set_value(state::rules_key(folder), text); !written) return written.error();
   return Outcome{mapi::ecNone, !rules->empty()};
 }
 

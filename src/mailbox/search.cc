@@ -18,7 +18,6 @@ constexpr std::uint8_t form = 1;
 constexpr std::size_t links_at_once = 500;
 constexpr std::size_t max_scope = 10'000;
 
-std::string search_key(GlobalCounter folder) { return fmt::format("engine.search.{:x}", folder); }
 
 void write_ids(Output& out, const auto& ids) {
   out.scalar(static_cast<std::uint32_t>(ids.size()));
@@ -100,7 +99,7 @@ Task<Status> Mailbox::load_searches() {
   auto* out = &searches_;
   auto read = [&ids, out](state::MailboxState& s) -> Status {
     for (const auto id : ids) {
-      auto value = s.value(search_key(id));
+      auto value = s.value(state::search_key(id));
       if (!value) return value.error();
       if (!*value || (*value)->empty()) continue;  // no criteria yet
       auto search = Search::load(id, **value);
@@ -127,20 +126,21 @@ void Mailbox::start_search(std::shared_ptr<Search> search) {
 }
 
 Task<Status> Mailbox::set_search(GlobalCounter folder, SearchCriteria criteria, bool restart) {
-  auto& slot = searches_[folder];
   // Row S12: the same again does not begin anew what runs or keeps itself current.
-  if (slot && slot->criteria.same(criteria) && !restart) co_return Status{};
-  if (slot) slot->stop = true;  // whoever works on it ends; a new one begins
+  const auto known = searches_.find(folder);
+  if (known != searches_.end() && known->second && known->second->criteria.same(criteria) && !restart) co_return Status{};
   auto search = std::make_shared<Search>();
   search->folder = folder;
   search->criteria = std::move(criteria);
   search->restart = true;
-  slot = search;
   auto text = search->save();
-  const auto key = search_key(folder);
+  const auto key = state::search_key(folder);
   auto write = [&key, &text](state::MailboxState& s) { return s.set_value(key, text); };
   auto written = co_await with_state(write);
   if (!written) co_return written;
+  auto& slot = searches_[folder];
+  if (slot) slot->stop = true;  // whoever works on it ends; a new one begins
+  slot = search;
   start_search(search);
   co_return Status{};
 }
@@ -205,7 +205,7 @@ Task<Status> Mailbox::apply_links(std::shared_ptr<Search> search, state::LinkCha
   if (!row) co_return error(Errc::not_found, "the search folder is gone");
   const auto total = row->total, unread = row->unread;
   const bool any = change.clear || !change.added.empty() || !change.removed.empty();
-  change.value = {search_key(folder), search->save()};
+  change.value = {state::search_key(folder), search->save()};
   auto write = [folder, &change](state::MailboxState& s) { return s.change_links(folder, change); };
   auto counts = co_await with_state(write);
   if (!counts) co_return counts.error();

@@ -69,6 +69,11 @@ constexpr GlobalCounter links_of(GlobalCounter folder) { return folder | links_b
 constexpr bool is_links(GlobalCounter folder) { return (folder & links_bit) != 0; }
 constexpr GlobalCounter folder_of(GlobalCounter folder) { return folder & ~(associated_bit | links_bit); }
 
+// Keys of values (MailboxState::value) that belong to one folder and go with it.
+std::string rules_key(GlobalCounter folder);
+std::string permissions_key(GlobalCounter folder);
+std::string search_key(GlobalCounter folder);
+
 // Flags of a message that backends know, too.
 enum MessageFlag : std::uint32_t {
   flag_seen = 1, flag_answered = 2, flag_flagged = 4, flag_deleted = 8, flag_draft = 16, flag_forwarded = 32,
@@ -199,7 +204,7 @@ class MailboxState {
   // Inserts (id 0: gives one out) or updates; sets a new change number and time. Returns the row as stored.
   // An update leaves what apply() keeps as it is: total, unread, size, cursor and indexed.
   virtual Result<Folder> put_folder(Folder folder) = 0;
-  // With its messages; not with folders below it. `vanished` as in FolderDelta.
+  // With its messages and the values that belong to it; not with folders below it. `vanished` as in FolderDelta.
   virtual Status remove_folder(GlobalCounter id, bool vanished = false) = 0;
 
   virtual Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) = 0;  // by remote_key, ascending

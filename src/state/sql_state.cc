@@ -62,6 +62,10 @@ Folder read_folder(const Query& row) {
 
 }  // namespace
 
+std::string rules_key(GlobalCounter folder) { return fmt::format("engine.rules.{}", folder); }
+std::string permissions_key(GlobalCounter folder) { return fmt::format("engine.permissions.{}", folder); }
+std::string search_key(GlobalCounter folder) { return fmt::format("engine.search.{:x}", folder); }
+
 SqlState::~SqlState() {
   // Gives back what is left of the block, if nobody took one after it.
   if (!shared_ && next_ < block_end_)
@@ -225,6 +229,10 @@ Status SqlState::remove_folder(GlobalCounter id, bool vanished) {
       auto done = (database_->query(sql) << contents).run();
       if (!done) return done;
     }
+  }
+  for (const auto& key : {rules_key(id), permissions_key(id), search_key(id)}) {
+    auto done = (database_->query("DELETE FROM settings WHERE key = ?") << std::string_view(key)).run();
+    if (!done) return done;
   }
   auto removed = database_->query("DELETE FROM folders WHERE id = ? RETURNING id");
   removed << id;

@@ -378,7 +378,14 @@ TEST_P(StateSuite, ExtraPropertiesGoWithTheirObject) {
   removal.removed = {ids[0]};
   take(state_->apply(folder.id, std::move(removal)));
   EXPECT_TRUE(take(state_->extra_properties(ids[0])).empty());
+  const auto other = make_folder("Other").id;
+  const auto keys_of = [](GlobalCounter id) { return std::vector{rules_key(id), permissions_key(id), search_key(id)}; };
+  for (const auto of : {folder.id, other})
+    for (const auto& key : keys_of(of)) take(state_->set_value(key, "of a folder"));
   take(state_->remove_folder(folder.id));
+  for (const auto& key : keys_of(folder.id)) EXPECT_FALSE(take(state_->value(key))) << key;
+  for (const auto& key : keys_of(other)) EXPECT_TRUE(take(state_->value(key))) << key;
+  take(state_->remove_folder(other));
   EXPECT_TRUE(take(state_->extra_properties(ids[2])).empty());
   EXPECT_TRUE(take(state_->extra_properties(folder.id)).empty());
   EXPECT_TRUE(take(state_->folders()).empty());
