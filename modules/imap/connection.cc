@@ -31,7 +31,8 @@ Errc meaning_of(std::string_view code, Errc otherwise) {
   if (code == "UNAVAILABLE" || code == "INUSE" || code == "SERVERBUG" || code == "CORRUPTION")
     return Errc::unavailable;
   if (code == "NONEXISTENT" || code == "TRYCREATE") return Errc::not_found;
-  if (code == "LIMIT" || code == "OVERQUOTA") return Errc::limit;
+  if (code == "OVERQUOTA") return Errc::full;
+  if (code == "LIMIT" || code == "TOOBIG") return Errc::limit;  // RFC 4469
   if (code == "CANNOT") return Errc::unsupported;
   if (code == "ALREADYEXISTS") return Errc::conflict;
   return otherwise;
@@ -42,7 +43,7 @@ Error Completion::error(std::string_view command) const {
   if (code.empty() && status == "NO") {
     // Cyrus says these in words alone.
     const auto words = lower_ascii(text);
-    if (words.find("quota") != words.npos) meaning = Errc::limit;
+    if (words.find("quota") != words.npos) meaning = Errc::full;
     if (words.find("permission denied") != words.npos) meaning = Errc::denied;
   }
   return mapigate::error(meaning, "the IMAP server answers {} with {} {}{}{}",

@@ -273,5 +273,13 @@ TEST(Faults, AnEmptyAnswerToTheComparisonIsAnError) {
   EXPECT_EQ(victim.messages(there).size(), 3u);
 }
 
+TEST(Refusals, ASizeIsNoQuota) {  // RFC 5530, RFC 4469
+  const auto meaning = [](const char* code, const char* text) { return Completion{false, "NO", code, text, {}}.error("APPEND").code; };
+  EXPECT_EQ(meaning("OVERQUOTA", "full"), Errc::full);
+  EXPECT_EQ(meaning("", "Over quota"), Errc::full);
+  EXPECT_EQ(meaning("LIMIT", "one too many"), Errc::limit);
+  EXPECT_EQ(meaning("TOOBIG", "too big"), Errc::limit);
+}
+
 }  // namespace
 }  // namespace mapigate::imap

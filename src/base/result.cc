@@ -16,6 +16,7 @@ std::string_view to_string(Errc code) {
     case Errc::timeout: return "timeout";
     case Errc::cancelled: return "cancelled";
     case Errc::internal: return "internal";
+    case Errc::full: return "full";
   }
   return "unknown";
 }

@@ -21,6 +21,7 @@ enum class Errc {
   timeout,       // like unavailable, after a wait that ended
   cancelled,     // the caller went away
   internal,      // our own fault
+  full,          // no room is left where it should go: a quota of a backend
 };
 
 std::string_view to_string(Errc code);

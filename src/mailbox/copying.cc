@@ -234,11 +234,11 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
   }
   if (selection.wants_object(mapi::PidTagContainerContents)) {
     auto done = co_await copy_messages(&mailbox, from->id, from->id, to->id);
-    if (!done) co_return save_error(done.error());
+    if (!done) co_return mapi::to_error_code(done.error());
   }
   if (selection.wants_object(mapi::PidTagFolderAssociatedContents)) {
     auto done = co_await copy_messages(&mailbox, from->id, state::associated_of(from->id), to->id);
-    if (!done) co_return save_error(done.error());
+    if (!done) co_return mapi::to_error_code(done.error());
   }
   if (!folders) co_return mapi::ecNone;
   std::vector<GlobalCounter> below;
@@ -248,7 +248,7 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
     if (!child) continue;
     const auto name = child->name;
     auto copied = co_await copy_folder_tree(&mailbox, id, to->id, name);
-    if (!copied) co_return copied.error().code == Errc::conflict ? mapi::ecDuplicateName : save_error(copied.error());
+    if (!copied) co_return copied.error().code == Errc::conflict ? mapi::ecDuplicateName : mapi::to_error_code(copied.error());
   }
   co_return mapi::ecNone;
 }

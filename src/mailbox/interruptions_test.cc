@@ -139,6 +139,28 @@ TEST_F(Interruptions, AnEditWhoseOldFormCannotBeRemovedHoldsNothingUp) {
   EXPECT_EQ(subjects, (std::set<std::string>{"old", "new", "newer", "another"}));
 }
 
+// [MS-OXCDATA] 2.4: what is too big will stay so, what found no room may find some.
+TEST_F(Interruptions, WhatIsTooBigIsNotToldAsAFullMailbox) {
+  open();
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, "big"), ecNone);
+  backend.refuse("room");
+  EXPECT_EQ(save(), ecQuotaExceeded);
+  backend.refuse("room", false);
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{4}, 3}).value(), ecNone);
+  // MIME has no place for it, and beside a message there is less than so much.
+  Ask<wire::RopOpenStream> open_stream{{5, PropertyTag(0x3FE3, PropertyType::PtypBinary), wire::RopOpenStream::Create}, 4};
+  ASSERT_EQ(client->execute(open_stream).value(), ecNone);
+  const std::string piece(30'000, 'x');
+  for (std::size_t written = 0; written < (std::size_t{17} << 20); written += piece.size())
+    ASSERT_EQ(client->execute(Ask<wire::RopWriteStream>{{as_view(piece)}, 5}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopCommitStream>{{}, 5}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesAttachment>{{4, 0x02}, 3}).value(), ecNone);
+  EXPECT_EQ(save(), ecTooBig);
+  EXPECT_EQ(stored("INBOX"), 0u);
+}
+
 TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) {
   backend.add("Projects/Bridge", "plans");
   open();

@@ -116,7 +116,7 @@ Task<ErrorCode> save_changes_message(RopCall& call, const wire::RopSaveChangesMe
   // Row P9: of the flags only ForceSave counts; every handle stays usable.
   const bool force = (request.SaveFlags & wire::RopSaveChangesMessage::ForceSave) != 0;
   auto done = co_await save(call.mailbox, message, force);
-  if (!done) co_return save_error(done.error());
+  if (!done) co_return mapi::to_error_code(done.error());
   response.MessageId = call.id(message->id);
   co_return mapi::ecNone;
 }
@@ -192,17 +192,12 @@ Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessage
   for (const auto& [place, messages] : *places) {
     auto here = messages;
     auto done = co_await call.mailbox.move_messages(place, std::move(here), to->id, request.WantCopy);
-    if (!done) co_return save_error(done.error());
+    if (!done) co_return mapi::to_error_code(done.error());
   }
   co_return mapi::ecNone;
 }
 
 }  // namespace
-
-// What storing ran into, in the terms of a client that saves.
-ErrorCode save_error(const Error& error) {
-  return error.code == Errc::limit ? mapi::ecQuotaExceeded : mapi::to_error_code(error);
-}
 
 HandlerList message_handlers() {
   static constexpr HandlerEntry list[] = {

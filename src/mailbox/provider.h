@@ -106,7 +106,7 @@ class Provider {
   virtual Task<Status> set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::uint32_t set,
                                  std::uint32_t clear) = 0;
 
-  // -- writing. Not every backend can: these answer Errc::unsupported then. Errc::denied, limit (quota, size), not_found
+  // -- writing. Not every backend can: these answer Errc::unsupported then. Errc::denied, full (quota), limit (size), not_found
   // and conflict are final; what comes of a call that ended in another error is open, see find().
 
   // Stores a message; its key, or 0.

@@ -140,7 +140,7 @@ Task<Status> Mailbox::keep_deleted(Folder folder, std::vector<state::Message> ro
     auto made = co_await provider->create_folder({}, context_.options.recoverable_folder);
     if (!made && made.error().retryable()) co_return made.error();
   }
-  const bool refused = why.code == Errc::limit || why.code == Errc::denied || why.code == Errc::unsupported;
+  const bool refused = why.code == Errc::full || why.code == Errc::limit || why.code == Errc::denied || why.code == Errc::unsupported;
   if (!refused) co_return why;
   log::info("mailbox of {}: deleted at once: {}", store_->user, why.message);
   // A full mailbox, or one in which no folder may be made, must not be one in which nothing can be deleted.

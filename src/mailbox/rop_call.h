@@ -115,7 +115,5 @@ Task<ErrorCode> open_table(RopCall& call, std::uint8_t index, std::shared_ptr<Ta
 Task<ErrorCode> summarize_message(RopCall& call, std::shared_ptr<MessageObject> message, wire::MessageSummary& out);
 // PidTagHasRules (rules.cc).
 bool has_rules(const Mailbox& mailbox, GlobalCounter folder);
-// What storing ran into: a limit there is a full mailbox.
-ErrorCode save_error(const Error& error);
 
 }  // namespace mapigate::mailbox

@@ -190,7 +190,7 @@ Task<ErrorCode> update_deferred_action_messages(RopCall& call, const wire::RopUp
     properties.set_binary(mapi::PidTagDamOriginalEntryId, request.ClientEntryId);
     properties.set_boolean(mapi::PidTagDamBackPatched, true);
     auto saved = co_await call.mailbox.save_message(folder, false, key.id, key.flags, *data);
-    if (!saved) co_return save_error(saved.error());
+    if (!saved) co_return mapi::to_error_code(saved.error());
   }
   co_return mapi::ecNone;
 }

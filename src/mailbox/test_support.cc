@@ -137,6 +137,7 @@ class FakeProvider final : public Provider {
   Task<Result<std::uint64_t>> append(Folder folder, convert::ByteSource message, std::uint32_t flags, FileTime received) override {
     if (auto s = asked("append"); !s) co_return s.error();
     std::lock_guard lock(b_.mutex);
+    if (b_.refused.contains("room")) co_return error(Errc::full, "over quota");
     auto& target = b_.folders.at(folder.remote_id);
     const auto uid = target.next++;
     target.messages[uid] = {std::string(as_text(message.view())), flags, received};

@@ -91,7 +91,7 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   }
   if (message->content_changed || !message->saved) {
     auto saved = co_await save(mailbox, message, true);
-    if (!saved) co_return save_error(saved.error());
+    if (!saved) co_return mapi::to_error_code(saved.error());
   }
   convert::MimeWriteOptions options;
   options.from = {{}, call.store().user};

@@ -23,6 +23,7 @@ ErrorCode to_error_code(const Error& error) {
     case Errc::timeout: return ecTimeout;
     case Errc::cancelled: return ecError;
     case Errc::internal: return ecError;
+    case Errc::full: return ecQuotaExceeded;
   }
   return ecError;
 }
