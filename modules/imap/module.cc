@@ -26,7 +26,8 @@ const Setting settings[] = {
     io::server_rows::ca_file(),
     io::server_rows::user_name(),
     io::server_rows::master_user(
-        "Who logs in for users that came without a password (NTLM), by SASL PLAIN with their name as authorization identity."),
+        "Who logs in for users that came without a password (NTLM), and to mailboxes that a delegate opens, by SASL PLAIN with the owner's "
+        "name as authorization identity."),
     io::server_rows::master_password(),
     io::server_rows::connect_timeout(),
     io::server_rows::command_timeout(),
@@ -113,6 +114,8 @@ class ImapModule : public mailbox::ProviderFactory, public chain::Authenticator 
     }
     return std::make_unique<ImapProvider>(options_, runtime_, std::move(credentials), std::move(executor));
   }
+
+  bool opens_without_password() const override { return !master_user_.empty(); }
 
   io::Task<Status> authenticate(chain::Identity identity) override {
     // Many servers take an empty password for an anonymous login; none of our users has one.

@@ -4,6 +4,7 @@
 
 #include "base/text.h"
 #include "chain/module.h"
+#include "directory/delegates.h"
 #include "directory/nspi.h"
 #include "directory/source.h"
 #include "mailbox/engine.h"
@@ -45,6 +46,8 @@ const Setting settings[] = {
     {"out_of_office", text, "", "Name of the module that keeps automatic replies, e.g. one of type sieve; empty: there are none.", "0.1"},
     {"free_busy", text, "", "Name of the module that knows when people are busy, e.g. one of type freebusy; empty: nobody knows.", "0.1"},
     {"moved_users", list, "", "Users whose mailbox is elsewhere, as ADDRESS=DN of their server: they are told so.", "0.1"},
+    {"shared_mailboxes", boolean, "true", "Delegates, as the directory names them, open the mailboxes of others beside their own, with all rights but "
+                                         "sending. Providers have to log in without the owner's password: master_user of the imap module.", "0.1"},
     {"database", text, "", "PostgreSQL to keep the mailboxes' state in, for several gateways with the same users, as libpq takes it: "
                            "\"host=db dbname=mapigate user=mapigate\". Empty: SQLite files in state_dir.", "0.1"},
     {"database_connections", number, "8", "Most connections to it.", "0.1", 1, 1000},
@@ -238,7 +241,7 @@ class MailboxModule final : public chain::Module,
   MailboxModule(const chain::Environment& environment, const Settings& s)
       : environment_(environment), names_(s.list("providers")), submitter_(s.text("submitter")),
         out_of_office_(s.text("out_of_office")),
-        free_busy_(s.text("free_busy")) {
+        free_busy_(s.text("free_busy")), shared_mailboxes_(s.boolean("shared_mailboxes")) {
     if (names_.empty()) throw std::runtime_error("providers: at least one has to be named");
     auto options = read_options(environment, s);
     state::StoreOptions where;
@@ -322,15 +325,23 @@ class MailboxModule final : public chain::Module,
     return out;
   }
 
+  bool may_open(const std::string& user, const std::string& owner) override {
+    if (!shared_mailboxes_) return false;
+    const auto book = address_book_->snapshot_for(user);
+    if (!book || !directory::may_open(*book, user, owner)) return false;
+    for (const auto& one : factories()) {
+      if (one.factory->opens_without_password()) continue;
+      log::info("{}: {} may open the mailbox of {}, but {} has no master_user to log in with", environment_.name, user, owner, one.name);
+      return false;
+    }
+    return true;
+  }
+
   // Once the other modules are there.
   static io::Task<> resume(std::weak_ptr<int> alive, MailboxModule* self) {
     co_await io::sleep_for(std::chrono::milliseconds(500));
     if (alive.expired()) co_return;
-    // The executor that the user's sessions will have: Gateway::executor_of.
-    auto* runtime = &self->environment_.runtime;
-    self->engine_->resume([runtime](const std::string& user) {
-      return runtime->executor(static_cast<unsigned>(std::hash<std::string_view>{}(user)));
-    });
+    self->engine_->resume();
   }
 
  private:
@@ -450,6 +461,7 @@ class MailboxModule final : public chain::Module,
   const chain::Environment environment_;
   std::vector<std::string> names_;
   std::string submitter_, out_of_office_, free_busy_;
+  const bool shared_mailboxes_;
   std::mutex replies_mutex_;
   std::unique_ptr<RememberedOutOfOffice> replies_;
   std::unique_ptr<Engine> engine_;

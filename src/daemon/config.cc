@@ -100,7 +100,7 @@ const Setting autodiscover_rows[] = {
     {"protocols", Type::list, "", "Which protocols are announced to whom, as PATTERN=KINDS: \"*@example.test=mapiHttp+EXCH\". Kinds are mapiHttp, "
      "EXPR, EXCH and WEB; users without a line are told all that is served and that their Outlook knows."},
     {"shared_mailboxes", Type::boolean, "true", "Tell users of mailboxes to which the directory gives them full access; their Outlook opens these beside "
-     "the own one. Where modules of type mailbox hold them it may not yet, and shows an error at each."},
+     "the own one. Modules of type mailbox let them in by their own setting shared_mailboxes."},
     {"http_listen", Type::list, "", "Addresses and ports that answer in plain HTTP, only to send Autodiscover to the HTTPS listener: \":80\"."},
 };
 

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
+#include "directory/delegates.h"
 #include "directory/snapshot_file.h"
 #include "mapi/legacy_dn.h"
 #include "mapi/properties.h"
@@ -148,6 +150,58 @@ TEST(Snapshot, TakesIdsOverFromTheSnapshotBefore) {
   ASSERT_TRUE(third);
   EXPECT_EQ((*third)->id(0), (*first)->id(0));
   EXPECT_EQ((*third)->id(1), (*second)->id(0));
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Delegates, OpenTheMailboxesThatGiveThemOrTheirGroupsFullAccess) {
+  const auto folder = std::filesystem::temp_directory_path() / ("mapigate-delegates-" + std::to_string(getpid()));
+  std::filesystem::create_directory(folder);
+  auto table = IdTable::open((folder / "ids").string());
+  ASSERT_TRUE(table);
+  const auto entry = [](const std::string& name, EntryKind kind, std::vector<std::string> full_access, std::vector<std::string> members = {}) {
+    Entry out;
+    out.key = out.display_name = name;
+    out.kind = kind;
+    out.address = name + "@example.test";
+    out.full_access = std::move(full_access);
+    out.members = std::move(members);
+    return out;
+  };
+  auto office = entry("office", EntryKind::person, {"desk"});
+  office.aliases = {"info@example.test"};
+  auto boss = entry("boss", EntryKind::person, {});
+  boss.delegates = {"alice"};  // who sends on behalf
+  const auto made = Snapshot::build({entry("alice", EntryKind::person, {}), boss, entry("bob", EntryKind::person, {"alice"}),
+                                     entry("carol", EntryKind::person, {}), office, entry("room", EntryKind::room, {"carol"}),
+                                     // Groups that hold each other.
+                                     entry("desk", EntryKind::group, {"carol"}, {"team"}), entry("team", EntryKind::group, {}, {"desk", "carol"}),
+                                     entry("far", EntryKind::contact, {"alice"})},
+                                    **table);
+  ASSERT_TRUE(made);
+  const auto may = [&](const std::string& user, const std::string& owner) {
+    return may_open(**made, user + "@example.test", owner + "@example.test");
+  };
+  EXPECT_TRUE(may("alice", "bob"));
+  EXPECT_FALSE(may("alice", "boss"));
+  EXPECT_TRUE(may_act_for(**made, (*made)->object(*(*made)->find_address("boss@example.test")), *(*made)->find_address("alice@example.test")));
+  EXPECT_FALSE(may("bob", "alice"));  // not the other way round
+  EXPECT_TRUE(may("carol", "office"));
+  EXPECT_TRUE(may("carol", "room"));
+  EXPECT_FALSE(may("alice", "office"));
+  EXPECT_FALSE(may("carol", "info"));  // there would be two of it
+  EXPECT_FALSE(may("carol", "desk"));  // groups have none
+  EXPECT_FALSE(may("alice", "far"));   // nor have contacts
+  EXPECT_FALSE(may("alice", "alice"));
+  EXPECT_FALSE(may("alice", "nobody"));
+  EXPECT_FALSE(may("nobody", "bob"));
+  const auto opens = [&](const std::string& user) {
+    std::vector<std::string> out;
+    for (const auto one : mailboxes_open_to(**made, *(*made)->find_address(user + "@example.test"))) out.push_back((*made)->entry(one).display_name);
+    std::sort(out.begin(), out.end());
+    return out;
+  };
+  EXPECT_EQ(opens("carol"), (std::vector<std::string>{"office", "room"}));
+  EXPECT_EQ(opens("alice"), std::vector<std::string>{"bob"});
   std::filesystem::remove_all(folder);
 }
 

@@ -107,6 +107,7 @@ Runtime::~Runtime() {
 unsigned Runtime::threads() const { return static_cast<unsigned>(impl_->loops.size()); }
 Executor Runtime::executor() { return impl_->loops[0]->context.get_executor(); }
 Executor Runtime::executor(unsigned i) { return impl_->loops[i % impl_->loops.size()]->context.get_executor(); }
+Executor Runtime::executor_of(std::string_view user) { return executor(static_cast<unsigned>(std::hash<std::string_view>{}(user))); }
 Executor Runtime::make_strand() { return executor(impl_->next.fetch_add(1, std::memory_order_relaxed)); }
 
 void Runtime::run() {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -32,6 +33,7 @@ class Runtime {
   unsigned threads() const;
   Executor executor();           // the first loop
   Executor executor(unsigned i); // loop i modulo threads()
+  Executor executor_of(std::string_view user);  // always the same one: what belongs to a user runs there, one at a time
   // A loop for one session (the next in turn): everything on it runs one at a
   // time, in order. It shares its thread with other sessions: whatever takes more
   // than some milliseconds belongs on the workers.

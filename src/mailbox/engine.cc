@@ -13,7 +13,13 @@ Engine::Engine(io::Runtime& runtime, EngineOptions options, std::unique_ptr<stat
                std::function<std::vector<NamedFactory>()> factories, std::function<SubmitterFactory*()> submitter,
                UserServices* services)
     : context_(std::make_shared<MailboxContext>(
-          MailboxContext{runtime, std::move(options), std::move(store), std::move(factories), std::move(submitter), services})) {}
+          MailboxContext{runtime, std::move(options), std::move(store), std::move(factories), std::move(submitter), services})) {
+  context_->mailbox_of = [this](const std::string& user) {
+    auto identity = std::make_shared<chain::Identity>();
+    identity->user = user;
+    return mailbox_of(std::move(identity), context_->runtime.executor_of(user));
+  };
+}
 Engine::~Engine() = default;
 
 std::shared_ptr<Mailbox> Engine::mailbox_of(std::shared_ptr<const chain::Identity> identity, io::Executor executor) {
@@ -52,7 +58,7 @@ bool Engine::has_waiting() const {
          std::filesystem::directory_iterator();
 }
 
-void Engine::resume(const std::function<io::Executor(const std::string& user)>& executor_of) {
+void Engine::resume() {
   std::error_code none;
   for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(context_->options.state_dir) / outbox_folder, none)) {
     std::string user;
@@ -60,7 +66,7 @@ void Engine::resume(const std::function<io::Executor(const std::string& user)>& 
     if (!std::getline(file, user) || user.empty()) continue;
     auto identity = std::make_shared<chain::Identity>();
     identity->user = user;
-    const auto executor = executor_of(user);
+    const auto executor = context_->runtime.executor_of(user);
     io::spawn(executor, open_once(mailbox_of(std::move(identity), executor)));
   }
 }

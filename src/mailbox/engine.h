@@ -30,7 +30,7 @@ class Engine {
 
   // Goes on with what was submitted before a restart, as far as that goes without the users' passwords. Blocks a little.
   bool has_waiting() const;  // of such
-  void resume(const std::function<io::Executor(const std::string& user)>& executor_of);
+  void resume();
 
  private:
   std::shared_ptr<Mailbox> mailbox_of(std::shared_ptr<const chain::Identity> identity, io::Executor executor);

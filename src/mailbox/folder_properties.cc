@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "mailbox/object_properties.h"
+#include "mapi/legacy_dn.h"
 
 namespace mapigate::mailbox {
 
@@ -51,7 +52,9 @@ const Stores store_getters[] = {
     {PidTagDisplayName, [](auto& v, Arena& a) { return text(a, v.store->display_name); }},
     {PidTagMailboxOwnerName, [](auto& v, Arena& a) { return text(a, v.store->display_name); }},
     {PidTagMailboxOwnerEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->user_entry_id()); }},
-    {PidTagUserEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->user_entry_id()); }},
+    {PidTagUserEntryId, [](auto& v, Arena& a) {
+       return bytes(a, v.guest.empty() ? v.store->user_entry_id() : address_book_entry_id(user_dn(v.guest)));
+     }},
     {PidTagMaximumSubmitMessageSize, [](auto& v, Arena&) { return number(v.max_submit_kilobytes); }},
     {PidTagStoreSupportMask, [](auto&, Arena&) { return number(store_support_mask); }},
     {PidTagStoreState, [](auto& v, Arena&) { return number(store_state(v.has_searches)); }},

@@ -48,7 +48,7 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
     response.ServerName = as_view(name);
     co_return mapi::ecWrongServer;
   }
-  // Mailboxes of others are not opened for anyone yet, and whether they exist is nobody's business.
+  // Session::target_of has found the mailboxes of others that this user may open. Whether there are more is nobody's business.
   if (*owner != store.user) co_return mapi::ecLoginPerm;
 
   const bool away = co_await is_out_of_office(&call.mailbox);
@@ -58,7 +58,8 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   // Row L3: the order of the roles is the order of the reply.
   for (std::size_t i = 0; i < wire::LogonFolderIds::count; ++i)
     response.FolderIds[i] = store.id(special_id(static_cast<FolderRole>(static_cast<std::size_t>(FolderRole::root) + i)));
-  response.ResponseFlags = reserved_right | owner_right | send_as_right;
+  response.ResponseFlags = reserved_right | owner_right;
+  if (!call.session.is_guest()) response.ResponseFlags |= send_as_right;
   if (away) response.ResponseFlags |= out_of_office;
   response.MailboxGuid = store.mailbox;
   response.ReplId = own_replid;

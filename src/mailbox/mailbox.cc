@@ -29,8 +29,17 @@ Mailbox::~Mailbox() { end_watch(); }
 void Mailbox::use_identity(std::shared_ptr<const chain::Identity> identity) {
   if (identity->password == login_->password) return;
   login_ = std::move(identity);
+  without_password_ = false;
   submitter_.reset();
   outbox_wake_.set();
+  end_watch();
+  no_watch_before_ = {};
+  providers_.clear();
+}
+
+void Mailbox::without_password() {
+  if (owners_ > 0 || without_password_ || login_->password.empty()) return;
+  without_password_ = true;
   end_watch();
   no_watch_before_ = {};
   providers_.clear();
@@ -187,7 +196,9 @@ Result<Provider*> Mailbox::provider(const std::string& name) {
   if (const auto known = providers_.find(name); known != providers_.end()) return known->second.get();
   for (const auto& factory : context_.factories()) {
     if (factory.name != name) continue;
-    std::shared_ptr<Provider> made = factory.factory->open(login_, executor_);
+    auto identity = login_;
+    if (without_password_) identity = std::make_shared<const chain::Identity>(chain::Identity{login_->user, {}});
+    std::shared_ptr<Provider> made = factory.factory->open(std::move(identity), executor_);
     made->set_row_lookup([this](std::vector<GlobalCounter> ids) { return rows_of(std::move(ids)); });
     return (providers_[name] = std::move(made)).get();
   }

@@ -28,6 +28,7 @@ struct NamedFactory {
   ProviderFactory* factory = nullptr;
 };
 
+class Mailbox;
 class Submitter;
 class SubmitterFactory;
 struct RowGroups;
@@ -43,7 +44,9 @@ struct MailboxContext {
   std::unique_ptr<state::StateStore> store;
   std::function<std::vector<NamedFactory>()> factories;  // works once all modules are made
   std::function<SubmitterFactory*()> submitter{};        // the same; none: nothing can be sent
-  UserServices* services = nullptr;                      // null: no automatic replies
+  UserServices* services = nullptr;                      // null: no automatic replies, and nobody opens another's mailbox
+  // The one that all use who use it. From any thread; it is to be used on its executor, and let go of there.
+  std::function<std::shared_ptr<Mailbox>(const std::string& user)> mailbox_of{};
 };
 
 // Soft: where they can be recovered from ([MS-OXCFOLD] 2.2.1.11); hard: for good (2.2.1.12).
@@ -90,6 +93,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   bool is_open() const { return state_ != nullptr; }
   // A password that changed since: providers that log in with the old one are dropped.
   void use_identity(std::shared_ptr<const chain::Identity> identity);
+  // Somebody else works with it. Unless its owner is there, providers log in by themselves: the owner's password may not be
+  // that any more, and nobody would come to tell the new one.
+  void without_password();
 
   // Hold one while working with the mailbox: it is not closed meanwhile.
   std::shared_ptr<void> use();
@@ -226,8 +232,14 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   // -- listeners; they remove themselves before they end
 
-  void listen(Listener* listener) { listeners_.push_back(listener); }
-  void unlisten(Listener* listener) { std::erase(listeners_, listener); }
+  void listen(Listener* listener, bool owner) {
+    listeners_.push_back(listener);
+    owners_ += owner;
+  }
+  void unlisten(Listener* listener, bool owner) {
+    std::erase(listeners_, listener);
+    owners_ -= owner;
+  }
   // A client has delivered this message by itself.
   void tell_new_mail(const state::Message& message);
   // Stands by for news of the backend (mailbox_watch.cc); what that does not see is refreshed when listeners watch it and
@@ -378,6 +390,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::deque<CachedList> lists_;  // most recently used first
   std::deque<std::pair<GlobalCounter, Content>> contents_;
   std::vector<Listener*> listeners_;
+  int owners_ = 0;                // of them that are the owner's
+  bool without_password_ = false;
   std::map<std::uint16_t, mapi::Guid> foreign_replicas_;
   std::shared_ptr<int> users_ = std::make_shared<int>(0);
   Clock::time_point last_use_ = Clock::now();

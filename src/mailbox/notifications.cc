@@ -37,7 +37,7 @@ HandlerList notification_handlers() {
   return list;
 }
 
-void Session::on_event(const MailboxEvent& event) {
+void OpenMailbox::on_event(const MailboxEvent& event) {
   using Kind = MailboxEvent::Kind;
   const auto store = mailbox_->identity();
   const auto* folder = mailbox_->tree()->find(event.folder);
@@ -113,7 +113,7 @@ void Session::on_event(const MailboxEvent& event) {
   }
 }
 
-std::vector<GlobalCounter> Session::watched() const {
+std::vector<GlobalCounter> OpenMailbox::watched() const {
   std::vector<GlobalCounter> folders;
   for (const auto& [handle, object] : objects_) {
     if (object->kind == Object::Kind::table) {

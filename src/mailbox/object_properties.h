@@ -32,6 +32,7 @@ struct StoreView {
   Bytes replid_map;  // PidTagSerializedReplidGuidMap
   bool has_searches = false;
   std::shared_ptr<const mapi::PropertyBag> extras{};  // what was set
+  std::string guest{};                                // who looks at the store of another
 };
 class StoreSource final : public PropertySource {
  public:

@@ -182,6 +182,7 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
       StoreView view;
       view.store = mailbox.identity();
       view.tree = mailbox.tree();
+      view.guest = call.session.guest();
       view.max_submit_kilobytes = mailbox.context().options.max_submit_kilobytes;
       view.code_page = call.session.options().code_page;
       view.locale = call.session.options().locale;

@@ -155,6 +155,8 @@ class ProviderFactory : public chain::Component {
  public:
   // `executor`: the user's. The identity's password is the provider's to keep while it lives.
   virtual std::unique_ptr<Provider> open(std::shared_ptr<const chain::Identity> identity, io::Executor executor) = 0;
+  // Users come in whose identity has no password. Else nobody but their owner opens mailboxes.
+  virtual bool opens_without_password() const { return false; }
 };
 
 }  // namespace mapigate::mailbox

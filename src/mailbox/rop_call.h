@@ -7,7 +7,7 @@
 
 #include <span>
 
-#include "mailbox/session.h"
+#include "mailbox/open_mailbox.h"
 #include "wire/rop/rops.h"
 
 namespace mapigate::mailbox {
@@ -15,7 +15,7 @@ namespace mapigate::mailbox {
 using mapi::ErrorCode;
 
 struct RopCall {
-  Session& session;
+  OpenMailbox& session;  // its handles and options
   Mailbox& mailbox;
   Arena& arena;
   const wire::RopRequest& request;

@@ -15,7 +15,7 @@ bool overlap(StreamRegion a, StreamRegion b) {
 
 }  // namespace
 
-StreamLocks::Outcome StreamLocks::lock(const StreamValue& value, StreamRegion region, bool others_read, const Session* session,
+StreamLocks::Outcome StreamLocks::lock(const StreamValue& value, StreamRegion region, bool others_read, const OpenMailbox* session,
                                        std::weak_ptr<const Object> stream) {
   std::erase_if(locks_, [](const auto& one) { return one.stream.expired(); });
   const auto held = [&](const auto& one) { return one.value == value && overlap(one.region, region); };
@@ -25,13 +25,13 @@ StreamLocks::Outcome StreamLocks::lock(const StreamValue& value, StreamRegion re
   return Outcome::granted;
 }
 
-void StreamLocks::unlock(const StreamValue& value, StreamRegion region, const Session* session) {
+void StreamLocks::unlock(const StreamValue& value, StreamRegion region, const OpenMailbox* session) {
   std::erase_if(locks_, [&](const auto& one) {
     return one.stream.expired() || (one.session == session && one.value == value && overlap(one.region, region));
   });
 }
 
-const StreamLocks::Lock* StreamLocks::held_by_others(const StreamValue& value, StreamRegion region, const Session* session,
+const StreamLocks::Lock* StreamLocks::held_by_others(const StreamValue& value, StreamRegion region, const OpenMailbox* session,
                                                      bool reading) const {
   for (const auto& one : locks_) {
     if (one.stream.expired() || one.session == session || (reading && one.others_read)) continue;
@@ -40,10 +40,10 @@ const StreamLocks::Lock* StreamLocks::held_by_others(const StreamValue& value, S
   return nullptr;
 }
 
-bool StreamLocks::may_read(const StreamValue& value, StreamRegion region, const Session* session) const {
+bool StreamLocks::may_read(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const {
   return held_by_others(value, region, session, true) == nullptr;
 }
-bool StreamLocks::may_write(const StreamValue& value, StreamRegion region, const Session* session) const {
+bool StreamLocks::may_write(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const {
   return held_by_others(value, region, session, false) == nullptr;
 }
 

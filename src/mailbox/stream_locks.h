@@ -11,7 +11,7 @@
 
 namespace mapigate::mailbox {
 
-class Session;
+class OpenMailbox;
 struct Object;
 
 // The value behind a stream. `unsaved`: an object that only its session knows.
@@ -31,22 +31,22 @@ class StreamLocks {
  public:
   enum class Outcome : std::uint8_t { granted, held, too_many };
   // `held`: a part of the region is locked already, no matter by whom. `others_read`: they may not write only.
-  Outcome lock(const StreamValue& value, StreamRegion region, bool others_read, const Session* session,
+  Outcome lock(const StreamValue& value, StreamRegion region, bool others_read, const OpenMailbox* session,
                std::weak_ptr<const Object> stream);
   // Those of this session that reach into the region.
-  void unlock(const StreamValue& value, StreamRegion region, const Session* session);
-  bool may_read(const StreamValue& value, StreamRegion region, const Session* session) const;
-  bool may_write(const StreamValue& value, StreamRegion region, const Session* session) const;
+  void unlock(const StreamValue& value, StreamRegion region, const OpenMailbox* session);
+  bool may_read(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const;
+  bool may_write(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const;
 
  private:
   struct Lock {
     StreamValue value;
     StreamRegion region;
     bool others_read;
-    const Session* session;
+    const OpenMailbox* session;
     std::weak_ptr<const Object> stream;
   };
-  const Lock* held_by_others(const StreamValue& value, StreamRegion region, const Session* session, bool reading) const;
+  const Lock* held_by_others(const StreamValue& value, StreamRegion region, const OpenMailbox* session, bool reading) const;
   std::vector<Lock> locks_;
 };
 

@@ -397,14 +397,14 @@ Task<ErrorCode> reset_table(RopCall& call, const wire::RopResetTable::Request&, 
 
 }  // namespace
 
-CellOptions cell_options(const Session& session) {
+CellOptions cell_options(const OpenMailbox& session) {
   CellOptions options;
   options.code_page = session.options().code_page;
   options.max_text = max_cell_text;
   options.max_value = max_cell;
   return options;
 }
-CellOptions cell_options(const Session& session, const TableObject& table) {
+CellOptions cell_options(const OpenMailbox& session, const TableObject& table) {
   auto options = cell_options(session);
   if (table.source == TableObject::Source::rules) options.max_text = options.max_value = SIZE_MAX;
   return options;

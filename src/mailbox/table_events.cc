@@ -69,7 +69,7 @@ constexpr std::uint64_t counter_mask = mapi::max_global_counter;
 
 }  // namespace
 
-void Session::mark_tables(TableObject::Source source, GlobalCounter folder, bool rows_too) {
+void OpenMailbox::mark_tables(TableObject::Source source, GlobalCounter folder, bool rows_too) {
   for (const auto& [handle, object] : objects_) {
     if (object->kind != Object::Kind::table) continue;
     auto& table = static_cast<TableObject&>(*object);
@@ -84,11 +84,12 @@ void Session::mark_tables(TableObject::Source source, GlobalCounter folder, bool
     if (table.dirty) continue;
     table.dirty = true;
     tables_dirty_ = true;
-    wake_.set();
+    note_pending();
+    share_->wake.set();
   }
 }
 
-void Session::look_again(std::uint32_t handle, TableObject& table) {
+void OpenMailbox::look_again(std::uint32_t handle, TableObject& table) {
   // One is enough until the client has looked.
   if (table.told) return;
   table.told = true;
@@ -99,7 +100,7 @@ void Session::look_again(std::uint32_t handle, TableObject& table) {
   queue(handle, table, data);
 }
 
-Task<ErrorCode> Session::tell_rows(std::uint32_t handle, std::shared_ptr<TableObject> table) {
+Task<ErrorCode> OpenMailbox::tell_rows(std::uint32_t handle, std::shared_ptr<TableObject> table) {
   table->dirty = false;
   const auto changes = std::exchange(table->changes, 0);
   const auto before = identities(*table->rows);
@@ -167,12 +168,14 @@ Task<ErrorCode> Session::tell_rows(std::uint32_t handle, std::shared_ptr<TableOb
   co_return mapi::ecNone;
 }
 
-Task<> Session::tell_tables() {
+Task<> OpenMailbox::tell_tables() {
   if (!tables_dirty_) co_return;
+  auto using_it = mailbox_->use();
   tables_dirty_ = false;
+  note_pending();
   // It may have been closed since; what fails then is told as "look again".
   auto open = co_await mailbox_->open();
-  if (!open) log::info("mailbox of {}: {}", mailbox_->identity()->user, open.error().message);
+  if (!open) log::info("mailbox of {}: {}", owner_, open.error().message);
   std::vector<std::uint32_t> handles;
   for (const auto& [handle, object] : objects_)
     if (object->kind == Object::Kind::table && static_cast<const TableObject&>(*object).dirty) handles.push_back(handle);

@@ -315,7 +315,7 @@ Task<bool> drop_session(std::unique_ptr<Session>* session) {
 }  // namespace
 
 Client::Client(io::Runtime& runtime, Engine& engine, std::string name, unsigned code_page, std::string_view password)
-    : user(std::move(name)), executor_(runtime.executor(0)) {
+    : user(std::move(name)), executor_(runtime.executor_of(user)) {
   auto identity = std::make_shared<const chain::Identity>(chain::Identity{user, Secret(password)});
   run(make_session(&engine, identity, executor_, {code_page, 0x0409}, &session));
 }
@@ -548,7 +548,7 @@ Task<Status> refresh(Mailbox* mailbox, GlobalCounter folder) {
 void EngineTest::settle(Client& client, FolderRole role) {
   // Twice: the first may have begun before what the test did last.
   for (int i = 0; i < 2; ++i) {
-    auto done = asio::co_spawn(runtime->executor(0), refresh(&client.session->mailbox(), special_id(role)), asio::use_future).get();
+    auto done = asio::co_spawn(client.session->mailbox().executor(), refresh(&client.session->mailbox(), special_id(role)), asio::use_future).get();
     (void)done;
   }
 }

@@ -66,6 +66,8 @@ void set_sender(PropertyBag& bag, const StoreIdentity& store) {
 
 Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   if (message->parent || message->associated) co_return ecNotSupported;
+  // Who may open a mailbox may not yet send as its owner; delegates send from their own.
+  if (call.session.is_guest()) co_return ecAccessDenied;
   if (!call.mailbox.can_submit()) co_return ecNotSupported;
   auto& mailbox = call.mailbox;
   auto ready = co_await make_editable(mailbox, message);

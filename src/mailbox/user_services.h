@@ -19,6 +19,12 @@ class UserServices {
   virtual std::vector<std::string> other_addresses(const std::string& user) = 0;
   // What the directory calls a user; the address where it does not know one.
   virtual std::string display_name(const std::string& user) { return user; }
+  // Whether the directory lets `user` open the mailbox of `owner` (addresses), and whether that works without the owner's
+  // password.
+  virtual bool may_open(const std::string& user, const std::string& owner) {
+    (void)user, (void)owner;
+    return false;
+  }
   // The largest message that users may send, in bytes; zero: nobody says.
   virtual std::uint64_t max_submit_size() const { return 0; }
   // Of the user's own mailbox, on the executor of the user's sessions.

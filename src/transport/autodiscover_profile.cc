@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "chain/loader.h"
 #include "chain/web_services.h"
+#include "directory/delegates.h"
 #include "directory/source.h"
 #include "mapi/ids.h"
 #include "mapi/legacy_dn.h"
@@ -42,48 +43,11 @@ std::optional<Redirect> redirect_of(const AutodiscoverOptions& options, const st
 
 using directory::Snapshot;
 
-// Groups have delegates too, who write in their name, and contacts are elsewhere: neither has a mailbox to open.
-bool has_mailbox(const directory::Entry& entry) {
-  return !entry.address.empty() && entry.kind != directory::EntryKind::group && entry.kind != directory::EntryKind::contact;
-}
-
-// Whether `user` may use the mailbox of `object` or send on its behalf: named there, or in a group that is.
-bool may_act_for(const Snapshot& book, const directory::Object& object, directory::Index user) {
-  if (!has_mailbox(object.entry)) return false;
-  std::vector<directory::Index> open(object.delegates.begin(), object.delegates.end());
-  open.insert(open.end(), object.full_access.begin(), object.full_access.end());
-  std::vector<bool> seen(book.size());
-  while (!open.empty()) {
-    const auto one = open.back();
-    open.pop_back();
-    if (one == user) return true;
-    if (seen[one]) continue;
-    seen[one] = true;
-    const auto& members = book.object(one).members;
-    open.insert(open.end(), members.begin(), members.end());
-  }
-  return false;
-}
-
-// Groups that hold `user`, directly or through others, and the user.
-std::vector<directory::Index> circles_of(const Snapshot& book, directory::Index user) {
-  std::vector<directory::Index> out{user};
-  for (std::size_t i = 0; i < out.size(); ++i)
-    for (const auto group : book.object(out[i]).member_of)
-      if (std::find(out.begin(), out.end(), group) == out.end()) out.push_back(group);
-  return out;
-}
-
-// Who only sends on behalf of another is not told to open that mailbox.
 std::vector<AlternativeMailbox> alternatives_of(const Snapshot& book, directory::Index user) {
-  std::vector<directory::Index> found;
-  for (const auto one : circles_of(book, user))
-    for (const auto mailbox : book.object(one).full_access_to)
-      if (mailbox != user && std::find(found.begin(), found.end(), mailbox) == found.end()) found.push_back(mailbox);
   std::vector<AlternativeMailbox> out;
-  for (const auto mailbox : found) {
+  for (const auto mailbox : directory::mailboxes_open_to(book, user)) {
     const auto entry = book.entry(mailbox);
-    if (has_mailbox(entry)) out.push_back({entry.display_name, entry.address, mapi::user_dn(entry.address), entry.address});
+    out.push_back({entry.display_name, entry.address, mapi::user_dn(entry.address), entry.address});
   }
   return out;
 }
@@ -154,7 +118,7 @@ io::Task<Result<Answer>> find_profile(Gateway& gateway, std::shared_ptr<const ch
     out.address = info->address;
     out.legacy_dn = info->legacy_dn;
     if (self && options.autodiscover.shared_mailboxes) out.alternatives = alternatives_of(*book, *self);
-  } else if (found && self && may_act_for(*book, book->object(*found), *self)) {
+  } else if (found && self && directory::may_act_for(*book, book->object(*found), *self)) {
     const auto entry = book->entry(*found);
     out.display_name = entry.display_name;
     out.address = entry.address;

@@ -23,9 +23,7 @@ Gateway::Gateway(io::Runtime& runtime, Metrics& metrics, GatewayOptions options,
       requests_(metrics.counter("mapigate_http_requests_total", "HTTP requests")) {}
 Gateway::~Gateway() = default;
 
-io::Executor Gateway::executor_of(std::string_view user) {
-  return runtime_.executor(static_cast<unsigned>(std::hash<std::string_view>{}(user)));
-}
+io::Executor Gateway::executor_of(std::string_view user) { return runtime_.executor_of(user); }
 
 std::string Gateway::canonical_user(std::string_view typed) const {
   if (const auto backslash = typed.rfind('\\'); backslash != std::string_view::npos) typed.remove_prefix(backslash + 1);

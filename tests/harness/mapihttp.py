@@ -282,8 +282,8 @@ FOLDERS = ["root", "deferred_action", "spooler_queue", "ipm_subtree", "inbox", "
 class Session:
     """A connected and logged-on client: one ROP a request, which is slow and easy to follow."""
 
-    def __init__(self, client, dn):
-        self.client, self.dn = client, dn
+    def __init__(self, client, dn, logon_id=0):
+        self.client, self.dn, self.logon_id = client, dn, logon_id
         self.logon_handle = None
         self.logon = None
 
@@ -296,12 +296,18 @@ class Session:
         return session
 
     def log_on(self):
-        responses, table = self.client.execute([(rops.logon(self.dn), [0])], [NO_HANDLE])
+        responses, table = self.client.execute([(rops.logon(self.dn, logon_id=self.logon_id), [0])], [NO_HANDLE])
         self.logon = responses[0].check()
         self.logon_handle = table[0]
         for name, folder_id in zip(FOLDERS, self.logon.folder_ids):
             setattr(self, name, folder_id)
         return self.logon
+
+    def beside(self, dn, logon_id):
+        """Another logon of the same session context, e.g. to the mailbox of somebody else. It ends with this one."""
+        other = Session(self.client, dn, logon_id)
+        other.log_on()
+        return other
 
     def __enter__(self):
         return self
@@ -314,6 +320,7 @@ class Session:
     def try_call(self, rop, handle=None, to=None):
         """The response, with `handle` set if the ROP makes one; its error is the caller's business."""
         handle = self.logon_handle if handle is None else handle
+        rop.logon_id = rop.logon_id or self.logon_id
         if rop.slots == "ii":
             responses, table = self.client.execute([(rop, [0, 1])], [handle, NO_HANDLE if to is None else to])
         elif rop.slots == "io":

@@ -1,0 +1,282 @@
+// Mailboxes of others within a session: who gets in, whose is whose, and that all who use a mailbox use the same one.
+#include <thread>
+
+#include "mailbox/test_support.h"
+#include "mailbox/user_services.h"
+
+namespace mapigate::mailbox::testing {
+
+namespace {
+
+using namespace mapi;
+using enum FolderRole;
+namespace note = wire::notification;
+
+const std::string alice = "alice@example.test", bob = "bob@example.test", office = "office@example.test";
+
+class SharedMailboxTest : public EngineTest, public UserServices {
+ protected:
+  // A backend for each user, and who logged in to it how.
+  class Backends final : public ProviderFactory {
+   public:
+    std::unique_ptr<Provider> open(std::shared_ptr<const chain::Identity> identity, io::Executor executor) override {
+      const std::lock_guard lock(mutex);
+      logins.push_back({identity->user, identity->password.reveal()});
+      return FakeFactory(of(identity->user)).open(identity, std::move(executor));
+    }
+    bool opens_without_password() const override { return true; }
+    FakeBackend& of(const std::string& user) {
+      const std::lock_guard lock(map_mutex_);
+      auto& slot = backends_[user];
+      if (!slot) {
+        slot = std::make_unique<FakeBackend>();
+        slot->add_folder("INBOX", FolderRole::inbox);
+      }
+      return *slot;
+    }
+    std::vector<std::pair<std::string, std::string>> told() {
+      const std::lock_guard lock(mutex);
+      return logins;
+    }
+    std::mutex mutex;
+    std::vector<std::pair<std::string, std::string>> logins;
+
+   private:
+    std::mutex map_mutex_;
+    std::map<std::string, std::unique_ptr<FakeBackend>> backends_;
+  };
+
+  SharedMailboxTest() {
+    engine.reset();
+    runtime->stop();
+    runtime->join();
+    // Mailboxes of different users on different loops.
+    runtime = std::make_unique<io::Runtime>(io::RuntimeOptions{4, 2});
+    runtime->start();
+    auto store = state::open_sqlite_store(folder.string());
+    if (!store) throw std::runtime_error(store.error().message);
+    engine = std::make_unique<Engine>(*runtime, options, std::move(*store),
+                                      [this] { return std::vector<NamedFactory>{{"fake", &backends}}; },
+                                      []() -> SubmitterFactory* { return nullptr; }, this);
+    backends.of(bob).add("INBOX", "to bob");
+    backends.of(office).add("INBOX", "to the office");
+    backends.of(office).add("INBOX", "to the office again");
+  }
+  ~SharedMailboxTest() override { engine.reset(); }
+
+  OutOfOfficeFactory* out_of_office() override { return nullptr; }
+  FreeBusySource* free_busy() override { return nullptr; }
+  std::vector<std::string> other_addresses(const std::string&) override { return {}; }
+  bool may_open(const std::string& user, const std::string& owner) override { return allowed && user == bob && owner == office; }
+
+  template <class... Rops>
+  static Replies send(Client& client, std::uint8_t logon, const Ask<Rops>&... asks) {
+    std::vector<wire::RopRequest> rops;
+    (rops.push_back(client.request(asks)), ...);
+    for (auto& rop : rops) rop.LogonId = logon;
+    return client.send(std::move(rops));
+  }
+  static Replies log_on_to(Client& client, const std::string& owner, std::uint8_t logon, std::uint8_t handle) {
+    Ask<wire::RopLogon> ask{{}, handle};
+    ask.body.LogonFlags = wire::RopLogon::Private;
+    const auto dn = user_dn(owner) + '\0';
+    ask.body.Essdn = client.arena.copy(as_view(dn));
+    return send(client, logon, ask);
+  }
+  static Ask<wire::RopOpenFolder> open_inbox(std::uint8_t from, std::uint8_t to) {
+    Ask<wire::RopOpenFolder> ask;
+    ask.handle = from;
+    ask.body.FolderId = Id(own_replid, special_id(inbox));
+    ask.body.OutputHandleIndex = to;
+    return ask;
+  }
+  // The count of messages of the inbox behind a logon, by handles 6 and 7.
+  static std::uint32_t count(Client& client, std::uint8_t logon, std::uint8_t handle) {
+    EXPECT_EQ(send(client, logon, open_inbox(handle, 6)).value(), ecNone);
+    Ask<wire::RopGetContentsTable> ask;
+    ask.handle = 6;
+    ask.body.OutputHandleIndex = 7;
+    return send(client, logon, ask).get<wire::RopGetContentsTable>().RowCount;
+  }
+  static Ask<wire::RopGetStoreState> touch(std::uint8_t handle) { return {{}, handle}; }
+
+  Backends backends;
+  std::atomic<bool> allowed = true;
+};
+
+// Handle 0: bob's own, under logon 0; handle 4: the office's, under logon 1.
+TEST_F(SharedMailboxTest, OneSessionHasTwoMailboxes) {
+  auto client = connect(bob);
+  const auto own = client->logon().get<wire::RopLogon>();
+  const auto replies = log_on_to(*client, office, 1, 4);
+  ASSERT_EQ(replies.value(), ecNone);
+  const auto other = replies.get<wire::RopLogon>();
+  EXPECT_NE(other.MailboxGuid, own.MailboxGuid);
+  EXPECT_NE(other.ReplGuid, own.ReplGuid);
+  EXPECT_EQ(own.ResponseFlags & 0x06, 0x06);
+  EXPECT_EQ(other.ResponseFlags & 0x06, 0x02);  // owner's rights, but not to send
+  EXPECT_EQ(count(*client, 0, 0), 1u);
+  EXPECT_EQ(count(*client, 1, 4), 2u);
+  EXPECT_EQ(engine->mailboxes(), 2u);
+  // Both in one buffer, each by its own handles.
+  auto first = client->request(open_inbox(0, 8)), second = client->request(open_inbox(4, 9));
+  second.LogonId = 1;
+  auto third = client->request(Ask<wire::RopGetContentsTable>{{10, 0}, 8}), fourth = client->request(Ask<wire::RopGetContentsTable>{{11, 0}, 9});
+  fourth.LogonId = 1;
+  const auto both = client->send({first, second, third, fourth});
+  EXPECT_EQ(both.get<wire::RopGetContentsTable>(2).RowCount, 1u);
+  EXPECT_EQ(both.get<wire::RopGetContentsTable>(3).RowCount, 2u);
+  // [MS-OXCROPS] 3.2.5.1: not by those of the other.
+  EXPECT_EQ(send(*client, 0, touch(4)).value(), ecAccessDenied);
+  EXPECT_EQ(send(*client, 1, touch(0)).value(), ecAccessDenied);
+  // The provider has no password of the office's, and not bob's.
+  for (const auto& [user, password] : backends.told()) EXPECT_EQ(password, user == bob ? "secret" : "") << user;
+  // The last handle takes the mailbox with it.
+  Ask<wire::RopRelease> release;
+  for (const std::uint8_t handle : {4, 6, 7, 9, 11}) {
+    release.handle = handle;
+    send(*client, 1, release);
+  }
+  EXPECT_TRUE(eventually([&] { return engine->mailboxes() == 1; }));
+  EXPECT_EQ(count(*client, 0, 0), 1u);
+}
+
+TEST_F(SharedMailboxTest, WhoMayNotIsToldNothing) {
+  auto client = connect(alice);
+  client->logon();
+  EXPECT_EQ(log_on_to(*client, office, 1, 4).value(), ecLoginPerm);
+  EXPECT_EQ(log_on_to(*client, "nobody@example.test", 1, 4).value(), ecLoginPerm);
+  EXPECT_EQ(client->handles[4], wire::no_handle);
+  EXPECT_EQ(engine->mailboxes(), 1u);
+  EXPECT_EQ(backends.told().size(), 1u);
+  EXPECT_EQ(backends.of(office).count("folders"), 0);
+}
+
+TEST_F(SharedMailboxTest, ARightThatIsTakenAwayEndsAtTheNextRequest) {
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  ASSERT_EQ(send(*client, 1, touch(4)).value(), ecNone);
+  allowed = false;
+  EXPECT_EQ(send(*client, 1, touch(4)).value(), ecNullObject);
+  EXPECT_EQ(log_on_to(*client, office, 1, 4).value(), ecLoginPerm);
+  EXPECT_TRUE(eventually([&] { return engine->mailboxes() == 1; }));
+  EXPECT_EQ(send(*client, 0, touch(0)).value(), ecNone);
+}
+
+TEST_F(SharedMailboxTest, OwnerAndDelegateUseTheSameMailbox) {
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  ASSERT_EQ(count(*client, 1, 4), 2u);
+  auto owner = connect(office, "changed");
+  owner->logon();
+  EXPECT_EQ(engine->mailboxes(), 2u);
+  const auto ids = owner->message_ids(inbox);
+  ASSERT_EQ(ids.size(), 2u);
+  // The delegate deletes, the owner hears of it without anybody asking the backend.
+  Ask<wire::RopRegisterNotification> listen;
+  listen.body.OutputHandleIndex = 5;
+  listen.body.NotificationTypes = note::ObjectDeleted | note::ObjectMoved;
+  listen.body.WantWholeStore = true;
+  ASSERT_EQ(owner->execute(listen).value(), ecNone);
+  ASSERT_EQ(send(*client, 1, open_inbox(4, 6)).value(), ecNone);
+  Ask<wire::RopDeleteMessages> remove;
+  remove.handle = 6;
+  const Id one[] = {ids[0]};
+  remove.body.MessageIds = one;
+  ASSERT_EQ(send(*client, 1, remove).value(), ecNone);
+  EXPECT_TRUE(owner->wait(std::chrono::seconds(5)));
+  EXPECT_EQ(owner->message_ids(inbox), std::vector<Id>{ids[1]});
+}
+
+TEST_F(SharedMailboxTest, NewsOfBothMailboxesComeToTheSession) {
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  count(*client, 0, 0);
+  count(*client, 1, 4);
+  Ask<wire::RopRegisterNotification> listen;
+  listen.body.NotificationTypes = note::NewMail;
+  listen.body.WantWholeStore = true;
+  listen.body.OutputHandleIndex = 8;
+  ASSERT_EQ(send(*client, 0, listen).value(), ecNone);
+  listen.handle = 4;
+  listen.body.OutputHandleIndex = 9;
+  ASSERT_EQ(send(*client, 1, listen).value(), ecNone);
+  EXPECT_FALSE(client->wait(std::chrono::milliseconds(100)));
+  const auto told = [&] {
+    std::vector<std::pair<std::uint32_t, std::uint8_t>> out;
+    for (const auto& rop : client->execute(Ask<wire::RopRelease>{{}, 11}).buffer.rops)
+      if (const auto* notify = rop.id == RopId::RopNotify ? rop.as<wire::RopNotify>() : nullptr)
+        out.emplace_back(notify->NotificationHandle, notify->LogonId);
+    return out;
+  };
+  backends.of(office).add("INBOX", "news");
+  ASSERT_TRUE(client->wait(std::chrono::seconds(10)));
+  EXPECT_EQ(told(), (std::vector<std::pair<std::uint32_t, std::uint8_t>>{{client->handles[9], 1}}));
+  backends.of(bob).add("INBOX", "news");
+  ASSERT_TRUE(client->wait(std::chrono::seconds(10)));
+  EXPECT_EQ(told(), (std::vector<std::pair<std::uint32_t, std::uint8_t>>{{client->handles[8], 0}}));
+}
+
+TEST_F(SharedMailboxTest, ALogonIdMovesFromOneMailboxToTheOther) {
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  ASSERT_EQ(log_on_to(*client, bob, 1, 5).value(), ecNone);
+  EXPECT_EQ(send(*client, 1, touch(4)).value(), ecNullObject);
+  EXPECT_EQ(send(*client, 1, touch(5)).value(), ecNone);
+  EXPECT_TRUE(eventually([&] { return engine->mailboxes() == 1; }));
+}
+
+TEST_F(SharedMailboxTest, NothingIsSentFromAnothersMailbox) {
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  Ask<wire::RopCreateMessage> make{{6, 0x0FFF, Id(own_replid, special_id(outbox)), false}, 4};
+  ASSERT_EQ(send(*client, 1, make).value(), ecNone);
+  EXPECT_EQ(send(*client, 1, Ask<wire::RopSubmitMessage>{{}, 6}).value(), ecAccessDenied);
+}
+
+// Once its owner has gone, providers do not go on with a password that may not be the owner's any more.
+TEST_F(SharedMailboxTest, TheOwnersPasswordGoesWithTheOwner) {
+  auto owner = connect(office, "owner's");
+  owner->logon();
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  EXPECT_EQ(backends.told().front(), (std::pair<std::string, std::string>{office, "owner's"}));
+  const auto logins = backends.told().size();
+  EXPECT_EQ(count(*client, 1, 4), 2u);
+  EXPECT_EQ(backends.told().size(), logins);  // while both are there they share what there is
+  owner.reset();
+  backends.of(office).add("INBOX", "after that");
+  EXPECT_TRUE(eventually([&] { return count(*client, 1, 4) == 3; }));
+  EXPECT_EQ(backends.told().back(), (std::pair<std::string, std::string>{office, ""}));
+}
+
+// Three clients, two mailboxes, four loops.
+TEST_F(SharedMailboxTest, ManyAtOnce) {
+  const auto work = [this](const std::string& user, bool guest) {
+    auto client = connect(user);
+    client->logon();
+    for (int i = 0; i < 40; ++i) {
+      if (guest) {
+        ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+        EXPECT_EQ(count(*client, 1, 4), 2u);
+      }
+      count(*client, 0, 0);
+      client->wait(Duration::zero());
+    }
+  };
+  std::vector<std::thread> threads;
+  threads.emplace_back(work, bob, true);
+  threads.emplace_back(work, bob, true);
+  threads.emplace_back(work, office, false);
+  for (auto& one : threads) one.join();
+  EXPECT_TRUE(eventually([&] { return engine->mailboxes() == 0; }));
+}
+
+}  // namespace
+}  // namespace mapigate::mailbox::testing
