@@ -111,9 +111,19 @@ void MimeMessage::Impl::fill_header() {
   recipients = header_recipients(root.fields);
   if (report) {
     // Its rows are whom it is about: Outlook lists them as those that were or were not reached.
-    if (!report->recipients.empty()) recipients = std::move(report->recipients);
+    const bool about = !report->recipients.empty();
+    if (about) recipients = std::move(report->recipients);
     for (const auto& [tag, value] : report->properties) properties.set(tag, value);
-    if (const auto sent = properties.time(PidTagClientSubmitTime); sent.ticks != 0) properties.set_time(PidTagReportTime, sent);
+    if (const auto sent = properties.time(PidTagClientSubmitTime); sent.ticks != 0) {
+      properties.set_time(PidTagReportTime, sent);
+      if (report->message_class.ends_with("RN")) properties.set_time(PidTagReceiptTime, sent);
+      // [MS-OXCMAIL] 2.2.3.7.1, 3.5 and 3.6.
+      for (auto& one : recipients) {
+        if (!about) break;
+        one.properties.set_time(PidTagReportTime, sent);
+        if (!report->message_class.ends_with(".NDR")) one.properties.set_time(PidTagDeliverTime, sent);
+      }
+    }
   }
   const auto raw = root.header.first(std::min(root.header.size(), max_transport_headers));
   properties.set_string(PidTagTransportMessageHeaders, guess_text(raw));
@@ -262,6 +272,7 @@ void MimeMessage::Impl::fill() {
   root = parse_structure(source.view(), {options.max_depth, options.max_parts, options.max_header_bytes});
   content = sort_parts(root);
   if (content.opaque == nullptr) report = read_report(root);
+  if (report) std::erase_if(content.attachments, [&](const auto& part) { return part.entity == report->part; });
   fill_header();
   if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);
   if (tnef) fill_tnef();

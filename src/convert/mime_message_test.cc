@@ -319,6 +319,8 @@ TEST(MimeMessage, DeliveryReportsTellOfWhomTheyAre) {
   EXPECT_EQ(odd.string(PidTagSupplementaryInfo), "<given>");
   EXPECT_EQ(odd.number(PidTagNonDeliveryReportStatusCode), 500);
   EXPECT_EQ(odd.number(PidTagNonDeliveryReportDiagCode), -1);
+  ASSERT_EQ(report->attachments().size(), 1u);  // the header that came back; what was read of it is none
+  EXPECT_EQ(report->attachments()[0].properties.string(PidTagAttachMimeTag), "text/rfc822-headers");
 }
 
 TEST(MimeMessage, ReadReceiptsTellOfWhichMessage) {

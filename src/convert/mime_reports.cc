@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "convert/delivery_status.h"
 #include "convert/header_properties.h"
 
 namespace mapigate::convert {
@@ -75,10 +76,11 @@ std::optional<std::size_t> severity_of(const Fields& fields) {
   return std::nullopt;
 }
 
-// [MS-OXCMAIL] 2.2.3.7.1.3; the diagnostics by what RFC 3463 means by the numbers.
+// [MS-OXCMAIL] 2.2.3.7.1.3.
 struct DeliveryStatus {
   std::string text;  // "5.1.1"
-  std::int32_t code = 0, diagnostic = -1, reason = 0;
+  std::int32_t code = 0;
+  NonDeliveryCodes codes;
 };
 DeliveryStatus status_of(const Fields& fields) {
   DeliveryStatus out;
@@ -92,30 +94,10 @@ DeliveryStatus status_of(const Fields& fields) {
     at = i < 2 ? rest + 1 : rest;
   }
   out.text.assign(text.data(), at);
-  auto [kind, subject, detail] = numbers;
-  if (kind < 0 || kind > 9) kind = 0;
-  if (subject < 0 || subject > 9) subject = 0;
-  if (detail < 0 || detail > 9) detail = 0;
-  out.code = kind * 100 + subject * 10 + detail;
-  enum : std::int32_t {
-    or_name_unrecognized = 0, or_name_ambiguous = 1, loop_detected = 3, maximum_time_expired = 5, length_constraint = 13,
-    too_many_recipients = 16, expansion_failed = 30, mail_address_incorrect = 32, mail_recipient_unknown = 35, mail_refused = 38,
-    mail_recipient_moved = 40
-  };
-  constexpr std::int32_t transfer_impossible = 1;
-  struct Meaning {
-    std::int32_t subject, detail, diagnostic;  // -1: any other detail
-  };
-  constexpr Meaning meanings[] = {{1, 1, mail_recipient_unknown}, {1, 3, mail_address_incorrect}, {1, 4, or_name_ambiguous},
-                                  {1, 6, mail_recipient_moved},   {1, -1, or_name_unrecognized},  {2, 3, length_constraint},
-                                  {2, 4, expansion_failed},       {2, -1, mail_refused},          {4, 6, loop_detected},
-                                  {4, 7, maximum_time_expired},   {5, 3, too_many_recipients}};
-  for (const auto& one : meanings) {
-    if (one.subject != subject || (one.detail != detail && one.detail != -1)) continue;
-    out.diagnostic = one.diagnostic;
-    break;
-  }
-  if (subject == 1 && detail == 1) out.reason = transfer_impossible;
+  for (auto& number : numbers)
+    if (number < 0 || number > 9) number = 0;
+  out.code = numbers[0] * 100 + numbers[1] * 10 + numbers[2];
+  out.codes = codes_of_status(numbers[1], numbers[2]);
   return out;
 }
 
@@ -141,8 +123,8 @@ void take_recipient(const Fields& fields, Report& out) {
   const auto status = status_of(fields);
   if (const auto text = supplementary_info(fields, remote, status.text); !text.empty()) bag.set_string(PidTagSupplementaryInfo, text);
   bag.set_integer(PidTagNonDeliveryReportStatusCode, status.code);
-  bag.set_integer(PidTagNonDeliveryReportDiagCode, status.diagnostic);
-  bag.set_integer(PidTagNonDeliveryReportReasonCode, status.reason);
+  bag.set_integer(PidTagNonDeliveryReportDiagCode, status.codes.diagnostic);
+  bag.set_integer(PidTagNonDeliveryReportReasonCode, status.codes.reason);
   out.recipients.push_back(std::move(recipient));
 }
 
@@ -164,6 +146,7 @@ void take_original(const Entity& root, Report& out) {
 
 Report delivery_report(const Entity& root, const Entity& part) {
   Report out;
+  out.part = &part;
   const auto body = decoded_body(part, max_status);
   const auto groups = groups_of(body);
   std::optional<std::size_t> worst;
@@ -179,18 +162,35 @@ Report delivery_report(const Entity& root, const Entity& part) {
   return out;
 }
 
+// [MS-OXCMAIL] 2.2.3.7.2.
 Report disposition_report(const Entity& root, const Entity& part) {
   Report out;
+  out.part = &part;
   Fields fields;
   const auto body = decoded_body(part, max_status);
   for (const auto& group : groups_of(body)) fields.insert(fields.end(), group.begin(), group.end());
-  const auto disposition = lower_ascii(typed_value(fields, "Disposition"));
-  out.message_class = disposition.starts_with("deleted") ? "REPORT.IPM.Note.IPNNRN" : "REPORT.IPM.Note.IPNRN";
+  auto& bag = out.properties;
+  // "manual-action/MDN-sent-manually; deleted/error" (RFC 8098 3.2.6)
+  const auto text = text_of_field(fields, "Disposition");
+  const auto mode = trim(std::string_view(text).substr(0, text.find(';')));
+  auto type = lower_ascii(typed_value(fields, "Disposition"));
+  type = type.substr(0, type.find('/'));
+  while (!type.empty() && type.back() == ' ') type.pop_back();
+  const bool unread = type == "deleted" || type == "denied" || type == "failed";
+  out.message_class = unread ? "REPORT.IPM.Note.IPNNRN" : "REPORT.IPM.Note.IPNRN";
+  // [MS-OXOMSG] 2.2.1.34 and 2.2.1.35 know two dispositions and two modes.
+  bag.set_string(PidTagReportDisposition, unread ? "deleted" : "displayed");
+  for (const std::string_view known : {"manual-action/MDN-sent-automatically", "manual-action/MDN-sent-manually"})
+    if (equal_ignoring_ascii_case(mode, known)) bag.set_string(PidTagReportDispositionMode, known);
   take_original(root, out);
-  if (const auto id = text_of_field(fields, "Original-Message-ID"); !id.empty()) out.properties.set_string(PidTagOriginalMessageId, id);
+  auto reader = text_of_field(fields, "X-Display-Name");
+  if (reader.empty()) reader = typed_value(fields, "Original-Recipient");
+  if (reader.empty()) reader = typed_value(fields, "Final-Recipient");
+  if (!reader.empty()) bag.set_string(PidTagOriginalDisplayTo, reader);
+  if (const auto id = text_of_field(fields, "Original-Message-ID"); !id.empty()) bag.set_string(PidTagOriginalMessageId, id);
   if (const auto* key = find_field(fields, "X-MSExch-Correlation-Key")) {
     Bytes bytes;
-    if (from_base64(as_text(key->value), bytes) && !bytes.empty()) out.properties.set_binary(PidTagParentKey, bytes);
+    if (from_base64(as_text(key->value), bytes) && !bytes.empty()) bag.set_binary(PidTagParentKey, bytes);
   }
   return out;
 }

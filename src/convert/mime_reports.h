@@ -11,6 +11,7 @@ struct Report {
   std::string message_class;
   mapi::PropertyBag properties;
   std::vector<Recipient> recipients;  // whom it is about; empty when it does not say
+  const Entity* part = nullptr;       // what was read; no attachment any more
 };
 
 // None when `root` is no report, or none of these kinds.

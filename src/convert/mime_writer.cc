@@ -7,6 +7,7 @@
 #include "convert/charset.h"
 #include "convert/html_text.h"
 #include "convert/mime_attachments.h"
+#include "convert/mime_report_writer.h"
 #include "convert/mime_structure.h"
 #include "convert/mime_writer_parts.h"
 #include "convert/rtf.h"
@@ -34,6 +35,7 @@ class Writer {
   };
   Status put(std::string_view text) { return spool_.append(as_view(text)); }
   Status body(const Bodies& bodies);
+  Status report(MessageData& message, const ReportPart& part, unsigned depth);
   Status related(const Bodies& bodies, std::vector<MessageData::Attachment*> shown, unsigned depth);
   Status text_part(std::string_view subtype, const std::string& text);
   Status attachment(MessageData::Attachment& attachment, bool shown, unsigned depth);
@@ -376,6 +378,32 @@ Status Writer::secured(const MessageData::Attachment& attachment) {
   return base64(attachment.data.view());
 }
 
+// RFC 6522: what people read, what machines read, and what came back of the message that it is about.
+Status Writer::report(MessageData& message, const ReportPart& part, unsigned depth) {
+  auto bodies = bodies_of(message.properties);
+  const bool says_nothing = bodies.text.empty() && !bodies.has_html;
+  if (says_nothing && !options_.attachment_properties) bodies.text = crlf(part.text);  // in the store it stays as it is
+  std::vector<MessageData::Attachment*> shown, others;
+  for (auto& one : message.attachments)
+    if (bodies.has_html && is_shown(one, bodies.html)) shown.push_back(&one);
+  for (const bool messages : {true, false})
+    for (auto& one : message.attachments)
+      if ((one.embedded != nullptr) == messages && std::find(shown.begin(), shown.end(), &one) == shown.end()) others.push_back(&one);
+  std::uint32_t number = 0;
+  for (auto* list : {&shown, &others})
+    for (auto* one : *list) one->part = number++;
+  const auto boundary = make_boundary();
+  if (auto done = put(fmt::format("Content-Type: multipart/report; report-type={1};\r\n boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary, part.type)); !done)
+    return done;
+  if (auto done = related(bodies, std::move(shown), depth); !done) return done;
+  if (auto done = put(fmt::format("\r\n--{}\r\nContent-Type: message/{}\r\n\r\n{}", boundary, part.type, part.fields)); !done) return done;
+  for (auto* one : others) {
+    if (auto done = put("\r\n--" + boundary + "\r\n"); !done) return done;
+    if (auto done = attachment(*one, false, depth); !done) return done;
+  }
+  return put("\r\n--" + boundary + "--\r\n");
+}
+
 Status Writer::message(MessageData& message, unsigned depth) {
   if (depth > max_depth) return error(Errc::limit, "messages within messages");
   if (auto done = put(write_header(message, options_)); !done) return done;
@@ -383,6 +411,7 @@ Status Writer::message(MessageData& message, unsigned depth) {
     message.attachments[0].part = 0;
     return secured(message.attachments[0]);
   }
+  if (const auto part = report_part(message, options_)) return report(message, *part, depth);
   const auto bodies = bodies_of(message.properties);
   std::vector<MessageData::Attachment*> shown, others;
   for (auto& one : message.attachments)

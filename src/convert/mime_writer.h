@@ -26,6 +26,11 @@ bool in_mime(mapi::PropertyTag tag);
 // computed is kept beside the message.
 bool needs_rewrite(mapi::PropertyTag tag);
 
+// A delivery report, read receipt or non-read receipt by its class. They leave with an empty envelope sender (RFC 3464 2, RFC 8098 3).
+bool is_report(const mapi::PropertyBag& properties);
+// Whom the message is for: all in its recipient table; in delivery reports that list those they are about beside others, the others.
+std::vector<const MessageData::Recipient*> addressees(const MessageData& message);
+
 std::string make_message_id(std::string_view host);
 // "=?utf-8?B?…?=" where the text needs it; no line is longer than RFC 2047 allows. `used`: columns before it.
 std::string encode_header(std::string_view utf8, std::size_t used);

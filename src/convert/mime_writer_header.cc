@@ -75,17 +75,6 @@ bool is_atom_char(char c) {
          std::string_view("!#$%&'*+-/=?^_`{|}~ ").find(c) != std::string_view::npos;
 }
 
-// The id as one word: a line break in it would begin a field of its own.
-std::string one_word(std::string_view text) {
-  std::string out(trim(text));
-  std::erase_if(out, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F; });
-  return out;
-}
-std::string words(std::string text) {
-  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
-  return std::string(trim(text));
-}
-
 constexpr PersonTags sender_tags{PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderEntryId,
                                  PidTagSenderSmtpAddress};
 constexpr PersonTags representing_tags{PidTagSentRepresentingName, PidTagSentRepresentingAddressType,
@@ -98,9 +87,6 @@ constexpr PersonTags receipt_tags{PidTagReadReceiptName, PidTagReadReceiptAddres
 void put_field(std::string& out, std::string_view name, std::string_view value) {
   if (value.empty()) return;
   out += fmt::format("{}: {}\r\n", name, fold_line(value, name.size() + 2));
-}
-void put_text(std::string& out, std::string_view name, std::string_view utf8) {
-  if (!utf8.empty()) out += fmt::format("{}: {}\r\n", name, encode_header(utf8, name.size() + 2));
 }
 
 void put_addresses(std::string& out, std::string_view name, const std::vector<Address>& addresses) {
@@ -121,8 +107,8 @@ void put_addresses(std::string& out, std::string_view name, const std::vector<Ad
 
 std::vector<Address> recipients_of(const MessageData& message, std::int32_t type) {
   std::vector<Address> out;
-  for (const auto& recipient : message.recipients)
-    if ((recipient.type & 0x0F) == type) out.push_back(recipient_address(recipient.properties));
+  for (const auto* recipient : addressees(message))
+    if ((recipient->type & 0x0F) == type) out.push_back(recipient_address(recipient->properties));
   return out;
 }
 
@@ -219,6 +205,27 @@ void put_internet_headers(std::string& out, const PropertyBag& bag, const MimeWr
 
 }  // namespace
 
+// The id as one word: a line break in it would begin a field of its own.
+std::string one_word(std::string_view text) {
+  std::string out(trim(text));
+  std::erase_if(out, [](char c) { return static_cast<unsigned char>(c) <= 0x20 || static_cast<unsigned char>(c) >= 0x7F; });
+  return out;
+}
+std::string words(std::string text) {
+  std::replace_if(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0x20; }, ' ');
+  return std::string(trim(text));
+}
+
+void put_text(std::string& out, std::string_view name, std::string_view utf8) {
+  if (!utf8.empty()) out += fmt::format("{}: {}\r\n", name, encode_header(utf8, name.size() + 2));
+}
+
+Address sender_of(const PropertyBag& bag, const MimeWriteOptions& options) {
+  auto out = person(bag, sender_tags);
+  if (out.address.empty()) out = person(bag, representing_tags);
+  return out.address.empty() ? options.from : out;
+}
+
 bool in_mime(PropertyTag tag) { return holds(carried, tag); }
 bool needs_rewrite(PropertyTag tag) { return holds(rewriting, tag); }
 
@@ -297,8 +304,14 @@ std::string write_header(MessageData& message, const MimeWriteOptions& options) 
   if (id.empty()) id = make_message_id(options.host);
   bag.set_string(PidTagInternetMessageId, id);
   put_field(out, "Message-ID", id);
-  put_field(out, "In-Reply-To", words(bag.string(PidTagInReplyToId)));
-  put_field(out, "References", words(bag.string(PidTagInternetReferences)));
+  const bool report = is_report(bag);
+  // A report answers the message that it is about.
+  const auto answered = [&](PropertyTag tag) {
+    auto given = words(bag.string(tag));
+    return given.empty() && report ? one_word(bag.string(PidTagOriginalMessageId)) : given;
+  };
+  put_field(out, "In-Reply-To", answered(PidTagInReplyToId));
+  put_field(out, "References", answered(PidTagInternetReferences));
   put_importance(out, bag);
   // Row T2: an empty one would blank the subject.
   put_text(out, "Thread-Topic", words(bag.string(PidTagConversationTopic)));
@@ -307,6 +320,7 @@ std::string write_header(MessageData& message, const MimeWriteOptions& options) 
   put_receipt_requests(out, bag, by);
   put_wishes(out, bag, options);
   put_internet_headers(out, bag, options);
+  if (report && lower_ascii(out).find("\nauto-submitted:") == out.npos) out += "Auto-Submitted: auto-replied\r\n";  // RFC 3834 5
   return out + "MIME-Version: 1.0\r\n";
 }
 

@@ -1,4 +1,4 @@
-// What the two sources of the MIME writer share.
+// What the sources of the MIME writer share.
 #pragma once
 
 #include "convert/header_properties.h"
@@ -10,5 +10,15 @@ namespace mapigate::convert {
 std::string write_header(MessageData& message, const MimeWriteOptions& options);
 std::string make_boundary();
 std::string subject_of(const mapi::PropertyBag& bag);
+// Who sends the message: the sender, else whom it represents, else the mailbox's owner.
+Address sender_of(const mapi::PropertyBag& bag, const MimeWriteOptions& options);
+// Without what would end a field: as one word, as words.
+std::string one_word(std::string_view text);
+std::string words(std::string text);
+// A field, folded and encoded; none when there is no text.
+void put_text(std::string& out, std::string_view name, std::string_view utf8);
+// Which rows of the recipient table a delivery report is about: those that say what became of them, or else all. None in
+// other messages.
+std::vector<bool> recipients_in_report(const MessageData& message);
 
 }  // namespace mapigate::convert

@@ -1,7 +1,6 @@
 #include "convert/mime_attachments.h"
 #include "convert/mime_supplement.h"
 #include "convert/mime_writer.h"
-#include "convert/read_receipt.h"
 
 #include <gtest/gtest.h>
 
@@ -359,22 +358,6 @@ TEST(MimeWriter, NonDeliveryReports) {
   EXPECT_EQ(mime->properties().string(PidTagMessageClass), "REPORT.IPM.Note.NDR");
   EXPECT_EQ(mime->properties().string(PidTagSubject), "Undeliverable: Grüße");
   EXPECT_NE(mime->text().find("no such user ü"), std::string::npos);
-}
-
-TEST(MimeWriter, ReadReceiptIsWhatReadersKnowAsOne) {
-  ReadReceipt receipt;
-  receipt.reader = {"Bob", "bob@example.test"};
-  receipt.to = {"Alice", "alice@example.test"};
-  receipt.host = "example.test";
-  receipt.subject = "Grüße";
-  receipt.message_id = "<1@x>";
-  receipt.read = from_unix(1'700'000'000);
-  const auto text = write_read_receipt(receipt);
-  EXPECT_NE(text.find("Original-Message-ID: <1@x>\r\n"), text.npos);
-  const auto mime = *MimeMessage::parse(ByteSource::from_string(text));
-  EXPECT_EQ(mime->properties().string(PidTagMessageClass), "REPORT.IPM.Note.IPNRN");
-  EXPECT_EQ(mime->properties().string(PidTagSubject), "Read: Grüße");
-  EXPECT_NE(mime->text().find("14 Nov 2023"), std::string::npos);
 }
 
 TEST(MimeSupplement, GivesBackWhatMimeHasNoWordsFor) {

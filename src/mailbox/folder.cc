@@ -78,18 +78,11 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
 
 // -- read flags ([MS-OXCMSG] 2.2.3.10)
 
-enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20,
-                   rfClearNotifyUnread = 0x40 };
-
 Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Request& request, wire::RopSetReadFlags::Response& response) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return mapi::ecNullObject;  // [MS-OXCMSG] 3.2.5.10
-  const auto flags = request.ReadFlags == 0x0A ? std::uint8_t{0} : request.ReadFlags;  // row P17: that is the default
-  const bool clear = (flags & rfClearReadFlag) != 0;
-  const bool only_receipts = (flags & (rfGenerateReceiptOnly | rfClearNotifyRead | rfClearNotifyUnread)) != 0;
-  // Nobody is told of what was deleted unread.
-  const bool receipts = !clear && flags != rfClearNotifyUnread;
-  const std::uint32_t seen = state::flag_seen;
+  const auto wish = read_wish(request.ReadFlags);
+  const bool clear = wish.clear != 0, only_receipts = (wish.set | wish.clear) == 0;
   std::vector<GlobalCounter> ids;
   for (const auto id : request.MessageIds)
     if (const auto counter = RopCall::counter(id)) ids.push_back(counter);
@@ -112,12 +105,10 @@ Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Reque
     for (std::size_t at = 0; at < messages.size(); at += 1000) {
       std::vector<GlobalCounter> part(messages.begin() + static_cast<std::ptrdiff_t>(at),
                                       messages.begin() + static_cast<std::ptrdiff_t>(std::min(messages.size(), at + 1000)));
-      if (receipts) {
-        auto asked = part;
-        co_await settle_receipts(&call.mailbox, place, std::move(asked), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));
-      }
+      auto asked = part;
+      co_await settle_receipts(&call.mailbox, place, std::move(asked), wish.receipts);
       if (only_receipts) continue;
-      auto done = co_await call.mailbox.set_flags(place, std::move(part), clear ? 0 : seen, clear ? seen : 0);
+      auto done = co_await call.mailbox.set_flags(place, std::move(part), wish.set, wish.clear);
       if (!done) {
         response.PartialCompletion = any;
         co_return mapi::to_error_code(done.error());

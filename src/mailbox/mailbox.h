@@ -221,6 +221,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
     mapi::PropertyBag extras;                // of the copy
     FileTime not_before;
     bool wants_delivery_report = false;
+    bool is_report = false;                  // leaves with an empty sender; nobody is told when it fails
   };
   bool can_submit() const;
   Task<Status> submit(Submission submission);
@@ -229,6 +230,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Result<Abort>> abort_submit(GlobalCounter folder, GlobalCounter message);
 
   StreamLocks& stream_locks() { return stream_locks_; }
+  io::Mutex& receipts_lock() { return receipts_lock_; }  // held while somebody finds out which are still to be sent
 
   // -- listeners; they remove themselves before they end
 
@@ -366,7 +368,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // By provider and remote id: total and unread of the last folder list.
   std::map<std::pair<std::string, std::string>, std::pair<std::uint32_t, std::uint32_t>> announced_;
   std::shared_ptr<Submitter> submitter_;
-  io::Mutex outbox_lock_;
+  io::Mutex outbox_lock_, receipts_lock_;
   io::Event outbox_wake_;
   bool outbox_running_ = false;
   io::Mutex open_lock_, state_lock_, write_lock_;

@@ -68,27 +68,18 @@ Task<ErrorCode> reload_cached_information(RopCall& call, const wire::RopReloadCa
   co_return co_await summarize_message(call, message, response);
 }
 
-enum : std::uint8_t { rfSuppressReceipt = 0x01, rfClearReadFlag = 0x04, rfGenerateReceiptOnly = 0x10, rfClearNotifyRead = 0x20,
-                   rfClearNotifyUnread = 0x40 };
-
 Task<ErrorCode> set_message_read_flag(RopCall& call, const wire::RopSetMessageReadFlag::Request& request,
                                       wire::RopSetMessageReadFlag::Response& response) {
   auto message = call.object<MessageObject>(request.InputHandleIndex);
   if (!message) co_return mapi::ecNullObject;
   if (message->parent || !message->saved) co_return mapi::ecNotSupported;
   response.ReadStatusChanged = false;  // told of public folders only
-  // Row P17: 0x0A is the default.
-  const auto flags = request.ReadFlags == 0x0A ? std::uint8_t{0} : request.ReadFlags;
-  if (flags == rfClearNotifyUnread) co_return mapi::ecNone;  // nobody is told of what was deleted unread
-  if (!(flags & rfClearReadFlag)) {
-    std::vector<GlobalCounter> one{message->id};
-    co_await settle_receipts(&call.mailbox, message->folder, std::move(one), !(flags & (rfSuppressReceipt | rfClearNotifyRead)));
-  }
-  if (flags & (rfGenerateReceiptOnly | rfClearNotifyRead)) co_return mapi::ecNone;
-  const bool clear = (request.ReadFlags & rfClearReadFlag) != 0;
-  const std::uint32_t seen = state::flag_seen;
+  const auto wish = read_wish(request.ReadFlags);
+  std::vector<GlobalCounter> one{message->id};
+  co_await settle_receipts(&call.mailbox, message->folder, std::move(one), wish.receipts);
+  if ((wish.set | wish.clear) == 0) co_return mapi::ecNone;
   std::vector<GlobalCounter> ids{message->id};
-  auto done = co_await call.mailbox.set_flags(message->folder, std::move(ids), clear ? 0 : seen, clear ? seen : 0);
+  auto done = co_await call.mailbox.set_flags(message->folder, std::move(ids), wish.set, wish.clear);
   co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
 }
 
@@ -158,24 +149,31 @@ std::vector<GlobalCounter> counters(std::span<const mapi::Id> ids) {
   return out;
 }
 
-Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, Deletion how) {
+// `tell`: the senders of what was not read, as far as they want to know.
+Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, Deletion how, bool tell) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   auto places = co_await call.mailbox.by_folder(folder->id, counters(ids));
   if (!places) co_return mapi::to_error_code(places.error());
   for (const auto& [place, messages] : *places) {
+    std::vector<state::Message> unread;
+    if (tell) {
+      auto asked = messages;
+      unread = co_await take_unread_receipts(&call.mailbox, place, std::move(asked));
+    }
     auto here = messages;
     auto done = co_await call.mailbox.delete_messages(place, std::move(here), how);
     if (!done) co_return mapi::to_error_code(done.error());
+    co_await send_unread_receipts(&call.mailbox, std::move(unread));
   }
   co_return mapi::ecNone;
 }
 Task<ErrorCode> delete_messages(RopCall& call, const wire::RopDeleteMessages::Request& request, wire::RopDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::soft);
+  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::soft, request.NotifyNonRead);
 }
 Task<ErrorCode> hard_delete_messages(RopCall& call, const wire::RopHardDeleteMessages::Request& request,
                                      wire::RopHardDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::hard);
+  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::hard, request.NotifyNonRead);
 }
 
 Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessages::Request& request,

@@ -15,7 +15,8 @@ using Cell = std::optional<Value>;
 using Rows = Getter<MessageView>;
 
 // [MS-OXCMSG] 2.2.1.6.
-enum : std::uint32_t { mfRead = 0x01, mfUnmodified = 0x02, mfSubmitted = 0x04, mfUnsent = 0x08, mfHasAttach = 0x10, mfFAI = 0x40, mfResend = 0x80, mfNotifyRead = 0x100, mfEverRead = 0x400 };
+enum : std::uint32_t { mfRead = 0x01, mfUnmodified = 0x02, mfSubmitted = 0x04, mfUnsent = 0x08, mfHasAttach = 0x10, mfFAI = 0x40,
+                       mfResend = 0x80, mfNotifyRead = 0x100, mfNotifyUnread = 0x200, mfEverRead = 0x400 };
 
 Cell number(std::int64_t n) { return Value::integer32(static_cast<std::int32_t>(n)); }
 Cell wide(std::uint64_t n) { return Value::integer64(static_cast<std::int64_t>(n)); }
@@ -130,6 +131,7 @@ std::uint32_t message_flags(const state::Message& message) {
   if (message.properties.number(PidTagHasAttachments) != 0) flags |= mfHasAttach;
   if (state::is_associated(message.folder)) flags |= mfFAI;
   if (wants_receipt(message)) flags |= mfNotifyRead;
+  if (wants_unread_receipt(message)) flags |= mfNotifyUnread;
   return flags | (static_cast<std::uint32_t>(message.extras.number(PidTagMessageFlags)) & (mfSubmitted | mfResend));
 }
 

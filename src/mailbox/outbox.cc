@@ -120,8 +120,7 @@ Task<Status> Mailbox::submit(Submission submission) {
   entry.created = seconds_now();
   entry.due = submission.not_before.ticks != 0 ? to_unix(submission.not_before) : 0;
   entry.first_due = std::max(entry.created, entry.due);
-  // A receipt, which has no message of ours behind it, goes out as reports do: nobody is told when it fails.
-  entry.from = submission.message == 0 ? std::string() : store_->user;
+  entry.from = submission.is_report ? std::string() : store_->user;
   entry.to = submission.recipients;
   entry.folder = submission.folder;
   entry.message = submission.message;

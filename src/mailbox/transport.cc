@@ -76,9 +76,9 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   std::vector<std::string> recipients;
   // Again, to those alone who have not got it yet ([MS-OXOMSG] 3.3.5.1.3).
   const bool again = (data.properties.number(PidTagMessageFlags) & mf_resend) != 0;
-  for (const auto& recipient : data.recipients) {
-    if (again && (static_cast<std::uint32_t>(recipient.type) & convert::recipient_has_it)) continue;
-    const auto address = convert::recipient_address(recipient.properties).address;
+  for (const auto* recipient : convert::addressees(data)) {
+    if (again && (static_cast<std::uint32_t>(recipient->type) & convert::recipient_has_it)) continue;
+    const auto address = convert::recipient_address(recipient->properties).address;
     if (address.find('@') == std::string::npos || address.find_first_of("\r\n<> ") != std::string::npos) co_return ecInvalidRecips;
     if (std::find(recipients.begin(), recipients.end(), address) == recipients.end()) recipients.push_back(address);
   }
@@ -119,7 +119,8 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
     submission.extras.remove(tag);
   submission.extras.remove(PidTagSentMailSvrEID);
   submission.not_before = not_before;
-  submission.wants_delivery_report = bag.number(PidTagOriginatorDeliveryReportRequested) != 0;
+  submission.is_report = convert::is_report(bag);
+  submission.wants_delivery_report = !submission.is_report && bag.number(PidTagOriginatorDeliveryReportRequested) != 0;
   if (bag.number(PidTagDeleteAfterSubmit) == 0) {
     submission.copy_to = folder_named(call, bag);
     if (submission.copy_to == 0 || !mailbox.tree()->find(submission.copy_to)) submission.copy_to = special_id(FolderRole::sent_items);

@@ -362,6 +362,71 @@ def test_read_receipts(sender, mail_server, open_session):
         session.contents_table(session.open_folder(session.inbox)), ["PidTagMessageClass"])), "MAPI shows the receipt", 20)
 
 
+def test_receipts_are_sent_for_what_mapi_reads_and_deletes(sender, mail_server, open_session):
+    """[MS-OXCMSG] 2.2.3.10.1 and [MS-OXCFOLD] 2.2.1.11: not for what an IMAP client marked, unless it is asked for; and for
+    what is deleted unread where the client says so."""
+    session, reader = open_session(sender), open_session(sender, BOB)
+    subjects = ["marked by IMAP", "refused", "deleted unread", "deleted quietly", "deleted after reading"]
+    for subject in subjects:
+        submit(session, subject, PidTagReadReceiptRequested=True)
+    handle = reader.open_folder(reader.inbox)
+
+    def inbox():
+        table = reader.contents_table(handle)
+        return {row[SUBJECT]: row for row in reader.rows(table, ["PidTagSubject", "PidTagMid", "PidTagMessageFlags"])}
+    wait_until(lambda: set(subjects) <= set(inbox()), "the messages", 40, 0.5)
+    ids = {subject: row[tag_of("PidTagMid")] for subject, row in inbox().items()}
+
+    def flags(subject):
+        return inbox()[subject][tag_of("PidTagMessageFlags")]
+    assert all(flags(subject) & 0x301 == 0x300 for subject in subjects)  # mfNotifyRead, mfNotifyUnread, not mfRead
+    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    uids = bob.uids("INBOX")
+    seen = next(uid for uid in uids if bob.fetch("INBOX", uid)[0]["Subject"] == "marked by IMAP")
+    bob.select("INBOX")
+    bob.link.uid("STORE", seen.decode() if isinstance(seen, bytes) else str(seen), "+FLAGS", "(\\Seen)")
+    wait_until(lambda: flags("marked by IMAP") & 1, "MAPI shows it read", 40, 0.5)
+    assert flags("marked by IMAP") & 0x300 == 0x100
+    reader.call(rops.set_read_flags([ids["marked by IMAP"]], 0), handle)
+    reader.call(rops.set_read_flags([ids["refused"]], 0x40), handle)  # rfClearNotifyUnread
+    assert flags("refused") & 0x301 == 0x100
+    reader.call(rops.set_read_flags([ids["refused"]], 0x20), handle)  # rfClearNotifyRead
+    reader.call(rops.set_read_flags([ids["refused"]], 0x10), handle)
+    assert flags("refused") & 0x301 == 0
+    reader.call(rops.delete_messages([ids["deleted unread"]], notify_unread=True), handle)
+    reader.call(rops.delete_messages([ids["deleted quietly"]]), handle)
+    reader.call(rops.set_read_flags([ids["deleted after reading"]], 1), handle)
+    reader.call(rops.delete_messages([ids["deleted after reading"]], hard=True, notify_unread=True), handle)
+    wait_until(lambda: arrived(alice, "INBOX", "Not read: deleted unread") == 1, "the non-read receipt", 30)
+    assert arrived(alice, "INBOX", "Read: marked by IMAP") == 0
+    reader.call(rops.set_read_flags([ids["marked by IMAP"]], 0x10), handle)  # rfGenerateReceiptOnly
+    wait_until(lambda: arrived(alice, "INBOX", "Read: marked by IMAP") == 1, "the receipt", 30)
+    assert flags("marked by IMAP") & 0x301 == 1
+    time.sleep(2)
+    assert arrived(alice, "INBOX", "Not read: deleted unread") == 1 and arrived(alice, "INBOX", "Read: marked by IMAP") == 1
+    for subject in ("refused", "deleted quietly", "deleted after reading"):
+        assert arrived(alice, "INBOX", f"Read: {subject}") == arrived(alice, "INBOX", f"Not read: {subject}") == 0
+    report = next(message for message in (alice.fetch("INBOX", uid)[0] for uid in alice.uids("INBOX"))
+                  if message["Subject"] == "Not read: deleted unread")
+    assert "Disposition: manual-action/MDN-sent-automatically; deleted" in report.as_string()
+
+
+def test_reports_that_clients_submit(sender, mail_server, open_session):
+    """[MS-OXCMAIL] 2.1.3.6: they leave as multipart/report, with an empty envelope sender."""
+    session = open_session(sender)
+    submit(session, "Read: by a client", PidTagMessageClass="REPORT.IPM.Note.IPNRN", PidTagOriginalMessageId="<one@example.test>")
+    submit(session, "Undeliverable: by a client", PidTagMessageClass="REPORT.IPM.Note.NDR")
+    bob = Imap(mail_server[0], BOB)
+    for subject, kind in (("Read: by a client", "disposition-notification"), ("Undeliverable: by a client", "delivery-status")):
+        wait_until(lambda subject=subject: arrived(bob, "INBOX", subject) == 1, subject, 30)
+        report = next(message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == subject)
+        assert report.get_content_type() == "multipart/report" and report.get_param("report-type") == kind
+        assert [part.get_content_type() for part in report.iter_parts()] == ["text/plain", f"message/{kind}"]
+        assert report["Return-Path"] == "<>"
+    assert "Original-Message-ID: <one@example.test>" in next(
+        message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == "Read: by a client").as_string()
+
+
 def test_a_restart_sends_without_the_user(certificates, mail_server, smtp):
     """Submitted while SMTP is down, killed, started again: with a master user nobody has to log on."""
     dovecot = mail_server[0]

@@ -543,8 +543,8 @@ def commit_stream():
     return Rop(0x5D, "i")
 
 
-def delete_messages(ids, hard=False):
-    return Rop(0x91 if hard else 0x1E, "i", struct.pack(f"<BBH{len(ids)}Q", 0, 0, len(ids), *ids), _partial,
+def delete_messages(ids, hard=False, notify_unread=False):
+    return Rop(0x91 if hard else 0x1E, "i", struct.pack(f"<BBH{len(ids)}Q", 0, notify_unread, len(ids), *ids), _partial,
                answers_on_failure="any")
 
 
