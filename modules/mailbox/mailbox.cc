@@ -68,6 +68,9 @@ const Setting settings[] = {
     {"content_cache", size, "8MiB", "Bytes of opened messages kept in memory for each user.", "0.1", 0, 1 << 30},
     {"max_rules_size", size, "256KiB", "Bytes that the rules of one folder may take together.", "0.1", 32768, 64 << 20},
     {"max_submit_size", size, "35MiB", "The largest message that clients are told they may send.", "0.1", 65536, std::int64_t{2047} << 20},
+    {"tnef", choice, "never", "Which messages leave with a winmail.dat, all that Outlook knows of them, beside their text. Other mail "
+                              "programs do not read it. asked: those that ask for it and those whose recipients all take rich text.",
+     "0.1", 0, 0, {"never", "asked", "always"}},
     {"chain_rows", boolean, "true", "Pack more rows of a table into a reply where the client asks for it."},
     {"chain_streams", boolean, "false", "The same for streams. Outlook 2013 and 2016 are confused by it."},
 };
@@ -90,6 +93,7 @@ EngineOptions read_options(const chain::Environment& environment, const Settings
   options.content_cache = static_cast<std::size_t>(s.number("content_cache"));
   options.max_submit_kilobytes = static_cast<std::uint32_t>(s.number("max_submit_size") / 1024);
   options.max_rules_bytes = static_cast<std::size_t>(s.number("max_rules_size"));
+  if (const auto& tnef = s.text("tnef"); tnef != "never") options.tnef = tnef == "asked" ? convert::TnefPolicy::asked : convert::TnefPolicy::always;
   options.chain_rows = s.boolean("chain_rows");
   options.chain_streams = s.boolean("chain_streams");
   for (const auto& moved : s.list("moved_users")) {

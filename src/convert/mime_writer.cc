@@ -9,6 +9,7 @@
 #include "convert/mime_attachments.h"
 #include "convert/mime_report_writer.h"
 #include "convert/mime_structure.h"
+#include "convert/mime_tnef_writer.h"
 #include "convert/mime_writer_parts.h"
 #include "convert/rtf.h"
 #include "wire/property_bag_codec.h"
@@ -36,6 +37,7 @@ class Writer {
   Status put(std::string_view text) { return spool_.append(as_view(text)); }
   Status body(const Bodies& bodies);
   Status report(MessageData& message, const ReportPart& part, unsigned depth);
+  Status rich(MessageData& message, View tnef);
   Status related(const Bodies& bodies, std::vector<MessageData::Attachment*> shown, unsigned depth);
   Status text_part(std::string_view subtype, const std::string& text);
   Status attachment(MessageData::Attachment& attachment, bool shown, unsigned depth);
@@ -201,16 +203,6 @@ std::string_view cms_type(View bytes) {
   return kind == 2 ? "signed-data" : kind == 3 ? "enveloped-data" : std::string_view();
 }
 
-// Signed or encrypted by the client ([MS-OXCMAIL] 2.1.3.2 "Message Class"): its class says so, and its only attachment is all of it.
-bool is_secured(const MessageData& message) {
-  const auto name = lower_ascii(message.properties.string(PidTagMessageClass));
-  const bool is_signed = name.ends_with(".smime.multipartsigned");
-  if (!name.starts_with("ipm.") || (!is_signed && !name.ends_with(".smime"))) return false;
-  if (message.attachments.size() != 1 || message.attachments[0].embedded || message.attachments[0].data.size() == 0) return false;
-  View header, body;
-  return !is_signed || is_signed_entity(message.attachments[0], header, body);
-}
-
 // Byte for byte, so that signatures in it hold; where the transport would not change it, and neither a Bcc is told nor what was
 // written for the store alone.
 bool goes_as_it_came(const MessageData& message, const MimeWriteOptions& options) {
@@ -229,6 +221,16 @@ bool goes_as_it_came(const MessageData& message, const MimeWriteOptions& options
 }
 
 }  // namespace
+
+// Signed or encrypted by the client ([MS-OXCMAIL] 2.1.3.2 "Message Class"): its class says so, and its only attachment is all of it.
+bool is_secured(const MessageData& message) {
+  const auto name = lower_ascii(message.properties.string(PidTagMessageClass));
+  const bool is_signed = name.ends_with(".smime.multipartsigned");
+  if (!name.starts_with("ipm.") || (!is_signed && !name.ends_with(".smime"))) return false;
+  if (message.attachments.size() != 1 || message.attachments[0].embedded || message.attachments[0].data.size() == 0) return false;
+  View header, body;
+  return !is_signed || is_signed_entity(message.attachments[0], header, body);
+}
 
 Writer::Bodies Writer::bodies_of(const PropertyBag& bag) {
   Bodies out;
@@ -404,6 +406,20 @@ Status Writer::report(MessageData& message, const ReportPart& part, unsigned dep
   return put("\r\n--" + boundary + "--\r\n");
 }
 
+// The text for everybody, and the message for those who know the format.
+Status Writer::rich(MessageData& message, View tnef) {
+  const auto boundary = make_boundary();
+  auto head = fmt::format("X-MS-TNEF-Correlator: {}\r\n", message.properties.string(PidTagInternetMessageId));
+  head += fmt::format("Content-Type: multipart/mixed; boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary);
+  if (auto done = put(head); !done) return done;
+  if (auto done = text_part("plain", bodies_of(message.properties).text); !done) return done;
+  head = fmt::format("\r\n--{}\r\nContent-Type: application/ms-tnef; name=\"winmail.dat\"\r\nContent-Transfer-Encoding: base64\r\n", boundary);
+  head += "Content-Disposition: attachment; filename=\"winmail.dat\"\r\n\r\n";
+  if (auto done = put(head); !done) return done;
+  if (auto done = base64(tnef); !done) return done;
+  return put("\r\n--" + boundary + "--\r\n");
+}
+
 Status Writer::message(MessageData& message, unsigned depth) {
   if (depth > max_depth) return error(Errc::limit, "messages within messages");
   if (auto done = put(write_header(message, options_)); !done) return done;
@@ -412,6 +428,8 @@ Status Writer::message(MessageData& message, unsigned depth) {
     return secured(message.attachments[0]);
   }
   if (const auto part = report_part(message, options_)) return report(message, *part, depth);
+  if (options_.tnef && depth == 0)
+    if (const auto tnef = tnef_of(message, options_, message.properties.string(PidTagInternetMessageId))) return rich(message, *tnef);
   const auto bodies = bodies_of(message.properties);
   std::vector<MessageData::Attachment*> shown, others;
   for (auto& one : message.attachments)

@@ -11,6 +11,7 @@ struct MimeWriteOptions {
   Address from;                // for messages that name no sender
   std::string host = "localhost";  // right side of ids that are made
   bool bcc = true;             // false: the copy that leaves
+  bool tnef = false;           // all of it in a winmail.dat beside its text, where that is possible
   bool attachment_properties = false;  // write what MIME has no words for, too; only into the store
   std::map<std::uint16_t, mapi::PropertyName> names;  // of the named properties in the message
   std::size_t memory_limit = std::size_t{1} << 20;    // beyond, the message is written into an unlinked file

@@ -17,6 +17,8 @@ std::string one_word(std::string_view text);
 std::string words(std::string text);
 // A field, folded and encoded; none when there is no text.
 void put_text(std::string& out, std::string_view name, std::string_view utf8);
+// Signed or encrypted by the client: its only attachment is all of it.
+bool is_secured(const MessageData& message);
 // Which rows of the recipient table a delivery report is about: those that say what became of them, or else all. None in
 // other messages.
 std::vector<bool> recipients_in_report(const MessageData& message);

@@ -214,6 +214,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   struct Submission {
     convert::ByteSource mime;                // with its Bcc field
+    convert::ByteSource copy;                // what is kept of it; empty: the same
     std::vector<std::string> recipients;
     std::string subject;
     GlobalCounter folder = 0, message = 0;   // the source, removed when it is sent

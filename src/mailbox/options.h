@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "convert/mime_tnef_writer.h"
 
 namespace mapigate::mailbox {
 
@@ -37,6 +38,7 @@ struct EngineOptions {
   // Deleted messages are kept so long (zero: not at all), in this folder of the backend, which clients of MAPI do not see.
   Duration deleted_retention = std::chrono::hours(24 * 14);
   std::string recoverable_folder = "Recoverable Items";
+  convert::TnefPolicy tnef = convert::TnefPolicy::never;  // of what is sent
   bool chain_rows = true;               // packed RopQueryRows where the client asks for it
   bool chain_streams = false;           // packed RopReadStream: row S6
 };

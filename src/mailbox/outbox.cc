@@ -40,6 +40,7 @@ struct Entry {
   GlobalCounter folder = 0, message = 0;  // the source
   GlobalCounter copy_to = 0;              // 0: no copy
   bool report = false;
+  std::uint64_t copy_size = 0;            // of the form that is kept, which stands before the one that leaves; 0: the same
 };
 
 std::string to_head(const Entry& e) {
@@ -47,7 +48,8 @@ std::string to_head(const Entry& e) {
   for (const auto& one : e.failed) failed.push_back({one.address, one.status, one.text});
   const json head = {{"created", e.created}, {"first_due", e.first_due}, {"due", e.due},         {"attempts", e.attempts}, {"sent", e.sent},
                      {"from", e.from},       {"subject", e.subject}, {"to", e.to},             {"failed", failed},
-                     {"folder", e.folder},   {"message", e.message}, {"copy_to", e.copy_to},   {"report", e.report}};
+                     {"folder", e.folder},   {"message", e.message}, {"copy_to", e.copy_to},   {"report", e.report},
+                     {"copy_size", e.copy_size}};
   return head.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -70,6 +72,7 @@ Entry from_head(const state::JournalEntry& stored) {
   e.message = head.value("message", GlobalCounter{0});
   e.copy_to = head.value("copy_to", GlobalCounter{0});
   e.report = head.value("report", false);
+  e.copy_size = head.value("copy_size", std::uint64_t{0});
   return e;
 }
 
@@ -127,11 +130,13 @@ Task<Status> Mailbox::submit(Submission submission) {
   entry.copy_to = submission.copy_to;
   entry.report = submission.wants_delivery_report;
   entry.subject = submission.subject;
+  entry.copy_size = submission.copy.size();
   Bytes payload;
   Output out(payload);
   const auto extras = wire::serialize(submission.extras);
   out.scalar(static_cast<std::uint32_t>(extras.size()));
   out.bytes(extras);
+  out.bytes(submission.copy.view());
   out.bytes(submission.mime.view());
   const auto head = to_head(entry);
   const auto& state_dir = context_.options.state_dir;
@@ -231,7 +236,10 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
   const bool filed_before = entry.sent;  // perhaps: an earlier attempt got as far as that
   Cursor in(payload);
   auto extras = wire::parse_property_bag(in.bytes(in.scalar<std::uint32_t>()));
+  const auto kept_form = in.bytes(entry.copy_size);
   const auto mime = convert::ByteSource::from_bytes(to_bytes(in.rest()));
+  const auto copy = entry.copy_size == 0 ? mime : convert::ByteSource::from_bytes(to_bytes(kept_form));
+  if (!in.ok()) co_return error(Errc::malformed, "what waits to be sent is cut off");
   if (!extras) co_return extras.error();
   const auto number = stored.id;
   const auto note = [&]() {
@@ -281,11 +289,11 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
   auto copy_to = entry.copy_to;
   if (!filed_before && copy_to != 0 && tree_->find(copy_to)) {
     // Nobody has to look whether it is there already.
-    auto kept = co_await deliver(copy_to, mime, state::flag_seen, extras->clone());
+    auto kept = co_await deliver(copy_to, copy, state::flag_seen, extras->clone());
     if (!kept) co_return std::move(kept.error()).within("copy of a sent message");
     copy_to = 0;
   }
-  auto filed = co_await file_sent(entry.folder, entry.message, copy_to, mime, std::move(*extras));
+  auto filed = co_await file_sent(entry.folder, entry.message, copy_to, copy, std::move(*extras));
   if (!filed) co_return filed.error();
   if (!entry.failed.empty() && !entry.from.empty()) {
     convert::NonDelivery report;

@@ -98,7 +98,9 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   convert::MimeWriteOptions options;
   options.from = {{}, call.store().user};
   options.host = domain_of(call.store().user);
-  auto names = co_await mailbox.names_in(bag);
+  std::vector<std::uint16_t> ids;
+  convert::collect_named(data, ids);
+  auto names = co_await mailbox.names_of(std::move(ids));
   if (!names) co_return to_error_code(names.error());
   options.names = std::move(*names);
   auto* raw = message->data.get();
@@ -109,6 +111,16 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
 
   Mailbox::Submission submission;
   submission.mime = form->mime;
+  if (convert::leaves_as_tnef(data, options.names, mailbox.context().options.tnef)) {
+    // For those who get it alone: the sender's own copy stays readable to every client.
+    options.tnef = true;
+    auto write_rich = [raw, &options]() { return convert::write_mime(*raw, options); };
+    auto rich = co_await io::run_blocking(mailbox.context().runtime, write_rich);
+    if (!rich) co_return to_error_code(rich.error());
+    if (rich->size() > std::size_t{mailbox.context().options.max_submit_kilobytes} * 1024) co_return ecTooBig;
+    submission.copy = form->mime;
+    submission.mime = std::move(*rich);
+  }
   submission.recipients = std::move(recipients);
   submission.subject = bag.string(PidTagSubject);
   submission.folder = message->folder;

@@ -2,7 +2,9 @@
 import contextlib
 import datetime
 import json
+import shutil
 import struct
+import subprocess
 import time
 
 import pytest
@@ -425,6 +427,47 @@ def test_reports_that_clients_submit(sender, mail_server, open_session):
         assert report["Return-Path"] == "<>"
     assert "Original-Message-ID: <one@example.test>" in next(
         message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == "Read: by a client").as_string()
+
+
+def test_messages_leave_in_a_winmail_dat_where_that_is_configured(certificates, mail_server, smtp, open_session, tmp_path):
+    """[MS-OXTNEF]: read by an independent program, by MAPI, and not in the sender's own copy."""
+    gateway = Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, name="rich")
+    gateway.arguments["modules"]["mail"]["tnef"] = "always"
+    gateway.write_config()
+    data = bytes(range(256)) * 1000
+    with gateway:
+        session, reader = open_session(gateway), open_session(gateway, BOB)
+        message = session.new_message(session.outbox, {
+            "PidTagSubject": "rich ü", "PidTagBody": "Text ü\r\n", "PidTagSentMailSvrEID": server_id(session.sent_items),
+            "PidTagReportText": "only Outlook knows"}, [(0, 1, "Bob", BOB), (1, 3, "Alice", ALICE)], [("data.bin", data)])
+        session.save(message)
+        session.call(rops.submit_message(), message)
+        bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+        wait_until(lambda: arrived(bob, "INBOX", "rich ü") == 1, "the message", 30)
+        seen = next(one for one in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if one["Subject"] == "rich ü")
+        assert [part.get_content_type() for part in seen.iter_parts()] == ["text/plain", "application/ms-tnef"]
+        assert seen["X-MS-TNEF-Correlator"] == seen["Message-ID"] and seen["Bcc"] is None
+        text, stream = seen.iter_parts()
+        assert text.get_content().replace("\r\n", "\n") == "Text ü\n" and stream.get_filename() == "winmail.dat"
+        (tmp_path / "winmail.dat").write_bytes(stream.get_payload(decode=True))
+        out = tmp_path / "out"
+        out.mkdir()
+        program = shutil.which("tnef")
+        assert program, "install the package tnef"
+        subprocess.run([program, "-f", tmp_path / "winmail.dat", "-C", out], check=True, timeout=60)  # it checks the sums
+        assert {path.name: path.read_bytes() for path in out.iterdir()} == {"data.bin": data}
+        wait_until(lambda: arrived(alice, "Sent", "rich ü") == 1, "the copy", 30)
+        copy = next(one for one in (alice.fetch("Sent", uid)[0] for uid in alice.uids("Sent")) if one["Subject"] == "rich ü")
+        assert [part.get_filename() for part in copy.iter_attachments()] == ["data.bin"]
+
+        def found():
+            table = reader.contents_table(reader.open_folder(reader.inbox))
+            return [row[tag_of("PidTagMid")] for row in reader.rows(table, ["PidTagSubject", "PidTagMid"]) if row[SUBJECT] == "rich ü"]
+        wait_until(lambda: len(found()) == 1, "MAPI shows it", 30)
+        opened = reader.open_message(reader.inbox, found()[0])
+        assert [one["name"] for one in reader.attachments(opened)] == ["data.bin"]
+        assert reader.attachment_data(opened, 0) == data
+        assert "only Outlook knows" in str(reader.properties(opened, ["PidTagReportText"]))
 
 
 def test_a_restart_sends_without_the_user(certificates, mail_server, smtp):
