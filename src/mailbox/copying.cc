@@ -256,7 +256,7 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
 Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection selection, std::span<const wire::PropertyProblem>* out) {
   auto from = call.find(), to = call.find(destination);
   if (!from) co_return mapi::ecNullObject;
-  if (!to) co_return mapi::ecDstNullObject;
+  if (!to) co_return call.no_destination(destination);
   if (from->kind != to->kind) co_return mapi::ecNotSupported;
   // The two flags do not go together ([MS-OXCPRPT] 2.2.10.1 and 2.2.11.1).
   if ((selection.flags & ~(flag_move | flag_no_overwrite)) || selection.flags == (flag_move | flag_no_overwrite))

@@ -187,7 +187,7 @@ Task<ErrorCode> move_folder(RopCall& call, const wire::RopMoveFolder::Request& r
   if (!from) co_return call.why;
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
-  if (!to) co_return mapi::ecDstNullObject;
+  if (!to) co_return call.no_destination(request.DestHandleIndex);
   const auto id = RopCall::counter(request.FolderId);
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);
@@ -243,7 +243,7 @@ Task<ErrorCode> copy_folder(RopCall& call, const wire::RopCopyFolder::Request& r
   if (!from) co_return call.why;
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
-  if (!to) co_return mapi::ecDstNullObject;
+  if (!to) co_return call.no_destination(request.DestHandleIndex);
   const auto id = RopCall::counter(request.FolderId);
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);

@@ -29,6 +29,7 @@ struct NamedFactory {
 };
 
 class Mailbox;
+struct Parcel;
 class Submitter;
 class SubmitterFactory;
 struct RowGroups;
@@ -170,6 +171,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids, Deletion how = Deletion::soft);
   // Messages deleted from `from` are found, too: moving them out is how they are recovered.
   Task<Status> move_messages(GlobalCounter from, std::vector<GlobalCounter> ids, GlobalCounter to, bool copy);
+  // A message for another mailbox, and one from there (mailbox_across.cc). Errc::not_found: it is not in this folder any more.
+  Task<Result<std::shared_ptr<Parcel>>> pack(GlobalCounter folder, GlobalCounter id);
+  Task<Status> unpack(GlobalCounter folder, std::shared_ptr<Parcel> parcel);
   // Stores a finished Internet message, e.g. a report, under the index of `folder`.
   Task<Result<GlobalCounter>> deliver(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
   // Keys of the named properties in a bag.

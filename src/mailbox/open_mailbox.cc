@@ -68,6 +68,11 @@ std::shared_ptr<Object> OpenMailbox::find(std::uint32_t handle) const {
   return found == objects_.end() ? nullptr : found->second;
 }
 
+OpenMailbox* OpenMailbox::other_with(std::uint32_t handle) const {
+  const auto found = share_->handles.find(handle);
+  return found == share_->handles.end() || found->second == this ? nullptr : found->second;
+}
+
 Result<std::uint32_t> OpenMailbox::add(std::shared_ptr<Object> object) {
   const auto& limits = mailbox_->context().options;
   const bool table = object->kind == Object::Kind::table;
@@ -156,6 +161,10 @@ Task<ErrorCode> OpenMailbox::settle_streams(RopCall& call) {
 
 std::shared_ptr<Object> RopCall::find(std::uint8_t index) const {
   return index < handles.size() ? session.find(handles[index]) : nullptr;
+}
+
+OpenMailbox* RopCall::other_with(std::uint8_t index) const {
+  return index < handles.size() ? session.other_with(handles[index]) : nullptr;
 }
 
 ErrorCode RopCall::put(std::uint8_t index, std::shared_ptr<Object> object) {

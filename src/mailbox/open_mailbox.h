@@ -79,6 +79,9 @@ class OpenMailbox final : public Listener {
   // -- for handlers
 
   std::shared_ptr<Object> find(std::uint32_t handle) const;
+  // The other open mailbox of the session whose handle it is; null when there is none. It stays while the ROP is answered, and
+  // is to be used on its executor.
+  OpenMailbox* other_with(std::uint32_t handle) const;
   Result<std::uint32_t> add(std::shared_ptr<Object> object);  // Errc::limit
   void release(std::uint32_t handle);
   // A logon that takes an id in use releases what was opened under it ([MS-OXCROPS] 2.2.3.1.1).

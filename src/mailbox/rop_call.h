@@ -46,6 +46,10 @@ struct RopCall {
   std::shared_ptr<Object> find(std::uint8_t index) const;
   std::shared_ptr<Object> find() const { return find(request.HandleIndex); }
   ErrorCode why = mapi::ecNone;
+  // Of a ROP with two objects, whose second one is in another mailbox; else null.
+  OpenMailbox* other_with(std::uint8_t index) const;
+  // Why there is no second object: most ROPs have both in one mailbox.
+  ErrorCode no_destination(std::uint8_t index) const { return other_with(index) ? mapi::ecNotSupported : mapi::ecDstNullObject; }
 
   // Gives the object a handle and puts it into the table. ecMemory beyond the session's limits.
   ErrorCode put(std::uint8_t index, std::shared_ptr<Object> object);

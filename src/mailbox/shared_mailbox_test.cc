@@ -256,6 +256,76 @@ TEST_F(SharedMailboxTest, TheOwnersPasswordGoesWithTheOwner) {
   EXPECT_EQ(backends.told().back(), (std::pair<std::string, std::string>{office, ""}));
 }
 
+// As they are, with what stands beside them, though the same name has another id there.
+TEST_F(SharedMailboxTest, MessagesGoFromOneMailboxToTheOther) {
+  auto owner = connect(office, "owner's");
+  owner->logon();
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  const auto named = [](Client& whose, const char* name) {
+    const std::vector<wire::PropertyName> list{wire::to_wire(whose.arena, {PS_PUBLIC_STRINGS, {}, name})};
+    Ask<wire::RopGetPropertyIdsFromNames> ask{{wire::RopGetPropertyIdsFromNames::Create, list}, 0};
+    return PropertyTag(whose.execute(ask).get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
+  };
+  named(*client, "Another");
+  const auto there = named(*owner, "Project"), here = named(*client, "Project");
+  ASSERT_NE(there.id(), here.id());
+  ASSERT_EQ(owner->open_message(inbox).value(), ecNone);
+  const TaggedValue values[] = {{there, Value::string(owner->arena, "Bridge")}};
+  ASSERT_EQ(owner->execute(Ask<wire::RopSetProperties>{{values}, 3}).value(), ecNone);
+  ASSERT_EQ(owner->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x0A}, 3}).value(), ecNone);
+  const std::vector<Id> one{owner->message_ids(inbox).at(0)};
+  const auto raws = [this](const std::string& user) {
+    auto& backend = backends.of(user);
+    const std::lock_guard lock(backend.mutex);
+    std::multiset<std::string> out;
+    for (const auto& [uid, message] : backend.folders.at("INBOX").messages) out.insert(message.raw);
+    return out;
+  };
+  const auto before = raws(office), own = raws(bob);
+
+  const auto go = [&](bool copy) {
+    EXPECT_EQ(send(*client, 0, open_inbox(0, 5)).value(), ecNone);
+    EXPECT_EQ(send(*client, 1, open_inbox(4, 6)).value(), ecNone);
+    return send(*client, 1, Ask<wire::RopMoveCopyMessages>{{5, one, false, copy}, 6}).value();
+  };
+  backends.of(bob).set_down("append");
+  EXPECT_EQ(go(false), ecNetwork);
+  EXPECT_EQ(raws(office), before);
+  backends.of(bob).set_down("append", false);
+  ASSERT_EQ(go(true), ecNone);
+  EXPECT_EQ(raws(office), before);
+  auto after = raws(bob);
+  ASSERT_EQ(after.size(), own.size() + 1);
+  for (const auto& raw : own) after.erase(after.find(raw));
+  EXPECT_TRUE(before.contains(*after.begin()));
+  ASSERT_EQ(go(false), ecNone);
+  EXPECT_EQ(raws(bob).count(*after.begin()), 2u);
+  EXPECT_EQ(raws(office).count(*after.begin()), 0u);
+  EXPECT_EQ(count(*client, 0, 0), 3u);
+  EXPECT_EQ(count(*client, 1, 4), 1u);
+  EXPECT_EQ(owner->message_ids(inbox).size(), 1u);
+  std::size_t bridges = 0;
+  for (std::size_t i = 0; i < 3; ++i) {
+    ASSERT_EQ(client->open_message(inbox, i).value(), ecNone);
+    bridges += client->properties({here}, 3).at(0) == "Bridge";
+  }
+  EXPECT_EQ(bridges, 2u);
+  // Gone: passed over.
+  EXPECT_EQ(go(false), ecNone);
+  EXPECT_EQ(count(*client, 0, 0), 3u);
+  // Other ROPs with two objects have them in one mailbox.
+  ASSERT_EQ(send(*client, 0, open_inbox(0, 5)).value(), ecNone);
+  ASSERT_EQ(send(*client, 1, open_inbox(4, 6)).value(), ecNone);
+  Ask<wire::RopCopyTo> copy_to;
+  copy_to.handle = 6;
+  copy_to.body.DestHandleIndex = 5;
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecNotSupported);
+  copy_to.body.DestHandleIndex = 11;  // none at all
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecDstNullObject);
+}
+
 // Three clients, two mailboxes, four loops.
 TEST_F(SharedMailboxTest, ManyAtOnce) {
   const auto work = [this](const std::string& user, bool guest) {

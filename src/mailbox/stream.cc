@@ -283,7 +283,7 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
   if (!from) co_return call.why;
   auto to = call.object<StreamObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
-  if (!to) co_return mapi::ecDstNullObject;
+  if (!to) co_return call.no_destination(request.DestHandleIndex);
   if (!to->target) co_return StreamAccessDenied;
   const auto begin = std::min<std::uint64_t>(from->position, from->size());
   const auto n = std::min<std::uint64_t>(request.ByteCount, from->size() - begin);

@@ -194,6 +194,42 @@ def test_nothing_is_sent_from_it(shared, open_session):
     assert office.try_call(rops.submit_message(), message).error == ACCESS_DENIED
 
 
+def raw_of(server, user, subject):
+    """The bytes of the message with that subject, or None."""
+    with contextlib.closing(server.connect(user)) as link:
+        link.select("INBOX", readonly=True)
+        uids = link.uid("search", None, "HEADER", "Subject", f'"{subject}"')[1][0].split()
+        return link.uid("fetch", uids[-1], "(BODY.PEEK[])")[1][0][1] if uids else None
+
+
+def test_messages_go_from_one_mailbox_to_the_other(place, server, open_session):
+    own = open_session(place, BOB)
+    office = own.beside(dn_of(own, OFFICE), 1)
+    subject = f"handed over {time.monotonic_ns()}"
+    server.seed(OFFICE, "INBOX", [(mail(subject), [r"\Flagged", "$Forwarded"], mailgen.FIRST_DATE)])
+    source, target = office.open_folder(office.inbox), own.open_folder(own.inbox)
+
+    def found(logon, folder):
+        rows = logon.rows(logon.contents_table(folder), ["PidTagSubject", "PidTagMid", "PidTagMessageDeliveryTime", "PidTagFlagStatus"])
+        return [row for row in rows if row[SUBJECT] == subject]
+
+    assert eventually(lambda: found(office, source))
+    before, original = found(office, source)[0], raw_of(server, OFFICE, subject)
+    answer = office.call(rops.move_copy_messages([before[MESSAGE_ID]]), source, target)
+    assert answer.partial_completion == 0
+    assert raw_of(server, OFFICE, subject) is None and not found(office, source)
+    assert raw_of(server, BOB, subject) == original
+    after = found(own, target)
+    assert len(after) == 1
+    for tag in (tag_of("PidTagMessageDeliveryTime"), tag_of("PidTagFlagStatus")):
+        assert after[0][tag] == before[tag]
+    # And back, as a copy.
+    assert own.call(rops.move_copy_messages([after[0][MESSAGE_ID]], copy=True), target, source).partial_completion == 0
+    assert raw_of(server, OFFICE, subject) == raw_of(server, BOB, subject) == original
+    assert office.call(rops.delete_messages([found(office, source)[0][MESSAGE_ID]]), source).partial_completion == 0
+    assert own.call(rops.delete_messages([after[0][MESSAGE_ID]]), target).partial_completion == 0
+
+
 def test_a_right_that_is_taken_away(certificates, server, open_session):
     with start(certificates, server) as gateway:
         own = open_session(gateway, BOB)

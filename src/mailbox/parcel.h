@@ -1,0 +1,21 @@
+// A message on its way from one mailbox to another (mailbox_across.cc).
+#pragma once
+
+#include "convert/message_data.h"
+#include "mapi/properties.h"
+
+namespace mapigate::mailbox {
+
+struct Parcel {
+  convert::ByteSource mime;                    // of a message in a backend: its bytes as they are,
+  mapi::PropertyBag extras;                    // what stands beside them,
+  std::string message_id;                      // and what its journal finds it by
+  std::shared_ptr<convert::MessageData> data;  // any other message; null when it is MIME
+  bool associated = false;
+  std::uint32_t flags = 0;
+  FileTime received;
+  // The named properties in all of it, under their ids in the mailbox it comes from.
+  std::map<std::uint16_t, mapi::PropertyName> names;
+};
+
+}  // namespace mapigate::mailbox
