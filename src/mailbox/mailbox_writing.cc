@@ -680,6 +680,15 @@ Task<Status> Mailbox::finish_append(state::JournalEntry entry) {
   auto keep = *provider;
   auto found = co_await keep->find(folder, message_id);
   if (!found) co_return unless_final(found.error());
+  // Others may have that Message-ID: copies that were here before. They have older ids; one that a refresh has come upon
+  // meanwhile has a newer one.
+  auto read = [folder_id](state::MailboxState& s) { return s.message_keys(folder_id); };
+  auto keys = co_await with_state(read);
+  if (!keys) co_return keys.error();
+  const auto& known = *keys;
+  std::erase_if(*found, [&](const auto key) {
+    return std::any_of(known.begin(), known.end(), [&](const auto& k) { return k.remote_key == key && k.id < id; });
+  });
   if (found->empty() || found->back() <= old_key) co_return Status{};  // it never got there
   const auto key = found->back();
   if (old_key != 0) {
