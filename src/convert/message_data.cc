@@ -58,6 +58,10 @@ Bytes digest_of(const MessageData& message) {
 }
 }  // namespace
 
+void MessageData::take_as_original() {
+  if (original.size() != 0) digest = digest_of(*this);
+}
+
 bool MessageData::is_original() const { return original.size() != 0 && !digest.empty() && digest == digest_of(*this); }
 
 Result<MessageData> message_data(const MimeMessage& mime, std::size_t memory_limit) {

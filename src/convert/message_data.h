@@ -37,6 +37,7 @@ struct MessageData {
   ByteSource original;
   Bytes digest;  // of what was read
   bool is_original() const;
+  void take_as_original();  // what it is now; whoever read it added what it is called by
 
   MessageData clone() const;  // the data of attachments and the messages in them are shared
   Attachment* attachment(std::uint32_t number);

@@ -296,6 +296,52 @@ TEST_F(KeepingTest, EmbeddedMessagesAreEditedInTheirPlace) {
   EXPECT_EQ(client->properties({PidTagSubject, PidTagComment}, 5), (std::vector<std::string>{"second", "one"}));
 }
 
+TEST_F(KeepingTest, NamedPropertiesOfEmbeddedMessagesOutliveAnEdit) {
+  backend.add("INBOX", "outer", 0,
+              "--b\r\nContent-Type: text/plain\r\n\r\nHello.\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+              "From: Carol <carol@example.test>\r\nTo: Alice <alice@example.test>\r\nSubject: inner\r\nMessage-ID: <inner@example.test>\r\n"
+              "X-Message-Flag: Call back\r\nKeywords: red, blue\r\nMIME-Version: 1.0\r\n\r\nInside.\r\n--b--\r\n",
+              "Content-Type: multipart/mixed; boundary=b\r\n");
+  open();
+  const auto keywords = named("Keywords", PropertyType::PtypMultipleString);
+  Arena arena;
+  const std::vector<wire::PropertyName> names{wire::to_wire(arena, PropertyName(PidLidFlagRequest))};
+  Ask<wire::RopGetPropertyIdsFromNames> ask{{wire::RopGetPropertyIdsFromNames::Create, names}, 0};
+  const PropertyTag request{client->execute(ask).get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString};
+  const auto open_embedded = [&](std::uint8_t mode) {
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenEmbeddedMessage>{{5, 0x0FFF, mode}, 4}).value(), ecNone);
+  };
+  const auto open_attachment = [&] {
+    ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
+  };
+  open_attachment();
+  set(PidTagDisplayName, text("renamed"), 4);  // the message around it is being edited now
+  open_embedded(wire::RopOpenEmbeddedMessage::ReadWrite);
+  EXPECT_EQ(client->properties({keywords, request}, 5), (std::vector<std::string>{"red,blue,", "Call back"}));
+  set(PidTagSubject, text("edited"), 5);
+  ASSERT_EQ(save(5), ecNone);
+  ASSERT_EQ(save_attachment(4), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  restart();
+  open_attachment();
+  open_embedded(wire::RopOpenEmbeddedMessage::ReadOnly);
+  EXPECT_EQ(client->properties({PidTagSubject, keywords, request}, 5), (std::vector<std::string>{"edited", "red,blue,", "Call back"}));
+  // An embedded message that nobody touches stays the same bytes.
+  restart();
+  backend.add("INBOX", "other", 0,
+              "--b\r\nContent-Type: text/plain\r\n\r\nHello.\r\n--b\r\nContent-Type: message/rfc822\r\n\r\n"
+              "Keywords:   red\r\nX-Odd:  kept   as it is\r\nSubject: inner\r\n\r\nInside.\r\n--b--\r\n",
+              "Content-Type: multipart/mixed; boundary=b\r\n");
+  settle(*client, inbox);
+  open_attachment();
+  set(PidTagDisplayName, text("renamed"), 4);
+  ASSERT_EQ(save_attachment(4), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  std::lock_guard lock(backend.mutex);
+  EXPECT_NE(backend.folders["INBOX"].messages.rbegin()->second.raw.find("Keywords:   red\r\nX-Odd:  kept   as it is\r\n"), std::string::npos);
+}
+
 TEST_F(KeepingTest, BodiesEndAsTheyWereWritten) {
   open();
   for (const std::string end : {"", "\r\n", "\r\n\r\n"}) {

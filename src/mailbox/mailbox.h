@@ -176,8 +176,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> unpack(GlobalCounter folder, std::shared_ptr<Parcel> parcel);
   // Stores a finished Internet message, e.g. a report, under the index of `folder`.
   Task<Result<GlobalCounter>> deliver(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
-  // Keys of the named properties in a bag.
-  Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> names_in(const mapi::PropertyBag& bag);
+  // Keys of the named properties in a message and in those embedded in it.
+  Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> names_in(const convert::MessageData& message);
   Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> names_of(std::vector<std::uint16_t> ids);
 
   // -- deleted messages (recoverable.cc)
@@ -218,7 +218,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   struct Submission {
     convert::ByteSource mime;                // with its Bcc field
-    convert::ByteSource copy;                // what is kept of it; empty: the same
+    convert::ByteSource leaving;             // what is sent where it differs in more than that field; empty: `mime` without it
     std::vector<std::string> recipients;
     std::string subject;
     GlobalCounter folder = 0, message = 0;   // the source, removed when it is sent
@@ -229,6 +229,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
     bool is_report = false;                  // leaves with an empty sender; nobody is told when it fails
   };
   bool can_submit() const;
+  // What was submitted is not submitted once more: the client may not have heard of it.
   Task<Status> submit(Submission submission);
   // On its way: it was tried to send it, and nobody knows how far that got.
   enum class Abort : std::uint8_t { stopped, not_there, on_its_way };

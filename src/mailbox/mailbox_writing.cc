@@ -12,6 +12,7 @@
 #include "base/cursor.h"
 #include "base/log.h"
 #include "convert/mime_supplement.h"
+#include "convert/mime_tnef_writer.h"
 #include "convert/mime_writer.h"
 #include "mailbox/message_content.h"
 #include "mailbox/message_edit.h"
@@ -113,10 +114,9 @@ Task<Result<std::shared_ptr<convert::MessageData>>> Mailbox::stored_data(GlobalC
   co_return co_await with_state(read);
 }
 
-Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::names_in(const PropertyBag& bag) {
+Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::names_in(const convert::MessageData& message) {
   std::vector<std::uint16_t> ids;
-  for (const auto& [tag, value] : bag)
-    if (tag.named()) ids.push_back(tag.id());
+  convert::collect_named(message, ids);
   co_return co_await names_of(std::move(ids));
 }
 
@@ -146,7 +146,7 @@ Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, Glo
     if (!lock) co_return lock.error();
     co_return co_await save_locally(associated ? state::associated_of(folder_id) : folder_id, id, flags, data);
   }
-  auto names = co_await names_in(data->properties);
+  auto names = co_await names_in(*data);
   if (!names) co_return names.error();
   convert::MimeWriteOptions options;
   options.from = {store_->display_name == store_->user ? std::string() : store_->display_name, store_->user};
@@ -545,9 +545,8 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       auto made = co_await io::run_blocking(context_.runtime, convert);
       if (!made) co_return made.error();
       message = std::make_shared<convert::MessageData>(std::move(*made));
-      auto named = co_await named_values(*this, held);
-      if (!named) co_return named.error();
-      message->properties.set_all(*named);
+      auto named = co_await add_named_values(*this, held, message.get());
+      if (!named) co_return named;
       add_extras(*message, row.extras);
     }
     const auto* from_row = tree_->find(from);
@@ -570,7 +569,7 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
     if (hidden || is_local(to)) {
       saved = co_await save_locally(hidden ? state::associated_of(to.id) : to.id, *id, flags, message);
     } else {
-      auto names = co_await names_in(message->properties);
+      auto names = co_await names_in(*message);
       if (!names) co_return names.error();
       convert::MimeWriteOptions options;
       options.from = {{}, store_->user};

@@ -95,6 +95,24 @@ Task<Result<PropertyBag>> named_values(Mailbox& mailbox, Content content) {
   co_return out;
 }
 
+Task<Status> add_named_values(Mailbox& mailbox, Content content, convert::MessageData* data) {
+  const auto& parts = content->attachments();
+  for (std::size_t i = 0; i < parts.size() && i < data->attachments.size(); ++i) {
+    if (parts[i].kind != convert::Attachment::Kind::embedded || !data->attachments[i].embedded) continue;
+    auto open = [&content, i]() { return content->embedded(i); };
+    auto inner = co_await io::run_blocking(mailbox.context().runtime, open);
+    if (!inner) co_return inner.error();
+    auto* held = data->attachments[i].embedded.get();
+    auto added = co_await add_named_values(mailbox, *inner, held);
+    if (!added) co_return added;
+    held->take_as_original();
+  }
+  auto named = co_await named_values(mailbox, content);
+  if (!named) co_return named.error();
+  data->properties.set_all(*named);
+  co_return Status{};
+}
+
 ContentSource::ContentSource(std::shared_ptr<const StoreIdentity> store, std::optional<state::Message> row, Content content,
                              NamedIds named)
     : content_(std::move(content)), named_(std::move(named)) {

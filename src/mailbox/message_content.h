@@ -18,6 +18,8 @@ Task<Result<NamedIds>> named_ids(Mailbox& mailbox, Content content);
 
 // The values of them, under those ids.
 Task<Result<mapi::PropertyBag>> named_values(Mailbox& mailbox, Content content);
+// The same into what was made of the content, and into the messages embedded in it. `data` must live meanwhile.
+Task<Status> add_named_values(Mailbox& mailbox, Content content, convert::MessageData* data);
 
 // Bodies are decoded when they are asked for, so get() belongs on a worker.
 class ContentSource final : public PropertySource {

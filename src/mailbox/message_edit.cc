@@ -225,9 +225,8 @@ Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> mess
   auto made = co_await io::run_blocking(mailbox.context().runtime, convert);
   if (!made) co_return made.error();
   auto data = std::make_shared<convert::MessageData>(std::move(*made));
-  auto named = co_await named_values(mailbox, held);
-  if (!named) co_return named.error();
-  data->properties.set_all(*named);
+  auto named = co_await add_named_values(mailbox, held, data.get());
+  if (!named) co_return named;
   if (!is_embedded(*message)) {
     auto loaded = co_await load_extras(mailbox, message);
     if (!loaded) co_return loaded;

@@ -40,7 +40,7 @@ struct Entry {
   GlobalCounter folder = 0, message = 0;  // the source
   GlobalCounter copy_to = 0;              // 0: no copy
   bool report = false;
-  std::uint64_t copy_size = 0;            // of the form that is kept, which stands before the one that leaves; 0: the same
+  std::uint64_t leaving = 0;  // bytes at the end of the payload: the form that is sent, where it has one of its own
 };
 
 std::string to_head(const Entry& e) {
@@ -49,7 +49,7 @@ std::string to_head(const Entry& e) {
   const json head = {{"created", e.created}, {"first_due", e.first_due}, {"due", e.due},         {"attempts", e.attempts}, {"sent", e.sent},
                      {"from", e.from},       {"subject", e.subject}, {"to", e.to},             {"failed", failed},
                      {"folder", e.folder},   {"message", e.message}, {"copy_to", e.copy_to},   {"report", e.report},
-                     {"copy_size", e.copy_size}};
+                     {"leaving", e.leaving}};
   return head.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -72,7 +72,7 @@ Entry from_head(const state::JournalEntry& stored) {
   e.message = head.value("message", GlobalCounter{0});
   e.copy_to = head.value("copy_to", GlobalCounter{0});
   e.report = head.value("report", false);
-  e.copy_size = head.value("copy_size", std::uint64_t{0});
+  e.leaving = head.value("leaving", std::uint64_t{0});
   return e;
 }
 
@@ -130,18 +130,25 @@ Task<Status> Mailbox::submit(Submission submission) {
   entry.copy_to = submission.copy_to;
   entry.report = submission.wants_delivery_report;
   entry.subject = submission.subject;
-  entry.copy_size = submission.copy.size();
   Bytes payload;
   Output out(payload);
   const auto extras = wire::serialize(submission.extras);
   out.scalar(static_cast<std::uint32_t>(extras.size()));
   out.bytes(extras);
-  out.bytes(submission.copy.view());
   out.bytes(submission.mime.view());
+  out.bytes(submission.leaving.view());
+  entry.leaving = submission.leaving.size();
   const auto head = to_head(entry);
   const auto& state_dir = context_.options.state_dir;
   const auto user = store_->user;
-  auto add = [&head, &payload, &state_dir, &user](state::MailboxState& s) {
+  const auto folder = entry.folder, message = entry.message;
+  auto add = [&head, &payload, &state_dir, &user, folder, message](state::MailboxState& s) -> Result<std::uint64_t> {
+    auto waiting = s.journal(outbox_kind);
+    if (!waiting) return waiting.error();
+    for (const auto& stored : *waiting) {
+      const auto known = from_head(stored);
+      if (message != 0 && known.folder == folder && known.message == message) return stored.id;
+    }
     mark_waiting(state_dir, user, true);
     return s.add_journal(outbox_kind, head, payload);
   };
@@ -223,7 +230,8 @@ Task<Result<std::int64_t>> Mailbox::send_due() {
     if (due <= seconds_now()) {
       auto again = co_await send_one(one, std::move(**payload));
       if (!again) log::info("outbox of {}: {}", store_->user, again.error().message);
-      due = again ? *again : seconds_now() + 5;
+      // What was refused, a copy in a full mailbox for one, is refused again soon after.
+      due = again ? *again : seconds_now() + (again.error().retryable() ? 5 : 300);
     }
     if (due != 0 && (next == 0 || due < next)) next = due;
   }
@@ -236,10 +244,9 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
   const bool filed_before = entry.sent;  // perhaps: an earlier attempt got as far as that
   Cursor in(payload);
   auto extras = wire::parse_property_bag(in.bytes(in.scalar<std::uint32_t>()));
-  const auto kept_form = in.bytes(entry.copy_size);
-  const auto mime = convert::ByteSource::from_bytes(to_bytes(in.rest()));
-  const auto copy = entry.copy_size == 0 ? mime : convert::ByteSource::from_bytes(to_bytes(kept_form));
-  if (!in.ok()) co_return error(Errc::malformed, "what waits to be sent is cut off");
+  const auto rest = in.rest();
+  const auto own_form = static_cast<std::size_t>(std::min<std::uint64_t>(entry.leaving, rest.size()));
+  const auto mime = convert::ByteSource::from_bytes(to_bytes(rest.first(rest.size() - own_form)));
   if (!extras) co_return extras.error();
   const auto number = stored.id;
   const auto note = [&]() {
@@ -255,7 +262,8 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
     envelope.from = entry.from;
     envelope.to = entry.to;
     envelope.wants_delivery_report = entry.report;
-    const auto leaving = convert::ByteSource::from_string(without_bcc(mime.view()));
+    const auto leaving = own_form != 0 ? convert::ByteSource::from_bytes(to_bytes(rest.last(own_form)))
+                                       : convert::ByteSource::from_string(without_bcc(mime.view()));
     auto outcome = co_await keep->submit(envelope, leaving);
     // Whoever is needed for that has not logged on since the start.
     if (!outcome && outcome.error().code == Errc::denied && login_->password.empty()) co_return seconds_now() + longest_pause;
@@ -289,11 +297,11 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
   auto copy_to = entry.copy_to;
   if (!filed_before && copy_to != 0 && tree_->find(copy_to)) {
     // Nobody has to look whether it is there already.
-    auto kept = co_await deliver(copy_to, copy, state::flag_seen, extras->clone());
+    auto kept = co_await deliver(copy_to, mime, state::flag_seen, extras->clone());
     if (!kept) co_return std::move(kept.error()).within("copy of a sent message");
     copy_to = 0;
   }
-  auto filed = co_await file_sent(entry.folder, entry.message, copy_to, copy, std::move(*extras));
+  auto filed = co_await file_sent(entry.folder, entry.message, copy_to, mime, std::move(*extras));
   if (!filed) co_return filed.error();
   if (!entry.failed.empty() && !entry.from.empty()) {
     convert::NonDelivery report;

@@ -526,8 +526,10 @@ void EngineTest::make_engine() {
   engine.reset();
   auto store = state::open_sqlite_store(folder.string());
   if (!store) throw std::runtime_error(store.error().message);
+  std::function<SubmitterFactory*()> way_out;
+  if (submitter) way_out = [this] { return submitter; };
   engine = std::make_unique<Engine>(*runtime, options, std::move(*store),
-                                    [this] { return std::vector<NamedFactory>{{"fake", &factory}}; });
+                                    [this] { return std::vector<NamedFactory>{{"fake", &factory}}; }, std::move(way_out));
 }
 void EngineTest::use(const std::function<void(EngineOptions&)>& change) {
   change(options);

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "mailbox/engine.h"
+#include "mailbox/submitter.h"
 #include "mapi/legacy_dn.h"
 #include "wire/rop/rops.h"
 #include "wire/rpc/header_ext.h"
@@ -155,6 +156,7 @@ class EngineTest : public ::testing::Test {
 
   FakeBackend backend;
   FakeFactory factory{backend};
+  SubmitterFactory* submitter = nullptr;  // of engines made from now on
   EngineOptions options;
   std::filesystem::path folder;
   std::unique_ptr<io::Runtime> runtime;

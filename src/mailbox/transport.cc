@@ -64,6 +64,16 @@ void set_sender(PropertyBag& bag, const StoreIdentity& store) {
         PidTagSentRepresentingSmtpAddress, PidTagSentRepresentingEntryId, PidTagSentRepresentingSearchKey);
 }
 
+// Whether messages in the message tell of their Bcc recipients: those do not leave either ([MS-OXCMAIL] 2.1.3.1.1.2).
+bool tells_bcc(const convert::MessageData& message) {
+  return std::any_of(message.attachments.begin(), message.attachments.end(), [](const auto& attachment) {
+    if (!attachment.embedded) return false;
+    const auto& inner = *attachment.embedded;
+    const bool any = std::any_of(inner.recipients.begin(), inner.recipients.end(), [](const auto& one) { return (one.type & 0x0F) == 3; });
+    return any || tells_bcc(inner);
+  });
+}
+
 Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   if (message->parent || message->associated) co_return ecNotSupported;
   // Who may open a mailbox may not yet send as its owner; delegates send from their own.
@@ -98,9 +108,7 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   convert::MimeWriteOptions options;
   options.from = {{}, call.store().user};
   options.host = domain_of(call.store().user);
-  std::vector<std::uint16_t> ids;
-  convert::collect_named(data, ids);
-  auto names = co_await mailbox.names_of(std::move(ids));
+  auto names = co_await mailbox.names_in(data);
   if (!names) co_return to_error_code(names.error());
   options.names = std::move(*names);
   auto* raw = message->data.get();
@@ -111,15 +119,17 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
 
   Mailbox::Submission submission;
   submission.mime = form->mime;
-  if (convert::leaves_as_tnef(data, options.names, mailbox.context().options.tnef)) {
-    // For those who get it alone: the sender's own copy stays readable to every client.
-    options.tnef = true;
-    auto write_rich = [raw, &options]() { return convert::write_mime(*raw, options); };
-    auto rich = co_await io::run_blocking(mailbox.context().runtime, write_rich);
-    if (!rich) co_return to_error_code(rich.error());
-    if (rich->size() > std::size_t{mailbox.context().options.max_submit_kilobytes} * 1024) co_return ecTooBig;
-    submission.copy = form->mime;
-    submission.mime = std::move(*rich);
+  const bool as_tnef = convert::leaves_as_tnef(data, options.names, mailbox.context().options.tnef);
+  if (as_tnef || tells_bcc(data)) {
+    // For those who get it alone: the sender's own copy stays whole and readable to every client.
+    auto leaving_options = options;
+    leaving_options.bcc = false;
+    leaving_options.tnef = as_tnef;
+    auto write_leaving = [raw, &leaving_options]() { return convert::write_mime(*raw, leaving_options); };
+    auto leaving = co_await io::run_blocking(mailbox.context().runtime, write_leaving);
+    if (!leaving) co_return to_error_code(leaving.error());
+    if (leaving->size() > std::size_t{mailbox.context().options.max_submit_kilobytes} * 1024) co_return ecTooBig;
+    submission.leaving = std::move(*leaving);
   }
   submission.recipients = std::move(recipients);
   submission.subject = bag.string(PidTagSubject);

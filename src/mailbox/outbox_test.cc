@@ -1,0 +1,125 @@
+// What leaves a mailbox, over a way out that keeps what it is given.
+#include "mailbox/object_properties.h"
+#include "mailbox/test_support.h"
+
+namespace mapigate::mailbox::testing {
+namespace {
+
+using namespace mapi;
+using enum state::FolderRole;
+
+class Post final : public SubmitterFactory {
+ public:
+  std::shared_ptr<Submitter> open(std::shared_ptr<const chain::Identity>, io::Executor) override { return std::make_shared<Way>(*this); }
+  std::vector<std::string> sent() {
+    std::lock_guard lock(mutex_);
+    return sent_;
+  }
+  void close(bool is) {
+    std::lock_guard lock(mutex_);
+    closed_ = is;
+  }
+
+ private:
+  struct Way final : Submitter {
+    explicit Way(Post& post) : post(post) {}
+    Task<Result<std::vector<RecipientOutcome>>> submit(Envelope envelope, convert::ByteSource message) override {
+      std::lock_guard lock(post.mutex_);
+      if (post.closed_) co_return error(Errc::unavailable, "closed");
+      post.sent_.emplace_back(as_text(message.view()));
+      std::vector<RecipientOutcome> out;
+      for (const auto& address : envelope.to) out.push_back({RecipientOutcome::Kind::accepted, address, {}, {}});
+      co_return out;
+    }
+    Post& post;
+  };
+  std::mutex mutex_;
+  std::vector<std::string> sent_;
+  bool closed_ = false;
+};
+
+class OutboxTest : public EngineTest {
+ protected:
+  OutboxTest() {
+    submitter = &post;
+    make_engine();
+    client = connect();
+  }
+  ~OutboxTest() override { client.reset(); }
+  ErrorCode set(PropertyTag tag, std::string_view value, std::uint8_t handle) {
+    const TaggedValue values[] = {{tag, Value::string(client->arena, value)}};
+    return client->execute(Ask<wire::RopSetProperties>{{values}, handle}).value();
+  }
+  ErrorCode recipients(std::uint8_t handle, std::vector<std::pair<std::uint8_t, const char*>> list) {
+    std::vector<wire::ModifyRecipientRow> rows(list.size());
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      rows[i].RowId = static_cast<std::uint32_t>(i);
+      rows[i].RecipientType = list[i].first;
+      auto& row = rows[i].RecipientRow;
+      row.RecipientFlags = wire::RecipientRow::U | wire::RecipientRow::D | wire::RecipientRow::S;
+      row.RecipientFlags |= static_cast<std::uint16_t>(wire::RecipientRow::SMTP);
+      row.RecipientFlags |= wire::RecipientRow::E;
+      row.DisplayName.unicode = to_utf16(client->arena, list[i].second);
+      row.EmailAddress.unicode = to_utf16(client->arena, list[i].second);
+    }
+    return client->execute(Ask<wire::RopModifyRecipients>{{{}, rows}, handle}).value();
+  }
+  ErrorCode save(std::uint8_t handle) { return client->execute(Ask<wire::RopSaveChangesMessage>{{handle, 0x02}, handle}).value(); }
+  void create(const std::string& subject) {
+    ASSERT_EQ(client->logon().value(), ecNone);
+    ASSERT_EQ(client->open_folder(outbox), ecNone);
+    Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(outbox)), false}, 0};
+    ASSERT_EQ(client->execute(make).value(), ecNone);
+    ASSERT_EQ(set(PidTagSubject, subject, 3), ecNone);
+    ASSERT_EQ(set(PidTagBody, "text", 3), ecNone);
+  }
+  std::vector<std::string> filed() {
+    std::lock_guard lock(backend.mutex);
+    std::vector<std::string> out;
+    for (const auto& [uid, message] : backend.folders["Sent"].messages) out.push_back(message.raw);
+    return out;
+  }
+  Post post;
+  std::unique_ptr<Client> client;
+};
+
+bool tells(const std::string& text, std::string_view what) { return text.find(what) != std::string::npos; }
+
+TEST_F(OutboxTest, NoBccLeavesNotEvenOfMessagesWithin) {  // [MS-OXCMAIL] 2.1.3.1.1.2
+  create("outer");
+  ASSERT_EQ(recipients(3, {{1, "bob@example.test"}, {3, "hidden.outer@example.test"}}), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{4}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenEmbeddedMessage>{{5, 0x0FFF, wire::RopOpenEmbeddedMessage::Create}, 4}).value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, "inner", 5), ecNone);
+  ASSERT_EQ(recipients(5, {{1, "carol@example.test"}, {3, "hidden.inner@example.test"}}), ecNone);
+  ASSERT_EQ(save(5), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesAttachment>{{4, 0x02}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSubmitMessage>{{}, 3}).value(), ecNone);
+  ASSERT_TRUE(eventually([&] { return !filed().empty(); }));
+  const auto sent = post.sent();
+  ASSERT_EQ(sent.size(), 1u);
+  EXPECT_TRUE(tells(sent[0], "carol@example.test"));
+  EXPECT_FALSE(tells(sent[0], "hidden.outer@example.test"));
+  EXPECT_FALSE(tells(sent[0], "hidden.inner@example.test"));
+  // The sender's own copy knows them.
+  EXPECT_TRUE(tells(filed()[0], "hidden.outer@example.test"));
+  EXPECT_TRUE(tells(filed()[0], "hidden.inner@example.test"));
+}
+
+TEST_F(OutboxTest, SubmittedTwiceItIsSentOnce) {
+  post.close(true);
+  create("once");
+  ASSERT_EQ(recipients(3, {{1, "bob@example.test"}}), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSubmitMessage>{{}, 3}).value(), ecNone);
+  // The answer was lost: the client asks again.
+  EXPECT_EQ(client->execute(Ask<wire::RopSubmitMessage>{{}, 3}).value(), ecNone);
+  post.close(false);
+  ASSERT_TRUE(eventually([&] { return !filed().empty(); }, std::chrono::seconds(20)));
+  // A second one would be due as soon.
+  std::this_thread::sleep_for(std::chrono::seconds(3));
+  EXPECT_EQ(post.sent().size(), 1u);
+  EXPECT_EQ(filed().size(), 1u);
+}
+
+}  // namespace
+}  // namespace mapigate::mailbox::testing
