@@ -33,6 +33,7 @@ struct EngineOptions {
   Duration refresh_interval = std::chrono::seconds(30);
   Duration first_index_wait = std::chrono::seconds(60);   // a table waits so long for a folder never seen
   Duration backend_wait = std::chrono::seconds(60);       // for the folder list and for content
+  Duration stream_lock_time = std::chrono::minutes(5);    // a locked region of a stream holds others back so long
   Duration idle_close = std::chrono::minutes(10);
   Duration notification_wait = std::chrono::seconds(300); // row M4, [MS-OXCRPC] 3.3.4.1
   // Deleted messages are kept so long (zero: not at all), in this folder of the backend, which clients of MAPI do not see.

@@ -98,11 +98,18 @@ StreamValue value_of(const Object& object, PropertyTag tag) {
   return value;
 }
 
-bool may_read(RopCall& call, const StreamObject& stream, std::uint64_t size) {
-  return call.mailbox.stream_locks().may_read(stream.value, {stream.position, size}, &call.session);
+// [MS-OXCPRPT] 3.2.5.21: whose own lock has expired is told so.
+ErrorCode may_read(RopCall& call, const StreamObject& stream, std::uint64_t size) {
+  const auto& locks = call.mailbox.stream_locks();
+  const StreamRegion region{stream.position, size};
+  if (locks.expired(stream.value, region, &call.session)) return mapi::ecNetwork;
+  return locks.may_read(stream.value, region, &call.session) ? mapi::ecNone : mapi::ecAccessDenied;
 }
-bool may_write(RopCall& call, const StreamObject& stream, std::uint64_t offset, std::uint64_t size) {
-  return call.mailbox.stream_locks().may_write(stream.value, {offset, size}, &call.session);
+ErrorCode may_write(RopCall& call, const StreamObject& stream, std::uint64_t offset, std::uint64_t size) {
+  const auto& locks = call.mailbox.stream_locks();
+  const StreamRegion region{offset, size};
+  if (locks.expired(stream.value, region, &call.session)) return mapi::ecNetwork;
+  return locks.may_write(stream.value, region, &call.session) ? mapi::ecNone : mapi::ecAccessDenied;
 }
 
 std::size_t most_bytes(RopCall& call) { return std::size_t{call.mailbox.context().options.max_submit_kilobytes} * 1024 * 2; }
@@ -173,7 +180,7 @@ Task<ErrorCode> read_stream(RopCall& call, const wire::RopReadStream::Request& r
     co_return mapi::ecBufferTooSmall;
   }
   const auto n = std::min({wanted, room, std::size_t{UINT16_MAX}});
-  if (!may_read(call, *stream, n)) co_return mapi::ecAccessDenied;
+  if (const auto code = may_read(call, *stream, n); code != mapi::ecNone) co_return code;
   auto data = call.arena.make_span<std::uint8_t>(n);
   stream->read(stream->position, data);
   response.Data = data;
@@ -228,7 +235,7 @@ Task<ErrorCode> write_bytes(RopCall& call, View data, std::size_t* written) {
   auto stream = call.object<StreamObject>();
   if (!stream) co_return call.why;
   if (!stream->target) co_return StreamAccessDenied;
-  if (!may_write(call, *stream, stream->position, data.size())) co_return mapi::ecAccessDenied;
+  if (const auto code = may_write(call, *stream, stream->position, data.size()); code != mapi::ecNone) co_return code;
   const auto room = make_room(call, *stream->written, stream->position, data.size());
   if (room != mapi::ecNone) co_return room;
   std::copy(data.begin(), data.end(), stream->written->bytes.begin() + static_cast<std::ptrdiff_t>(stream->position));
@@ -270,7 +277,7 @@ Task<ErrorCode> set_stream_size(RopCall& call, const wire::RopSetStreamSize::Req
   if (request.StreamSize > most_bytes(call)) co_return mapi::ecTooBig;
   const auto before = std::uint64_t{stream->size()};
   const auto changed = std::minmax(before, request.StreamSize);
-  if (!may_write(call, *stream, changed.first, changed.second - changed.first)) co_return mapi::ecAccessDenied;
+  if (const auto code = may_write(call, *stream, changed.first, changed.second - changed.first); code != mapi::ecNone) co_return code;
   auto& written = *stream->written;
   if (request.StreamSize < written.bytes.size()) written.bytes.resize(request.StreamSize);
   written.size = request.StreamSize;
@@ -288,7 +295,8 @@ Task<ErrorCode> copy_to_stream(RopCall& call, const wire::RopCopyToStream::Reque
   const auto begin = std::min<std::uint64_t>(from->position, from->size());
   const auto n = std::min<std::uint64_t>(request.ByteCount, from->size() - begin);
   if (n > most_bytes(call)) co_return mapi::ecTooBig;
-  if (!may_read(call, *from, n) || !may_write(call, *to, to->position, n)) co_return mapi::ecAccessDenied;
+  if (const auto code = may_read(call, *from, n); code != mapi::ecNone) co_return code;
+  if (const auto code = may_write(call, *to, to->position, n); code != mapi::ecNone) co_return code;
   // Zeros that nobody has written would be bytes in the other stream.
   const auto there = from->target ? std::uint64_t{from->written->bytes.size()} : from->size();
   const auto zeros = begin + n - std::min(begin + n, std::max(begin, there));
@@ -309,7 +317,8 @@ Task<ErrorCode> lock_region(RopCall& call, const wire::RopLockRegionStream::Requ
   if (!stream) co_return call.why;
   constexpr std::uint32_t others_read = 1;  // any other value: they may not
   const auto outcome = call.mailbox.stream_locks().lock(stream->value, {request.RegionOffset, request.RegionSize},
-                                                        request.LockFlags == others_read, &call.session, stream);
+                                                        request.LockFlags == others_read, &call.session, stream,
+                                                        call.mailbox.context().options.stream_lock_time);
   if (outcome == StreamLocks::Outcome::too_many) co_return mapi::ecMemory;
   co_return outcome == StreamLocks::Outcome::granted ? mapi::ecNone : mapi::ecAccessDenied;
 }

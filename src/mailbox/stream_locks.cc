@@ -16,12 +16,15 @@ bool overlap(StreamRegion a, StreamRegion b) {
 }  // namespace
 
 StreamLocks::Outcome StreamLocks::lock(const StreamValue& value, StreamRegion region, bool others_read, const OpenMailbox* session,
-                                       std::weak_ptr<const Object> stream) {
+                                       std::weak_ptr<const Object> stream, Duration lasts) {
+  const auto time = Clock::now();
   std::erase_if(locks_, [](const auto& one) { return one.stream.expired(); });
-  const auto held = [&](const auto& one) { return one.value == value && overlap(one.region, region); };
+  const auto there = [&](const auto& one) { return one.value == value && overlap(one.region, region); };
+  const auto held = [&](const auto& one) { return there(one) && one.until > time; };
   if (std::any_of(locks_.begin(), locks_.end(), held)) return Outcome::held;
+  std::erase_if(locks_, [&](const auto& one) { return one.session == session && there(one); });
   if (locks_.size() >= most_locks) return Outcome::too_many;
-  locks_.push_back({value, region, others_read, session, std::move(stream)});
+  locks_.push_back({value, region, others_read, session, std::move(stream), time + lasts});
   return Outcome::granted;
 }
 
@@ -33,11 +36,19 @@ void StreamLocks::unlock(const StreamValue& value, StreamRegion region, const Op
 
 const StreamLocks::Lock* StreamLocks::held_by_others(const StreamValue& value, StreamRegion region, const OpenMailbox* session,
                                                      bool reading) const {
+  const auto time = Clock::now();
   for (const auto& one : locks_) {
-    if (one.stream.expired() || one.session == session || (reading && one.others_read)) continue;
+    if (one.until <= time || one.stream.expired() || one.session == session || (reading && one.others_read)) continue;
     if (one.value == value && overlap(one.region, region)) return &one;
   }
   return nullptr;
+}
+
+bool StreamLocks::expired(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const {
+  const auto time = Clock::now();
+  return std::any_of(locks_.begin(), locks_.end(), [&](const auto& one) {
+    return one.session == session && one.until <= time && !one.stream.expired() && one.value == value && overlap(one.region, region);
+  });
 }
 
 bool StreamLocks::may_read(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const {

@@ -1,5 +1,6 @@
 // Locks on regions of streams ([MS-OXCPRPT] 2.2.24, 3.2.5.21, 3.2.5.22). They belong to a session, hold for all streams on the
-// same value, whoever opened them, and end with the stream that they were asked for.
+// same value, whoever opened them, and end with the stream that they were asked for. One that is too old holds nobody back; whoever
+// had it learns so when he comes to the region again.
 #pragma once
 
 #include <compare>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/time.h"
 #include "mapi/ids.h"
 
 namespace mapigate::mailbox {
@@ -32,11 +34,13 @@ class StreamLocks {
   enum class Outcome : std::uint8_t { granted, held, too_many };
   // `held`: a part of the region is locked already, no matter by whom. `others_read`: they may not write only.
   Outcome lock(const StreamValue& value, StreamRegion region, bool others_read, const OpenMailbox* session,
-               std::weak_ptr<const Object> stream);
+               std::weak_ptr<const Object> stream, Duration lasts);
   // Those of this session that reach into the region.
   void unlock(const StreamValue& value, StreamRegion region, const OpenMailbox* session);
   bool may_read(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const;
   bool may_write(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const;
+  // The session had locked a part of the region for too long, and has neither unlocked it nor locked it anew.
+  bool expired(const StreamValue& value, StreamRegion region, const OpenMailbox* session) const;
 
  private:
   struct Lock {
@@ -45,6 +49,7 @@ class StreamLocks {
     bool others_read;
     const OpenMailbox* session;
     std::weak_ptr<const Object> stream;
+    Clock::time_point until;
   };
   const Lock* held_by_others(const StreamValue& value, StreamRegion region, const OpenMailbox* session, bool reading) const;
   std::vector<Lock> locks_;

@@ -1,4 +1,6 @@
 // Locked regions of streams: [MS-OXCPRPT] 3.2.5.21 and 3.2.5.22.
+#include <thread>
+
 #include "mailbox/test_support.h"
 
 namespace mapigate::mailbox::testing {
@@ -74,6 +76,32 @@ TEST_F(StreamLocksTest, WhatOthersMayDoThere) {
   a->execute(Ask<wire::RopRelease>{{}, 4});
   EXPECT_EQ(read(*b, 5, 2), ecNone);
   EXPECT_EQ(write(*b, 0, "abc"), ecNone);
+}
+
+TEST_F(StreamLocksTest, ALockThatIsTooOldHoldsNobodyBack) {  // [MS-OXCPRPT] 3.2.5.21
+  use([](EngineOptions& o) { o.stream_lock_time = std::chrono::milliseconds(200); });
+  auto a = open(), b = open();
+  ASSERT_EQ(write(*a, 0, "0123456789"), ecNone);
+  ASSERT_EQ(write(*b, 0, "0123456789"), ecNone);
+  ASSERT_EQ(lock(*a, 0, 5, 0), ecNone);
+  EXPECT_EQ(read(*b, 0, 10), ecAccessDenied);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(read(*b, 0, 10), ecNone);
+  EXPECT_EQ(write(*b, 0, "abc"), ecNone);
+  // Who had it is told where it was, and there alone.
+  EXPECT_EQ(read(*a, 0, 5), ecNetwork);
+  EXPECT_EQ(write(*a, 4, "x"), ecNetwork);
+  EXPECT_EQ(write(*a, 5, "x"), ecNone);
+  EXPECT_EQ(unlock(*a, 0, 5), ecNone);
+  EXPECT_EQ(read(*a, 0, 5), ecNone);
+  // Somebody else may have it then, or the same once more.
+  ASSERT_EQ(lock(*a, 0, 5), ecNone);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(lock(*a, 0, 5), ecNone);
+  EXPECT_EQ(write(*a, 0, "x"), ecNone);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  EXPECT_EQ(lock(*b, 0, 5), ecNone);
+  EXPECT_EQ(write(*a, 0, "x"), ecNetwork);
 }
 
 TEST_F(StreamLocksTest, OnlyStreamsHaveRegions) {
