@@ -265,6 +265,36 @@ TEST(EntryIds, FolderOfTheSpecification) {
   EXPECT_EQ(rest, 0u);
 }
 
+// [MS-OXOCFG] 4, the example of a conversation action: PidLidConversationActionMoveStoreEid, of a file of personal folders.
+TEST(EntryIds, StoreOfAnotherProvider) {
+  const auto path = to_utf16("C:\\Documents and Settings\\ajames\\Local Settings\\Application Data\\Microsoft\\Outlook\\Archived Mail.pst");
+  const auto bytes = bytes_of("00000000 38A1BB1005E5101AA1BB08002B2A56C2 0000 6D737073742E646C6C00"
+                              "00000000 4E495441F9BFB80100AA0037D96E0000 0000" + to_hex(path) + "0000");
+  Arena arena;
+  const auto id = read<EntryId>(bytes, arena);
+  EXPECT_EQ(id.kind, EntryId::Kind::store);
+  EXPECT_EQ(as_text(id.DLLFileName), std::string_view("mspst.dll\0", 10));
+  EXPECT_EQ(id.WrappedFlags, 0u);
+  EXPECT_EQ(id.WrappedProviderUID.bytes[0], 'N');
+  EXPECT_EQ(id.WrappedProviderUID.bytes[13], 0x6E);
+  EXPECT_EQ(id.Rest.size(), 2 + path.size() + 2);
+  EXPECT_EQ(to_utf8(Utf16{id.Rest.subspan(2, path.size())}), to_utf8(Utf16{path}));
+}
+
+TEST(EntryIds, StoreOfExchange) {
+  const auto bytes = bytes_of("00000000 38A1BB1005E5101AA1BB08002B2A56C2 0000 454D534D44422E444C4C00000000"
+                              "00000000 1B55FA20AA6611CD9BC800AA002FC45A 0C000000 53525600 2F6F3D7800");
+  Arena arena;
+  const auto id = read<EntryId>(bytes, arena);
+  EXPECT_EQ(id.DLLFileName.size(), 14u);
+  EXPECT_EQ(id.WrappedStoreType, 0x0Cu);
+  EXPECT_EQ(id.ServerShortname, "SRV");
+  EXPECT_EQ(id.MailboxDN, "/o=x");
+  EXPECT_TRUE(id.Rest.empty());
+  const auto no_zero = bytes_of("00000000 38A1BB1005E5101AA1BB08002B2A56C2 0000 454D534D44422E444C4C");
+  EXPECT_FALSE(decode_blob<EntryId>(no_zero, arena));
+}
+
 TEST(EntryIds, NestingIsBounded) {
   Bytes blob;
   for (int i = 0; i < 40; ++i) {

@@ -2,6 +2,9 @@
 // and "WrappedEntryId", [MS-NSPI] 2.2.9). What code needs to build one is in mapi/entry_id.h.
 #pragma once
 
+#include <cstring>
+
+#include "base/text.h"
 #include "mapi/entry_id.h"
 #include "wire/blobs/blob_fields.h"
 
@@ -25,6 +28,7 @@ struct EntryId {
   static constexpr const char* name = "EntryId";
   static constexpr std::size_t minimum_size = 0;
   static constexpr unsigned max_depth = 8;  // of entry ids within entry ids
+  static constexpr std::string_view dll = "emsmdb.dll";  // the provider of an Exchange store
   enum class Kind : std::uint8_t { unknown, folder, message, address_book, ephemeral, one_off, contact, wrapped, store };
   enum : std::uint32_t { CONTAB_ROOT = 1, CONTAB_SUBROOT = 2, CONTAB_CONTAINER = 3, CONTAB_USER = 4, CONTAB_DISTLIST = 5 };
   enum : std::uint16_t { MAPI_UNICODE = 0x8000, MAPI_LOOKUP = 0x1000, MAPI_ONE_OFF_NO_RICH_INFO = 0x0001 };
@@ -57,7 +61,7 @@ struct EntryId {
   // store
   std::uint8_t StoreVersion = 0;
   std::uint8_t StoreFlag = 0;
-  std::array<std::uint8_t, 14> DLLFileName{};
+  View DLLFileName{};  // with its zero, filled up as dll_size() says
   std::uint32_t WrappedFlags = 0;
   mapi::Guid WrappedProviderUID{};
   std::uint32_t WrappedStoreType = 0;
@@ -68,6 +72,10 @@ struct EntryId {
   std::uint32_t Magic = 0, Size = 0, ExtensionVersion = 0, OffsetDN = 0, OffsetFQDN = 0;
 
   View Rest{};
+
+  bool of_exchange() const {
+    return equal_ignoring_ascii_case(as_text(DLLFileName.first(std::min(dll.size(), DLLFileName.size()))), dll);
+  }
 
   // To be asked when Flags and ProviderUID are known, with the number of bytes behind them.
   Kind kind_of(std::size_t size, std::uint16_t type) const;
@@ -153,9 +161,10 @@ struct EntryId {
   static void store_fields(auto& s, V& v) {
     v("Version", s.StoreVersion);
     v("Flag", s.StoreFlag);
-    v("DLLFileName", s.DLLFileName);
+    v.bytes("DLLFileName", s.DLLFileName, dll_size(v, s.DLLFileName.size()));
     v("WrappedFlags", s.WrappedFlags);
     v("WrappedProviderUID", s.WrappedProviderUID);
+    if (!s.of_exchange()) return;  // what other providers put behind is their own affair
     v("WrappedType", s.WrappedStoreType);
     v.sz("ServerShortname", s.ServerShortname);
     if constexpr (ReadingVisitor<V>) s.has_mailbox_dn = v.cursor().left() != 0 && !at_extension(v.cursor());
@@ -167,6 +176,20 @@ struct EntryId {
     v("ExtensionVersion", s.ExtensionVersion);
     v(s.Magic == store_v2 ? "OffsetDN" : "OffsetSmtpAddress", s.OffsetDN);
     if (s.Magic == store_v2) v("OffsetFQDN", s.OffsetFQDN);
+  }
+  // The specification has 14 bytes, which is what emsmdb.dll takes: the entry id that is wrapped begins at a multiple
+  // of four. Behind mspst.dll, for instance, that is after 10.
+  template <class V>
+  static std::size_t dll_size(V& v, std::size_t otherwise) {
+    if constexpr (ReadingVisitor<V>) {
+      constexpr std::size_t before = 22, of_emsmdb = 14;
+      const auto& cursor = v.cursor();
+      const auto* zero = cursor.left() == 0 ? nullptr : std::memchr(cursor.position(), 0, std::min<std::size_t>(cursor.left(), 64));
+      if (zero == nullptr) return of_emsmdb;
+      const auto name = static_cast<std::size_t>(static_cast<const std::uint8_t*>(zero) - cursor.position());
+      return (before + name + 1 + 3) / 4 * 4 - before;
+    }
+    return otherwise;
   }
   static bool at_extension(const Cursor& cursor) {
     std::uint32_t magic = 0;
