@@ -2,6 +2,7 @@
 
 #include "wire/blobs/blob.h"
 #include "wire/blobs/folder_blobs.h"
+#include "wire/blobs/forms.h"
 #include "wire/blobs/meeting_ids.h"
 #include "wire/blobs/recurrence.h"
 #include "wire/blobs/rules.h"
@@ -186,6 +187,25 @@ TEST(TimeZone, DefinitionOfTheSpecification) {
   EXPECT_EQ(zone.TZRules[1].stDaylightDate, (SystemTime{0, 3, 0, 2, 2, 0, 0, 0}));
 }
 
+// [MS-OXOCAL] 4.1.2: an exception, moved from the 25th of March 2008.
+TEST(GlobalObjectIds, ExceptionOfTheSpecification) {
+  const auto bytes = bytes_of("040000008200E00074C5B7101A82E008 07D80319 5025D461E473C801 0000000000000000 10000000"
+                              "2A5844B3A444F74A9C246C60886F116B");
+  ASSERT_EQ(bytes.size(), 56u);
+  Arena arena;
+  const auto id = read<GlobalObjectId>(bytes, arena);
+  EXPECT_EQ(id.ByteArrayID, GlobalObjectId::class_id);
+  EXPECT_EQ(id.year(), 2008);
+  EXPECT_EQ(id.M, 3);
+  EXPECT_EQ(id.D, 25);
+  EXPECT_EQ(to_iso8601(id.CreationTime).substr(0, 19), "2008-02-20T17:16:51");
+  EXPECT_EQ(id.Data.size(), 16u);
+  EXPECT_EQ(id.uid(), "");
+  auto clean = bytes;
+  std::fill_n(clean.begin() + 16, 4, std::uint8_t{0});
+  EXPECT_EQ(to_hex(*clean_global_object_id(bytes)), to_hex(clean));
+}
+
 TEST(GlobalObjectIds, WrapsTheUidOfOthers) {
   const auto id = global_object_id_of("b5f3@example.org", 2024, 2, 29);
   Arena arena;
@@ -207,6 +227,29 @@ TEST(GlobalObjectIds, UnwrapsItsOwnHexForm) {
   EXPECT_EQ(global_object_id_of(own, 2010, 4, 26), dated);
   EXPECT_EQ(uid_of(dated).value(), own);
   EXPECT_FALSE(uid_of(bytes_of("0400")));
+}
+
+// [MS-OXOMSG] 4.5. Count is that of the options here, as Outlook has it; 2.2.1.74 says that it includes the extras.
+TEST(VerbStreams, VotingOptionsOfTheSpecification) {
+  const auto option = [](const char* name, const char* id) {
+    return std::string("04000000") + name + "08 49504D2E4E6F7465 00" + name + "00000000 00 00000000 01000000 02000000 02000000" +
+           id + "FFFFFFFF";
+  };
+  const auto bytes = bytes_of("0201 03000000" + option("03 596573", "01000000") + option("02 4E6F", "02000000") +
+                              option("05 4D61796265", "03000000") +
+                              "0401 03 590065007300 03 590065007300 02 4E006F00 02 4E006F00"
+                              "05 4D006100790062006500 05 4D006100790062006500");
+  ASSERT_EQ(bytes.size(), 0xD1u);
+  Arena arena;
+  const auto stream = read<VerbStream>(bytes, arena);
+  ASSERT_EQ(stream.VoteOptions.size(), 3u);
+  EXPECT_EQ(stream.VoteOptions[0].DisplayName, "Yes");
+  EXPECT_EQ(stream.VoteOptions[2].DisplayNameRepeat, "Maybe");
+  EXPECT_EQ(stream.VoteOptions[1].MsgClsName, "IPM.Note");
+  EXPECT_EQ(stream.VoteOptions[1].SendBehavior, 2u);
+  EXPECT_EQ(stream.VoteOptions[2].ID, 3u);
+  ASSERT_EQ(stream.Extras.size(), 3u);
+  EXPECT_EQ(to_utf8(stream.Extras[2].DisplayName), "Maybe");
 }
 
 TEST(Rules, StandardActions) {
