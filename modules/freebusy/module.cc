@@ -27,8 +27,9 @@ const Setting settings[] = {
     {"source", choice, "caldav", "caldav: all calendars at the URL are asked; url: it gives a VFREEBUSY or a calendar.", "0.1", 0, 0,
      {"caldav", "url"}},
     {"credentials", choice, "pass-through", "Who reads: the user who asks, or the fixed one below for everybody. The fixed one also reads for "
-                                              "users who came without a password (NTLM, a ticket).", "0.1", 0, 0,
-     {"pass-through", "fixed"}},
+                                              "users who came without a password (NTLM, a ticket). none: nobody logs on, because the "
+                                              "server tells everybody when people are busy.", "0.1", 0, 0,
+     {"pass-through", "fixed", "none"}},
     {"user", text, "", "Name of the fixed user; empty: none.", "0.1"},
     {"password", text, "", "The fixed user's password.", "0.1", 0, INT64_MAX, {}, true},
     {"verify", boolean, "true", "Check the server's certificate. Without it anyone in between can read along."},
@@ -45,6 +46,7 @@ const Setting settings[] = {
 struct Options {
   std::string url;
   bool caldav = true, pass_through = true;
+  bool nobody = false;  // logs on
   std::string user;
   Secret password;
   std::string time_zone;
@@ -66,14 +68,16 @@ Options read_options(const Settings& s) {
   out.url = s.text("url");
   const auto url = io::parse_url(expand_url(out.url, "a@b", 0, 0).value());
   if (!url) throw std::runtime_error("url: " + url.error().message);
+  const bool secret = s.text("credentials") != "none";
   const bool here = url->host == "localhost" || url->host == "::1" || url->host.starts_with("127.");
-  if (!url->tls && !here && !s.boolean("allow_plain_text"))
+  if (secret && !url->tls && !here && !s.boolean("allow_plain_text"))
     throw std::runtime_error("url: http would send passwords over the network to " + url->host + "; use https, or say allow_plain_text = true");
   out.caldav = s.text("source") == "caldav";
   out.pass_through = s.text("credentials") == "pass-through";
   out.user = s.text("user");
   out.password = Secret(s.text("password"));
-  if (!out.pass_through && out.user.empty()) throw std::runtime_error("user: credentials = \"fixed\" needs one");
+  out.nobody = s.text("credentials") == "none";
+  if (!out.pass_through && !out.nobody && out.user.empty()) throw std::runtime_error("user: credentials = \"fixed\" needs one");
   out.time_zone = s.text("time_zone");
   if (!out.time_zone.empty())
     if (const auto zone = wire::ews::time_zone_named(out.time_zone, to_unix(now())); !zone) throw std::runtime_error("time_zone: " + zone.error().message);
@@ -140,10 +144,11 @@ class FreeBusyModule final : public mailbox::FreeBusySource {
   }
 
   Task<Result<FreeBusy>> free_busy(std::shared_ptr<const chain::Identity> asker, std::string address, std::int64_t start, std::int64_t end) override {
-    // With the asker's own rights the server decides who sees what; a fixed user sees more than the asker may.
+    // With the asker's own rights the server decides who sees what; a fixed user sees more than the asker may. What everybody
+    // may read is times.
     const bool own = asker->user == address;
     const bool fixed = reads_fixed(*asker);
-    const bool details = own || !fixed;
+    const bool details = !options_.nobody && (own || !fixed);
     const auto key = fmt::format("{}\n{}\n{}\n{}", details ? asker->user : std::string(), address, start, end);
     if (auto known = memory_.find(key)) co_return std::move(*known);
     if (fixed && options_.user.empty()) co_return error(Errc::denied, "no password to read calendars with");
@@ -183,8 +188,9 @@ class FreeBusyModule final : public mailbox::FreeBusySource {
     Reading reading;
   };
 
-  bool reads_fixed(const chain::Identity& asker) const { return !options_.pass_through || asker.password.empty(); }
+  bool reads_fixed(const chain::Identity& asker) const { return !options_.nobody && (!options_.pass_through || asker.password.empty()); }
   Secret authorization(const chain::Identity& asker) const {
+    if (options_.nobody) return {};
     const bool fixed = reads_fixed(asker);
     const auto& user = fixed ? options_.user : asker.user;
     const auto& password = fixed ? options_.password : asker.password;
@@ -196,7 +202,7 @@ class FreeBusyModule final : public mailbox::FreeBusySource {
       io::HttpRequest request;
       request.method = method;
       request.url = url;
-      request.headers.add("Authorization", question.authorization.reveal());
+      if (!question.authorization.empty()) request.headers.add("Authorization", question.authorization.reveal());
       if (!body.empty()) request.headers.add("Content-Type", "application/xml; charset=utf-8");
       if (*depth != '\0') request.headers.add("Depth", depth);
       request.body = as_view(body);

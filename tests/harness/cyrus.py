@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 
+from .caldav import CalDav
 from .dovecot import _RawImap, crlf
 from .processes import TOP, Daemon, HarnessError, current_user, free_port, private_dir
 
@@ -41,7 +42,7 @@ _CYRUS = """START {{
 SERVICES {{
  imap cmd="{imapd} -C {folder}/imapd.conf" listen="127.0.0.1:{port}" maxchild=400
  imaps cmd="{imapd} -s -C {folder}/imapd.conf" listen="127.0.0.1:{tls_port}" maxchild=400
-}}
+{http}}}
 DAEMON {{
  idled cmd="{idled} -C {folder}/imapd.conf"
 }}
@@ -60,17 +61,26 @@ def unpacked():
     return program.parent if program.exists() else None
 
 
+def has_calendars():
+    return (LIB / "httpd").exists()
+
+
 def available():
     return (LIB / "master").exists() and shutil.which("saslpasswd2") is not None and unpacked() is not None
 
 
-class Cyrus:
-    """As Dovecot of dovecot.py, as far as tests of the mailbox need it."""
+class Cyrus(CalDav):
+    """As Dovecot of dovecot.py, as far as tests of the mailbox need it; with `calendars` CalDAV at url()."""
 
-    def __init__(self, certificates, users=("alice@example.test", "bob@example.test"), password="secret", folder=None, extra=""):
+    home = "/dav/calendars/user/{user}/"
+
+    def __init__(self, certificates, users=("alice@example.test", "bob@example.test"), password="secret", folder=None, extra="",
+                 calendars=False):
+        if calendars:
+            extra += "httpmodules: caldav freebusy\ncalendar_user_address_set: example.test\n"
         self.folder = pathlib.Path(folder) if folder else private_dir("cyrus")
         self.certificates, self.password, self.users, self.extra = certificates, password, list(users), extra
-        self.port, self.tls_port = free_port(), free_port()
+        self.port, self.tls_port, self.http_port = free_port(), free_port(), free_port()
         self.daemon = None
         root = os.geteuid() == 0
         self.user = "cyrus" if root else current_user()[0]
@@ -83,8 +93,9 @@ class Cyrus:
             user=self.user, folder=self.folder, certificate=self.folder / "tls/certificate",
             key=self.folder / "tls/key", extra=extra))
         programs = unpacked()
+        http = f' http cmd="{LIB / "httpd"} -C {self.folder}/imapd.conf" listen="127.0.0.1:{self.http_port}"\n' if calendars else ""
         (self.folder / "cyrus.conf").write_text(_CYRUS.format(folder=self.folder, imapd=programs / "imapd", idled=programs / "idled",
-                                                              port=self.port, tls_port=self.tls_port))
+                                                              port=self.port, tls_port=self.tls_port, http=http))
         for user in [*self.users, "cyrus@localhost"]:
             name, _, realm = user.partition("@")
             subprocess.run(["saslpasswd2", "-p", "-c", "-f", self.folder / "sasldb2", "-u", realm, name],
@@ -113,6 +124,9 @@ class Cyrus:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=2) as link:
             return link.recv(100).startswith(b"* OK")
         return False
+
+    def url(self):
+        return f"http://127.0.0.1:{self.http_port}"
 
     def stop(self):
         if self.daemon:

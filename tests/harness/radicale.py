@@ -1,11 +1,8 @@
 """A real Radicale in a private folder: calendars."""
-import base64
-import contextlib
 import pathlib
 import shutil
-import urllib.error
-import urllib.request
 
+from .caldav import CalDav
 from .processes import Daemon, free_port, is_listening, private_dir
 
 
@@ -13,7 +10,7 @@ def available():
     return shutil.which("radicale") is not None
 
 
-class Radicale:
+class Radicale(CalDav):
     """start() and stop() it. `users` may log on with `password`; `rights` is Radicale's: owner_only, or authenticated, with
     which everybody reads everything."""
 
@@ -49,19 +46,3 @@ class Radicale:
 
     def url(self):
         return f"http://127.0.0.1:{self.port}"
-
-    def request(self, method, path, user, body=b"", **headers):
-        secret = base64.b64encode(f"{user}:{self.password}".encode()).decode()
-        request = urllib.request.Request(self.url() + path, method=method, data=body or None,
-                                         headers={"Authorization": f"Basic {secret}", **headers})
-        with urllib.request.urlopen(request, timeout=20) as reply:
-            return reply.read()
-
-    def calendar(self, user, name, *events):
-        """Makes a calendar with these events: iCalendar lines of a VEVENT without its UID."""
-        with contextlib.suppress(urllib.error.HTTPError):
-            self.request("MKCALENDAR", f"/{user}/{name}/", user)
-        for number, lines in enumerate(events):
-            text = "\r\n".join(["BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//test//EN", "BEGIN:VEVENT", f"UID:{name}-{number}",
-                                "DTSTAMP:20240101T000000Z", *lines, "END:VEVENT", "END:VCALENDAR", ""])
-            self.request("PUT", f"/{user}/{name}/{number}.ics", user, text.encode(), **{"Content-Type": "text/calendar"})
