@@ -18,7 +18,7 @@ namespace {
 // OAB_PROP_REC: whether a property is looked into for names, and the one that identifies records.
 constexpr std::uint32_t searched = 1, primary_key = 2;
 constexpr std::size_t max_binary = 16 * 1024;  // of one property; longer ones clients have to ask for online
-constexpr std::size_t template_kinds = 7, entry_size = 32;
+constexpr std::size_t template_kinds = 7, entry_size = 32, names_size = 16;  // TMPLT_ENTRY, NAMES_STRUCT
 
 struct Column {
   PropertyTag tag;
@@ -177,18 +177,32 @@ Bytes make_template_file(std::uint32_t code_page, std::uint32_t locale) {
   constexpr DisplayType kinds[template_kinds] = {DisplayType::DT_MAILUSER,     DisplayType::DT_DISTLIST,         DisplayType::DT_FORUM,
                                                  DisplayType::DT_AGENT,        DisplayType::DT_ORGANIZATION,
                                                  DisplayType::DT_PRIVATE_DISTLIST, DisplayType::DT_REMOTE_MAILUSER};
-  // Behind the entries stand names and address templates, of which there are none: zeros whatever their size.
-  constexpr std::size_t no_names = 64;
-  Bytes out(header_size + template_kinds * entry_size + no_names);
+  const auto creations = creation_templates(locale);
+  // Behind the dialogs stand names of properties, which there are none of, and then the kinds of addresses that clients can make.
+  constexpr std::size_t count_at = header_size + template_kinds * entry_size + names_size;
+  Bytes out(count_at + 4 + creations.size() * entry_size);
   put_u32(out, 0, template_version);
+  const auto put = [&](std::size_t at, View data) {
+    put_u32(out, at, static_cast<std::uint32_t>(out.size()));
+    put_u32(out, at + 4, static_cast<std::uint32_t>(data.size()));
+    out.insert(out.end(), data.begin(), data.end());
+  };
   for (std::size_t i = 0; i < template_kinds; ++i) {
     if (kinds[i] == DisplayType::DT_ORGANIZATION || kinds[i] == DisplayType::DT_PRIVATE_DISTLIST) continue;
     const auto data = details_template(kinds[i], code_page, locale);
     if (data.empty()) continue;
-    const auto entry = header_size + i * entry_size;
-    put_u32(out, entry + 8, static_cast<std::uint32_t>(out.size()));
-    put_u32(out, entry + 12, static_cast<std::uint32_t>(data.size()));
-    out.insert(out.end(), data.begin(), data.end());
+    put(header_size + i * entry_size + 8, data);
+  }
+  put_u32(out, count_at, static_cast<std::uint32_t>(creations.size()));
+  for (std::size_t i = 0; i < creations.size(); ++i) {
+    const auto entry = count_at + 4 + i * entry_size;
+    const auto dialog = creation_dialog(creations[i].dn, code_page);
+    if (!dialog) continue;
+    const auto text = [](std::string value) { return value + '\0'; };
+    put(entry, as_view(text(creations[i].dn)));
+    put(entry + 8, dialog->data);
+    put(entry + 16, dialog->script);
+    put(entry + 24, as_view(text(to_code_page(creations[i].display_name, code_page))));
   }
   return out;
 }

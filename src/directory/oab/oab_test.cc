@@ -13,6 +13,7 @@
 #include "directory/oab/huffman.h"
 #include "directory/oab/lzx_encoder.h"
 #include "directory/oab/publication.h"
+#include "directory/templates.h"
 #include "mapi/properties.h"
 
 namespace mapigate::directory::oab {
@@ -216,6 +217,27 @@ TEST_F(OabTest, TemplatesHoldTheDialogs) {
     }
   }
   EXPECT_EQ(unpacked(compress_file(file)), file);
+}
+
+// [MS-OXOAB] 2.2: names, then what clients make addresses of who is in no address book by.
+TEST_F(OabTest, TemplatesHoldTheKindsOfAddresses) {
+  for (const auto& [code_page, locale, name] : {std::tuple(1252u, 0x409u, "Internet Address"), std::tuple(1252u, 0x40Cu, "Adresse Internet")}) {
+    const auto file = make_template_file(code_page, locale);
+    Cursor in(file);
+    in.skip(12 + 7 * 32);
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(in.scalar<std::uint32_t>(), 0u);  // no names
+    ASSERT_EQ(in.scalar<std::uint32_t>(), 1u);
+    const auto part = [&] {
+      const auto offset = in.scalar<std::uint32_t>(), size = in.scalar<std::uint32_t>();
+      return offset + size <= file.size() ? View(file).subspan(offset, size) : View();
+    };
+    const auto expected = creation_templates(locale).at(0);
+    const auto dn = part(), dialog = part(), script = part(), shown = part();
+    EXPECT_EQ(as_text(dn), expected.dn + '\0');
+    EXPECT_EQ(to_bytes(dialog), creation_dialog(expected.dn, code_page)->data);
+    EXPECT_EQ(to_bytes(script), creation_dialog(expected.dn, code_page)->script);
+    EXPECT_EQ(as_text(shown), std::string(name) + '\0');
+  }
 }
 
 TEST_F(OabTest, PublishesWhatIsNewAndNothingElse) {
