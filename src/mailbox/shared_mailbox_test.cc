@@ -141,6 +141,21 @@ TEST_F(SharedMailboxTest, OneSessionHasTwoMailboxes) {
   EXPECT_EQ(count(*client, 0, 0), 1u);
 }
 
+TEST_F(SharedMailboxTest, TheStoreTellsOwnerFromUser) {  // [MS-OXCSTOR] 2.2.2.1
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  const PropertyTag tags[] = {PidTagMailboxOwnerEntryId, PidTagUserEntryId};
+  Ask<wire::RopGetPropertiesSpecific> ask;
+  ask.handle = 4;
+  ask.body.PropertyTags = tags;
+  const auto answer = send(*client, 1, ask);
+  ASSERT_EQ(answer.value(), ecNone);
+  const auto values = answer.get<wire::RopGetPropertiesSpecific>().RowData.values;
+  EXPECT_NE(to_text(values[0]).find(to_hex(as_view(user_dn(office)))), std::string::npos);
+  EXPECT_NE(to_text(values[1]).find(to_hex(as_view(user_dn(bob)))), std::string::npos);
+}
+
 TEST_F(SharedMailboxTest, WhoMayNotIsToldNothing) {
   auto client = connect(alice);
   client->logon();
