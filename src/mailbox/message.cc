@@ -205,12 +205,12 @@ Task<ErrorCode> move_copy_to_other(RopCall& call, GlobalCounter from, OpenMailbo
       if (!parcel) co_return mapi::to_error_code(parcel.error());
       auto unpacking = other->mailbox().unpack(*to, std::move(*parcel));
       auto stored = co_await io::on(executor, std::move(unpacking));
-      if (!stored) co_return save_error(stored.error());
+      if (!stored) co_return mapi::to_error_code(stored.error());
       *partial = true;  // should it stop here
       if (copy) continue;
       std::vector<GlobalCounter> one(1, id);
       auto removed = co_await call.mailbox.delete_messages(place, std::move(one), Deletion::hard);
-      if (!removed) co_return save_error(removed.error());
+      if (!removed) co_return mapi::to_error_code(removed.error());
     }
   }
   *partial = false;
