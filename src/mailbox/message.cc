@@ -106,7 +106,7 @@ Task<ErrorCode> save_changes_message(RopCall& call, const wire::RopSaveChangesMe
     co_return mapi::ecTooBig;
   // Row P9: of the flags only ForceSave counts; every handle stays usable.
   const bool force = (request.SaveFlags & wire::RopSaveChangesMessage::ForceSave) != 0;
-  auto done = co_await save(call.mailbox, message, force);
+  auto done = co_await save(call.mailbox, message, force, call.session.guest());
   if (!done) co_return mapi::to_error_code(done.error());
   response.MessageId = call.id(message->id);
   co_return mapi::ecNone;

@@ -352,9 +352,15 @@ void complete_new(PropertyBag& bag) {
 
 }  // namespace
 
-Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force) {
+Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force, std::string guest) {
   const auto folder = message->folder;
-  const auto who = mailbox.identity()->display_name;  // [MS-OXCPRPT] 2.2.1.5
+  const auto owner = mailbox.identity();
+  // [MS-OXCPRPT] 2.2.1.5. Without an entry id it is the owner's that is told.
+  const auto sign = [&](PropertyBag& bag) {
+    bag.set_string(PidTagLastModifierName, guest.empty() ? owner->display_name : guest);
+    if (guest.empty()) bag.remove(PidTagLastModifierEntryId);
+    else bag.set_binary(PidTagLastModifierEntryId, address_book_entry_id(user_dn(guest)));
+  };
   if (!message->saved) {
     if (message->id == 0) {
       auto id = co_await mailbox.reserve_id();
@@ -362,7 +368,11 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
       message->id = *id;
     }
     complete_new(message->data->properties);
-    if (!message->data->properties.contains(PidTagLastModifierName)) message->data->properties.set_string(PidTagLastModifierName, who);
+    if (!message->data->properties.contains(PidTagLastModifierName)) sign(message->data->properties);
+    if (!guest.empty() && !message->data->properties.contains(PidTagCreatorName)) {
+      message->data->properties.set_string(PidTagCreatorName, guest);
+      message->data->properties.set_binary(PidTagCreatorEntryId, address_book_entry_id(user_dn(guest)));
+    }
     const auto flags = (flags_of_new(message->data->properties) | message->set_flags) & ~message->clear_flags;
     auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
     if (!saved) co_return saved;
@@ -374,7 +384,7 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
     const bool anything = message->content_changed || message->extras || (message->set_flags | message->clear_flags) != 0;
     if (changed_since && anything && !force) co_return error(Errc::conflict, "the message was changed by somebody else");
     if (message->content_changed) {
-      message->data->properties.set_string(PidTagLastModifierName, who);
+      sign(message->data->properties);
       const auto flags = (row->flags | message->set_flags) & ~message->clear_flags;
       auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
       if (!saved) co_return saved;
@@ -385,7 +395,7 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
           if (convert::in_mime(tag) && !extras.contains(tag)) extras.set(tag, value);
       if (const auto* kept = row->extras.find(supplement_tag)) extras.set(supplement_tag, *kept);  // its MIME stays
       extras.set_time(PidTagLastModificationTime, now());
-      extras.set_string(PidTagLastModifierName, who);
+      sign(extras);
       auto saved = co_await mailbox.save_extras(folder, message->id, std::move(extras), message->set_flags, message->clear_flags);
       if (!saved) co_return saved;
     } else if ((message->set_flags | message->clear_flags) != 0) {

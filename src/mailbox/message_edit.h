@@ -31,7 +31,8 @@ Task<mapi::ErrorCode> set_property(Mailbox& mailbox, std::shared_ptr<MessageObje
                                    mapi::Value value, unsigned code_page);
 Task<mapi::ErrorCode> delete_property(Mailbox& mailbox, std::shared_ptr<MessageObject> message, mapi::PropertyTag tag);
 // What RopSaveChangesMessage does. Errc::conflict: somebody else changed it since it was opened.
-Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force);
+// `guest`: who saves it, in the mailbox of another.
+Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force, std::string guest = {});
 
 // What a new message has before it is saved.
 void initialize(mapi::PropertyBag& properties);

@@ -107,7 +107,7 @@ const Rows default_getters[] = {
     {PidTagMessageDeliveryTime, [](auto& v, Arena&) { return Cell(Value::time(v.message.received)); }},
     {PidTagCreationTime, [](auto& v, Arena&) { return Cell(Value::time(v.message.received)); }},
     {PidTagLastModificationTime, [](auto& v, Arena&) { return Cell(Value::time(v.message.received)); }},
-    // Every message has one ([MS-OXCMSG] 2.2.1.1); nobody else writes here.
+    // Every message has one ([MS-OXCMSG] 2.2.1.1); who else writes here stands beside the message.
     {PidTagLastModifierName, [](auto& v, Arena& a) { return Cell(Value::string(a, v.store->display_name)); }},
     {PidTagDisplayTo, [](auto&, Arena&) { return Cell(Value::string(Utf16{})); }},
     {PidTagDisplayCc, [](auto&, Arena&) { return Cell(Value::string(Utf16{})); }},

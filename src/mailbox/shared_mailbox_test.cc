@@ -254,6 +254,34 @@ TEST_F(SharedMailboxTest, NothingIsSentFromAnothersMailbox) {
   EXPECT_EQ(send(*client, 1, Ask<wire::RopSubmitMessage>{{}, 6}).value(), ecAccessDenied);
 }
 
+TEST_F(SharedMailboxTest, MessagesTellWhoWroteThem) {  // [MS-OXCPRPT] 2.2.1.5
+  auto client = connect(bob), owner = connect(office);
+  client->logon();
+  owner->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  Ask<wire::RopCreateMessage> make{{6, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 4};
+  ASSERT_EQ(send(*client, 1, make).value(), ecNone);
+  const auto set_subject = [](Client& whose, std::uint8_t logon, std::uint8_t handle, const char* subject) {
+    const TaggedValue values[] = {{PidTagSubject, Value::string(whose.arena, subject)}};
+    EXPECT_EQ(send(whose, logon, Ask<wire::RopSetProperties>{{values}, handle}).value(), ecNone);
+    EXPECT_EQ(send(whose, logon, Ask<wire::RopSaveChangesMessage>{{handle, 0x0A}, handle}).value(), ecNone);
+  };
+  set_subject(*client, 1, 6, "by the delegate");
+  const auto open_it = [&](const std::string& subject) {
+    const auto count = owner->message_ids(inbox).size();
+    for (std::size_t i = 0; i < count; ++i) {
+      EXPECT_EQ(owner->open_message(inbox, i).value(), ecNone);
+      if (owner->properties({PidTagSubject}, 3).at(0) == subject) return true;
+    }
+    return false;
+  };
+  ASSERT_TRUE(open_it("by the delegate"));
+  EXPECT_EQ(owner->properties({PidTagLastModifierName, PidTagCreatorName}, 3), (std::vector<std::string>{bob, bob}));
+  set_subject(*owner, 0, 3, "by the owner");
+  ASSERT_TRUE(open_it("by the owner"));
+  EXPECT_EQ(owner->properties({PidTagLastModifierName, PidTagCreatorName}, 3), (std::vector<std::string>{office, bob}));
+}
+
 // Once its owner has gone, providers do not go on with a password that may not be the owner's any more.
 TEST_F(SharedMailboxTest, TheOwnersPasswordGoesWithTheOwner) {
   auto owner = connect(office, "owner's");
