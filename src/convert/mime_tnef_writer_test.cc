@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/text.h"
 #include "convert/header_properties.h"
 #include "convert/mime_message.h"
@@ -122,7 +124,8 @@ TEST(TnefWriter, TellsNothingThatIsNobodyElsesBusiness) {
   EXPECT_EQ(object.find(names.at(0x8005)), nullptr);
   EXPECT_NE(object.find(names.at(0x8001)), nullptr);
   EXPECT_EQ(as_text(object.properties.binary(PidTagTnefCorrelationKey)), std::string_view("<1@x>\0", 6));
-  EXPECT_EQ(std::search(stream->begin(), stream->end(), std::begin("hidden"), std::end("hidden") - 1), stream->end());
+  const auto address = to_utf16("hidden@");
+  EXPECT_EQ(std::search(stream->begin(), stream->end(), address.begin(), address.end()), stream->end());
 }
 
 TEST(TnefWriter, WhoseWishCounts) {
