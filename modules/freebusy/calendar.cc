@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <set>
 
 #include "base/text.h"
+#include "convert/ical_support.h"
 
 namespace mapigate::freebusy {
 
@@ -259,9 +259,7 @@ class Reader {
 
 Status read_calendar(std::string_view text, const Reading& how, std::vector<CalendarEvent>& out) {
   if (text.size() > largest_calendar) return error(Errc::limit, "a calendar of {} bytes", text.size());
-  // libical shares its time zones among all threads.
-  static std::mutex one_at_a_time;
-  const std::lock_guard lock(one_at_a_time);
+  const std::lock_guard lock(convert::ical_mutex());
   icalerror_set_errors_are_fatal(0);
   const std::unique_ptr<icalcomponent, FreeComponent> root(icalparser_parse_string(std::string(text).c_str()));
   if (!root) return error(Errc::malformed, "no calendar");

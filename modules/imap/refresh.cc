@@ -59,10 +59,19 @@ void add_body_properties(const BodySummary& body, mapi::PropertyBag& properties)
   properties.set_boolean(mapi::PidTagHasAttachments, body.has_attachments);
   // Meeting messages carry their kind in a part that the header block does not show ([MS-OXCMAIL] 2.2.3.4).
   if (properties.string(mapi::PidTagMessageClass) != "IPM.Note") return;
-  if (body.calendar_method == "REQUEST")
-    properties.set_string(mapi::PidTagMessageClass, "IPM.Schedule.Meeting.Request");
-  if (body.calendar_method == "CANCEL")
-    properties.set_string(mapi::PidTagMessageClass, "IPM.Schedule.Meeting.Canceled");
+  // Class and icon ([MS-OXOCAL] 2.2.1.49). What a reply says stands in the calendar itself, and is seen when it is opened.
+  struct Kind {
+    std::string_view method, message_class;
+    std::int32_t icon;
+  };
+  constexpr Kind kinds[] = {{"REQUEST", "IPM.Schedule.Meeting.Request", 0x404},
+                            {"COUNTER", "IPM.Schedule.Meeting.Resp.Tent", 0x407},
+                            {"CANCEL", "IPM.Schedule.Meeting.Canceled", 0x408}};
+  for (const auto& kind : kinds) {
+    if (body.calendar_method != kind.method) continue;
+    properties.set_string(mapi::PidTagMessageClass, kind.message_class);
+    properties.set_integer(mapi::PidTagIconIndex, kind.icon);
+  }
 }
 
 std::vector<state::Message> convert_all(const std::vector<Fetched>& batch) {

@@ -7,6 +7,7 @@
 #include "convert/charset.h"
 #include "convert/header_properties.h"
 #include "convert/html_text.h"
+#include "convert/ical_meeting.h"
 #include "convert/mime_attachments.h"
 #include "convert/message_data.h"
 #include "convert/mime_bodies.h"
@@ -33,6 +34,7 @@ struct MimeMessage::Impl {
   std::vector<Attachment> attachments;  // those of the TNEF first, then those of `content`
   std::unique_ptr<TnefContent> tnef;
   std::optional<Report> report;
+  std::optional<Meeting> meeting;
   std::vector<std::shared_ptr<const Supplement>> inner;  // of embedded messages, as attachments; or none
   bool recipients_kept = false;
   unsigned code_page = 65001;
@@ -41,6 +43,7 @@ struct MimeMessage::Impl {
   void fill_header();
   void fill_internet_headers();
   void fill_tnef();
+  void fill_meeting();
   void add_named(const PropertyName& name, PropertyType type, const Value& value);
   void add_attachments();
   void restore_recipients();
@@ -55,36 +58,9 @@ namespace {
 
 constexpr std::size_t max_transport_headers = 256 * 1024, max_internet_headers = 500;
 
-// The value of a "Name: value" line in the body of a calendar, in lower case.
-std::string line_value(const Entity& entity, std::string_view name) {
-  const auto body = decoded_body(entity, 64 * 1024);
-  const auto text = lower_ascii(as_text(body));
-  const auto key = "\n" + std::string(name) + ":";
-  const auto padded = "\n" + text;
-  const auto at = padded.find(key);
-  if (at == padded.npos) return {};
-  const auto begin = at + key.size();
-  return std::string(trim(
-      std::string_view(padded).substr(begin, std::min(padded.find('\n', begin), padded.size()) - begin)));
-}
-
 bool has_part(const Entity& entity, std::string_view type) {
   return entity.type.starts_with(type) ||
          std::any_of(entity.children.begin(), entity.children.end(), [&](const auto& child) { return has_part(child, type); });
-}
-
-// [MS-OXCICAL] 2.1.3.1.1.1 "Property: METHOD".
-std::string meeting_class(const Entity& calendar) {
-  auto method = lower_ascii(calendar.parameter("method"));
-  if (method.empty()) method = line_value(calendar, "method");
-  if (method == "request") return "IPM.Schedule.Meeting.Request";
-  if (method == "cancel") return "IPM.Schedule.Meeting.Canceled";
-  if (method == "counter") return "IPM.Schedule.Meeting.Resp.Tent";
-  if (method != "reply") return {};
-  const auto body = lower_ascii(as_text(decoded_body(calendar, 64 * 1024)));
-  if (body.find("partstat=declined") != body.npos) return "IPM.Schedule.Meeting.Resp.Neg";
-  if (body.find("partstat=tentative") != body.npos) return "IPM.Schedule.Meeting.Resp.Tent";
-  return "IPM.Schedule.Meeting.Resp.Pos";
 }
 
 }  // namespace
@@ -93,9 +69,7 @@ std::string MimeMessage::Impl::message_class() const {
   if (content.opaque != nullptr)
     return content.opaque->is_multipart() ? "IPM.Note.SMIME.MultipartSigned" : "IPM.Note.SMIME";
   if (report) return report->message_class;
-  if (content.calendar != nullptr) {
-    if (auto meeting = meeting_class(*content.calendar); !meeting.empty()) return meeting;
-  }
+  if (meeting) return meeting->message_class;
   // A voice message without a voice is a note ([MS-OXCMAIL] 2.2.3.2.15.1 and 2.2.3.2.15.2).
   const auto* field = find_field(root.fields, "Content-Class");
   auto asked = field == nullptr ? std::string() : class_of_content_class(decode_header_text(field->value));
@@ -222,6 +196,13 @@ void MimeMessage::Impl::fill_tnef() {
     properties.set_string(PidTagMessageClass, its_class);
 }
 
+// What the TNEF says already is more exact.
+void MimeMessage::Impl::fill_meeting() {
+  for (const auto& [tag, value] : meeting->named) add_named(meeting->names.at(tag.id()), tag.type(), value);
+  for (const auto& [tag, value] : meeting->properties)
+    if (!properties.contains(tag)) properties.set(tag, value);
+}
+
 void MimeMessage::Impl::add_attachments() {
   if (tnef) {
     attachments = std::move(tnef->attachments);
@@ -273,9 +254,15 @@ void MimeMessage::Impl::fill() {
   content = sort_parts(root);
   if (content.opaque == nullptr) report = read_report(root);
   if (report) std::erase_if(content.attachments, [&](const auto& part) { return part.entity == report->part; });
+  if (content.calendar != nullptr && !report) {
+    const auto& part = *content.calendar;
+    const auto bytes = decoded_body(part, max_meeting_bytes + 1);
+    meeting = read_meeting(decode_charset(bytes, part.parameter("charset")), part.parameter("method"));
+  }
   fill_header();
   if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);
   if (tnef) fill_tnef();
+  if (meeting) fill_meeting();
   add_attachments();
   if (options.supplement) {
     restore_recipients();

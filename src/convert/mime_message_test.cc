@@ -341,14 +341,15 @@ TEST(MimeMessage, Meetings) {
         "Content-Type: multipart/alternative; boundary=b\n\n--b\n\ntext\n--b\nContent-Type: text/calendar" +
         std::string(parameters) + "\n\nBEGIN:VCALENDAR\n" + std::string(body) + "END:VCALENDAR\n--b--\n");
   };
-  const auto request = meeting("; method=REQUEST", "");
+  const std::string event = "BEGIN:VEVENT\nUID:1\nATTENDEE;PARTSTAT=DECLINED:mailto:a@x\nEND:VEVENT\n";
+  const auto request = meeting("; method=REQUEST", event);
   EXPECT_EQ(class_of(*request), "IPM.Schedule.Meeting.Request");
   ASSERT_EQ(request->attachments().size(), 1u);
   EXPECT_EQ(name_of(request->attachments()[0]), "ATT00001.ics");
-  EXPECT_EQ(class_of(*meeting("", "METHOD:CANCEL\n")), "IPM.Schedule.Meeting.Canceled");
-  EXPECT_EQ(class_of(*meeting("; method=reply", "ATTENDEE;PARTSTAT=DECLINED:mailto:a@x\n")),
-            "IPM.Schedule.Meeting.Resp.Neg");
-  EXPECT_EQ(class_of(*meeting("; method=publish", "")), "IPM.Note");
+  EXPECT_EQ(class_of(*meeting("", "METHOD:CANCEL\n" + event)), "IPM.Schedule.Meeting.Canceled");
+  EXPECT_EQ(class_of(*meeting("; method=reply", event)), "IPM.Schedule.Meeting.Resp.Neg");
+  EXPECT_EQ(class_of(*meeting("; method=publish", event)), "IPM.Note");
+  EXPECT_EQ(class_of(*meeting("; method=REQUEST", "")), "IPM.Note");  // to nothing
   EXPECT_EQ(class_of(*meeting("", "")), "IPM.Note");
 }
 

@@ -43,7 +43,7 @@ TAGS = {
     "PidTagInstID": 0x674D0014, "PidTagInstanceNum": 0x674E0003, "PidTagRowType": 0x0FF50003, "PidTagDepth": 0x30050003,
     "PidTagMemberId": 0x66710014, "PidTagMemberName": 0x6672001F, "PidTagMemberRights": 0x66730003,
     "PidTagFolderFlags": 0x66A80003, "PidTagHierRev": 0x40820040, "PidTagHierarchyChangeNumber": 0x663E0003,
-    "PidTagReadReceiptRequested": 0x0029000B, "PidTagOriginalMessageId": 0x1046001F, "PidTagReportText": 0x1001001F,
+    "PidTagReadReceiptRequested": 0x0029000B, "PidTagOriginalMessageId": 0x1046001F, "PidTagReportText": 0x1001001F, "PidTagIconIndex": 0x10800003,
     "PidTagSentRepresentingAddressType": 0x0064001F,
     "PidTagSenderAddressType": 0x0C1E001F, "PidTagObjectType": 0x0FFE0003, "PidTagHasRules": 0x663A000B, "PidTagRuleId": 0x66740014,
     "PidTagRuleSequence": 0x66760003, "PidTagRuleState": 0x66770003, "PidTagRuleCondition": 0x667900FD, "PidTagRuleActions": 0x668000FE,

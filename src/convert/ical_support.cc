@@ -1,0 +1,60 @@
+#include "convert/ical_support.h"
+
+#include "base/text.h"
+
+namespace mapigate::convert {
+
+std::mutex& ical_mutex() {
+  static std::mutex one_at_a_time;
+  return one_at_a_time;
+}
+
+IcalCalendar parse_ical(std::string_view utf8) {
+  icalerror_set_errors_are_fatal(0);
+  IcalCalendar out;
+  out.root.reset(icalparser_parse_string(std::string(utf8).c_str()));
+  if (!out.root) return out;
+  out.calendar = icalcomponent_isa(out.root.get()) == ICAL_VCALENDAR_COMPONENT
+                     ? out.root.get()
+                     : icalcomponent_get_first_component(out.root.get(), ICAL_VCALENDAR_COMPONENT);
+  return out;
+}
+
+namespace {
+
+std::string text_of(icalproperty* property) {
+  auto* value = property == nullptr ? nullptr : icalproperty_get_value(property);
+  if (value == nullptr) return {};
+  const char* text = icalvalue_isa(value) == ICAL_TEXT_VALUE ? icalvalue_get_text(value) : icalvalue_as_ical_string(value);
+  return text == nullptr ? std::string() : text;
+}
+
+}  // namespace
+
+std::string ical_text(icalcomponent* of, icalproperty_kind kind) { return text_of(icalcomponent_get_first_property(of, kind)); }
+
+std::string ical_x_text(icalproperty* property) { return std::string(trim(text_of(property))); }
+
+std::string ical_x_text(icalcomponent* of, std::string_view name) {
+  for (auto* property = icalcomponent_get_first_property(of, ICAL_X_PROPERTY); property != nullptr;
+       property = icalcomponent_get_next_property(of, ICAL_X_PROPERTY)) {
+    const char* its_name = icalproperty_get_x_name(property);
+    if (its_name != nullptr && equal_ignoring_ascii_case(its_name, name)) return ical_x_text(property);
+  }
+  return {};
+}
+
+icaltimetype ical_datetime(icalcomponent* of, icalproperty_kind kind) {
+  auto* property = icalcomponent_get_first_property(of, kind);
+  return property == nullptr ? icaltime_null_time() : icalproperty_get_datetime_with_component(property, of);
+}
+
+FileTime ical_file_time(icaltimetype when) {
+  if (icaltime_is_null_time(when) || when.year < 1601 || when.year > 4500) return {};
+  const auto* utc = icaltimezone_get_utc_timezone();
+  const auto* zone = icaltime_is_utc(when) || when.is_date || when.zone == nullptr ? utc : when.zone;
+  when.is_date = 0;
+  return from_unix(icaltime_as_timet_with_zone(when, const_cast<icaltimezone*>(zone)));
+}
+
+}  // namespace mapigate::convert

@@ -1,0 +1,41 @@
+// libical for the sources that convert calendars; no header that others include may include this one.
+#pragma once
+
+#include <libical/ical.h>
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/time.h"
+
+namespace mapigate::convert {
+
+// libical shares its time zones among all threads: held for as long as anything of it is used.
+std::mutex& ical_mutex();
+
+struct FreeIcal {
+  void operator()(icalcomponent* component) const { icalcomponent_free(component); }
+};
+using IcalComponent = std::unique_ptr<icalcomponent, FreeIcal>;
+// The first VCALENDAR in the text; null when there is none. Its parent, if any, is freed with the result.
+struct IcalCalendar {
+  IcalComponent root;
+  icalcomponent* calendar = nullptr;
+};
+IcalCalendar parse_ical(std::string_view utf8);
+
+// Of the first property of that kind; empty when it is not there. Texts come without their escapes.
+std::string ical_text(icalcomponent* of, icalproperty_kind kind);
+// Of the first property "X-…" of that name, ignoring case.
+std::string ical_x_text(icalcomponent* of, std::string_view name);
+std::string ical_x_text(icalproperty* property);
+
+// In the time zone that the property names; a null time when it is not there.
+icaltimetype ical_datetime(icalcomponent* of, icalproperty_kind kind);
+// Zero for null times and for years that FILETIME or a calendar does not have. What names no time zone counts as UTC, and a
+// date is the midnight at which it begins.
+FileTime ical_file_time(icaltimetype when);
+
+}  // namespace mapigate::convert
