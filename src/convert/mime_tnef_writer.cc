@@ -65,13 +65,14 @@ PropertyBag of_recipient(const PropertyBag& row) {
   return out;
 }
 
-bool make(const MessageData& message, const Names& names, unsigned depth, MessageObject& out) {
+bool make(const MessageData& message, const MimeWriteOptions& options, unsigned depth, MessageObject& out) {
   if (depth > max_depth) return false;
-  out.names = names;
-  out.properties = of_message(message, names, depth > 0);
+  out.names = options.names;
+  out.properties = of_message(message, options.names, depth > 0);
   if (depth > 0) {
     // Of the outer one they stand in the header, as far as everybody may see them.
     for (const auto& recipient : message.recipients) {
+      if ((recipient.type & 0x0F) == recipient_bcc && !options.bcc) continue;
       auto row = of_recipient(recipient.properties);
       row.set_integer(PidTagRecipientType, recipient.type & 0x0F);
       out.recipients.push_back(std::move(row));
@@ -84,7 +85,7 @@ bool make(const MessageData& message, const Names& names, unsigned depth, Messag
     if (attachment.embedded) {
       made.properties.set_integer(PidTagAttachMethod, afEmbeddedMessage);
       made.embedded = std::make_unique<MessageObject>();
-      if (!make(*attachment.embedded, names, depth + 1, *made.embedded)) return false;
+      if (!make(*attachment.embedded, options, depth + 1, *made.embedded)) return false;
       continue;
     }
     if (!made.properties.contains(PidTagAttachMethod)) made.properties.set_integer(PidTagAttachMethod, afByValue);
@@ -142,7 +143,7 @@ bool leaves_as_tnef(const MessageData& message, const Names& names, TnefPolicy p
 Result<Bytes> tnef_of(const MessageData& message, const MimeWriteOptions& options, std::string_view message_id) {
   if (bytes_in(message, 0) > most_bytes) return error(Errc::limit, "attachments of more than {} bytes", most_bytes);
   MessageObject object;
-  if (!make(message, options.names, 0, object)) return error(Errc::limit, "messages within messages");
+  if (!make(message, options, 0, object)) return error(Errc::limit, "messages within messages");
   // By which readers tell the stream from that of a message that was forwarded.
   std::string key(message_id);
   key += '\0';

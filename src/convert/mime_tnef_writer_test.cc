@@ -128,6 +128,19 @@ TEST(TnefWriter, TellsNothingThatIsNobodyElsesBusiness) {
   EXPECT_EQ(std::search(stream->begin(), stream->end(), address.begin(), address.end()), stream->end());
 }
 
+TEST(TnefWriter, MessagesWithinTellOfBccInTheStoreAlone) {
+  auto message = sample();
+  add(*message.attachments[1].embedded, recipient_bcc, "secret@example.test");
+  const auto recipients_within = [&](bool bcc) {
+    auto options = rich();
+    options.bcc = bcc;
+    const auto stream = tnef_of(message, options, "<1@x>");
+    return stream ? read_tnef(*stream)->message.attachments.at(1).embedded->recipients.size() : 0;
+  };
+  EXPECT_EQ(recipients_within(true), 2u);
+  EXPECT_EQ(recipients_within(false), 1u);
+}
+
 TEST(TnefWriter, WhoseWishCounts) {
   auto message = sample();
   const auto leaves = [&](TnefPolicy policy) { return leaves_as_tnef(message, names, policy); };
