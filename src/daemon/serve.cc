@@ -72,6 +72,7 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.sessions.grace = sessions.duration("grace");
   out.sessions.sessions = static_cast<std::size_t>(sessions.number("max"));
   out.sessions.sessions_per_user = static_cast<std::size_t>(sessions.number("max_per_user"));
+  out.sessions.waits = static_cast<int>(sessions.number("max_waits"));
   for (const auto& scheme : auth.list("schemes")) {
     if (scheme == "ntlm") out.schemes.ntlm = true;
     else if (scheme == "negotiate") out.schemes.negotiate = true;
@@ -83,6 +84,7 @@ transport::GatewayOptions gateway_options(const Config& config) {
   out.auth.remember = auth.duration("remember");
   out.auth.guesses = static_cast<unsigned>(auth.number("guesses"));
   out.auth.guesses_per_peer = static_cast<unsigned>(auth.number("guesses_per_address"));
+  out.auth.passed_per_peer = static_cast<std::size_t>(auth.number("passed_per_address"));
   out.auth.window = auth.duration("window");
   return out;
 }

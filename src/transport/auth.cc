@@ -112,6 +112,18 @@ void Authentication::count_failure(const std::string& key) {
   ++entry.count;
 }
 
+std::shared_ptr<void> Authentication::begin_passed(const std::string& peer) {
+  const std::lock_guard lock(mutex_);
+  auto& count = passed_[peer];
+  if (count >= limits_.passed_per_peer) return nullptr;
+  ++count;
+  return {static_cast<void*>(this), [this, peer](void*) {
+            const std::lock_guard held(mutex_);
+            const auto found = passed_.find(peer);
+            if (found != passed_.end() && --found->second == 0) passed_.erase(found);
+          }};
+}
+
 std::size_t Authentication::tracked() const {
   const std::lock_guard lock(mutex_);
   return failures_.size();

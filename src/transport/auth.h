@@ -34,6 +34,7 @@ struct AuthLimits {
   unsigned guesses_per_peer = 50;                // … and for all users together
   Duration window = std::chrono::minutes(5);     // after which failures are forgotten
   std::size_t tracked = 100'000;                 // (peer, user) pairs in the brake
+  std::size_t passed_per_peer = 200;             // logons in progress that another server decides
 };
 
 // Thread-safe.
@@ -48,6 +49,10 @@ class Authentication {
   // The brake alone, for logons whose proof somebody else looks at: to be asked before, and told the outcome.
   bool is_braked(const std::string& peer, const std::string& user);
   void note(const std::string& peer, const std::string& user, const Status& outcome);
+
+  // A logon that another server decides begins; it goes on as long as what comes back is held. Null: too many of the peer's do.
+  // Must not outlive this.
+  std::shared_ptr<void> begin_passed(const std::string& peer);
 
   std::size_t tracked() const;  // entries of the brake
 
@@ -73,6 +78,7 @@ class Authentication {
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Remembered> remembered_;  // by user
   std::unordered_map<std::string, Failures> failures_;      // by peer + user, and by peer
+  std::unordered_map<std::string, std::size_t> passed_;     // by peer
   Counter& good_;
   Counter& wrong_;
   Counter& braked_;

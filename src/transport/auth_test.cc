@@ -46,6 +46,21 @@ class AuthTest : public ::testing::Test {
   OnePassword backend;
 };
 
+TEST_F(AuthTest, LogonsThatOthersDecideAreCountedByPeer) {
+  AuthLimits limits;
+  limits.passed_per_peer = 2;
+  Authentication auth(limits, metrics);
+  auto one = auth.begin_passed("192.0.2.1"), two = auth.begin_passed("192.0.2.1");
+  EXPECT_NE(one, nullptr);
+  EXPECT_NE(two, nullptr);
+  EXPECT_EQ(auth.begin_passed("192.0.2.1"), nullptr);
+  EXPECT_NE(auth.begin_passed("192.0.2.2"), nullptr);
+  one.reset();
+  auto again = auth.begin_passed("192.0.2.1");
+  EXPECT_NE(again, nullptr);
+  EXPECT_EQ(auth.begin_passed("192.0.2.1"), nullptr);
+}
+
 TEST_F(AuthTest, TheBrakeAloneForProofsThatOthersLookAt) {
   AuthLimits limits;
   limits.guesses = 2;

@@ -61,9 +61,12 @@ Result<std::shared_ptr<LogonExchange>> Gateway::begin_logon(io::HttpExchange& ex
   const auto& peer = exchange.peer().ip;
   auto own = logons_ ? logons_(scheme, peer) : nullptr;
   if (logon_relay_ == nullptr) return own;
+  // Each takes a connection to the upstream, of which there are so many for all.
+  auto unfinished = authentication_.begin_passed(peer);
+  if (!unfinished) return error(Errc::unavailable, "{} logons from there are in progress: the limit", options_.auth.passed_per_peer);
   auto pinned = logon_relay_->pin(to_string(scheme), exchange.closer());
   if (!pinned) return pinned.error();
-  return pass_logon(*this, std::move(*pinned), std::move(own), peer);
+  return pass_logon(*this, std::move(*pinned), std::move(own), peer, std::move(unfinished));
 }
 
 io::Task<std::shared_ptr<const chain::Identity>> Gateway::log_on(io::HttpExchange& exchange, AuthScheme scheme) {

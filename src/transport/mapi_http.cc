@@ -352,6 +352,22 @@ io::Task<> execute(Gateway& gateway, io::HttpExchange& exchange, const Request& 
   (void)sent;  // a client that has gone: the call goes on, and the next one waits for its turn
 }
 
+// One more NotificationWait of the session, as long as somebody is there to be answered.
+class WaitCount {
+ public:
+  explicit WaitCount(SessionContext* context) : context_(context) {
+    if (context_) ++context_->waits;
+  }
+  WaitCount(const WaitCount&) = delete;
+  ~WaitCount() {
+    if (context_) --context_->waits;
+  }
+
+ private:
+  SessionContext* context_;
+};
+constexpr int left_behind = 16;
+
 io::Task<> disconnect(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
                       std::shared_ptr<SessionContext> context, Operation operation) {
   auto pending = start(gateway, context, operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
@@ -419,6 +435,13 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
     default: {
       // NotificationWait needs no sequence and waits beside Execute; NSPI has no sequence to keep.
       const bool waits = *operation == Operation::NotificationWait;
+      const WaitCount counted(waits ? context.get() : nullptr);
+      const auto most = gateway.options().sessions.waits;
+      // A client that has gone leaves a call behind that waits on: those are not refused at once, but do not pile up either.
+      if (waits && (context->waits > most || context->requests > most * left_behind)) {
+        co_await refuse(gateway, exchange, request, ResponseCode::InvalidSequence, "too many NotificationWaits of the session are in progress");
+        co_return;
+      }
       auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
                            waits ? gateway.options().wait_limit : gateway.options().execute_limit);
       const auto sent = co_await answer(gateway, exchange, request, waits ? Cookies::context : Cookies::all, pending, waits);

@@ -8,7 +8,7 @@ namespace mapigate::transport {
 namespace {
 
 constexpr std::string_view signature("NTLMSSP\0", 8);
-constexpr std::uint32_t authenticate_message = 3, negotiate_unicode = 1;
+constexpr std::uint32_t challenge_message = 2, authenticate_message = 3, negotiate_unicode = 1;
 
 // A DER element with this tag at the beginning of `from`, which moves behind it; none when there is another. Definite lengths in
 // their shortest form only: what several readers might take for several things is refused.
@@ -76,10 +76,9 @@ Result<NtlmName> read_authenticate(View message) {
   return NtlmName{std::move(*user), std::move(*domain)};
 }
 
-}  // namespace
-
-Result<std::optional<NtlmName>> ntlm_name(View token) {
-  if (token.empty()) return std::optional<NtlmName>();
+// The NTLM message of this type in a token; empty: it is another.
+Result<View> message_in(View token, std::uint32_t type) {
+  if (token.empty()) return View();
   View message = token;
   if (token[0] == 0xA1) {
     auto inner = response_token(token);
@@ -88,9 +87,28 @@ Result<std::optional<NtlmName>> ntlm_name(View token) {
   }
   Cursor cursor(message);
   const auto head = as_text(cursor.bytes(signature.size()));
-  const auto type = cursor.scalar<std::uint32_t>();
-  if (!cursor.ok() || head != signature || type != authenticate_message) return std::optional<NtlmName>();
-  auto name = read_authenticate(message);
+  const auto found = cursor.scalar<std::uint32_t>();
+  return cursor.ok() && head == signature && found == type ? message : View();
+}
+
+}  // namespace
+
+Result<std::optional<bool>> challenges_in_unicode(View token) {
+  auto message = message_in(token, challenge_message);
+  if (!message) return message.error();
+  if (message->empty()) return std::optional<bool>();
+  Cursor cursor(*message);
+  cursor.skip(signature.size() + 4 + 8);  // … TargetNameFields
+  const auto flags = cursor.scalar<std::uint32_t>();
+  if (!cursor.ok()) return error(Errc::malformed, "the NTLM challenge is too short");
+  return std::optional<bool>((flags & negotiate_unicode) != 0);
+}
+
+Result<std::optional<NtlmName>> ntlm_name(View token) {
+  auto message = message_in(token, authenticate_message);
+  if (!message) return message.error();
+  if (message->empty()) return std::optional<NtlmName>();
+  auto name = read_authenticate(*message);
   if (!name) return name.error();
   return std::optional<NtlmName>(std::move(*name));
 }

@@ -92,6 +92,29 @@ TEST(NtlmNameTest, TheNameWithinSpnego) {
   EXPECT_EQ(read(der(0xA1, sequence({mic}))), "none");
 }
 
+TEST(NtlmNameTest, WhatTheChallengeSettlesOn) {  // [MS-NLMP] 2.2.1.2
+  const auto challenge = [](std::size_t flags) {
+    Bytes out = to_bytes(as_view(std::string_view("NTLMSSP\0\2\0\0\0", 12)));
+    put32(out, 0), put32(out, 48);
+    put32(out, flags);
+    out.resize(48);
+    return out;
+  };
+  const auto said = [](const Bytes& token) -> std::string {
+    const auto unicode = challenges_in_unicode(token);
+    return !unicode ? "bad" : !*unicode ? "none" : **unicode ? "unicode" : "oem";
+  };
+  EXPECT_EQ(said(challenge(0x00088201)), "unicode");
+  EXPECT_EQ(said(challenge(0x00088202)), "oem");
+  EXPECT_EQ(said(der(0xA1, sequence({der(0xA2, der(0x04, padded(challenge(0x00088202))))}))), "oem");
+  EXPECT_EQ(said(authenticate("alice", "EXAMPLE")), "none");
+  EXPECT_EQ(said({}), "none");
+  auto cut = challenge(1);
+  cut.resize(20);
+  EXPECT_EQ(said(cut), "bad");
+  EXPECT_EQ(said({0xA1, 0x80, 0x30, 0x00, 0x00, 0x00}), "bad");
+}
+
 // One reader must not take for the name what another does not.
 TEST(NtlmNameTest, TwoNamesInOneToken) {
   const auto decoy = der(0x04, padded(authenticate("bob", "EXAMPLE")));

@@ -20,8 +20,9 @@ std::string user_of(const Gateway& gateway, const NtlmName& name) {
 
 class PassedLogon final : public LogonExchange {
  public:
-  PassedLogon(Gateway& gateway, std::shared_ptr<chain::PinnedConnection> pinned, std::shared_ptr<LogonExchange> own, std::string peer)
-      : gateway_(gateway), pinned_(std::move(pinned)), own_(std::move(own)), peer_(std::move(peer)) {}
+  PassedLogon(Gateway& gateway, std::shared_ptr<chain::PinnedConnection> pinned, std::shared_ptr<LogonExchange> own, std::string peer,
+              std::shared_ptr<void> unfinished)
+      : gateway_(gateway), pinned_(std::move(pinned)), own_(std::move(own)), peer_(std::move(peer)), unfinished_(std::move(unfinished)) {}
 
   io::Task<Result<LogonStep>> step(Bytes token) override {
     auto name = ntlm_name(token);
@@ -30,6 +31,10 @@ class PassedLogon final : public LogonExchange {
       co_return error(Errc::denied, "{}", name.error().message);
     }
     std::string user;
+    if (*name && challenged_ && !unicode_) {
+      log::warning("logon from {}: the upstream settled on no Unicode, so the name may be another there", peer_);
+      co_return error(Errc::denied, "the name of the NTLM message is not known for sure");
+    }
     if (*name) {
       user = user_of(gateway_, **name);
       if (user.empty()) log::warning("nobody here is {}\\{}, who logs on from {}", (*name)->domain, (*name)->user, peer_);
@@ -51,6 +56,7 @@ class PassedLogon final : public LogonExchange {
     out.complete = answer->complete;
     out.token = std::move(answer->token);
     if (!out.complete) {
+      if (const auto unicode = challenges_in_unicode(out.token); unicode && *unicode) unicode_ = **unicode;
       challenged_ = true;
       co_return out;
     }
@@ -64,6 +70,7 @@ class PassedLogon final : public LogonExchange {
     }
     out.user = std::move(user);
     out.pinned = pinned_;
+    unfinished_.reset();
     co_return out;
   }
 
@@ -72,14 +79,15 @@ class PassedLogon final : public LogonExchange {
   const std::shared_ptr<chain::PinnedConnection> pinned_;
   const std::shared_ptr<LogonExchange> own_;
   const std::string peer_;
-  bool challenged_ = false;
+  std::shared_ptr<void> unfinished_;
+  bool challenged_ = false, unicode_ = false;
 };
 
 }  // namespace
 
 std::shared_ptr<LogonExchange> pass_logon(Gateway& gateway, std::shared_ptr<chain::PinnedConnection> pinned,
-                                          std::shared_ptr<LogonExchange> own, std::string peer) {
-  return std::make_shared<PassedLogon>(gateway, std::move(pinned), std::move(own), std::move(peer));
+                                          std::shared_ptr<LogonExchange> own, std::string peer, std::shared_ptr<void> unfinished) {
+  return std::make_shared<PassedLogon>(gateway, std::move(pinned), std::move(own), std::move(peer), std::move(unfinished));
 }
 
 }  // namespace mapigate::transport

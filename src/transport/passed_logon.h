@@ -12,8 +12,8 @@ namespace mapigate::transport {
 class Gateway;
 
 // One logon, which `pinned` carries. Whose it is the user's NTLM message says; of a ticket, which does not, `own` finds it out
-// (null: nobody does).
+// (null: nobody does). `unfinished` is held until the user is in, or the logon is given up.
 std::shared_ptr<LogonExchange> pass_logon(Gateway& gateway, std::shared_ptr<chain::PinnedConnection> pinned,
-                                          std::shared_ptr<LogonExchange> own, std::string peer);
+                                          std::shared_ptr<LogonExchange> own, std::string peer, std::shared_ptr<void> unfinished);
 
 }  // namespace mapigate::transport

@@ -24,6 +24,7 @@ struct SessionLimits {
   Duration grace = std::chrono::minutes(1);        // row M6: kept that much longer
   std::size_t sessions = 50'000;                   // all together; then new ones are refused
   std::size_t sessions_per_user = 64;              // then the user's longest idle one ends
+  int waits = 4;                                   // NotificationWaits of a session in progress
 };
 
 // One session context and what its transport needs to know of it. Shared by the
@@ -37,6 +38,7 @@ struct SessionContext {
   bool executing = false;
   std::atomic<Clock::rep> last_used{0};
   std::atomic<int> requests{0};  // in progress; a session with one does not expire
+  std::atomic<int> waits{0};     // NotificationWaits that a client waits for
   std::atomic<bool> ended{false};
 
   void touch() { last_used = Clock::now().time_since_epoch().count(); }

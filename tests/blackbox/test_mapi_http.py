@@ -196,6 +196,18 @@ def test_row_m4_pending_within_the_pending_period(client):
         assert time.monotonic() - started < period + 2
 
 
+def test_row_m4_a_session_has_few_waits_at_a_time(client):
+    log_on(client)
+
+    def wait():
+        connection = stack.enter_context(contextlib.closing(client.open_connection()))
+        headers = {name: value for name, value in client.headers("NotificationWait").items() if value}
+        connection.http.request("POST", client.path, body=b"\0" * 8, headers=headers)
+        return connection.http.getresponse().getheader("X-ResponseCode")
+    with contextlib.ExitStack() as stack:
+        assert [wait() for _ in range(5)] == ["0"] * 4 + ["15"]  # Invalid Sequence: one more than may be in progress
+
+
 def test_row_m4_a_queued_event_is_reported_at_once(gateway, dovecot, certificates):
     with Session.logged_on(gateway.https_port, certificates.ca, "carol@example.test", PASSWORD) as session:
         folder = session.open_folder(session.inbox)
