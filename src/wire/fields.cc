@@ -217,17 +217,28 @@ void FieldReader::tagged_list(const char* name, std::span<const mapi::TaggedValu
 void FieldReader::restriction(const char* name, const Restriction*& restriction) {
   cursor_.set_field(name);
   auto* root = arena_.make<Restriction>();
-  read_restriction(*root, 0);
+  read_restriction(*root);
   restriction = root;
 }
 
-void FieldReader::read_restriction(Restriction& out, unsigned depth) {
-  if (depth >= mapi::max_restriction_depth) return cursor_.fail("restriction is nested too deeply");
+void FieldReader::read_restriction(Restriction& out) {
+  if (depth_ >= mapi::max_restriction_depth) return cursor_.fail("restriction is nested too deeply");
+  ++depth_;
+  read_restriction_node(out);
+  --depth_;
+}
+
+void FieldReader::read_restriction_node(Restriction& out) {
+  // What is left has to hold all restrictions that were promised, on this level and on those above it: else each level
+  // could take memory for as many as its count may say.
   const auto children = [&](std::size_t count) {
-    if (!cursor_.can_hold(count, 2)) return;
+    constexpr std::size_t shortest = 3;
+    if (!cursor_.can_hold(promised_ + count, shortest)) return;
+    promised_ += count;
     auto nodes = arena_.make_span<Restriction>(count);
     for (auto& node : nodes) {
-      read_restriction(node, depth + 1);
+      --promised_;
+      read_restriction(node);
       if (!cursor_.ok()) return;
     }
     out.children = nodes;
@@ -479,14 +490,20 @@ void FieldWriter::write_rare_value(const char* name, const Value& value, Propert
 
 void FieldWriter::restriction(const char* name, const Restriction* restriction) {
   check(restriction != nullptr, name);
-  if (restriction != nullptr) write_restriction(*restriction, 0);
+  if (restriction != nullptr) write_restriction(*restriction);
 }
 
-void FieldWriter::write_restriction(const Restriction& r, unsigned depth) {
-  check(depth < mapi::max_restriction_depth, "Restriction");
+void FieldWriter::write_restriction(const Restriction& r) {
+  check(depth_ < mapi::max_restriction_depth, "Restriction");
   if (problem_ != nullptr) return;
+  ++depth_;
+  write_restriction_node(r);
+  --depth_;
+}
+
+void FieldWriter::write_restriction_node(const Restriction& r) {
   const auto children = [&] {
-    for (const auto& child : r.children) write_restriction(child, depth + 1);
+    for (const auto& child : r.children) write_restriction(child);
   };
   const auto only_child = [&] {
     check(r.children.size() == 1, "Restriction");

@@ -215,7 +215,8 @@ class FieldReader {
   }
   template <class T, class Read>
   std::span<const T> elements(std::size_t minimum, Read read);
-  void read_restriction(mapi::Restriction& out, unsigned depth);
+  void read_restriction(mapi::Restriction& out);
+  void read_restriction_node(mapi::Restriction& out);
   // `out` is a fresh value.
   void read_value(mapi::PropertyType type, mapi::Value& out);
   void read_row(PropertyRow& row, Columns columns);
@@ -224,6 +225,8 @@ class FieldReader {
   Cursor& cursor_;
   Arena& arena_;
   CountWidth width_;
+  unsigned depth_ = 0;         // of restrictions, those in the values of restrictions included
+  std::size_t promised_ = 0;  // restrictions that were counted and have not been read yet
 };
 
 // Writing fails (ok() is false) when something does not fit its count field or
@@ -365,7 +368,8 @@ class FieldWriter {
     output_.truncate(size());
     position_ = end_ = nullptr;
   }
-  void write_restriction(const mapi::Restriction& restriction, unsigned depth);
+  void write_restriction(const mapi::Restriction& restriction);
+  void write_restriction_node(const mapi::Restriction& restriction);
   void standard_row(const char* name, std::span<const mapi::Value> values, Columns columns);
   void write_rare_value(const char* name, const mapi::Value& value, mapi::PropertyType type);
 
@@ -373,6 +377,7 @@ class FieldWriter {
   std::uint8_t* position_ = nullptr;  // within the Output's bytes; null when those have their true size
   std::uint8_t* end_ = nullptr;
   CountWidth width_;
+  unsigned depth_ = 0;  // as in the reader
   const char* problem_ = nullptr;
 };
 

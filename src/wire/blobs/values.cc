@@ -290,9 +290,11 @@ class RestrictionReader {
     else reader_.tagged("TaggedValue", to);
   }
   void children(Restriction& out, std::size_t count, unsigned depth) {
-    if (!cursor_.can_hold(count, stored_ ? 8 : 2)) return;
+    if (!cursor_.can_hold(promised_ + count, stored_ ? 8 : 3)) return;
+    promised_ += count;
     const auto nodes = reader_.arena().make_span<Restriction>(count);
     for (auto& node : nodes) {
+      --promised_;
       read(node, depth + 1);
       if (!cursor_.ok()) return;
     }
@@ -314,6 +316,7 @@ class RestrictionReader {
   FieldReader& reader_;
   Cursor& cursor_;
   bool stored_;
+  std::size_t promised_ = 0;  // that were counted and have not been read yet, on all levels
 };
 
 class RestrictionWriter {

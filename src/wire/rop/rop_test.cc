@@ -245,6 +245,56 @@ TEST(Rop, LyingCountsDoNotAllocate) {
   EXPECT_LT(worst, 400u);  // bytes of arena for each byte of input
 }
 
+// A RopRestrict with these bytes as its restriction.
+RopRequestBuffer restricted(View restriction, Arena& arena) {
+  Bytes rop{0x14, 0, 0, 0, static_cast<std::uint8_t>(restriction.size()), static_cast<std::uint8_t>(restriction.size() >> 8)};
+  rop.insert(rop.end(), restriction.begin(), restriction.end());
+  const auto bytes = payload_of(rop);
+  auto read = decode_requests(arena.copy(View(bytes)), arena);
+  EXPECT_TRUE(read);
+  return read ? std::move(*read) : RopRequestBuffer{};
+}
+
+// The stack has an end: a restriction may be the value in a restriction as well as its child.
+TEST(Restrictions, NestingIsBoundedThroughValuesToo) {
+  const auto nested = [](std::size_t levels) {
+    Bytes out;
+    for (std::size_t i = 0; i < levels; ++i) {
+      for (const int byte : {0x0A, 1, 0xFD, 0x00, 0x34, 0x12}) out.push_back(static_cast<std::uint8_t>(byte));  // a comment with one value
+    }
+    for (const int byte : {0x08, 0x1F, 0x00, 0x37, 0x00}) out.push_back(static_cast<std::uint8_t>(byte));
+    out.insert(out.end(), levels, 0);  // no child
+    return out;
+  };
+  Arena arena;
+  const auto deep = restricted(nested(9000), arena);
+  EXPECT_TRUE(deep.rops.empty());
+  EXPECT_NE(deep.problem.find("nested too deeply"), std::string::npos) << deep.problem;
+  const auto fine = restricted(nested(mapi::max_restriction_depth - 1), arena);
+  ASSERT_EQ(fine.rops.size(), 1u) << fine.problem;
+  Bytes again;
+  ASSERT_TRUE(encode_request(fine.rops[0], again));
+  EXPECT_TRUE(std::equal(again.begin(), again.end(), fine.rops[0].raw.begin(), fine.rops[0].raw.end()));
+}
+
+// Each of these counts could be true by itself; together they are not.
+TEST(Restrictions, CountsOfAllLevelsMustFitTogether) {
+  Bytes bytes;
+  for (int i = 0; i < 60; ++i) {
+    for (const int byte : {0x00, 0x40, 0x4B}) bytes.push_back(static_cast<std::uint8_t>(byte));  // 19264 children
+  }
+  bytes.resize(60000);
+  Arena arena;
+  const auto read = restricted(bytes, arena);
+  EXPECT_NE(read.problem.find("count exceeds what is left"), std::string::npos) << read.problem;
+  EXPECT_LT(arena.used(), 10'000'000u);
+  // As many as there is room for: none of the inner ones has children.
+  Bytes flat{0x00, 0x10, 0x27};
+  flat.resize(3 + 10000 * 3);
+  const auto most = restricted(flat, arena);
+  EXPECT_EQ(most.problem, "");
+}
+
 TEST(RopBuffer, RopSizeAndHandleTableAreChecked) {
   Arena arena;
   EXPECT_FALSE(decode_requests({}, arena));
