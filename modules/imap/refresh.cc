@@ -1,10 +1,12 @@
 // Finding out what changed in a mailbox.
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 #include "base/log.h"
 #include "base/text.h"
 #include "convert/headers.h"
+#include "convert/mime_message.h"
 #include "io/runtime.h"
 #include "mailbox_name.h"
 #include "provider.h"
@@ -53,21 +55,35 @@ struct Fetched {
   std::uint64_t size = 0;
   Bytes header;
   BodySummary body;
+  Bytes reply;  // the beginning of a message that answers a meeting request
 };
+
+// Class and icon ([MS-OXOCAL] 2.2.1.49 "PidTagIconIndex") of meeting messages.
+struct MeetingKind {
+  std::string_view method, message_class;
+  std::int32_t icon;
+};
+constexpr std::string_view reply_method = "REPLY";
+constexpr MeetingKind meeting_kinds[] = {{"REQUEST", "IPM.Schedule.Meeting.Request", 0x404},
+                                         {"COUNTER", "IPM.Schedule.Meeting.Resp.Tent", 0x407},
+                                         {"CANCEL", "IPM.Schedule.Meeting.Canceled", 0x408}};
+
+// What a reply says stands in the calendar itself ([MS-OXCICAL] 2.1.3.1.1.1).
+void add_reply_properties(const Bytes& reply, mapi::PropertyBag& properties) {
+  auto parsed = convert::MimeMessage::parse(convert::ByteSource::from_bytes(reply));
+  if (!parsed) return;
+  const auto& bag = (*parsed)->properties();
+  const auto message_class = bag.string(mapi::PidTagMessageClass);
+  if (!message_class.starts_with("IPM.Schedule.Meeting.")) return;
+  properties.set_string(mapi::PidTagMessageClass, message_class);
+  properties.set_integer(mapi::PidTagIconIndex, static_cast<std::int32_t>(bag.number(mapi::PidTagIconIndex)));
+}
 
 void add_body_properties(const BodySummary& body, mapi::PropertyBag& properties) {
   properties.set_boolean(mapi::PidTagHasAttachments, body.has_attachments);
   // Meeting messages carry their kind in a part that the header block does not show ([MS-OXCMAIL] 2.2.3.4).
   if (properties.string(mapi::PidTagMessageClass) != "IPM.Note") return;
-  // Class and icon ([MS-OXOCAL] 2.2.1.49). What a reply says stands in the calendar itself, and is seen when it is opened.
-  struct Kind {
-    std::string_view method, message_class;
-    std::int32_t icon;
-  };
-  constexpr Kind kinds[] = {{"REQUEST", "IPM.Schedule.Meeting.Request", 0x404},
-                            {"COUNTER", "IPM.Schedule.Meeting.Resp.Tent", 0x407},
-                            {"CANCEL", "IPM.Schedule.Meeting.Canceled", 0x408}};
-  for (const auto& kind : kinds) {
+  for (const auto& kind : meeting_kinds) {
     if (body.calendar_method != kind.method) continue;
     properties.set_string(mapi::PidTagMessageClass, kind.message_class);
     properties.set_integer(mapi::PidTagIconIndex, kind.icon);
@@ -88,6 +104,7 @@ std::vector<state::Message> convert_all(const std::vector<Fetched>& batch) {
     if (one.received.ticks != 0) options.internal_date = one.received;
     message.properties = convert::header_properties(one.header, options);
     add_body_properties(one.body, message.properties);
+    if (!one.reply.empty()) add_reply_properties(one.reply, message.properties);
     out.push_back(std::move(message));
   }
   return out;
@@ -360,6 +377,8 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
       }
       auto fetched = co_await receive(*lease, tag, batches[i]);
       if (!fetched) co_return fetched.error();
+      auto looked = co_await look_into_replies(*lease, &*fetched);
+      if (!looked) co_return looked;
       if (i + 1 < batches.size()) {
         auto sent = co_await ask_for(*lease, batches[i + 1], items);
         if (!sent) co_return sent.error();
@@ -430,6 +449,27 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
                           [](const Fetched& a, const Fetched& b) { return a.uid == b.uid; }),
               out.end());
     co_return out;
+  }
+
+  // Of the newest of them. No server minds reading a few small messages; one that refuses leaves them what they look like.
+  static Task<Status> look_into_replies(Connection& connection, std::vector<Fetched>* fetched) {
+    static constexpr std::size_t most = 100, most_bytes = 65536;
+    std::map<std::uint32_t, Fetched*> replies;
+    for (auto& one : *fetched)
+      if (one.body.calendar_method == reply_method && replies.size() < most) replies.emplace(one.uid, &one);
+    if (replies.empty()) co_return Status();
+    std::vector<std::uint32_t> uids;
+    for (const auto& [uid, one] : replies) uids.push_back(uid);
+    auto on = [&replies](const Response& response) -> Status {
+      const auto fetch = parse_fetch(response);
+      if (!fetch || fetch->body == nullptr) return {};
+      const auto bytes = fetch->body->bytes();
+      if (const auto found = replies.find(fetch->uid); found != replies.end()) found->second->reply = to_bytes(bytes.first(std::min(bytes.size(), most_bytes)));
+      return {};
+    };
+    auto done = co_await connection.run(fmt::format("UID FETCH {} (UID BODY.PEEK[]<0.{}>)", make_uid_set(uids), most_bytes), on);
+    if (!done) co_return done.error();
+    co_return Status();
   }
 
   static Task<> take_in(std::shared_ptr<Refresh> self, std::shared_ptr<Batch> ahead, std::shared_ptr<Batch> batch) {

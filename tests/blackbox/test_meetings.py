@@ -41,6 +41,8 @@ def test_meetings_that_come_by_mail(server, gateway, open_session):
     imap = Imap(server)
     mails = {"request": mail("request", "REQUEST", ["LOCATION:Büro", "SEQUENCE:2"]),
              "accepted": mail("accepted", "REPLY", ["ATTENDEE;PARTSTAT=ACCEPTED:mailto:bob@example.test"]),
+             "declined": mail("declined", "REPLY", ["ATTENDEE;PARTSTAT=DECLINED:mailto:bob@example.test"]),
+             "delegated": mail("delegated", "REPLY", ["ATTENDEE;PARTSTAT=DELEGATED:mailto:bob@example.test"]),
              "proposal": mail("proposal", "COUNTER", ["ATTENDEE;PARTSTAT=TENTATIVE:mailto:bob@example.test"]),
              "canceled": mail("canceled", "CANCEL", ["STATUS:CANCELLED"])}
     for data in mails.values():
@@ -55,8 +57,10 @@ def test_meetings_that_come_by_mail(server, gateway, open_session):
     listed = found()
     icon = tag_of("PidTagIconIndex")
     for subject, message_class, index in (("request", "IPM.Schedule.Meeting.Request", 0x404), ("proposal", "IPM.Schedule.Meeting.Resp.Tent", 0x407),
-                                          ("canceled", "IPM.Schedule.Meeting.Canceled", 0x408)):
+                                          ("canceled", "IPM.Schedule.Meeting.Canceled", 0x408), ("accepted", "IPM.Schedule.Meeting.Resp.Pos", 0x405),
+                                          ("declined", "IPM.Schedule.Meeting.Resp.Neg", 0x406)):
         assert (listed[subject][CLASS], listed[subject][icon]) == (message_class, index)
+    assert listed["delegated"][CLASS] == "IPM.Note"
     names = [(APPOINTMENT, 0x820D), (APPOINTMENT, 0x820E), (APPOINTMENT, 0x8208), (APPOINTMENT, 0x8201), (APPOINTMENT, 0x8218), (MEETING, 0x0003)]
     start, end, location, sequence, response, global_id = (
         number << 16 | kind for number, kind in zip(session.call(rops.get_property_ids_from_names(names, True)).property_ids,
