@@ -377,6 +377,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   io::Mutex outbox_lock_, receipts_lock_;
   io::Event outbox_wake_;
   bool outbox_running_ = false;
+  std::map<std::uint64_t, std::string> unnoted_;         // by journal entry: how far sending got, where that could not be stored
   io::Mutex open_lock_, state_lock_, write_lock_;
   std::uint64_t writes_ = 0;                             // counts messages that got a new key
   std::map<GlobalCounter, std::uint64_t> rekeyed_;       // … and when each of them got it

@@ -161,13 +161,14 @@ Task<Status> Mailbox::submit(Submission submission) {
 Task<Result<Mailbox::Abort>> Mailbox::abort_submit(GlobalCounter folder, GlobalCounter message) {
   auto lock = co_await outbox_lock_.lock(context_.options.backend_wait);
   if (!lock) co_return lock.error();
-  auto remove = [folder, message](state::MailboxState& s) -> Result<Abort> {
+  auto unnoted = unnoted_;
+  auto remove = [folder, message, &unnoted](state::MailboxState& s) -> Result<Abort> {
     auto entries = s.journal(outbox_kind);
     if (!entries) return entries.error();
     for (const auto& stored : *entries) {
       const auto entry = from_head(stored);
       if (entry.folder != folder || entry.message != message) continue;
-      if (entry.sent || entry.attempts > 0) return Abort::on_its_way;
+      if (entry.sent || entry.attempts > 0 || unnoted.contains(stored.id)) return Abort::on_its_way;
       auto removed = s.remove_journal(stored.id);
       if (!removed) return removed.error();
       return Abort::stopped;
@@ -225,7 +226,8 @@ Task<Result<std::int64_t>> Mailbox::send_due() {
     auto payload = co_await with_state(load);
     if (!payload) co_return payload.error();
     if (!*payload) continue;  // taken back meanwhile
-    const auto entry = from_head(one);
+    auto entry = from_head(one);
+    if (const auto known = unnoted_.find(number); known != unnoted_.end()) entry = from_head({one.id, one.kind, known->second});
     std::int64_t due = entry.due;
     if (due <= seconds_now()) {
       auto again = co_await send_one(one, std::move(**payload));
@@ -240,6 +242,9 @@ Task<Result<std::int64_t>> Mailbox::send_due() {
 
 // When to come again; 0: it is done.
 Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes payload) {
+  // A full disk must not send a message again and again.
+  const auto known = unnoted_.find(stored.id);
+  if (known != unnoted_.end()) stored.head = known->second;
   auto entry = from_head(stored);
   const bool filed_before = entry.sent;  // perhaps: an earlier attempt got as far as that
   Cursor in(payload);
@@ -291,7 +296,11 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
     if (!entry.sent)
       entry.due = seconds_now() + (entry.attempts <= std::size(pauses) ? pauses[entry.attempts - 1] : longest_pause);
     auto noted = co_await with_state(note());
-    if (!noted) co_return noted.error();
+    if (!noted) {
+      unnoted_[number] = to_head(entry);
+      co_return noted.error();
+    }
+    unnoted_.erase(number);
     if (!entry.sent) co_return entry.due;
   }
   auto copy_to = entry.copy_to;
@@ -320,6 +329,7 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
   auto drop = [number](state::MailboxState& s) { return s.remove_journal(number); };
   auto dropped = co_await with_state(drop);
   if (!dropped) co_return dropped.error();
+  unnoted_.erase(number);
   co_return 0;
 }
 

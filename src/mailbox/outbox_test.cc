@@ -1,4 +1,8 @@
 // What leaves a mailbox, over a way out that keeps what it is given.
+#include <sqlite3.h>
+
+#include <thread>
+
 #include "mailbox/object_properties.h"
 #include "mailbox/test_support.h"
 
@@ -15,6 +19,7 @@ class Post final : public SubmitterFactory {
     std::lock_guard lock(mutex_);
     return sent_;
   }
+  std::function<void()> after;  // something was sent
   void close(bool is) {
     std::lock_guard lock(mutex_);
     closed_ = is;
@@ -27,6 +32,7 @@ class Post final : public SubmitterFactory {
       std::lock_guard lock(post.mutex_);
       if (post.closed_) co_return error(Errc::unavailable, "closed");
       post.sent_.emplace_back(as_text(message.view()));
+      if (post.after) post.after();
       std::vector<RecipientOutcome> out;
       for (const auto& address : envelope.to) out.push_back({RecipientOutcome::Kind::accepted, address, {}, {}});
       co_return out;
@@ -117,6 +123,34 @@ TEST_F(OutboxTest, SubmittedTwiceItIsSentOnce) {
   ASSERT_TRUE(eventually([&] { return !filed().empty(); }, std::chrono::seconds(20)));
   // A second one would be due as soon.
   std::this_thread::sleep_for(std::chrono::seconds(3));
+  EXPECT_EQ(post.sent().size(), 1u);
+  EXPECT_EQ(filed().size(), 1u);
+}
+
+TEST_F(OutboxTest, WhatCannotBeNotedIsNotSentAgain) {
+  // From when it is sent on nothing can be written to the state store, for a while.
+  create("once");
+  std::string file;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.path().extension() == ".sqlite") file = entry.path();
+  ASSERT_FALSE(file.empty());
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(file.c_str(), &other), SQLITE_OK);
+  sqlite3_busy_timeout(other, 5000);
+  std::atomic<bool> held{false};
+  post.after = [&] {
+    if (held.exchange(true)) return;
+    EXPECT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  };
+  ASSERT_EQ(recipients(3, {{1, "bob@example.test"}}), ecNone);
+  (void)client->execute(Ask<wire::RopSubmitMessage>{{}, 3});
+  ASSERT_TRUE(eventually([&] { return held.load(); }));
+  // Longer than a writer waits, and until it is tried again.
+  std::this_thread::sleep_for(std::chrono::seconds(17));
+  EXPECT_EQ(post.sent().size(), 1u);
+  EXPECT_EQ(sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  ASSERT_TRUE(eventually([&] { return !filed().empty(); }, std::chrono::seconds(40)));
   EXPECT_EQ(post.sent().size(), 1u);
   EXPECT_EQ(filed().size(), 1u);
 }
