@@ -161,6 +161,32 @@ TEST_F(Interruptions, WhatIsTooBigIsNotToldAsAFullMailbox) {
   EXPECT_EQ(stored("INBOX"), 0u);
 }
 
+TEST_F(Interruptions, TwoWhoChangeDifferentThingsBesideAMessageLoseNeither) {
+  open();
+  add_noted("shared");
+  auto other = connect();
+  ASSERT_EQ(other->logon().value(), ecNone);
+  ASSERT_EQ(other->open_message(inbox).value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  const PropertyTag one(0x3FE4, PropertyType::PtypString), two(0x3FE5, PropertyType::PtypString);
+  const auto set_by = [](Client& who, PropertyTag tag, std::string_view text) {
+    const TaggedValue values[] = {{tag, Value::string(who.arena, text)}};
+    return who.execute(Ask<wire::RopSetProperties>{{values}, 3}).value();
+  };
+  // Both have begun before either saves.
+  ASSERT_EQ(set_by(*client, one, "by one"), ecNone);
+  const PropertyTag gone[] = {PidTagComment};
+  ASSERT_EQ(client->execute(Ask<wire::RopDeleteProperties>{{gone}, 3}).value(), ecNone);
+  ASSERT_EQ(set_by(*other, two, "by the other"), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  ASSERT_EQ(other->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3}).value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  const auto kept = client->properties({one, two, PidTagComment}, 3);
+  EXPECT_EQ(kept[0], "by one");
+  EXPECT_EQ(kept[1], "by the other");
+  EXPECT_TRUE(kept[2].starts_with("!ecNotFound")) << kept[2];
+}
+
 TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) {
   backend.add("Projects/Bridge", "plans");
   open();

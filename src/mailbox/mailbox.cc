@@ -333,6 +333,9 @@ Task<Status> Mailbox::set_flags(GlobalCounter folder_id, std::vector<GlobalCount
   const auto* row = tree_->find(folder_id);
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
+  // A message that is just being stored anew gets another key.
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
   auto read = [&messages](state::MailboxState& s) { return s.messages(messages); };
   auto found = co_await with_state(read);
   if (!found) co_return found.error();
@@ -349,7 +352,7 @@ Task<Status> Mailbox::set_flags(GlobalCounter folder_id, std::vector<GlobalCount
     delta.flags.push_back({message.id, flags});
   }
   if (!hidden.flags.empty()) {
-    auto applied = co_await apply(state::associated_of(folder_id), std::move(hidden));
+    auto applied = co_await apply_locked(state::associated_of(folder_id), std::move(hidden));
     if (!applied) co_return applied;
   }
   if (keys.empty()) co_return Status{};
@@ -360,7 +363,7 @@ Task<Status> Mailbox::set_flags(GlobalCounter folder_id, std::vector<GlobalCount
     auto written = co_await keep->set_flags(folder, keys, set, clear);
     if (!written) co_return std::move(written.error()).within("flags");
   }
-  co_return co_await apply(folder_id, std::move(delta));
+  co_return co_await apply_locked(folder_id, std::move(delta));
 }
 
 // -- replicas

@@ -161,9 +161,10 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Result<GlobalCounter>> reserve_id();
   // The data of a message that lives in the state store; null of others.
   Task<Result<std::shared_ptr<convert::MessageData>>> stored_data(GlobalCounter message);
-  // Stores `data` as message `id` (reserved before) of the folder, in place of what it was.
+  // Stores `data` as message `id` (reserved before) of the folder, in place of what it was. `opened`: the remote key, in folders of
+  // the engine and of hidden messages the change number, that it must still have; Errc::conflict when it has another.
   Task<Status> save_message(GlobalCounter folder, bool associated, GlobalCounter id, std::uint32_t flags,
-                            std::shared_ptr<convert::MessageData> data);
+                            std::shared_ptr<convert::MessageData> data, std::optional<std::uint64_t> opened = {});
   // What stands beside a message, with its flags.
   Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, mapi::PropertyBag extras, std::uint32_t set, std::uint32_t clear);
   // For good, or to where they can be recovered from. Messages that are gone, or in other folders, are passed over; of those

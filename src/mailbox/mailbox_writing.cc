@@ -137,13 +137,20 @@ Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::names_of(std::vecto
 // -- storing
 
 Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, GlobalCounter id, std::uint32_t flags,
-                                   std::shared_ptr<convert::MessageData> data) {
+                                   std::shared_ptr<convert::MessageData> data, std::optional<std::uint64_t> opened) {
   const auto* row = tree_->find(folder_id);
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
+  auto read = [id](state::MailboxState& s) { return s.message(id); };
   if (associated || is_local(folder)) {
     auto lock = co_await write_lock();
     if (!lock) co_return lock.error();
+    if (opened) {
+      auto current = co_await with_state(read);
+      if (!current) co_return current.error();
+      if (!*current) co_return error(Errc::not_found, "the message is gone");
+      if ((*current)->change_number != *opened) co_return error(Errc::conflict, "the message was changed by somebody else");
+    }
     co_return co_await save_locally(associated ? state::associated_of(folder_id) : folder_id, id, flags, data);
   }
   auto names = co_await names_in(*data);
@@ -170,9 +177,11 @@ Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, Glo
     auto finished = co_await finish_journal();
     if (!finished) co_return finished;
   }
-  auto read = [id](state::MailboxState& s) { return s.message(id); };
   auto before = co_await with_state(read);
   if (!before) co_return before.error();
+  // Others had the time that writing the MIME took.
+  if (opened && !*before) co_return error(Errc::not_found, "the message is gone");
+  if (opened && (*before)->remote_key != *opened) co_return error(Errc::conflict, "the message was changed by somebody else");
   const auto old_key = *before ? (*before)->remote_key : 0;
   co_return co_await append_locked(folder, id, old_key, flags, received, message_id, form->mime, std::move(extras));
 }

@@ -84,6 +84,7 @@ Task<Status> load_extras(Mailbox& mailbox, std::shared_ptr<MessageObject> messag
   auto row = co_await mailbox.message(message->id);
   if (!row) co_return row.error();
   message->extras = std::move(row->extras);
+  message->extras_before = message->extras->clone();
   co_return Status{};
 }
 
@@ -352,6 +353,21 @@ void complete_new(PropertyBag& bag) {
 
 }  // namespace
 
+namespace {
+
+// What was changed beside a message, into what stands there now: others may have changed other things since it was opened.
+PropertyBag merged(const MessageObject& message, const PropertyBag& now) {
+  if (!message.extras_before) return message.extras->clone();
+  auto out = now.clone();
+  for (const auto& [tag, value] : *message.extras_before)
+    if (!message.extras->contains(tag)) out.remove(tag);
+  for (const auto& [tag, value] : *message.extras)
+    if (!convert::has_value(*message.extras_before, tag, value)) out.set(tag, value);
+  return out;
+}
+
+}  // namespace
+
 Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force, std::string guest) {
   const auto folder = message->folder;
   const auto owner = mailbox.identity();
@@ -386,10 +402,12 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
     if (message->content_changed) {
       sign(message->data->properties);
       const auto flags = (row->flags | message->set_flags) & ~message->clear_flags;
-      auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
+      std::optional<std::uint64_t> opened;
+      if (!force) opened = local ? message->opened_change : message->opened_key;
+      auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data, opened);
       if (!saved) co_return saved;
     } else if (message->extras) {
-      auto extras = message->data ? beside_mime(message->data->properties) : message->extras->clone();
+      auto extras = message->data ? beside_mime(message->data->properties) : merged(*message, row->extras);
       if (message->data)  // the MIME stays, and so does what its header does not tell exactly
         for (const auto& [tag, value] : *message->extras)
           if (convert::in_mime(tag) && !extras.contains(tag)) extras.set(tag, value);
@@ -408,6 +426,7 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
   message->content_changed = message->body_changed = false;
   message->set_flags = message->clear_flags = 0;
   message->extras.reset();
+  message->extras_before.reset();
   message->content.reset();
   auto row = co_await mailbox.message(message->id);
   if (!row) co_return row.error();

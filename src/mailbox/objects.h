@@ -58,7 +58,7 @@ struct MessageObject final : Object {
   // What is not saved yet. Of a message that is MIME in a backend there is first only what stands beside it (`extras`,
   // flags); what changes the MIME makes it `data`. New messages and those that live in the state store are data always.
   std::shared_ptr<convert::MessageData> data;
-  std::optional<mapi::PropertyBag> extras;
+  std::optional<mapi::PropertyBag> extras, extras_before;  // as they are to be, and as they were
   std::uint32_t set_flags = 0, clear_flags = 0;  // MessageFlag
   bool content_changed = false;
   bool body_changed = false;
