@@ -153,7 +153,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // First the backend, then the index; nothing of it happened when it fails.
   Task<Status> set_flags(GlobalCounter folder, std::vector<GlobalCounter> messages, std::uint32_t set, std::uint32_t clear);
 
-  // -- writing (mailbox_writing.cc): first the backend, then the index. What a kill interrupts is ended or undone
+  // -- writing (mailbox_writing.cc, mailbox_moving.cc): first the backend, then the index. What a kill interrupts is ended or undone
   // from the journal before the folder is read again.
 
   // Messages of this folder live in the state store alone.
