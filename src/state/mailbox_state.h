@@ -130,7 +130,7 @@ struct ContentChange {
 // added, extras, contents. What is not (any more) in the folder is passed over. An added message whose remote_key
 // is there already replaces that one's content under its old id and counts as changed; so does one with the id of a
 // message of this folder, which then gets the new remote_key. A new one without an id is what others moved, copied or put
-// back if it has Message-ID, size and date of one that is known or vanished: it gets a copy of the extras of that one.
+// back if it has Message-ID, subject, sender, size and dates of one that is known or vanished: it gets a copy of the extras of that one.
 struct FolderDelta {
   std::vector<Message> added;            // id, unless it was reserved before, and change_number are given out by apply()
   std::vector<ExtrasChange> extras;

@@ -22,9 +22,10 @@ constexpr mapi::PropertyTag of_the_place[] = {mapi::PidTagDeletedOn, {0x348A, ma
 Bytes content_key(const mapi::PropertyBag& properties, FileTime received, std::uint64_t size) {
   if (received.ticks == 0 || size == 0) return {};
   const auto message_id = properties.string(mapi::PidTagInternetMessageId);
-  auto text = fmt::format("{} {} {}", size, received.ticks, trim(message_id));
-  if (message_id.empty())
-    text += properties.string(mapi::PidTagSubject) + '\n' + properties.string(mapi::PidTagSentRepresentingName);
+  // Clients that edit a message store another with the same Message-ID and date, and now and then of the same size.
+  const auto text = fmt::format("{} {} {} {}\n{}\n{}", size, received.ticks, properties.time(mapi::PidTagClientSubmitTime).ticks,
+                                trim(message_id), properties.string(mapi::PidTagSubject),
+                                properties.string(mapi::PidTagSentRepresentingName));
   Bytes out(SHA256_DIGEST_LENGTH);
   SHA256(as_view(text).data(), text.size(), out.data());
   out.resize(16);

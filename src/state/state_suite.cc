@@ -444,7 +444,7 @@ TEST_P(StateSuite, WhatStandsBesideMessagesFollowsThem) {
   take(state_->apply(from, std::move(deleted)));
   came(4, 104);
   EXPECT_EQ(flag(to, 104), 0);
-  for (int what = 0; what < 3; ++what) {
+  for (int what = 0; what < 4; ++what) {
     FolderDelta other;
     other.added.push_back(sample_message(5));
     auto& message = other.added[0];
@@ -452,6 +452,7 @@ TEST_P(StateSuite, WhatStandsBesideMessagesFollowsThem) {
     if (what == 0) message.size += 1;
     if (what == 1) message.received.ticks += 10'000'000;
     if (what == 2) message.properties.set_string(mapi::PidTagInternetMessageId, "<other@example.test>");
+    if (what == 3) message.properties.set_string(mapi::PidTagSubject, "edited");
     take(state_->apply(to, std::move(other)));
     EXPECT_EQ(flag(to, 200 + static_cast<std::uint64_t>(what)), 0) << what;
   }
