@@ -279,6 +279,33 @@ Status Client::modify(const std::string& dn, const std::vector<Modification>& ch
   return failure(code, "change");
 }
 
+namespace {
+// Most need no second look: nothing is escaped, and nothing stands around the separators.
+bool is_plain(std::string_view dn) {
+  constexpr std::string_view separators = ",=+";
+  for (std::size_t i = 0; i < dn.size(); ++i) {
+    if (dn[i] == '\\' || dn[i] == '"' || dn[i] == ';') return false;
+    if (dn[i] != ' ') continue;
+    if (i == 0 || i + 1 == dn.size() || separators.find(dn[i - 1]) != std::string_view::npos || separators.find(dn[i + 1]) != std::string_view::npos)
+      return false;
+  }
+  return true;
+}
+}  // namespace
+
+std::string canonical_dn(std::string text) {
+  if (is_plain(text)) return text;
+  LDAPDN dn = nullptr;
+  if (ldap_str2dn(text.c_str(), &dn, LDAP_DN_FORMAT_LDAPV3) != LDAP_SUCCESS &&
+      ldap_str2dn(text.c_str(), &dn, LDAP_DN_FORMAT_LDAPV2) != LDAP_SUCCESS)
+    return text;
+  char* out = nullptr;
+  if (dn != nullptr && ldap_dn2str(dn, &out, LDAP_DN_FORMAT_LDAPV3 | LDAP_DN_PRETTY) == LDAP_SUCCESS && out != nullptr) text = out;
+  if (out != nullptr) ldap_memfree(out);
+  ldap_dnfree(dn);
+  return text;
+}
+
 Status check_password(const Server& server, const std::string& dn, const Secret& password) {
   // A bind with a name and no password is anonymous and succeeds.
   if (dn.empty() || password.empty()) return error(Errc::denied, "no password");

@@ -77,4 +77,7 @@ class Client {
 // Whether this password opens this entry.
 Status check_password(const Server& server, const std::string& dn, const Secret& password);
 
+// Of all ways to write a distinguished name one (RFC 4514: a\, b and a\2C b are the same); what is none stays as it is.
+std::string canonical_dn(std::string text);
+
 }  // namespace mapigate::ldap

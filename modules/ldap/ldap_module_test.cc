@@ -12,6 +12,7 @@
 #include "directory/source.h"
 #include "io/runtime.h"
 #include "mapi/properties.h"
+#include "client.h"
 #include "mapping.h"
 #include "test_slapd.h"
 
@@ -274,6 +275,22 @@ TEST(Mapping, ActiveDirectory) {
   EXPECT_EQ(ad->attribute_of("delegates"), "publicdelegates");  // what Outlook adds there gives no access
   const auto asked = ad->attributes();
   EXPECT_NE(std::find(asked.begin(), asked.end(), "msexchrecipienttypedetails"), asked.end());
+}
+
+// RFC 4514: the same name has many forms, and servers hand out members as they were written.
+TEST(Mapping, NamesAreTheSameHoweverTheyAreEscaped) {
+  const std::string one = "cn=Doe\\2C John \\2B #1,ou=people,dc=x";
+  for (const char* other : {"cn=Doe\\, John \\+ \\#1,ou=people,dc=x", "cn=Doe\\2c John \\2b \\231, ou=people , dc=x", "cn=\"Doe, John + #1\",ou=people;dc=x"})
+    EXPECT_EQ(canonical_dn(other), one);
+  EXPECT_EQ(canonical_dn(one), one);
+  EXPECT_EQ(canonical_dn("cn=Zo\\C3\\AB,dc=x"), "cn=Zo\xC3\xAB,dc=x");
+  for (const char* same : {"", "alice", "a@x.test", "uid=a,dc=x", "not, a name", "\\", "cn=Zo\xC3\xAB,dc=x"}) EXPECT_EQ(canonical_dn(same), same);
+  const auto mapping = Mapping::create("inetorgperson", {}, {}, "");
+  ASSERT_TRUE(mapping);
+  const auto entry = mapping->entry({"cn=a\\2C b,dc=x", {{"cn", {"a, b"}}, {"manager", {"cn=\\#1,dc=x"}}, {"member", {"cn=a\\,b,dc=x", "bob"}}}});
+  EXPECT_EQ(entry.known_as, "cn=a\\2C b,dc=x");
+  EXPECT_EQ(entry.manager, "cn=\\231,dc=x");
+  EXPECT_EQ(entry.members, (std::vector<std::string>{"cn=a\\2Cb,dc=x", "bob"}));
 }
 
 TEST(Mapping, Obm) {

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "client.h"
 
 namespace mapigate::ldap {
 
@@ -201,7 +202,7 @@ std::string Mapping::attribute_of(std::string_view ours) const {
 
 directory::Entry Mapping::entry(const Record& record) const {
   directory::Entry out;
-  out.known_as = record.dn;
+  out.known_as = canonical_dn(record.dn);
   out.key = first(record, "id");
   // Active Directory's identifier is bytes.
   if (!out.key.empty() && !printable(out.key)) out.key = to_hex(as_view(out.key));
@@ -237,11 +238,11 @@ directory::Entry Mapping::entry(const Record& record) const {
   }
   for (const auto& attribute : directory::text_attributes())
     if (auto value = first(record, attribute.name); !value.empty()) out.texts.emplace_back(attribute.tag, std::move(value));
-  out.manager = first(record, "manager");
-  out.members = all(record, "members");
-  out.owners = all(record, "owners");
-  out.delegates = all(record, "delegates");
-  out.full_access = all(record, "full_access");
+  // By their DNs, which may be written another way than in the entries themselves.
+  out.manager = canonical_dn(first(record, "manager"));
+  for (const auto& [name, list] : {std::pair("members", &out.members), std::pair("owners", &out.owners), std::pair("delegates", &out.delegates),
+                                   std::pair("full_access", &out.full_access)})
+    for (auto& value : all(record, name)) list->push_back(canonical_dn(std::move(value)));
   const auto hidden = lower_ascii(first(record, "hidden"));
   out.hidden = hidden == "true" || hidden == "1" || hidden == "yes";
   const auto photo = first(record, "photo");
