@@ -1,21 +1,20 @@
 """The address book over a slapd with 100,000 people, beside the same lookups made with libldap at that slapd."""
 import os
 import random
-import subprocess
 import time
 
-from harness import nspi
+from harness import nspi, slapd
 from harness.certificates import Certificates
 from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate, mailbox_modules
 from harness.nspi import Stat
-from harness.processes import Daemon, HarnessError, free_port, private_dir, wait_until
+from harness.processes import HarnessError, private_dir, wait_until
+from harness.slapd import ADMIN, BASE
 
 from .measure import row
 
 COUNT = int(os.environ.get("GAL_ENTRIES", "100000"))
 USER, PASSWORD = "alice@example.test", "secret"
-BASE, ADMIN = "dc=example,dc=test", "cn=admin,dc=example,dc=test"
 FIRST = ["Anna", "Bernd", "Chloé", "Dörte", "Erik", "Georg", "Hülya", "Igor", "Jana", "Karl", "Léa", "Nora", "Paula", "Rosa", "Tomáš"]
 LAST = ["Ackermann", "Bäcker", "Díaz", "Eriksson", "Fischer", "Groß", "Hansen", "Ivanova", "Jäger", "Klein", "Lange", "Meyer"]
 
@@ -30,35 +29,16 @@ def entry(number):
     return text, sum(len(value.encode()) for _, value in attributes[1:])
 
 
-class Slapd:
-    def __init__(self, folder):
-        self.folder, self.port = folder, free_port()
-        (folder / "db").mkdir()
-        self.config = folder / "slapd.conf"
-        self.config.write_text(
-            "".join(f"include /etc/ldap/schema/{name}.schema\n" for name in ("core", "cosine", "nis", "inetorgperson"))
-            + f"modulepath /usr/lib/ldap\nmoduleload back_mdb\nmoduleload syncprov\npidfile {folder}/pid\nsizelimit unlimited\n"
-              f"database mdb\nsuffix {BASE}\nrootdn {ADMIN}\nrootpw secret\ndirectory {folder}/db\nmaxsize 2147483648\n"
-              "index objectClass,entryCSN,entryUUID,uid,mail eq\nindex cn,sn,givenName eq,sub\noverlay syncprov\n")
-        ldif = folder / "start.ldif"
-        self.bytes = 0
-        with ldif.open("w", encoding="utf-8") as out:
-            out.write(f"dn: {BASE}\nobjectClass: dcObject\nobjectClass: organization\no: Example\ndc: example\n\n"
-                      f"dn: ou=people,{BASE}\nobjectClass: organizationalUnit\nou: people\n\n"
-                      f"dn: uid=alice,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: alice\ncn: Alice Adams\nsn: Adams\nmail: {USER}\n\n")
-            for number in range(COUNT):
-                text, size = entry(number)
-                self.bytes += size
-                out.write(text)
-        subprocess.run(["/usr/sbin/slapadd", "-q", "-f", self.config, "-l", ldif], check=True, capture_output=True, timeout=600)
-        self.daemon = Daemon(["/usr/sbin/slapd", "-f", self.config, "-h", self.url(), "-d", "0"], folder, "slapd", {}, False)
-        wait_until(lambda: subprocess.run(["ldapwhoami", "-x", "-H", self.url()], capture_output=True).returncode == 0, "slapd answers", 60)
-
-    def url(self):
-        return f"ldap://127.0.0.1:{self.port}"
-
-    def modify(self, ldif):
-        subprocess.run(["ldapmodify", "-x", "-H", self.url(), "-D", ADMIN, "-w", "secret"], input=ldif, text=True, check=True, capture_output=True)
+def directory():
+    """A slapd with the entries and, in `bytes`, the size of their attributes."""
+    size, entries = 0, [f"dn: uid=alice,ou=people,{BASE}\nobjectClass: inetOrgPerson\nuid: alice\ncn: Alice Adams\nsn: Adams\nmail: {USER}\n\n"]
+    for number in range(COUNT):
+        text, attributes = entry(number)
+        size += attributes
+        entries.append(text)
+    made = slapd.Slapd(entries, private_dir("gal-slapd"))
+    made.bytes = size
+    return made
 
 
 def timed(work, seconds=4.0):
@@ -80,14 +60,8 @@ def run():
     except ImportError as missing:
         raise HarnessError("python3-ldap is not installed: no libldap to compare with") from missing
     certificates = Certificates(private_dir("tls"))
-    slapd = Slapd(private_dir("gal-slapd"))
-    results = []
-    try:
-        with Dovecot(certificates, users=(USER,)) as dovecot:
-            results = measure(ldap, certificates, slapd, dovecot)
-    finally:
-        slapd.daemon.stop()
-    return results
+    with directory() as server, Dovecot(certificates, users=(USER,)) as dovecot:
+        return measure(ldap, certificates, server, dovecot)
 
 
 def gateway(certificates, slapd, dovecot, folder, directory):
