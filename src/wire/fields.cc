@@ -228,6 +228,19 @@ void FieldReader::read_restriction(Restriction& out) {
   --depth_;
 }
 
+// The filters of address book requests have the pointers of NSPI in them ([MS-OXNSPI] 2.2.3.4 "ContentRestriction_r",
+// "PropertyRestriction_r"): whether there is a value is said before its tag. [MS-OXCMAPIHTTP] does not tell; servers and
+// clients have it so. No tag begins with this byte, so that one who leaves it out is understood, too.
+void FieldReader::read_compared(mapi::TaggedValue& value) {
+  cursor_.set_field("TaggedValue");
+  if (width_ == CountWidth::address_book && cursor_.left() != 0) {
+    const auto next = *cursor_.position();
+    if (next == has_no_value) return cursor_.fail("is missing");
+    if (next == has_value) cursor_.skip(1);
+  }
+  tagged("TaggedValue", value);
+}
+
 void FieldReader::read_restriction_node(Restriction& out) {
   // What is left has to hold all restrictions that were promised, on this level and on those above it: else each level
   // could take memory for as many as its count may say.
@@ -255,12 +268,12 @@ void FieldReader::read_restriction_node(Restriction& out) {
       out.FuzzyLevelLow = cursor_.scalar<std::uint16_t>();
       out.FuzzyLevelHigh = cursor_.scalar<std::uint16_t>();
       out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
-      tagged("TaggedValue", out.value);
+      read_compared(out.value);
       break;
     case RestrictType::PropertyRestriction:
       out.relop = cursor_.scalar<mapi::RelationalOperator>();
       out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
-      tagged("TaggedValue", out.value);
+      read_compared(out.value);
       break;
     case RestrictType::ComparePropertiesRestriction:
       out.relop = cursor_.scalar<mapi::RelationalOperator>();
@@ -501,6 +514,11 @@ void FieldWriter::write_restriction(const Restriction& r) {
   --depth_;
 }
 
+void FieldWriter::write_compared(const mapi::TaggedValue& value) {
+  if (width_ == CountWidth::address_book) put<std::uint8_t>(has_value);
+  tagged("TaggedValue", value);
+}
+
 void FieldWriter::write_restriction_node(const Restriction& r) {
   const auto children = [&] {
     for (const auto& child : r.children) write_restriction(child);
@@ -522,12 +540,12 @@ void FieldWriter::write_restriction_node(const Restriction& r) {
       put(r.FuzzyLevelLow);
       put(r.FuzzyLevelHigh);
       put(r.tag.value);
-      tagged("TaggedValue", r.value);
+      write_compared(r.value);
       break;
     case RestrictType::PropertyRestriction:
       put(r.relop);
       put(r.tag.value);
-      tagged("TaggedValue", r.value);
+      write_compared(r.value);
       break;
     case RestrictType::ComparePropertiesRestriction:
       put(r.relop);

@@ -52,7 +52,8 @@ namespace mapigate::wire {
 // in MAPI/HTTP address-book bodies and extended rules ([MS-OXCDATA] 2.11.1.1).
 // `address_book` is `wide` with a HasValue byte before strings, binaries and
 // multiple values, and before each string or binary of those ([MS-OXCMAPIHTTP]
-// 2.2.1.1); a value whose HasValue is zero keeps its type and has no data.
+// 2.2.1.1); a value whose HasValue is zero keeps its type and has no data. Such a byte
+// stands before the tag of what a restriction compares with, too.
 enum class CountWidth : std::uint8_t { narrow = 2, wide = 4, address_book = 5 };
 
 // One row of a table ([MS-OXCDATA] 2.8). `values` has an entry per column. In a
@@ -217,6 +218,7 @@ class FieldReader {
   std::span<const T> elements(std::size_t minimum, Read read);
   void read_restriction(mapi::Restriction& out);
   void read_restriction_node(mapi::Restriction& out);
+  void read_compared(mapi::TaggedValue& value);
   // `out` is a fresh value.
   void read_value(mapi::PropertyType type, mapi::Value& out);
   void read_row(PropertyRow& row, Columns columns);
@@ -370,6 +372,7 @@ class FieldWriter {
   }
   void write_restriction(const mapi::Restriction& restriction);
   void write_restriction_node(const mapi::Restriction& restriction);
+  void write_compared(const mapi::TaggedValue& value);
   void standard_row(const char* name, std::span<const mapi::Value> values, Columns columns);
   void write_rare_value(const char* name, const mapi::Value& value, mapi::PropertyType type);
 

@@ -282,4 +282,5 @@ class Session:
 
 def equals(tag, text):
     """A PropertyRestriction: `tag` is `text`."""
-    return (struct.pack("<BBII", 4, 4, tag_of(tag), tag_of(tag)) + b"\xff" + text.encode("utf-16-le") + b"\0\0")
+    return (struct.pack("<BBI", 4, 4, tag_of(tag)) + b"\xff" + struct.pack("<I", tag_of(tag))
+            + b"\xff" + text.encode("utf-16-le") + b"\0\0")

@@ -268,9 +268,19 @@ TEST(NspiBodies, Tables) {
 }
 
 TEST(NspiBodies, FiltersCarryHasValueBytes) {
-  // A PropertyRestriction: PidTagAnr equal "a".
-  expect_exact<GetMatches::Request>(
-      hex("00000000 00 00 00000000 ff 04 04 1f000c36 1f000c36 ff 61000000 00 32000000 00 00000000"));
+  // A PropertyRestriction: PidTagAnr equal "a"; a ContentRestriction, and one that compares a number.
+  const std::string_view filters[] = {"04 04 1f000c36 ff 1f000c36 ff 61000000", "03 0200 0100 1f000130 ff 1f000130 ff 61000000",
+                                      "00 01000000 04 04 03000039 ff 03000039 06000000"};
+  const std::string before = "00000000 00 00 00000000 ff ", behind = " 00 32000000 00 00000000";
+  for (const auto filter : filters) expect_exact<GetMatches::Request>(hex(before + std::string(filter) + behind));
+
+  // Without the byte before the tag; and with it saying that there is no value.
+  Arena arena;
+  const auto without = hex(before + "04 04 1f000c36 1f000c36 ff 61000000" + behind);
+  const auto read = decode<GetMatches::Request>("GetMatches", without, arena, address_book);
+  ASSERT_TRUE(read) << read.error().message;
+  EXPECT_EQ(mapi::text_of((*read->Filter)->value.value), "a");
+  EXPECT_FALSE(decode<GetMatches::Request>("GetMatches", hex(before + "04 04 1f000c36 00" + behind), arena, address_book));
 }
 
 TEST(NspiBodies, SizesThatLieAreRefusedBeforeAnythingIsAllocated) {
