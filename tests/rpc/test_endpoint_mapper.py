@@ -79,7 +79,19 @@ def test_lookup_goes_on_by_its_handle(mapper):
         found |= towers(answer["entries"])
         handle = answer["entry_handle"]
     assert len(found) == 4
-    assert handle["context_handle_uuid"] == b"\0" * 16, "all was told"
+    # There was room for no more, so the client has to ask again to know: it may take a handle that is none for a beginning.
+    assert handle["context_handle_uuid"] != b"\0" * 16
+    answer = lookup(mapper, handle)
+    assert (answer["status"], answer["num_ents"]) == (0x16c9a0d6, 0)  # ept_s_not_registered
+    assert answer["entry_handle"]["context_handle_uuid"] == b"\0" * 16
+    assert lookup(mapper, handle)["status"] != 0, "the handle is gone"
+
+
+def test_lookup_that_has_room_for_more(mapper):
+    mapper.bind(epm.MSRPC_UUID_PORTMAP)
+    answer = lookup(mapper, count=5)
+    assert (answer["status"], answer["num_ents"]) == (0, 4)
+    assert answer["entry_handle"]["context_handle_uuid"] == b"\0" * 16, "all was told"
 
 
 def test_lookup_handle_free(mapper):

@@ -1,7 +1,6 @@
 """NTLM and Negotiate at the HTTP level, for every path; curl and impacket as clients."""
 import base64
 import http.client
-import pathlib
 import shutil
 import ssl
 import subprocess
@@ -168,22 +167,3 @@ def test_impacket(gateway, auth):
     dce.bind(emsmdb.EMSMDB)
     log_on(dce)
     dce.disconnect()
-
-
-def exchanger(gateway, *arguments):
-    done = subprocess.run([str(pathlib.Path(__file__).parent / "run_exchanger"), str(gateway.https_port), f"{ALICE.split('@')[0]}:{PASSWORD}@localhost",
-                           "-rpc-hostname", "localhost", "nspi", *arguments], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0 and "Traceback" not in done.stderr, done.stdout + done.stderr
-    return done.stdout
-
-
-@pytest.mark.parametrize("schemes", [["ntlm", "basic"], ["basic"]])
-def test_exchanger(certificates, dovecot, schemes):
-    """impacket's tool for address books; it takes NTLM where it is offered."""
-    if not pathlib.Path("/usr/share/doc/python3-impacket/examples/exchanger.py").exists():
-        pytest.skip("python3-impacket comes without its examples")
-    with start_gateway(certificates, dovecot, "exchanger", auth={"schemes": schemes}) as server:
-        tables = exchanger(server, "list-tables", "-count")
-        assert "Default Global Address List" in tables or "Global Address List" in tables, tables
-        people = exchanger(server, "dump-tables", "-name", "GAL", "-lookup-type", "EXTENDED")
-        assert "Alice Adams" in people and "Bob Brown" in people, people[:2000]

@@ -76,10 +76,9 @@ class EndpointMapper : public Service {
     const auto position = handle->position;
     return {std::move(handle), position, true};
   }
-  // The handle to answer with: none when all was told.
-  static ndr::ContextHandle go_on(const ndr::ContextHandle& wire, Place& place, std::size_t told, std::size_t total,
-                                  const Request& request) {
-    if (told >= total) {
+  // The handle to answer with: none when it is over.
+  static ndr::ContextHandle go_on(const ndr::ContextHandle& wire, Place& place, std::size_t told, bool over, const Request& request) {
+    if (over) {
       if (place.handle) request.group->remove(wire);
       return {};
     }
@@ -125,7 +124,11 @@ class EndpointMapper : public Service {
         entries.push_back({{}, &tower, found[at]->annotation});
       }
       if (entries.empty()) out.status = ept_s_not_registered;
-      out.entry_handle = go_on(in.entry_handle, place, place.position + entries.size(), found.size(), request);
+      // Clients that ask for one after the other (Samba's rpcclient) go on until they hear so, whatever the handle: a last one that
+      // comes with none would begin again.
+      const auto told = place.position + entries.size();
+      const bool over = told >= found.size() && (entries.empty() || entries.size() < room);
+      out.entry_handle = go_on(in.entry_handle, place, told, over, request);
     }
     out.num_ents = static_cast<std::uint32_t>(entries.size());
     out.entries = std::span(entries);
@@ -161,7 +164,8 @@ class EndpointMapper : public Service {
         pointers.push_back(&towers.emplace_back(epm::twr_t{static_cast<std::uint32_t>(bytes.size()), std::span(bytes)}));
       }
       if (pointers.empty()) out.status = ept_s_not_registered;
-      out.entry_handle = go_on(in.entry_handle, place, place.position + pointers.size(), found.size(), request);
+      const auto told = place.position + pointers.size();
+      out.entry_handle = go_on(in.entry_handle, place, told, told >= found.size(), request);
     }
     out.num_towers = static_cast<std::uint32_t>(pointers.size());
     out.towers = std::span(pointers);
