@@ -9,7 +9,8 @@ from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_CONNECT
 
 import emsmdb
 from conftest import ALICE, PASSWORD, start_gateway
-from harness import rpch
+from harness import nspi, rops, rpch
+from harness.mapihttp import Session
 
 
 def capture(path, ports):
@@ -33,8 +34,8 @@ def finish(tracer):
     tracer.wait(20)
 
 
-def frames(path, display):
-    done = subprocess.run(["tshark", "-r", path, "-Y", display, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True,
+def frames(path, display, *options):
+    done = subprocess.run(["tshark", "-r", path, *options, "-Y", display, "-T", "fields", "-e", "frame.number"], capture_output=True, text=True,
                           check=True)
     return done.stdout.split()
 
@@ -54,6 +55,25 @@ def test_capture(gateway, tmp_path):
         finish(tracer)
     assert len(frames(path, "dcerpc.pkt_type == 2")) >= 3, "responses that it knows as such"
     assert not frames(path, "_ws.malformed")
+
+
+def test_capture_of_mapi_http(gateway, certificates, tmp_path, monkeypatch):
+    """With the keys of its TLS, which Python's contexts write down."""
+    path, keys = tmp_path / "mapi.pcap", tmp_path / "keys"
+    tracer = capture(path, [gateway.https_port])
+    try:
+        monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
+        with Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD) as session:
+            assert session.try_call(rops.get_receive_folder("")).error == 0
+            with nspi.Session(gateway.https_port, certificates.ca, ALICE, PASSWORD):
+                pass
+    finally:
+        finish(tracer)
+    secrets = ["-o", f"tls.keylog_file:{keys}", "-d", f"tcp.port=={gateway.https_port},tls"]
+    for kind in ("Connect", "Execute", "Disconnect", "Bind", "Unbind"):
+        assert frames(path, f'http.request.line contains "X-RequestType: {kind}\\r\\n"', *secrets), kind
+    assert len(frames(path, "http.response.code == 200", *secrets)) >= 5
+    assert not frames(path, "_ws.malformed", *secrets)
 
 
 def test_capture_of_http(certificates, dovecot, tmp_path, monkeypatch):

@@ -17,7 +17,7 @@ from harness import rpch
 
 CLIENTS = int(os.environ.get("MAPIGATE_FUZZ") or 60)
 SEED = int(os.environ.get("MAPIGATE_FUZZ_SEED") or 1)
-PATIENCE = 0.4  # seconds that a client waits for an answer that may never come
+PATIENCE = 1.0  # seconds that a client waits for an answer that may never come
 LEVELS = [RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, RPC_C_AUTHN_LEVEL_PKT_PRIVACY]
 NUMBERS = (0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff)
 
