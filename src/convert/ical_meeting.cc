@@ -51,6 +51,7 @@ class Reader {
 
   void read() {
     out_.message_class = kind_.message_class;
+    out_.text = ical_text(event_, ICAL_DESCRIPTION_PROPERTY);  // 2.1.3.1.1.20.11
     out_.properties.set_integer(PidTagIconIndex, kind_.icon);
     times();
     id();

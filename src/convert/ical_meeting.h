@@ -13,6 +13,7 @@ namespace mapigate::convert {
 
 struct Meeting {
   std::string message_class;
+  std::string text;                                   // DESCRIPTION, UTF-8
   mapi::PropertyBag properties;                       // PidTag…
   mapi::PropertyBag named;                            // PidLid…
   std::map<std::uint16_t, mapi::PropertyName> names;  // what their ids mean, here alone

@@ -186,5 +186,17 @@ TEST(Meeting, OnTheMessageThatBringsIt) {
   EXPECT_EQ(as_text(mime->source().view()), mail);
 }
 
+// A calendar alone: its description is the body.
+TEST(Meeting, WithoutATextOfItsOwn) {
+  const auto mail = "Subject: Treffen\r\nContent-Type: text/calendar; charset=utf-8; method=REQUEST\r\n\r\n" +
+                    calendar("REQUEST", "UID:1\r\nDTSTART:20240701T080000Z\r\nDESCRIPTION:Zeile 1\\nGrüße\\, <b>\r\n");
+  const auto mime = *MimeMessage::parse(ByteSource::from_string(mail));
+  EXPECT_EQ(mime->properties().string(PidTagMessageClass), "IPM.Schedule.Meeting.Request");
+  EXPECT_EQ(mime->text(), "Zeile 1\r\nGrüße, <b>");
+  EXPECT_EQ(mime->native_body(), NativeBody::text);
+  EXPECT_NE(as_text(mime->html()).find("Grüße, &lt;b&gt;"), std::string_view::npos);
+  EXPECT_EQ(mime->html_code_page(), 65001u);
+}
+
 }  // namespace
 }  // namespace mapigate::convert

@@ -137,6 +137,7 @@ std::string_view body_of(std::string_view document) {
 
 std::string body_text(const Content& content, std::size_t limit) {
   std::string out;
+  if (content.body.empty()) out = normalize_lines(content.stand_in);
   for (const auto& segment : content.body) {
     append_line_break(out);
     // The sender's own rendering is taken even where HTML is the native body.

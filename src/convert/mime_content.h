@@ -1,6 +1,8 @@
 // Which parts of a message are its body and which its attachments ([MS-OXCMAIL] 2.2.3.3 and 2.2.3.4).
 #pragma once
 
+#include <string>
+
 #include "convert/mime_structure.h"
 
 namespace mapigate::convert {
@@ -19,6 +21,7 @@ struct AttachedPart {
 
 struct Content {
   std::vector<Segment> body;
+  std::string stand_in;  // UTF-8: the text of a message that has no part for one
   std::vector<AttachedPart> attachments;
   bool has_html() const;
   const Entity* opaque = nullptr;    // signed or encrypted as a whole: becomes the only attachment

@@ -258,6 +258,7 @@ void MimeMessage::Impl::fill() {
     const auto& part = *content.calendar;
     const auto bytes = decoded_body(part, max_meeting_bytes + 1);
     meeting = read_meeting(decode_charset(bytes, part.parameter("charset")), part.parameter("method"));
+    if (meeting && content.body.empty()) content.stand_in = meeting->text;
   }
   fill_header();
   if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);
