@@ -282,9 +282,13 @@ void FakeBackend::rename(const std::string& from, const std::string& to) {
   std::map<std::string, FakeFolder> after;
   for (auto& [id, folder] : folders) {
     auto moved = std::move(folder);
-    for (auto* name : {&moved.remote.remote_id, &moved.remote.parent_remote_id})
-      if (*name == from || name->starts_with(from + "/")) *name = to + name->substr(from.size());
-    moved.remote.name = moved.remote.remote_id.substr(moved.remote.remote_id.rfind('/') + 1);
+    auto& name = moved.remote.remote_id;
+    if (name == from || name.starts_with(from + "/")) {
+      name = to + name.substr(from.size());
+      const auto slash = name.rfind('/');
+      moved.remote.parent_remote_id = slash == name.npos ? std::string() : name.substr(0, slash);
+      moved.remote.name = name.substr(slash + 1);
+    }
     auto key = moved.remote.remote_id;
     after[key] = std::move(moved);
   }
