@@ -3,12 +3,12 @@ import struct
 import time
 
 import pytest
-from impacket.dcerpc.v5 import oxabref
+from impacket.dcerpc.v5 import nspi, oxabref
 from impacket.dcerpc.v5.rpcrt import (RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, RPC_C_AUTHN_LEVEL_PKT_PRIVACY,
                                       DCERPCException)
 
 import emsmdb
-from conftest import ALICE, BOB, PASSWORD
+from conftest import ALICE, BOB, PASSWORD, start_gateway
 
 LEVELS = [RPC_C_AUTHN_LEVEL_CONNECT, RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, RPC_C_AUTHN_LEVEL_PKT_PRIVACY]
 
@@ -118,6 +118,23 @@ def test_client_that_is_too_old(gateway, version):
     # "The minimum client protocol version that the server supports", and the server's as to everybody.
     assert struct.unpack("<3H", answer["rgwBestVersion"]) == (0x0b00, 0x8000, 0)
     assert answer["rgwServerVersion"] == emsmdb.hello(dce, emsmdb.user_dn(ALICE))["rgwServerVersion"]
+
+
+@pytest.mark.parametrize("wanted", ["integrity", "privacy"])
+def test_too_little_protection(certificates, dovecot, wanted):
+    """[MS-OXCRPC] 3.1.4.1: ecNotEncrypted, upon which clients ask for encryption; elsewhere a fault."""
+    with start_gateway(certificates, dovecot, "strict", protection=wanted) as strict:
+        for level in LEVELS:
+            dce = log_on(strict, level)
+            request = emsmdb.hello_request(emsmdb.user_dn(ALICE))
+            dce.call(request.opnum, request)
+            answer = emsmdb.EcDoConnectExResponse(dce.recv())
+            enough = level >= {"integrity": RPC_C_AUTHN_LEVEL_PKT_INTEGRITY, "privacy": RPC_C_AUTHN_LEVEL_PKT_PRIVACY}[wanted]
+            assert answer["ErrorCode"] == (0 if enough else 0x970)
+            assert (answer["pcxh"]["uuid"] != b"\0" * 16) == enough
+        book = emsmdb.connect(strict.rpc["nspi_port"], nspi.MSRPC_UUID_NSPI, user=ALICE, password=PASSWORD, level=RPC_C_AUTHN_LEVEL_CONNECT)
+        with pytest.raises(DCERPCException, match="access_denied"):
+            nspi.hNspiBind(book)
 
 
 @pytest.mark.parametrize("dn, code", [("\0", 0x80070005), ("UserDN\0", 0x3eb), (emsmdb.user_dn("nobody@example.test"), 0x3eb),

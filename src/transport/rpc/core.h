@@ -129,6 +129,8 @@ class Service {
   virtual ~Service() = default;
   virtual const ndr::Interface& interface() const = 0;
   virtual bool needs_logon() const { return true; }
+  // Its methods tell callers with too little protection so; else they get a fault.
+  virtual bool tells_protection() const { return false; }
   virtual void call(const Request& request, Reply reply) = 0;
 };
 
@@ -152,7 +154,7 @@ struct Endpoint {
 
 std::unique_ptr<Service> make_endpoint_mapper(std::vector<Endpoint> endpoints);
 std::unique_ptr<Service> make_referral(Gateway& gateway);
-std::unique_ptr<Service> make_mailbox_service(Gateway& gateway, std::shared_ptr<Inbox> inbox);
+std::unique_ptr<Service> make_mailbox_service(Gateway& gateway, std::shared_ptr<Inbox> inbox, RpcProtection least);
 std::unique_ptr<Service> make_waiting_service(Gateway& gateway, std::shared_ptr<Inbox> inbox);
 std::unique_ptr<Service> make_address_book_service(Gateway& gateway, std::shared_ptr<Inbox> inbox);
 

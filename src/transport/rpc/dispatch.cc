@@ -1,6 +1,7 @@
 // Calls: from Samba's core to the services and back, and the association groups that they belong to.
 #include <openssl/rand.h>
 
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -67,7 +68,10 @@ NTSTATUS on_bind(dcesrv_connection_context* context, const dcesrv_interface* int
   context->allow_connect = true;
   const auto& caller = static_cast<const RpcConnection*>(context->conn->transport.private_data)->caller();
   // Over HTTP there is TLS around it, and somebody has logged on.
-  if (service.needs_logon() && caller.identity == nullptr) context->min_auth_level = static_cast<dcerpc_AuthLevel>(core.options.protection);
+  if (service.needs_logon() && caller.identity == nullptr) {
+    const auto least = service.tells_protection() ? std::min(core.options.protection, RpcProtection::connect) : core.options.protection;
+    context->min_auth_level = static_cast<dcerpc_AuthLevel>(least);
+  }
   return NT_STATUS_OK;
 }
 

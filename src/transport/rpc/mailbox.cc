@@ -21,6 +21,7 @@ using chain::Operation;
 using wire::CountWidth;
 
 constexpr std::uint32_t ecRejected = 0x000007ee;  // [MS-OXCDATA] 2.4
+constexpr std::uint32_t ecNotEncrypted = 0x00000970;        // [MS-OXCRPC] 3.1.4.1
 constexpr std::uint32_t ecVersionMismatch = 0x80040110;     // the same
 constexpr wire::rpc::Version oldest_client{11, 0, 0, 0};   // [MS-OXCRPC] 3.2.4.1.3.2
 constexpr std::uint32_t no_link = 0xFFFFFFFF;               // ulIcxrLink
@@ -81,8 +82,9 @@ Bytes body_of(const char* name, const Body& body) {
 
 class Mailbox : public Service {
  public:
-  Mailbox(Gateway& gateway, std::shared_ptr<Inbox> inbox) : gateway_(gateway), inbox_(std::move(inbox)) {}
+  Mailbox(Gateway& gateway, std::shared_ptr<Inbox> inbox, RpcProtection least) : gateway_(gateway), inbox_(std::move(inbox)), least_(least) {}
   const ndr::Interface& interface() const override { return emsmdb::interface; }
+  bool tells_protection() const override { return true; }
 
   void call(const Request& request, Reply reply) override {
     switch (request.opnum) {
@@ -113,6 +115,11 @@ class Mailbox : public Service {
     emsmdb::EcDoConnectEx::Out out;
     out.pulTimeStamp = in.pulTimeStamp;
     const auto room = in.pcbAuxOut;
+    // Without a session there is no handle, and nothing else to be had. Clients ask again with encryption.
+    if (request.caller.identity == nullptr && request.caller.level < static_cast<unsigned>(least_)) {
+      out.result = result(ecNotEncrypted);
+      return reply(encoded("EcDoConnectEx", out));
+    }
     if (in.cbAuxIn > wire::rpc::max_aux || in.szUserDN.empty()) {
       if (in.cbAuxIn > wire::rpc::max_aux) return reply({fault_bad_stub_data, {}});
       out.result = result(mapi::ecAccessDenied);
@@ -308,6 +315,7 @@ class Mailbox : public Service {
 
   Gateway& gateway_;
   std::shared_ptr<Inbox> inbox_;
+  RpcProtection least_;
 };
 
 class Waiting : public Service {
@@ -361,8 +369,8 @@ class Waiting : public Service {
 
 }  // namespace
 
-std::unique_ptr<Service> make_mailbox_service(Gateway& gateway, std::shared_ptr<Inbox> inbox) {
-  return std::make_unique<Mailbox>(gateway, std::move(inbox));
+std::unique_ptr<Service> make_mailbox_service(Gateway& gateway, std::shared_ptr<Inbox> inbox, RpcProtection least) {
+  return std::make_unique<Mailbox>(gateway, std::move(inbox), least);
 }
 std::unique_ptr<Service> make_waiting_service(Gateway& gateway, std::shared_ptr<Inbox> inbox) {
   return std::make_unique<Waiting>(gateway, std::move(inbox));

@@ -70,7 +70,7 @@ Status RpcCore::set_up() {
     ports[port].push_back(service.get());
     services.push_back(std::move(service));
   };
-  serve(rpc::make_mailbox_service(gateway, inbox), options.emsmdb_port, "Microsoft Exchange Information Store");
+  serve(rpc::make_mailbox_service(gateway, inbox, options.protection), options.emsmdb_port, "Microsoft Exchange Information Store");
   serve(rpc::make_waiting_service(gateway, inbox), options.emsmdb_port, "Microsoft Exchange Asynchronous EMSMDB");
   serve(rpc::make_address_book_service(gateway, inbox), options.nspi_port, "Microsoft Exchange NSPI");
   serve(rpc::make_referral(gateway), options.rfr_port, "Microsoft Exchange RFR");
