@@ -71,7 +71,17 @@ class Mutator:
             link.get_socket().settimeout(PATIENCE)
             return send(mutated(data, self.chance) if self.chance.random() < 0.3 else data, *args, **keywords)
 
-        link.send = send_mutated
+        def receive(*_, count=0, **__):
+            """impacket's own would ask a connection that has ended for more, for ever."""
+            data = b""
+            while not data or len(data) < count:
+                piece = link.get_socket().recv(count - len(data) if count else 8192)
+                if not piece:
+                    raise EOFError
+                data += piece
+            return data
+
+        link.send, link.recv = send_mutated, receive
 
     def close(self):
         with contextlib.suppress(AttributeError, OSError):  # it may not have come to a connection
