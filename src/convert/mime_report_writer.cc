@@ -82,7 +82,7 @@ ReportPart delivery(const MessageData& message, const Action& action, const Mime
     const auto status = status_of(properties, action);
     put(out.fields, "Status", fmt::format("{}.{}.{}", status / 100, status / 10 % 10, status % 10));
     if (const auto remote = properties.string(PidTagRemoteMessageTransferAgent); !remote.empty()) put(out.fields, "Remote-MTA", host_value(remote));
-    const auto info = properties.string(PidTagSupplementaryInfo);
+    const auto info = words(properties.string(PidTagSupplementaryInfo));
     put(out.fields, "X-Supplementary-Info", info);
     if (who.name != who.address) put(out.fields, "X-Display-Name", who.name);
     out.text += fmt::format("  {}\r\n", who.display());

@@ -95,6 +95,7 @@ class RpcHttpChannelTest : public ::testing::Test {
     setsockopt(listener_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     proxy_.url = *io::parse_url("http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)));
     proxy_.in_lifetime = 4 * pdu_size;
+    runtime_.start();
   }
   ~RpcHttpChannelTest() override { ::close(listener_); }
 
@@ -128,7 +129,8 @@ Task<Status> send_some(RpcChannel* channel, unsigned count, Duration limit) {
 }
 
 Task<> talk_through_a_small_window(RpcProxy proxy, io::Runtime* runtime) {
-  auto channel = co_await connect_rpc_http(std::move(proxy), Credentials{"alice", Secret("secret")}, 6001, 10s, *runtime);
+  Credentials credentials{"alice", Secret("secret")};
+  auto channel = co_await connect_rpc_http(std::move(proxy), std::move(credentials), 6001, 10s, *runtime);
   if (!channel) {
     ADD_FAILURE() << channel.error().message;
     co_return;
@@ -173,7 +175,8 @@ TEST_F(RpcHttpChannelTest, SuccessorsWindowCounts) {
 }
 
 Task<> expect_refusal(RpcProxy proxy, io::Runtime* runtime) {
-  auto channel = co_await connect_rpc_http(std::move(proxy), Credentials{"alice", Secret("secret")}, 6001, 10s, *runtime);
+  Credentials credentials{"alice", Secret("secret")};
+  auto channel = co_await connect_rpc_http(std::move(proxy), std::move(credentials), 6001, 10s, *runtime);
   if (!channel) {
     ADD_FAILURE() << channel.error().message;
     co_return;
