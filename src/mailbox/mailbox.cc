@@ -330,40 +330,52 @@ Task<Result<Content>> Mailbox::content(state::Message message) {
 
 Task<Status> Mailbox::set_flags(GlobalCounter folder_id, std::vector<GlobalCounter> messages, std::uint32_t set,
                                 std::uint32_t clear) {
-  const auto* row = tree_->find(folder_id);
-  if (!row) co_return error(Errc::not_found, "the folder is gone");
-  Folder folder = *row;
-  // A message that is just being stored anew gets another key.
-  auto lock = co_await write_lock();
-  if (!lock) co_return lock.error();
   auto read = [&messages](state::MailboxState& s) { return s.messages(messages); };
-  auto found = co_await with_state(read);
-  if (!found) co_return found.error();
-  std::vector<std::uint64_t> keys;
-  state::FolderDelta delta, hidden;
-  for (const auto& message : *found) {
-    const auto flags = (message.flags | set) & ~clear;
-    if (flags == message.flags || state::folder_of(message.folder) != folder_id) continue;
-    if (state::is_associated(message.folder)) {
-      hidden.flags.push_back({message.id, flags});
-      continue;
+  std::map<GlobalCounter, std::uint64_t> told;  // the keys by which the backend has heard of it
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    auto lock = co_await write_lock();
+    if (!lock) co_return lock.error();
+    const auto* row = tree_->find(folder_id);
+    if (!row) co_return error(Errc::not_found, "the folder is gone");
+    const Folder folder = *row;
+    auto found = co_await with_state(read);
+    if (!found) co_return found.error();
+    state::FolderDelta delta, hidden;
+    std::map<GlobalCounter, std::uint64_t> untold;
+    for (const auto& message : *found) {
+      const auto flags = (message.flags | set) & ~clear;
+      if (flags == message.flags || state::folder_of(message.folder) != folder_id) continue;
+      if (state::is_associated(message.folder)) {
+        hidden.flags.push_back({message.id, flags});
+        continue;
+      }
+      // A message that was stored anew meanwhile has another key.
+      const auto known = told.find(message.id);
+      if (!is_local(folder) && (known == told.end() || known->second != message.remote_key)) untold[message.id] = message.remote_key;
+      delta.flags.push_back({message.id, flags});
     }
-    keys.push_back(message.remote_key);
-    delta.flags.push_back({message.id, flags});
-  }
-  if (!hidden.flags.empty()) {
-    auto applied = co_await apply_locked(state::associated_of(folder_id), std::move(hidden));
-    if (!applied) co_return applied;
-  }
-  if (keys.empty()) co_return Status{};
-  if (!folder.provider.empty()) {
+    if (untold.empty()) {
+      if (!hidden.flags.empty()) {
+        auto applied = co_await apply_locked(state::associated_of(folder_id), std::move(hidden));
+        if (!applied) co_return applied;
+      }
+      if (delta.flags.empty()) co_return Status{};
+      co_return co_await apply_locked(folder_id, std::move(delta));
+    }
+    // Refreshes hold connections while they wait for the lock: whoever waits for a connection must not hold it.
+    lock->unlock();
+    std::vector<std::uint64_t> keys;
+    for (const auto& [id, key] : untold) {
+      keys.push_back(key);
+      told[id] = key;
+    }
     auto to = provider(folder.provider);
     if (!to) co_return to.error();
     auto keep = providers_[folder.provider];
-    auto written = co_await keep->set_flags(folder, keys, set, clear);
+    auto written = co_await keep->set_flags(folder, std::move(keys), set, clear);
     if (!written) co_return std::move(written.error()).within("flags");
   }
-  co_return co_await apply_locked(folder_id, std::move(delta));
+  co_return error(Errc::unavailable, "the messages are stored anew all the time");
 }
 
 // -- replicas

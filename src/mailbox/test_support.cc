@@ -128,8 +128,8 @@ class FakeProvider final : public Provider {
     std::lock_guard lock(b_.mutex);
     auto& target = b_.folders.at(folder.remote_id);
     for (const auto key : keys) {
-      auto& flags = target.messages.at(key).flags;
-      flags = (flags | set) & ~clear;
+      const auto found = target.messages.find(key);  // those that are gone are passed over, as IMAP does
+      if (found != target.messages.end()) found->second.flags = (found->second.flags | set) & ~clear;
     }
     ++target.change;
     co_return Status{};
