@@ -103,9 +103,8 @@ Task<Result<std::shared_ptr<Parcel>>> Mailbox::pack(GlobalCounter folder, Global
       auto made = co_await io::run_blocking(context_.runtime, convert);
       if (!made) co_return made.error();
       parcel->data = std::make_shared<convert::MessageData>(std::move(*made));
-      auto named = co_await named_values(*this, held);
+      auto named = co_await add_named_values(*this, held, parcel->data.get());
       if (!named) co_return named.error();
-      parcel->data->properties.set_all(*named);
       add_extras(*parcel->data, parcel->extras);
     }
   }
@@ -155,15 +154,17 @@ Task<Status> Mailbox::unpack(GlobalCounter folder_id, std::shared_ptr<Parcel> pa
     options.header.internal_date = parcel->received;
     options.supplement = supplement_in(extras);
     const auto mime = parcel->mime;
+    auto parse = [&mime, &options]() { return convert::MimeMessage::parse(mime, options); };
+    auto parsed = co_await io::run_blocking(context_.runtime, parse);
+    if (!parsed) co_return parsed.error();
+    Content held = *parsed;
     const auto limit = context_.options.max_stream_memory;
-    auto convert = [&mime, &options, limit]() -> Result<convert::MessageData> {
-      auto parsed = convert::MimeMessage::parse(mime, options);
-      if (!parsed) return parsed.error();
-      return convert::message_data(**parsed, limit);
-    };
+    auto convert = [held, limit]() { return convert::message_data(*held, limit); };
     auto made = co_await io::run_blocking(context_.runtime, convert);
     if (!made) co_return made.error();
     data = std::make_shared<convert::MessageData>(std::move(*made));
+    auto named = co_await add_named_values(*this, held, data.get());
+    if (!named) co_return named;
     add_extras(*data, extras);
   }
   if (data) {

@@ -377,6 +377,37 @@ TEST_F(SharedMailboxTest, MessagesGoFromOneMailboxToTheOther) {
 }
 
 // Three clients, two mailboxes, four loops.
+// Folders without a backend hold no MIME: what only that told has to come along.
+TEST_F(SharedMailboxTest, HeaderFieldsComeAlongIntoFoldersOfTheGateway) {
+  backends.of(office).add("INBOX", "with a field", 0, "Hello.\r\n", "X-Ticket: 4711\r\n");
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  // Both mailboxes have been asked for the field before: strangers' fields get no id else.
+  const auto field = [&](std::uint8_t logon, std::uint8_t handle) {
+    const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, {PS_INTERNET_HEADERS, {}, "x-ticket"})};
+    const auto reply = send(*client, logon, Ask<wire::RopGetPropertyIdsFromNames>{{wire::RopGetPropertyIdsFromNames::Create, list}, handle});
+    return PropertyTag(reply.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
+  };
+  field(1, 4);
+  const auto here = field(0, 0);
+  auto owner = connect(office, "owner's");
+  owner->logon();
+  const auto ids = owner->message_ids(inbox);
+  Ask<wire::RopOpenFolder> open_notes;
+  open_notes.body.FolderId = Id(own_replid, special_id(notes));
+  open_notes.body.OutputHandleIndex = 5;
+  ASSERT_EQ(send(*client, 0, open_notes).value(), ecNone);
+  ASSERT_EQ(send(*client, 1, open_inbox(4, 6)).value(), ecNone);
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopMoveCopyMessages>{{5, ids, false, true}, 6}).value(), ecNone);
+  std::size_t tickets = 0;
+  for (std::size_t i = 0; i < ids.size(); ++i) {
+    ASSERT_EQ(client->open_message(notes, i).value(), ecNone);
+    tickets += client->properties({here}, 3).at(0) == "4711";
+  }
+  EXPECT_EQ(tickets, 1u);
+}
+
 TEST_F(SharedMailboxTest, ManyAtOnce) {
   const auto work = [this](const std::string& user, bool guest) {
     auto client = connect(user);
