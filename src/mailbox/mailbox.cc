@@ -72,6 +72,7 @@ bool Mailbox::close_if_idle(Duration idle) {
   folder_extras_.clear();
   category_tag_.reset();
   rekeyed_.clear();
+  ended_.clear();
   journal_open_ = true;
   tree_ = std::make_shared<FolderTree>();
   // Tables that outlive the closing must not take a new list for theirs: versions only grow.

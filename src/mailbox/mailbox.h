@@ -162,9 +162,12 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // The data of a message that lives in the state store; null of others.
   Task<Result<std::shared_ptr<convert::MessageData>>> stored_data(GlobalCounter message);
   // Stores `data` as message `id` (reserved before) of the folder, in place of what it was. `opened`: the remote key, in folders of
-  // the engine and of hidden messages the change number, that it must still have; Errc::conflict when it has another.
+  // the engine and of hidden messages the change number, that it must still have; Errc::conflict when it has another. `again`: an
+  // attempt before this one failed, and may have been ended since.
   Task<Status> save_message(GlobalCounter folder, bool associated, GlobalCounter id, std::uint32_t flags,
-                            std::shared_ptr<convert::MessageData> data, std::optional<std::uint64_t> opened = {});
+                            std::shared_ptr<convert::MessageData> data, std::optional<std::uint64_t> opened = {}, bool again = false);
+  // Whether edits that were cut off, and ended from the journal, gave the message this key in place of that one.
+  bool ended_as(GlobalCounter message, std::uint64_t before, std::uint64_t now) const;
   // What stands beside a message, with its flags.
   Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, mapi::PropertyBag extras, std::uint32_t set, std::uint32_t clear);
   // For good, or to where they can be recovered from. Messages that are gone, or in other folders, are passed over; of those
@@ -384,6 +387,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::map<GlobalCounter, std::uint64_t> rekeyed_;       // … and when each of them got it
   std::uint64_t tree_writes_ = 0;                        // a folder list that was asked for before is stale
   bool journal_open_ = true;                             // there may be something to finish
+  std::map<GlobalCounter, std::pair<std::uint64_t, std::uint64_t>> ended_;  // edits that were cut off: keys before and after
   std::map<GlobalCounter, std::shared_ptr<const mapi::PropertyBag>> folder_extras_;
   std::map<GlobalCounter, std::shared_ptr<Search>> searches_;
   FolderActivity listing_;

@@ -104,7 +104,13 @@ Task<Status> Mailbox::finish_append(state::JournalEntry entry) {
   auto mime = co_await keep->content(folder, key);
   if (!mime) co_return unless_final(mime.error());
   log::info("mailbox: message {:x} had been stored before an interruption; it is in its place now", id);
-  co_return co_await store_appended(folder, id, key, flags, received, *mime, std::move(*extras), entry.id);
+  auto stored = co_await store_appended(folder, id, key, flags, received, *mime, std::move(*extras), entry.id);
+  if (stored && old_key != 0) {
+    auto& ended = ended_[id];
+    if (ended.second != old_key) ended.first = old_key;
+    ended.second = key;
+  }
+  co_return stored;
 }
 
 Task<Status> Mailbox::finish_move(state::JournalEntry entry) {

@@ -108,7 +108,7 @@ Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::names_of(std::vecto
 // -- storing
 
 Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, GlobalCounter id, std::uint32_t flags,
-                                   std::shared_ptr<convert::MessageData> data, std::optional<std::uint64_t> opened) {
+                                   std::shared_ptr<convert::MessageData> data, std::optional<std::uint64_t> opened, bool again) {
   const auto* row = tree_->find(folder_id);
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
@@ -152,9 +152,15 @@ Task<Status> Mailbox::save_message(GlobalCounter folder_id, bool associated, Glo
   if (!before) co_return before.error();
   // Others had the time that writing the MIME took.
   if (opened && !*before) co_return error(Errc::not_found, "the message is gone");
-  if (opened && (*before)->remote_key != *opened) co_return error(Errc::conflict, "the message was changed by somebody else");
+  const bool own = opened && again && ended_as(id, *opened, (*before)->remote_key);
+  if (opened && !own && (*before)->remote_key != *opened) co_return error(Errc::conflict, "the message was changed by somebody else");
   const auto old_key = *before ? (*before)->remote_key : 0;
   co_return co_await append_locked(folder, id, old_key, flags, received, message_id, form->mime, std::move(extras));
+}
+
+bool Mailbox::ended_as(GlobalCounter message, std::uint64_t before, std::uint64_t now) const {
+  const auto found = ended_.find(message);
+  return found != ended_.end() && found->second.first == before && found->second.second == now;
 }
 
 Task<Status> Mailbox::save_locally(GlobalCounter folder, GlobalCounter id, std::uint32_t flags,

@@ -396,7 +396,9 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
     auto row = co_await mailbox.message(message->id);
     if (!row) co_return row.error();
     const bool local = message->associated || !in_backend(mailbox, *message);
-    const bool changed_since = local ? row->change_number != message->opened_change : row->remote_key != message->opened_key;
+    // What came of an attempt before this one is nobody else's change.
+    const bool own = !local && message->cut_off && mailbox.ended_as(message->id, message->opened_key, row->remote_key);
+    const bool changed_since = local ? row->change_number != message->opened_change : !own && row->remote_key != message->opened_key;
     const bool anything = message->content_changed || message->extras || (message->set_flags | message->clear_flags) != 0;
     if (changed_since && anything && !force) co_return error(Errc::conflict, "the message was changed by somebody else");
     if (message->content_changed) {
@@ -404,7 +406,8 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
       const auto flags = (row->flags | message->set_flags) & ~message->clear_flags;
       std::optional<std::uint64_t> opened;
       if (!force) opened = local ? message->opened_change : message->opened_key;
-      auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data, opened);
+      auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data, opened, message->cut_off);
+      if (!saved && saved.error().code != Errc::conflict) message->cut_off = true;
       if (!saved) co_return saved;
     } else if (message->extras) {
       auto extras = message->data ? beside_mime(message->data->properties) : merged(*message, row->extras);
@@ -423,7 +426,7 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
     }
   }
   message->saved = true;
-  message->content_changed = message->body_changed = false;
+  message->content_changed = message->body_changed = message->cut_off = false;
   message->set_flags = message->clear_flags = 0;
   message->extras.reset();
   message->extras_before.reset();

@@ -61,6 +61,7 @@ struct MessageObject final : Object {
   std::optional<mapi::PropertyBag> extras, extras_before;  // as they are to be, and as they were
   std::uint32_t set_flags = 0, clear_flags = 0;  // MessageFlag
   bool content_changed = false;
+  bool cut_off = false;  // saving it failed, and nobody knows how far it got
   bool body_changed = false;
   std::uint64_t opened_key = 0;       // remote_key when it was opened: another one means that somebody else saved
   mapi::GlobalCounter opened_change = 0;

@@ -92,6 +92,40 @@ TEST_F(WritingTest, ALostAnswerIsFoundAgain) {
   EXPECT_EQ(client->properties({PidTagComment}, 3), std::vector<std::string>{"beside"});
 }
 
+TEST_F(WritingTest, AnEditWhoseAnswerWasLostIsNoConflictWithItself) {
+  open();
+  ASSERT_EQ(create("first"), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  const auto lose = [&](const char* subject, int times) {
+    ASSERT_EQ(set(PidTagSubject, Value::string(client->arena, subject)), ecNone);
+    backend.set_down("append answer");
+    for (int i = 0; i < times; ++i) EXPECT_EQ(save().value(), ecNetwork);
+    backend.set_down("append answer", false);
+  };
+  lose("second", 1);
+  EXPECT_EQ(save().value(), ecNone);
+  EXPECT_EQ(subjects(), std::vector<std::string>{"second"});
+  lose("third", 2);
+  EXPECT_EQ(save().value(), ecNone);
+  EXPECT_EQ(subjects(), std::vector<std::string>{"third"});
+  // The same when looking at the folder has ended it meanwhile.
+  lose("fourth", 1);
+  EXPECT_EQ(subjects(), std::vector<std::string>{"fourth"});
+  EXPECT_EQ(save().value(), ecNone);
+  EXPECT_EQ(stored(), 1u);
+  // Somebody else's change is one.
+  lose("fifth", 1);
+  auto other = connect();
+  ASSERT_EQ(other->logon().value(), ecNone);
+  ASSERT_EQ(other->open_message(inbox).value(), ecNone);
+  const TaggedValue values[] = {{PidTagSubject, Value::string(other->arena, "other")}};
+  ASSERT_EQ(other->execute(Ask<wire::RopSetProperties>{{values}, 3}).value(), ecNone);
+  settle(*other, inbox);
+  const Ask<wire::RopSaveChangesMessage> forced{{3, 0x06}, 3};
+  ASSERT_EQ(other->execute(forced).value(), ecNone);
+  EXPECT_EQ(save().value(), ecObjectModified);
+}
+
 TEST_F(WritingTest, WhatStandsBesideAMessageNeedsNoRewrite) {
   backend.add("INBOX", "old");
   open();
