@@ -27,7 +27,8 @@ Mailbox::Mailbox(std::shared_ptr<MailboxContext> context, std::shared_ptr<const 
 Mailbox::~Mailbox() { end_watch(); }
 
 void Mailbox::use_identity(std::shared_ptr<const chain::Identity> identity) {
-  if (identity->password == login_->password) return;
+  // The same again counts, too, where providers went on without it.
+  if (identity->password == login_->password && !without_password_) return;
   login_ = std::move(identity);
   without_password_ = false;
   submitter_.reset();

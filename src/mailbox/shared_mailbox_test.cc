@@ -297,6 +297,12 @@ TEST_F(SharedMailboxTest, TheOwnersPasswordGoesWithTheOwner) {
   backends.of(office).add("INBOX", "after that");
   EXPECT_TRUE(eventually([&] { return count(*client, 1, 4) == 3; }));
   EXPECT_EQ(backends.told().back(), (std::pair<std::string, std::string>{office, ""}));
+  // And comes back with the owner.
+  owner = connect(office, "owner's");
+  owner->logon();
+  backends.of(office).add("INBOX", "and after that");
+  EXPECT_TRUE(eventually([&] { return count(*client, 1, 4) == 4; }));
+  EXPECT_EQ(backends.told().back(), (std::pair<std::string, std::string>{office, "owner's"}));
 }
 
 // As they are, with what stands beside them, though the same name has another id there.
