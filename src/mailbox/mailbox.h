@@ -386,6 +386,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::uint64_t writes_ = 0;                             // counts messages that got a new key
   std::map<GlobalCounter, std::uint64_t> rekeyed_;       // … and when each of them got it
   std::uint64_t tree_writes_ = 0;                        // a folder list that was asked for before is stale
+  unsigned slow_recognitions_ = 0;                       // that took too long, one after the other
   bool journal_open_ = true;                             // there may be something to finish
   std::map<GlobalCounter, std::pair<std::uint64_t, std::uint64_t>> ended_;  // edits that were cut off: keys before and after
   std::map<GlobalCounter, std::shared_ptr<const mapi::PropertyBag>> folder_extras_;

@@ -19,6 +19,7 @@ namespace {
 constexpr std::size_t max_told_messages = 20;
 // Folders that went at once and are looked for among those that came, and messages by which each is recognized.
 constexpr std::size_t max_compared_folders = 100, sampled_messages = 20;
+constexpr unsigned most_slow_recognitions = 5;  // then the folders that came are new ones
 
 // What was delivered ([MS-OXCNOTIF] 2.2.1.1), not what somebody filed: scripts of the server deliver into any folder, other
 // clients move there what is older.
@@ -154,8 +155,10 @@ Task<Result<std::map<std::string, GlobalCounter>>> Mailbox::find_renamed(std::st
   auto came = all.came;
   auto ask = from->recognize(std::move(lost), std::move(came));
   auto recognized = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
-  // Not knowing is no reason to forget them.
-  if (!recognized && recognized.error().retryable()) co_return recognized.error();
+  // Not knowing is no reason to forget them. But where it takes too long every time, nobody would see a new folder ever again.
+  const bool too_long = !recognized && recognized.error().code == Errc::timeout && ++slow_recognitions_ >= most_slow_recognitions;
+  if (!recognized && recognized.error().retryable() && !too_long) co_return recognized.error();
+  slow_recognitions_ = 0;
   if (!recognized) {
     log::info("mailbox: folders of {} are not recognized: {}", name, recognized.error().message);
     co_return Renamed();
