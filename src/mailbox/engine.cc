@@ -80,8 +80,9 @@ std::unique_ptr<Session> Engine::connect(std::shared_ptr<const chain::Identity> 
 
 Task<Result<InboxRules>> Engine::inbox_rules(std::shared_ptr<const chain::Identity> identity, io::Executor executor) {
   auto mailbox = mailbox_of(identity, std::move(executor));
-  // A mailbox that is open has what it needs; who asks here may have come without a password.
-  if (!mailbox->is_open()) mailbox->use_identity(std::move(identity));
+  // A mailbox that is open has what it needs; who asks here may have come without a password, and must not take that of a
+  // session whose mailbox was closed meanwhile.
+  if (!mailbox->is_open() && !identity->password.empty()) mailbox->use_identity(std::move(identity));
   auto using_it = mailbox->use();
   auto opened = co_await mailbox->open();
   if (!opened) co_return opened.error();
