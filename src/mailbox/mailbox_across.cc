@@ -85,6 +85,7 @@ Task<Result<std::shared_ptr<Parcel>>> Mailbox::pack(GlobalCounter folder, Global
   parcel->associated = state::is_associated(row->folder);
   parcel->flags = row->flags;
   parcel->received = row->received;
+  parcel->change_number = row->change_number;
   parcel->message_id = row->properties.string(PidTagInternetMessageId);
   auto stored = co_await stored_data(id);
   if (!stored) co_return stored.error();

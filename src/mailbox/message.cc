@@ -203,11 +203,15 @@ Task<ErrorCode> move_copy_to_other(RopCall& call, GlobalCounter from, OpenMailbo
       auto parcel = co_await call.mailbox.pack(place, id);
       if (!parcel && parcel.error().code == Errc::not_found) continue;
       if (!parcel) co_return mapi::to_error_code(parcel.error());
+      const auto packed = (*parcel)->change_number;
       auto unpacking = other->mailbox().unpack(*to, std::move(*parcel));
       auto stored = co_await io::on(executor, std::move(unpacking));
       if (!stored) co_return mapi::to_error_code(stored.error());
       *partial = true;  // should it stop here
       if (copy) continue;
+      // What somebody wrote into it meanwhile is here alone.
+      auto now = co_await call.mailbox.message(id);
+      if (now && now->change_number != packed) co_return mapi::ecObjectModified;
       std::vector<GlobalCounter> one(1, id);
       auto removed = co_await call.mailbox.delete_messages(place, std::move(one), Deletion::hard);
       if (!removed) co_return mapi::to_error_code(removed.error());

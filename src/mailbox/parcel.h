@@ -2,6 +2,7 @@
 #pragma once
 
 #include "convert/message_data.h"
+#include "mapi/ids.h"
 #include "mapi/properties.h"
 
 namespace mapigate::mailbox {
@@ -14,6 +15,7 @@ struct Parcel {
   bool associated = false;
   std::uint32_t flags = 0;
   FileTime received;
+  mapi::GlobalCounter change_number = 0;       // that the message had when it was packed
   // The named properties in all of it, under their ids in the mailbox it comes from.
   std::map<std::uint16_t, mapi::PropertyName> names;
 };
