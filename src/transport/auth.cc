@@ -113,14 +113,15 @@ void Authentication::count_failure(const std::string& key) {
 }
 
 std::shared_ptr<void> Authentication::begin_passed(const std::string& peer) {
-  const std::lock_guard lock(mutex_);
-  auto& count = passed_[peer];
+  const std::lock_guard lock(passed_->mutex);
+  auto& count = passed_->by_peer[peer];
   if (count >= limits_.passed_per_peer) return nullptr;
   ++count;
-  return {static_cast<void*>(this), [this, peer](void*) {
-            const std::lock_guard held(mutex_);
-            const auto found = passed_.find(peer);
-            if (found != passed_.end() && --found->second == 0) passed_.erase(found);
+  // A logon that waits for an upstream when the gateway stops ends after it.
+  return {static_cast<void*>(this), [passed = passed_, peer](void*) {
+            const std::lock_guard held(passed->mutex);
+            const auto found = passed->by_peer.find(peer);
+            if (found != passed->by_peer.end() && --found->second == 0) passed->by_peer.erase(found);
           }};
 }
 

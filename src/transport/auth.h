@@ -50,8 +50,8 @@ class Authentication {
   bool is_braked(const std::string& peer, const std::string& user);
   void note(const std::string& peer, const std::string& user, const Status& outcome);
 
-  // A logon that another server decides begins; it goes on as long as what comes back is held. Null: too many of the peer's do.
-  // Must not outlive this.
+  // A logon that another server decides begins; it goes on as long as what comes back is held, which may outlive this. Null: too
+  // many of the peer's do.
   std::shared_ptr<void> begin_passed(const std::string& peer);
 
   std::size_t tracked() const;  // entries of the brake
@@ -78,7 +78,11 @@ class Authentication {
   mutable std::mutex mutex_;
   std::unordered_map<std::string, Remembered> remembered_;  // by user
   std::unordered_map<std::string, Failures> failures_;      // by peer + user, and by peer
-  std::unordered_map<std::string, std::size_t> passed_;     // by peer
+  struct Passed {
+    std::mutex mutex;
+    std::unordered_map<std::string, std::size_t> by_peer;
+  };
+  const std::shared_ptr<Passed> passed_ = std::make_shared<Passed>();
   Counter& good_;
   Counter& wrong_;
   Counter& braked_;
