@@ -81,6 +81,8 @@ io::Task<std::shared_ptr<const chain::Identity>> Gateway::log_on(io::HttpExchang
   }
   auto logon = std::static_pointer_cast<ConnectionLogon>(exchange.attachment());
   if (logon == nullptr || logon->exchange == nullptr || logon->scheme != scheme || begins_ntlm(token)) {
+    // The one before no longer counts among those in progress.
+    logon.reset();
     exchange.attachment().reset();
     auto begun = begin_logon(exchange, scheme);
     if (!begun) {
