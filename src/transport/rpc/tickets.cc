@@ -20,13 +20,18 @@ namespace mapigate::transport {
 
 namespace {
 
-// A folder that nobody else looks into, and that goes with all that is in it.
+// A folder that nobody else looks into, and that goes with all that is in it. In memory where there is such a place: what has been
+// on a disk can be read there when it is long deleted, and a crash amid this would leave it.
 class PrivateFolder {
  public:
   PrivateFolder() {
     std::error_code failed;
-    auto name = (std::filesystem::temp_directory_path(failed) / "mapigate-ticket-XXXXXX").string();
-    if (!failed && mkdtemp(name.data()) != nullptr) name_ = std::move(name);
+    const auto otherwise = std::filesystem::temp_directory_path(failed);
+    for (const std::filesystem::path& place : {std::filesystem::path("/dev/shm"), otherwise}) {
+      if (place.empty() || !name_.empty()) continue;
+      auto name = (place / "mapigate-ticket-XXXXXX").string();
+      if (mkdtemp(name.data()) != nullptr) name_ = std::move(name);
+    }
   }
   ~PrivateFolder() {
     std::error_code ignored;
