@@ -53,7 +53,7 @@ Result<directory::NtHash> nt_hash_of(const std::vector<Record>& records, const s
     const auto found = record.values.find(lower_ascii(name));
     return found == record.values.end() || found->second.empty() ? std::string() : found->second.front();
   };
-  const auto record = std::find_if(records.begin(), records.end(), [&](const Record& one) { return one.dn == dn; });
+  const auto record = std::find_if(records.begin(), records.end(), [&](const Record& one) { return canonical_dn(one.dn) == dn; });
   const auto text = record == records.end() ? std::string() : value_of(*record, attribute);
   if (text.empty()) return error(Errc::not_found, "{} has no {}", dn, attribute);
   if (value_of(*record, "sambaAcctFlags").find_first_of("DL") != std::string::npos) return error(Errc::denied, "{} is disabled or locked", dn);
