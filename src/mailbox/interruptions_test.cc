@@ -187,6 +187,25 @@ TEST_F(Interruptions, TwoWhoChangeDifferentThingsBesideAMessageLoseNeither) {
   EXPECT_TRUE(kept[2].starts_with("!ecNotFound")) << kept[2];
 }
 
+TEST_F(Interruptions, WhoHasEditedAMessageKeepsWhatOthersPutBesideItSince) {
+  open();
+  add_noted("shared");
+  ASSERT_EQ(set(PidTagSubject, "edited"), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  const PropertyTag one(0x3FE4, PropertyType::PtypString), two(0x3FE5, PropertyType::PtypString);
+  auto other = connect();
+  ASSERT_EQ(other->logon().value(), ecNone);
+  ASSERT_EQ(other->open_message(inbox).value(), ecNone);
+  const TaggedValue values[] = {{two, Value::string(other->arena, "by the other")}};
+  ASSERT_EQ(other->execute(Ask<wire::RopSetProperties>{{values}, 3}).value(), ecNone);
+  ASSERT_EQ(other->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3}).value(), ecNone);
+  ASSERT_EQ(set(one, "by one"), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagSubject, PidTagComment, one, two}, 3),
+            (std::vector<std::string>{"edited", "beside", "by one", "by the other"}));
+}
+
 TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) {
   backend.add("Projects/Bridge", "plans");
   open();

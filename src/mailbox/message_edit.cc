@@ -410,10 +410,7 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
       if (!saved && saved.error().code != Errc::conflict) message->cut_off = true;
       if (!saved) co_return saved;
     } else if (message->extras) {
-      auto extras = message->data ? beside_mime(message->data->properties) : merged(*message, row->extras);
-      if (message->data)  // the MIME stays, and so does what its header does not tell exactly
-        for (const auto& [tag, value] : *message->extras)
-          if (convert::in_mime(tag) && !extras.contains(tag)) extras.set(tag, value);
+      auto extras = merged(*message, row->extras);
       if (const auto* kept = row->extras.find(supplement_tag)) extras.set(supplement_tag, *kept);  // its MIME stays
       extras.set_time(PidTagLastModificationTime, now());
       sign(extras);
