@@ -343,7 +343,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Result<std::int64_t>> send_one(state::JournalEntry stored, Bytes payload);
   Task<Status> file_sent(GlobalCounter folder, GlobalCounter message, GlobalCounter copy_to, convert::ByteSource mime,
                          mapi::PropertyBag extras);
-  Task<Status> deliver_once(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
+  // Unless it is there already; `source`, which is not it, may have the same Message-ID.
+  Task<Status> deliver_once(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras,
+                            GlobalCounter source = 0);
   Result<std::shared_ptr<Submitter>> submitter_of();
   Task<Status> load_folder_extras();
   Task<Status> finish_journal();

@@ -336,7 +336,7 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
 Task<Status> Mailbox::file_sent(GlobalCounter folder, GlobalCounter message, GlobalCounter copy_to, convert::ByteSource mime,
                                 mapi::PropertyBag extras) {
   if (copy_to != 0 && tree_->find(copy_to)) {
-    auto kept = co_await deliver_once(copy_to, mime, state::flag_seen, std::move(extras));
+    auto kept = co_await deliver_once(copy_to, mime, state::flag_seen, std::move(extras), message);
     if (!kept) co_return std::move(kept.error()).within("copy of a sent message");
   }
   if (message == 0) co_return Status{};
@@ -346,13 +346,27 @@ Task<Status> Mailbox::file_sent(GlobalCounter folder, GlobalCounter message, Glo
   co_return Status{};
 }
 
-Task<Status> Mailbox::deliver_once(GlobalCounter folder_id, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras) {
+Task<Status> Mailbox::deliver_once(GlobalCounter folder_id, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras,
+                                   GlobalCounter source) {
   const auto* row = tree_->find(folder_id);
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
-  if (!is_local(folder)) {
-    const auto header = convert::header_properties(mime.view().first(std::min<std::size_t>(mime.size(), 1 << 20)));
-    const auto message_id = header.string(PidTagInternetMessageId);
+  const auto header = convert::header_properties(mime.view().first(std::min<std::size_t>(mime.size(), 1 << 20)));
+  const auto message_id = header.string(PidTagInternetMessageId);
+  if (is_local(folder)) {
+    auto look = [folder_id, source, &message_id](state::MailboxState& s) -> Result<bool> {
+      bool there = false;
+      const auto looked = s.each_message(folder_id, [&](const state::Message& message) {
+        there = message.id != source && message.properties.string(PidTagInternetMessageId) == message_id;
+        return !there;
+      });
+      if (!looked) return looked.error();
+      return there;
+    };
+    auto there = co_await with_state(look);
+    if (!there) co_return there.error();
+    if (*there && !message_id.empty()) co_return Status{};
+  } else {
     auto to = co_await provider_of(folder);
     if (!to) co_return to.error();
     auto keep = *to;
