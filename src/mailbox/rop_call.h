@@ -54,7 +54,13 @@ struct RopCall {
   // Gives the object a handle and puts it into the table. ecMemory beyond the session's limits.
   ErrorCode put(std::uint8_t index, std::shared_ptr<Object> object);
 
-  const StoreIdentity& store() const { return *mailbox.identity(); }
+  // Stays while the ROP is answered, though the directory gives the owner another name meanwhile.
+  const StoreIdentity& store() const {
+    auto identity = mailbox.identity();
+    if (identities.empty() || identities.back() != identity) identities.push_back(std::move(identity));
+    return *identities.back();
+  }
+  mutable std::vector<std::shared_ptr<const StoreIdentity>> identities{};
   mapi::Id id(mapi::GlobalCounter counter) const { return mailbox.identity()->id(counter); }
   // The counter of an id of ours; 0 for those of other replicas.
   static mapi::GlobalCounter counter(mapi::Id id) { return id.replid() == own_replid ? id.counter() : 0; }
