@@ -309,6 +309,7 @@ Task<ErrorCode> set_on_container(RopCall& call, std::shared_ptr<Object> object, 
       any = true;
     }
   }
+  folder = call.mailbox.tree()->find(id);  // the tree may be another one by now
   if (name && folder && *name != folder->name) {
     auto renamed = co_await call.mailbox.move_folder(id, folder->parent, *name);
     if (!renamed) co_return folder_error(renamed.error());
