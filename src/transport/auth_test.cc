@@ -59,6 +59,10 @@ TEST_F(AuthTest, LogonsThatOthersDecideAreCountedByPeer) {
   auto again = auth.begin_passed("192.0.2.1");
   EXPECT_NE(again, nullptr);
   EXPECT_EQ(auth.begin_passed("192.0.2.1"), nullptr);
+  auto stopping = std::make_unique<Authentication>(limits, metrics);
+  const auto left = stopping->begin_passed("192.0.2.1");  // ends after what counted it
+  stopping.reset();
+  EXPECT_NE(left, nullptr);
 }
 
 TEST_F(AuthTest, TheBrakeAloneForProofsThatOthersLookAt) {
