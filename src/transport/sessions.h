@@ -24,7 +24,7 @@ struct SessionLimits {
   Duration grace = std::chrono::minutes(1);        // row M6: kept that much longer
   std::size_t sessions = 50'000;                   // all together; then new ones are refused
   std::size_t sessions_per_user = 64;              // then the user's longest idle one ends
-  int waits = 4;                                   // NotificationWaits of a session in progress
+  int waits = 16;                                  // NotificationWaits of a session in progress
 };
 
 // One session context and what its transport needs to know of it. Shared by the
