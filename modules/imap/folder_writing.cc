@@ -66,7 +66,7 @@ Task<Result<mailbox::RemoteFolder>> ImapProvider::create_folder(std::string pare
   auto account = account_;
   const std::string any_mailbox;
   for (;;) {
-    auto lease = co_await account->pool->acquire(any_mailbox);
+    auto lease = co_await account->pool->acquire(any_mailbox, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     auto place = co_await place_of_new(&connection);
@@ -95,7 +95,7 @@ Task<Status> ImapProvider::delete_folder(std::string remote_id) {
   auto account = account_;
   const std::string any_mailbox;
   for (;;) {
-    auto lease = co_await account->pool->acquire(any_mailbox);
+    auto lease = co_await account->pool->acquire(any_mailbox, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     // Not while it is selected: some servers refuse that.
@@ -126,7 +126,7 @@ Task<Result<std::vector<std::pair<std::string, std::string>>>> ImapProvider::mov
   auto account = account_;
   const std::string any_mailbox;
   for (;;) {
-    auto lease = co_await account->pool->acquire(any_mailbox);
+    auto lease = co_await account->pool->acquire(any_mailbox, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     auto place = co_await place_of_new(&connection);

@@ -28,7 +28,7 @@ void Pool::Lease::give_back() {
 }
 
 void Pool::take_back(std::unique_ptr<Connection> connection) {
-  if (connection != nullptr && connection->is_quiet()) {
+  if (connection != nullptr && connection->is_quiet() && open_ <= options_.connections) {
     idle_.push_front({std::move(connection), Clock::now()});
     if (!reaping_) {
       reaping_ = true;
@@ -70,8 +70,9 @@ Task<> Pool::close_when_idle(std::weak_ptr<Pool> weak) {
   }
 }
 
-Task<Result<Pool::Lease>> Pool::acquire(std::string mailbox) {
+Task<Result<Pool::Lease>> Pool::acquire(std::string mailbox, Purpose purpose) {
   auto self = shared_from_this();
+  const auto most = options_.connections + (purpose == Purpose::writing ? 1 : 0);
   const auto deadline = Clock::now() + server_->command_limit;
   for (;;) {
     // Those that the server closed meanwhile.
@@ -85,10 +86,10 @@ Task<Result<Pool::Lease>> Pool::acquire(std::string mailbox) {
       idle_.erase(found);
       co_return Lease(self, std::move(connection), true);
     }
-    if (open_ < options_.connections) break;
+    if (open_ < most) break;
     const auto left = deadline - Clock::now();
     if (left <= Duration::zero())
-      co_return error(Errc::timeout, "all {} connections to IMAP server {} are busy", options_.connections,
+      co_return error(Errc::timeout, "all {} connections to IMAP server {} are busy", most,
                       server_->host);
     co_await freed_.wait_for(left);
   }

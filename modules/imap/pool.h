@@ -44,9 +44,11 @@ class Pool : public std::enable_shared_from_this<Pool> {
     bool reused_ = false;
   };
 
+  // A writer has one more connection than all others together: what reads may hold theirs while it waits for a writer's lock.
+  enum class Purpose : bool { reading, writing };
   // A connection, rather one that has `mailbox` selected already. While the server is down this fails
   // at once, and tries again only after a growing while.
-  Task<Result<Lease>> acquire(std::string mailbox);
+  Task<Result<Lease>> acquire(std::string mailbox, Purpose purpose = Purpose::reading);
   void close_idle();
   // Settings of the connection for folders and cursors, without asking the server.
   const Server& server() const { return *server_; }

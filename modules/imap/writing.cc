@@ -78,7 +78,7 @@ Task<Result<std::uint64_t>> ImapProvider::append(state::Folder folder, convert::
                                                  FileTime received) {
   auto account = account_;
   for (;;) {
-    auto lease = co_await account->pool->acquire(folder.remote_id);
+    auto lease = co_await account->pool->acquire(folder.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     // Keywords that the mailbox may not take are left out unless it is known to take them.
@@ -105,7 +105,7 @@ Task<Status> ImapProvider::remove(state::Folder folder, std::vector<std::uint64_
   const auto uids = ascending(remote_keys);
   if (uids.empty()) co_return Status();
   for (;;) {
-    auto lease = co_await account->pool->acquire(folder.remote_id);
+    auto lease = co_await account->pool->acquire(folder.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     auto entered = co_await enter(&connection, folder, uids.back());
@@ -132,7 +132,7 @@ Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Fold
   const auto uids = ascending(remote_keys);
   std::vector<mailbox::CopiedMessage> out;
   while (!uids.empty()) {
-    auto lease = co_await account->pool->acquire(from.remote_id);
+    auto lease = co_await account->pool->acquire(from.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     auto entered = co_await enter(&connection, from, uids.back());
@@ -170,7 +170,7 @@ Task<Result<std::vector<std::uint64_t>>> ImapProvider::find(state::Folder folder
   if (message_id.empty() || message_id.find_first_of("\r\n\"\\") != message_id.npos)
     co_return std::vector<std::uint64_t>();
   for (;;) {
-    auto lease = co_await account->pool->acquire(folder.remote_id);
+    auto lease = co_await account->pool->acquire(folder.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     // Selected anew: the message that is looked for came over another connection.
@@ -204,7 +204,7 @@ Task<Status> ImapProvider::set_keywords(state::Folder folder, std::vector<std::u
     changes.push_back(fmt::format("{}FLAGS.SILENT ({})", words == &add ? '+' : '-', list));
   }
   for (;;) {
-    auto lease = co_await account->pool->acquire(folder.remote_id);
+    auto lease = co_await account->pool->acquire(folder.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
     auto entered = co_await enter(&connection, folder, uids.back());

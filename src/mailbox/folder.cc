@@ -81,7 +81,7 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
 Task<ErrorCode> set_read_flags(RopCall& call, const wire::RopSetReadFlags::Request& request, wire::RopSetReadFlags::Response& response) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return mapi::ecNullObject;  // [MS-OXCMSG] 3.2.5.10
-  const auto wish = read_wish(request.ReadFlags);
+  const auto wish = read_wish(request.ReadFlags, call.session.is_guest());
   const bool clear = wish.clear != 0, only_receipts = (wish.set | wish.clear) == 0;
   std::vector<GlobalCounter> ids;
   for (const auto id : request.MessageIds)

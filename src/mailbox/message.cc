@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "mailbox/message_edit.h"
+#include "mailbox/parcel.h"
 #include "mailbox/property_writing.h"
 #include "mailbox/receipts.h"
 #include "mailbox/rop_call.h"
@@ -74,7 +75,7 @@ Task<ErrorCode> set_message_read_flag(RopCall& call, const wire::RopSetMessageRe
   if (!message) co_return mapi::ecNullObject;
   if (message->parent || !message->saved) co_return mapi::ecNotSupported;
   response.ReadStatusChanged = false;  // told of public folders only
-  const auto wish = read_wish(request.ReadFlags);
+  const auto wish = read_wish(request.ReadFlags, call.session.is_guest());
   std::vector<GlobalCounter> one{message->id};
   co_await settle_receipts(&call.mailbox, message->folder, std::move(one), wish.receipts);
   if ((wish.set | wish.clear) == 0) co_return mapi::ecNone;
@@ -157,7 +158,7 @@ Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, D
   if (!places) co_return mapi::to_error_code(places.error());
   for (const auto& [place, messages] : *places) {
     std::vector<state::Message> unread;
-    if (tell) {
+    if (tell && !call.session.is_guest()) {  // in whose name
       auto asked = messages;
       unread = co_await take_unread_receipts(&call.mailbox, place, std::move(asked));
     }

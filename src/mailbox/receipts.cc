@@ -109,7 +109,7 @@ Task<> refuse_unread(Mailbox* mailbox, GlobalCounter folder, std::vector<GlobalC
 
 }  // namespace
 
-ReadWish read_wish(std::uint8_t flags) {
+ReadWish read_wish(std::uint8_t flags, bool guest) {
   ReadWish out;
   if (flags & rfClearReadFlag) {
     out.clear = state::flag_seen;
@@ -124,6 +124,7 @@ ReadWish read_wish(std::uint8_t flags) {
     out.set = state::flag_seen;
     out.receipts = flags & rfSuppressReceipt ? Receipts::refuse : Receipts::of_unread;
   }
+  if (guest && (out.receipts == Receipts::of_unread || out.receipts == Receipts::pending)) out.receipts = Receipts::leave;
   return out;
 }
 

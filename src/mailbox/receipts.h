@@ -20,7 +20,8 @@ struct ReadWish {
   std::uint32_t set = 0, clear = 0;  // flags of the message
   Receipts receipts = Receipts::leave;
 };
-ReadWish read_wish(std::uint8_t read_flags);
+// `guest`: who reads is not the owner, in whose name receipts would be sent.
+ReadWish read_wish(std::uint8_t read_flags, bool guest);
 
 // Asks for one that nobody has sent or refused yet: mfNotifyRead.
 bool wants_receipt(const state::Message& message);

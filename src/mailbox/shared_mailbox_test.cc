@@ -1,6 +1,7 @@
 // Mailboxes of others within a session: who gets in, whose is whose, and that all who use a mailbox use the same one.
 #include <thread>
 
+#include "mailbox/receipts.h"
 #include "mailbox/test_support.h"
 #include "mailbox/user_services.h"
 
@@ -412,6 +413,16 @@ TEST_F(SharedMailboxTest, HeaderFieldsComeAlongIntoFoldersOfTheGateway) {
     tickets += client->properties({here}, 3).at(0) == "4711";
   }
   EXPECT_EQ(tickets, 1u);
+}
+
+// Receipts go out in the owner's name, to whom the message says: a guest could write to anybody that way.
+TEST(Guests, SendNoReceipts) {
+  for (const std::uint8_t flags : {std::uint8_t{0}, std::uint8_t{rfGenerateReceiptOnly}}) {
+    EXPECT_NE(read_wish(flags, false).receipts, Receipts::leave);
+    EXPECT_EQ(read_wish(flags, true).receipts, Receipts::leave);
+    EXPECT_EQ(read_wish(flags, true).set, read_wish(flags, false).set);
+  }
+  EXPECT_EQ(read_wish(rfSuppressReceipt, true).receipts, Receipts::refuse);
 }
 
 TEST_F(SharedMailboxTest, ManyAtOnce) {
