@@ -333,6 +333,8 @@ TEST_F(SharedMailboxTest, MessagesGoFromOneMailboxToTheOther) {
   ASSERT_EQ(owner->execute(Ask<wire::RopSetProperties>{{values}, 3}).value(), ecNone);
   ASSERT_EQ(owner->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x0A}, 3}).value(), ecNone);
   const std::vector<Id> one{ids.at(first)};
+  // Known before anything comes: an append that was cut off is told from older messages by their ids.
+  ASSERT_EQ(client->message_ids(inbox).size(), 1u);
   const auto raws = [this](const std::string& user) {
     auto& backend = backends.of(user);
     const std::lock_guard lock(backend.mutex);
