@@ -11,7 +11,7 @@ import subprocess
 
 from .caldav import CalDav
 from .dovecot import _RawImap, crlf
-from .processes import TOP, Daemon, HarnessError, current_user, free_port, private_dir
+from .processes import TOP, Daemon, Server, current_user, free_port, private_dir
 
 SPECIAL_USE = ("Sent", "Drafts", "Trash", "Junk", "Archive")  # folders, each with the attribute of its name
 LIB = pathlib.Path("/usr/lib/cyrus/bin")
@@ -69,7 +69,7 @@ def available():
     return (LIB / "master").exists() and shutil.which("saslpasswd2") is not None and unpacked() is not None
 
 
-class Cyrus(CalDav):
+class Cyrus(CalDav, Server):
     """As Dovecot of dovecot.py, as far as tests of the mailbox need it; with `calendars` CalDAV at url()."""
 
     home = "/dav/calendars/user/{user}/"
@@ -81,7 +81,6 @@ class Cyrus(CalDav):
         self.folder = pathlib.Path(folder) if folder else private_dir("cyrus")
         self.certificates, self.password, self.users, self.extra = certificates, password, list(users), extra
         self.port, self.tls_port, self.http_port = free_port(), free_port(), free_port()
-        self.daemon = None
         root = os.geteuid() == 0
         self.user = "cyrus" if root else current_user()[0]
         for part in ("conf/socket", "conf/proc", "spool", "sieve", "tls"):
@@ -127,21 +126,6 @@ class Cyrus(CalDav):
 
     def url(self):
         return f"http://127.0.0.1:{self.http_port}"
-
-    def stop(self):
-        if self.daemon:
-            daemon, self.daemon = self.daemon, None
-            daemon.stop()
-
-    def __enter__(self):
-        try:
-            return self.start()
-        except HarnessError:
-            self.stop()
-            raise
-
-    def __exit__(self, *_):
-        self.stop()
 
     def log(self):
         return self.daemon.output() if self.daemon else ""

@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import time
 
-from .processes import Daemon, HarnessError, current_user, free_port, group_members, private_dir
+from .processes import Daemon, HarnessError, Server, current_user, free_port, group_members, private_dir
 
 SPECIAL_USE = {"Sent": r"\Sent", "Drafts": r"\Drafts", "Trash": r"\Trash", "Junk": r"\Junk", "Archive": r"\Archive"}
 
@@ -91,7 +91,7 @@ def crlf(message):
     return re.sub(rb"\r?\n", b"\r\n", message.replace(b"\0", b"\x80"))
 
 
-class Dovecot:
+class Dovecot(Server):
     """start() and stop() it, seed() it, break it.
 
     users     names that may log on, all with `password`
@@ -117,7 +117,6 @@ class Dovecot:
         self.extra = extra
         self.detached = detached
         self.location = location
-        self.daemon = None
         self.root = os.geteuid() == 0
         self.own_ids = own_ids and self.root
         self.config_path = self.folder / "dovecot.conf"
@@ -170,11 +169,6 @@ class Dovecot:
             return link.recv(100).startswith(b"* OK")
         return False
 
-    def stop(self):
-        if self.daemon:
-            daemon, self.daemon = self.daemon, None
-            daemon.stop()
-
     def kill(self):
         """SIGKILL to master and children, as a machine that loses power."""
         daemon, self.daemon = self.daemon, None
@@ -194,12 +188,6 @@ class Dovecot:
             with contextlib.suppress(OSError):
                 if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "imap":
                     os.kill(pid, signal.SIGKILL)
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
 
     def log(self):
         path = self.folder / "log"

@@ -8,7 +8,7 @@ import pathlib
 import shutil
 import subprocess
 
-from .processes import Daemon, HarnessError, free_port, is_listening, private_dir
+from .processes import Daemon, HarnessError, Server, free_port, is_listening, private_dir
 
 SERVICES = ("HTTP", "exchangeMDB", "exchangeRFR", "exchangeAB", "host")
 
@@ -45,7 +45,7 @@ def available():
     return all(shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin") for name in ("krb5kdc", "kdb5_util", "kadmin.local", "kinit"))
 
 
-class Kdc:
+class Kdc(Server):
     def __init__(self, realm, users, folder=None, port=None, hosts=("localhost", "mail.example.test"), detached=False):
         self.realm, self.users, self.hosts, self.detached = realm, users, hosts, detached
         self.folder = pathlib.Path(folder) if folder else private_dir("kdc")
@@ -53,7 +53,6 @@ class Kdc:
         self.port = port or free_port()
         self.keytab, self.config = self.folder / "gateway.keytab", self.folder / "krb5.conf"
         self.environment = {"KRB5_CONFIG": str(self.config), "KRB5_KDC_PROFILE": str(self.folder / "kdc.conf")}
-        self.daemon = None
 
     def _run(self, *command, **keywords):
         done = subprocess.run([str(part) for part in command], env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin", **self.environment},
@@ -76,11 +75,6 @@ class Kdc:
         self.daemon.wait_ready(lambda: is_listening(self.port), "the KDC listens")
         return self
 
-    def stop(self):
-        if self.daemon:
-            self.daemon.stop()
-            self.daemon = None
-
     def ticket(self, user, password, forwardable=False):
         """An environment in which the user has a ticket."""
         cache = self.folder / ("cache-" + user.replace("/", "_") + ("-forwardable" if forwardable else ""))
@@ -90,9 +84,3 @@ class Kdc:
         if done.returncode:
             raise HarnessError(f"kinit: {done.stderr}")
         return environment
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()

@@ -104,6 +104,27 @@ def end_group(group, patience=10.0):
     return False
 
 
+class Server:
+    """What has a `daemon` while it runs: it stops once, and `with` starts and stops it. For classes with start()."""
+
+    daemon = None
+
+    def stop(self):
+        if self.daemon:
+            daemon, self.daemon = self.daemon, None
+            daemon.stop()
+
+    def __enter__(self):
+        try:
+            return self.start()
+        except HarnessError:
+            self.stop()
+            raise
+
+    def __exit__(self, *_):
+        self.stop()
+
+
 class Daemon:
     """One process in a session (and process group) of its own, its output in files."""
 

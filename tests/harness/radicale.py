@@ -3,14 +3,14 @@ import pathlib
 import shutil
 
 from .caldav import CalDav
-from .processes import Daemon, free_port, is_listening, private_dir
+from .processes import Daemon, Server, free_port, is_listening, private_dir
 
 
 def available():
     return shutil.which("radicale") is not None
 
 
-class Radicale(CalDav):
+class Radicale(CalDav, Server):
     """start() and stop() it. `users` may log on with `password`; `rights` is Radicale's: owner_only, or authenticated, with
     which everybody reads everything."""
 
@@ -21,7 +21,6 @@ class Radicale(CalDav):
         self.port = port or free_port()
         self.password = password
         self.detached = detached
-        self.daemon = None
         (self.folder / "users").write_text("".join(f"{user}:{password}\n" for user in users))
         (self.folder / "config").write_text(
             f"[server]\nhosts = 127.0.0.1:{self.port}\n[auth]\ntype = htpasswd\nhtpasswd_filename = {self.folder}/users\n"
@@ -32,17 +31,6 @@ class Radicale(CalDav):
         self.daemon = Daemon(["radicale", "--config", self.folder / "config"], self.folder, "radicale", detached=self.detached)
         self.daemon.wait_ready(lambda: is_listening(self.port), f"Radicale listens on port {self.port}")
         return self
-
-    def stop(self):
-        if self.daemon:
-            daemon, self.daemon = self.daemon, None
-            daemon.stop()
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
 
     def url(self):
         return f"http://127.0.0.1:{self.port}"

@@ -3,7 +3,7 @@ import pathlib
 import shutil
 import subprocess
 
-from .processes import Daemon, free_port, private_dir, wait_until
+from .processes import Daemon, Server, free_port, private_dir, wait_until
 
 PROGRAM = "/usr/sbin/slapd"
 BASE, ADMIN, PASSWORD = "dc=example,dc=test", "cn=admin,dc=example,dc=test", "secret"
@@ -15,7 +15,7 @@ def available():
     return pathlib.Path(PROGRAM).exists() and shutil.which("ldapmodify", path="/usr/bin") is not None
 
 
-class Slapd:
+class Slapd(Server):
     """Begins with these entries, each as LDIF; below ou=people,BASE. It tells changes to who follows it."""
 
     def __init__(self, entries, folder=None):
@@ -33,23 +33,11 @@ class Slapd:
             out.write(_ROOT)
             out.writelines(entries)
         subprocess.run(["/usr/sbin/slapadd", "-q", "-f", self.config, "-l", ldif], check=True, capture_output=True, timeout=600)
-        self.daemon = None
 
     def start(self):
         self.daemon = Daemon([PROGRAM, "-f", self.config, "-h", self.url(), "-d", "0"], self.folder, "slapd", {}, False)
         wait_until(lambda: subprocess.run(["ldapwhoami", "-x", "-H", self.url()], capture_output=True).returncode == 0, "slapd answers", 60)
         return self
-
-    def stop(self):
-        if self.daemon:
-            daemon, self.daemon = self.daemon, None
-            daemon.stop()
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
 
     def url(self):
         return f"ldap://127.0.0.1:{self.port}"

@@ -11,7 +11,7 @@ import shutil
 import stat
 import subprocess
 
-from .processes import Daemon, HarnessError, private_dir
+from .processes import Daemon, HarnessError, Server, private_dir
 
 PYTHON = "/usr/bin/python3"
 PATH = os.environ.get("PATH", "") + ":/usr/sbin"
@@ -57,7 +57,7 @@ def available():
     return os.geteuid() == 0 and all(shutil.which(name, path=PATH) for name in ("winbindd", "ntlm_auth")) and wrapper() is not None
 
 
-class Winbind:
+class Winbind(Server):
     def __init__(self, domain, users):
         self.domain, self.users, self.daemon = domain, users, None
         self.folder = private_dir("winbind")
@@ -89,14 +89,3 @@ class Winbind:
         pipes = self.folder / "sockets" / "pipe", self.folder / "state" / "winbindd_privileged" / "pipe"
         self.daemon.wait_ready(lambda: all(pipe.exists() and stat.S_ISSOCK(pipe.stat().st_mode) for pipe in pipes), "winbindd listens")
         return self
-
-    def stop(self):
-        daemon, self.daemon = self.daemon, None
-        if daemon:
-            daemon.stop()
-
-    def __enter__(self):
-        return self.start()
-
-    def __exit__(self, *_):
-        self.stop()
