@@ -8,19 +8,8 @@ namespace {
 using namespace mapi;
 using enum state::FolderRole;
 
-class Interruptions : public EngineTest {
+class Interruptions : public InboxTest {
  protected:
-  void open() {
-    client = connect();
-    ASSERT_EQ(client->logon().value(), ecNone);
-    ASSERT_EQ(client->open_folder(inbox), ecNone);
-    ASSERT_TRUE(client->contents());
-  }
-  void restart() {
-    client.reset();
-    make_engine();
-    open();
-  }
   ErrorCode set(PropertyTag tag, std::string_view text) {
     const TaggedValue values[] = {{tag, Value::string(client->arena, text)}};
     return client->execute(Ask<wire::RopSetProperties>{{values}, 3}).value();
@@ -50,7 +39,6 @@ class Interruptions : public EngineTest {
     client->columns(std::move(columns));
     return client->rows();
   }
-  std::unique_ptr<Client> client;
   using Rows = std::vector<std::vector<std::string>>;
 };
 

@@ -12,19 +12,8 @@ using namespace mapi;
 using enum state::FolderRole;
 using wire::RecipientRow;
 
-class KeepingTest : public EngineTest {
+class KeepingTest : public InboxTest {
  protected:
-  void open() {
-    client = connect();
-    ASSERT_EQ(client->logon().value(), ecNone);
-    ASSERT_EQ(client->open_folder(inbox), ecNone);
-    ASSERT_TRUE(client->contents());
-  }
-  void restart() {
-    client.reset();
-    make_engine();
-    open();
-  }
   void create(std::uint8_t handle = 3) {
     Ask<wire::RopCreateMessage> make{{handle, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0};
     ASSERT_EQ(client->execute(make).value(), ecNone);
@@ -105,7 +94,6 @@ class KeepingTest : public EngineTest {
   const std::vector<std::string> as_sent{"2 0x2 Carol Copy <carol@example.test> 1 3 1 entry of carol",
                                          "5 0x1 Nobody Resolved <> 0 0 0 entry of nobody",
                                          "9 0x81 Bob Builder <bob@example.test> 3 5 1 entry of bob"};
-  std::unique_ptr<Client> client;
 };
 
 TEST_F(KeepingTest, RecipientsComeBackAsTheyWereWritten) {

@@ -50,13 +50,10 @@ class Keeper final : public OutOfOfficeFactory {
 class OutOfOfficeTest : public EngineTest, public UserServices {
  protected:
   OutOfOfficeTest() {
-    engine.reset();
-    auto store = state::open_sqlite_store(folder.string());
-    if (!store) throw std::runtime_error(store.error().message);
-    engine = std::make_unique<Engine>(*runtime, options, std::move(*store),
-                                      [this] { return std::vector<NamedFactory>{{"fake", &factory}}; }, []() -> SubmitterFactory* { return nullptr; }, this);
+    services = this;
+    make_engine();
   }
-  ~OutOfOfficeTest() override { engine.reset(); }
+  ~OutOfOfficeTest() override { stop_all(); }
 
   OutOfOfficeFactory* out_of_office() override { return &remembered; }
   FreeBusySource* free_busy() override { return nullptr; }

@@ -51,7 +51,10 @@ class OutboxTest : public EngineTest {
     make_engine();
     client = connect();
   }
-  ~OutboxTest() override { client.reset(); }
+  ~OutboxTest() override {
+    client.reset();
+    stop_all();
+  }
   ErrorCode set(PropertyTag tag, std::string_view value, std::uint8_t handle) {
     const TaggedValue values[] = {{tag, Value::string(client->arena, value)}};
     return client->execute(Ask<wire::RopSetProperties>{{values}, handle}).value();

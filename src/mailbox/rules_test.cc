@@ -10,18 +10,8 @@ using enum state::FolderRole;
 using Row = std::vector<std::string>;
 using wire::RuleData;
 
-class RulesTest : public EngineTest {
+class RulesTest : public InboxTest {
  protected:
-  void open() {
-    client = connect();
-    ASSERT_EQ(client->logon().value(), ecNone);
-    ASSERT_EQ(client->open_folder(inbox), ecNone);
-  }
-  void restart() {
-    client.reset();
-    make_engine();
-    open();
-  }
   TaggedValue text(PropertyTag tag, const std::string& value) { return {tag, Value::string(client->arena, value)}; }
   TaggedValue number(PropertyTag tag, std::int32_t value) { return {tag, Value::integer32(value)}; }
   TaggedValue condition(const std::string& subject) {
@@ -75,7 +65,6 @@ class RulesTest : public EngineTest {
     EXPECT_EQ((number_of(client->property(PidTagFolderFlags, 1)) & 8) != 0, told);
     return told;
   }
-  std::unique_ptr<Client> client;
 };
 
 TEST_F(RulesTest, RulesAreKeptAsTheyWereMade) {  // [MS-OXORULE] 3.2.5.2, 3.2.5.3

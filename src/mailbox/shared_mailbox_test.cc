@@ -47,23 +47,15 @@ class SharedMailboxTest : public EngineTest, public UserServices {
     std::map<std::string, std::unique_ptr<FakeBackend>> backends_;
   };
 
-  SharedMailboxTest() {
-    engine.reset();
-    runtime->stop();
-    runtime->join();
-    // Mailboxes of different users on different loops.
-    runtime = std::make_unique<io::Runtime>(io::RuntimeOptions{4, 2});
-    runtime->start();
-    auto store = state::open_sqlite_store(folder.string());
-    if (!store) throw std::runtime_error(store.error().message);
-    engine = std::make_unique<Engine>(*runtime, options, std::move(*store),
-                                      [this] { return std::vector<NamedFactory>{{"fake", &backends}}; },
-                                      []() -> SubmitterFactory* { return nullptr; }, this);
+  SharedMailboxTest() : EngineTest(4) {  // mailboxes of different users on different loops
+    provider = &backends;
+    services = this;
+    make_engine();
     backends.of(bob).add("INBOX", "to bob");
     backends.of(office).add("INBOX", "to the office");
     backends.of(office).add("INBOX", "to the office again");
   }
-  ~SharedMailboxTest() override { engine.reset(); }
+  ~SharedMailboxTest() override { stop_all(); }
 
   OutOfOfficeFactory* out_of_office() override { return nullptr; }
   FreeBusySource* free_busy() override { return nullptr; }

@@ -504,14 +504,14 @@ std::string to_text(const mapi::Value& value) {
 
 // -- the fixture
 
-EngineTest::EngineTest() {
+EngineTest::EngineTest(unsigned threads) {
   std::string name = (std::filesystem::temp_directory_path() / "mapigate-mailbox-XXXXXX").string();
   if (!mkdtemp(name.data())) throw std::runtime_error("mkdtemp");
   folder = name;
   options.refresh_interval = std::chrono::milliseconds(20);
   options.backend_wait = std::chrono::seconds(5);
   options.first_index_wait = std::chrono::seconds(5);
-  runtime = std::make_unique<io::Runtime>(io::RuntimeOptions{1, 2});
+  runtime = std::make_unique<io::Runtime>(io::RuntimeOptions{threads, 2});
   runtime->start();
   backend.add_folder("INBOX", FolderRole::inbox);
   backend.add_folder("Sent", FolderRole::sent_items);
@@ -520,11 +520,12 @@ EngineTest::EngineTest() {
   make_engine();
 }
 EngineTest::~EngineTest() {
-  runtime->stop();
-  runtime->join();
+  stop_all();
+  std::filesystem::remove_all(folder);
+}
+void EngineTest::stop_all() {
   runtime.reset();
   engine.reset();
-  std::filesystem::remove_all(folder);
 }
 void EngineTest::make_engine() {
   engine.reset();
@@ -533,7 +534,7 @@ void EngineTest::make_engine() {
   std::function<SubmitterFactory*()> way_out;
   if (submitter) way_out = [this] { return submitter; };
   engine = std::make_unique<Engine>(*runtime, options, std::move(*store),
-                                    [this] { return std::vector<NamedFactory>{{"fake", &factory}}; }, std::move(way_out));
+                                    [this] { return std::vector<NamedFactory>{{"fake", provider}}; }, std::move(way_out), services);
 }
 void EngineTest::use(const std::function<void(EngineOptions&)>& change) {
   change(options);
@@ -557,6 +558,21 @@ void EngineTest::settle(Client& client, FolderRole role) {
     auto done = asio::co_spawn(client.session->mailbox().executor(), refresh(&client.session->mailbox(), special_id(role)), asio::use_future).get();
     (void)done;
   }
+}
+
+// -- an open inbox
+
+void InboxTest::open() {
+  client = connect();
+  ASSERT_EQ(client->logon().value(), mapi::ecNone);
+  ASSERT_EQ(client->open_folder(state::FolderRole::inbox), mapi::ecNone);
+  ASSERT_TRUE(client->contents());
+}
+
+void InboxTest::restart() {
+  client.reset();
+  make_engine();
+  open();
 }
 
 }  // namespace mapigate::mailbox::testing

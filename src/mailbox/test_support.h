@@ -146,9 +146,11 @@ std::string to_text(const mapi::Value& value);
 
 class EngineTest : public ::testing::Test {
  protected:
-  EngineTest();
+  explicit EngineTest(unsigned threads = 1);
   ~EngineTest() override;
   void make_engine();   // anew: what the state store does not keep is gone
+  // All that runs ends. In destructors of tests whose members the engine uses: these go before ours.
+  void stop_all();
   void use(const std::function<void(EngineOptions&)>& change);
   std::unique_ptr<Client> connect(const std::string& user = "alice@example.test", std::string_view password = "secret");
   // Refreshes of folder and list are over when this returns.
@@ -156,11 +158,22 @@ class EngineTest : public ::testing::Test {
 
   FakeBackend backend;
   FakeFactory factory{backend};
-  SubmitterFactory* submitter = nullptr;  // of engines made from now on
+  // Of engines made from now on.
+  ProviderFactory* provider = &factory;
+  SubmitterFactory* submitter = nullptr;
+  UserServices* services = nullptr;
   EngineOptions options;
   std::filesystem::path folder;
   std::unique_ptr<io::Runtime> runtime;
   std::unique_ptr<Engine> engine;
+};
+
+// A client that has the inbox and its contents table open, after open().
+class InboxTest : public EngineTest {
+ protected:
+  void open();
+  void restart();  // of the engine; the client comes again
+  std::unique_ptr<Client> client;
 };
 
 template <class Condition>

@@ -7,14 +7,8 @@ namespace {
 using namespace mapi;
 using enum state::FolderRole;
 
-class WritingTest : public EngineTest {
+class WritingTest : public InboxTest {
  protected:
-  void open() {
-    client = connect();
-    ASSERT_EQ(client->logon().value(), ecNone);
-    ASSERT_EQ(client->open_folder(inbox), ecNone);
-    ASSERT_TRUE(client->contents());
-  }
   // As handle 3.
   ErrorCode create(const std::string& subject, bool associated = false) {
     Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), associated}, 0};
@@ -43,7 +37,6 @@ class WritingTest : public EngineTest {
     for (const auto& row : client->rows()) out.push_back(row[0]);
     return out;
   }
-  std::unique_ptr<Client> client;
 };
 
 TEST_F(WritingTest, ASavedMessageIsInTheBackendFirst) {
