@@ -44,6 +44,9 @@ struct Context : asio::io_context {
   void empty() { shutdown(); }
 };
 
+// What goes with a task may post to other loops, also to one that was emptied before, and what is let go of there again.
+constexpr int rounds_of_emptying = 8;
+
 struct Loop {
   Context context;
   asio::executor_work_guard<asio::io_context::executor_type> work{context.get_executor()};
@@ -99,8 +102,13 @@ Runtime::~Runtime() {
   impl_->workers->join();
   // One loop's tasks may wait for things on another: all are emptied before any goes away.
   for (auto& loop : impl_->loops) loop->work.reset();
-  for (auto& loop : impl_->loops) loop->context.empty();
-  impl_->workers.reset();
+  const auto empty_all = [this] {
+    for (int round = 0; round < rounds_of_emptying; ++round)
+      for (auto& loop : impl_->loops) loop->context.empty();
+  };
+  empty_all();
+  impl_->workers.reset();  // with the tasks that wait for work which never began
+  empty_all();
   impl_->loops.clear();
 }
 

@@ -191,5 +191,67 @@ TEST(RuntimeEnd, UnfinishedTasksAreDestroyed) {
   EXPECT_TRUE(weak.expired());
 }
 
+// Each time it is let go of, it goes on to the other loop.
+struct Wandering {
+  std::vector<Executor> loops;
+  int left;
+  std::shared_ptr<std::atomic<int>> ends;
+  Wandering(std::vector<Executor> l, int n, std::shared_ptr<std::atomic<int>> e) : loops(std::move(l)), left(n), ends(std::move(e)) {}
+  ~Wandering() {
+    ends->fetch_add(1);
+    if (left == 0) return;
+    const auto next = loops[static_cast<std::size_t>(left) % loops.size()];
+    post(next, [held = std::make_shared<Wandering>(loops, left - 1, ends)] { (void)held; });
+  }
+};
+
+TEST(RuntimeEnd, WhatGoesToAnotherLoopInTheEndFindsIt) {
+  auto ends = std::make_shared<std::atomic<int>>(0);
+  {
+    Runtime runtime({.threads = 2, .workers = 1});
+    auto held = std::make_shared<Wandering>(std::vector{runtime.executor(0), runtime.executor(1)}, 6, ends);
+    auto sleeper = [](std::shared_ptr<Wandering>) -> Task<> { co_await sleep_for(1h); };
+    spawn(runtime.executor(1), sleeper(std::move(held)));
+    runtime.start();
+    run_on_loop(runtime, sleep_for(20ms));
+  }
+  EXPECT_EQ(ends->load(), 7);
+}
+
+Task<> wait_long(Event event) { co_await event.wait_for(1h); }
+Task<> lock_late(Mutex mutex) {
+  auto lock = co_await mutex.lock(1h);
+  (void)lock;
+}
+Task<Result<Mutex::Lock>> lock_now(Mutex mutex) {
+  auto lock = co_await mutex.lock(1s);
+  co_return std::move(lock);
+}
+
+// Events and locks of what lives on are not to wake tasks that have gone with their runtime.
+TEST(RuntimeEnd, WhoWaitedHasLeftWhatOutlivesTheRuntime) {
+  Event event;
+  Mutex mutex, passed_on;
+  std::optional<Result<Mutex::Lock>> lock, given;
+  {
+    Runtime runtime({.threads = 1, .workers = 1});
+    runtime.start();
+    lock.emplace(run_on_loop(runtime, lock_now(mutex)));
+    given.emplace(run_on_loop(runtime, lock_now(passed_on)));
+    spawn(runtime.executor(), wait_long(event));
+    spawn(runtime.executor(), lock_late(mutex));
+    spawn(runtime.executor(), lock_late(passed_on));
+    run_on_loop(runtime, sleep_for(20ms));
+    runtime.stop();
+    runtime.join();
+    given.reset();  // to one who will not run any more
+  }
+  event.set();
+  ASSERT_TRUE(lock->has_value());
+  lock.reset();
+  EXPECT_FALSE(mutex.locked());
+  EXPECT_FALSE(passed_on.locked());
+}
+
 }  // namespace
 }  // namespace mapigate::io

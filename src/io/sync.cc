@@ -85,6 +85,15 @@ bool Event::is_set() const {
 }
 
 Task<bool> Event::wait_for(Duration duration) {
+  // Also when the task is destroyed while it waits, with its runtime: the event may outlive that, and is not to wake it.
+  struct Place {
+    std::shared_ptr<State> state;
+    WaiterPtr waiter;
+    ~Place() {
+      std::lock_guard lock(state->mutex);
+      if (!waiter->woken) state->waiters.remove(waiter);
+    }
+  };
   auto state = state_;
   Executor here = co_await asio::this_coro::executor;
   auto waiter = std::make_shared<Waiter>(here);
@@ -94,12 +103,16 @@ Task<bool> Event::wait_for(Duration duration) {
     if (state->set) co_return true;
     state->waiters.push_back(waiter);
   }
+  const Place place{state, waiter};
   boost::system::error_code ignored;
   co_await waiter->timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   waiter->over();
-  std::lock_guard lock(state->mutex);
-  if (!waiter->woken) state->waiters.remove(waiter);
-  co_return waiter->woken;
+  bool woken = false;
+  {
+    std::lock_guard lock(state->mutex);
+    woken = waiter->woken;
+  }
+  co_return woken;
 }
 
 struct Mutex::State {
@@ -140,6 +153,28 @@ Mutex::Lock& Mutex::Lock::operator=(Lock&& other) noexcept {
 }
 
 Task<Result<Mutex::Lock>> Mutex::lock(Duration limit) {
+  // As with events; a lock that came meanwhile is given on.
+  struct Place {
+    std::shared_ptr<State> state;
+    WaiterPtr waiter;
+    ~Place() {
+      if (waiter == nullptr) return;
+      {
+        std::lock_guard guard(state->mutex);
+        if (!waiter->woken) {
+          state->waiters.remove(waiter);
+          return;
+        }
+      }
+      state->release();
+    }
+    bool take() {
+      std::lock_guard guard(state->mutex);
+      if (!waiter->woken) return false;
+      waiter = nullptr;
+      return true;
+    }
+  };
   auto state = state_;
   Executor here = co_await asio::this_coro::executor;
   auto waiter = std::make_shared<Waiter>(here);
@@ -152,15 +187,14 @@ Task<Result<Mutex::Lock>> Mutex::lock(Duration limit) {
     }
     state->waiters.push_back(waiter);
   }
+  Place place{state, waiter};
   boost::system::error_code failed;
   bool throwing = co_await asio::this_coro::throw_if_cancelled();
   co_await asio::this_coro::throw_if_cancelled(false);
   co_await waiter->timer.async_wait(asio::redirect_error(asio::use_awaitable, failed));
   waiter->over();
   co_await asio::this_coro::throw_if_cancelled(throwing);
-  std::lock_guard guard(state->mutex);
-  if (waiter->woken) co_return Lock(state);
-  state->waiters.remove(waiter);
+  if (place.take()) co_return Lock(state);
   if (failed) co_return error(Errc::cancelled, "waiting for a lock was cancelled");
   co_return error(Errc::timeout, "a lock was not free in time");
 }
