@@ -6,6 +6,7 @@
 #include "chain/module.h"
 #include "directory/delegates.h"
 #include "directory/nspi.h"
+#include "directory/object_properties.h"
 #include "directory/source.h"
 #include "mailbox/engine.h"
 #include "mailbox/remembered_out_of_office.h"
@@ -331,6 +332,16 @@ class MailboxModule final : public chain::Module,
     return out;
   }
 
+  Result<KnownPerson> author(const std::string& user, const std::string& author) override {
+    const auto book = address_book_->snapshot_for(user);
+    if (!book) return error(Errc::unavailable, "the directory was not read yet");
+    const auto self = book->find_address(user);
+    const auto found = author.find('@') != std::string::npos && !author.starts_with('/') ? book->find_address(author) : book->find_dn(author);
+    if (!self || !found || !directory::may_send_for(*book, *found, *self))
+      return error(Errc::denied, "{} does not send in the name of {}", user, author);
+    return known_person(*book, *found);
+  }
+
   bool may_open(const std::string& user, const std::string& owner) override {
     if (!shared_mailboxes_) return false;
     const auto book = address_book_->snapshot_for(user);
@@ -341,6 +352,11 @@ class MailboxModule final : public chain::Module,
       return false;
     }
     return true;
+  }
+
+  static KnownPerson known_person(const directory::Snapshot& book, directory::Index index) {
+    const auto object = book.object(index);
+    return {object.entry.display_name, object.entry.address, directory::permanent_entry_id(object.display_type, object.dn)};
   }
 
   // Once the other modules are there.

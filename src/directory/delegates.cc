@@ -45,6 +45,11 @@ bool may_act_for(const Snapshot& book, const Object& object, Index user) {
   return is_among(book, std::move(named), user);
 }
 
+bool may_send_for(const Snapshot& book, Index object, Index user) {
+  if (object == user) return true;
+  return book.kind(object) != EntryKind::contact && is_among(book, book.object(object).delegates, user);
+}
+
 bool may_open(const Snapshot& book, std::string_view user, std::string_view owner) {
   const auto self = book.find_address(user), other = book.find_address(owner);
   if (!self || !other || *self == *other) return false;

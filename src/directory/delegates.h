@@ -1,4 +1,4 @@
-// Who may open whose mailbox, as `full_access` of the entries says, and who acts for whom, as `delegates` says. Autodiscover
+// Who may open whose mailbox, as `full_access` of the entries says, and who sends for whom, as `delegates` says. Autodiscover
 // tells of the same mailboxes that open.
 #pragma once
 
@@ -10,6 +10,9 @@ namespace mapigate::directory {
 bool has_mailbox(const Entry& entry);
 // Whether `user` may send on behalf of `object` or has full access to its mailbox: named there, or in a group that is.
 bool may_act_for(const Snapshot& book, const Object& object, Index user);
+// Whether `user` may send in the name of `object`: oneself, or as one of its delegates or in a group that is. Full access is to the
+// mailbox and does not count; groups have delegates like people, contacts write from elsewhere.
+bool may_send_for(const Snapshot& book, Index object, Index user);
 // Whether `user` has full access, by address. `owner` has to be the address of the entry itself, in lower case: that is what mailboxes are called
 // by, and an alias would be a second one.
 bool may_open(const Snapshot& book, std::string_view user, std::string_view owner);

@@ -171,11 +171,14 @@ TEST(Delegates, OpenTheMailboxesThatGiveThemOrTheirGroupsFullAccess) {
   office.aliases = {"info@example.test"};
   auto boss = entry("boss", EntryKind::person, {});
   boss.delegates = {"alice"};  // who sends on behalf
+  auto list = entry("list", EntryKind::group, {}), far = entry("far", EntryKind::contact, {"alice"});
+  list.delegates = {"desk"};
+  far.delegates = {"alice"};
   const auto made = Snapshot::build({entry("alice", EntryKind::person, {}), boss, entry("bob", EntryKind::person, {"alice"}),
                                      entry("carol", EntryKind::person, {}), office, entry("room", EntryKind::room, {"carol"}),
                                      // Groups that hold each other.
                                      entry("desk", EntryKind::group, {"carol"}, {"team"}), entry("team", EntryKind::group, {}, {"desk", "carol"}),
-                                     entry("far", EntryKind::contact, {"alice"})},
+                                     list, far},
                                     **table);
   ASSERT_TRUE(made);
   const auto may = [&](const std::string& user, const std::string& owner) {
@@ -185,6 +188,17 @@ TEST(Delegates, OpenTheMailboxesThatGiveThemOrTheirGroupsFullAccess) {
   EXPECT_FALSE(may("alice", "boss"));
   EXPECT_TRUE(may_act_for(**made, (*made)->object(*(*made)->find_address("boss@example.test")), *(*made)->find_address("alice@example.test")));
   EXPECT_FALSE(may("bob", "alice"));  // not the other way round
+  const auto sends = [&](const std::string& user, const std::string& author) {
+    return may_send_for(**made, *(*made)->find_address(author + "@example.test"), *(*made)->find_address(user + "@example.test"));
+  };
+  EXPECT_TRUE(sends("alice", "alice"));
+  EXPECT_TRUE(sends("alice", "boss"));
+  EXPECT_FALSE(sends("boss", "alice"));
+  EXPECT_FALSE(sends("carol", "boss"));
+  EXPECT_FALSE(sends("alice", "bob"));  // full access is to the mailbox
+  EXPECT_TRUE(sends("carol", "list"));  // by a group that is among the delegates of another
+  EXPECT_FALSE(sends("alice", "list"));
+  EXPECT_FALSE(sends("alice", "far"));  // a contact writes from elsewhere
   EXPECT_TRUE(may("carol", "office"));
   EXPECT_TRUE(may("carol", "room"));
   EXPECT_FALSE(may("alice", "office"));

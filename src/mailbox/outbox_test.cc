@@ -5,6 +5,7 @@
 
 #include "mailbox/object_properties.h"
 #include "mailbox/test_support.h"
+#include "mailbox/user_services.h"
 
 namespace mapigate::mailbox::testing {
 namespace {
@@ -44,10 +45,26 @@ class Post final : public SubmitterFactory {
   bool closed_ = false;
 };
 
+// A directory in which alice is a delegate of the boss.
+class Delegation final : public UserServices {
+ public:
+  OutOfOfficeFactory* out_of_office() override { return nullptr; }
+  FreeBusySource* free_busy() override { return nullptr; }
+  std::vector<std::string> other_addresses(const std::string&) override { return {}; }
+  Result<KnownPerson> author(const std::string& user, const std::string& author) override {
+    if (!read) return error(Errc::unavailable, "not read yet");
+    if (user == "alice@example.test" && (author == "boss@example.test" || author == "/o=Old/cn=boss"))
+      return KnownPerson{"The Boss", "boss@example.test", {}};
+    return error(Errc::denied, "not so");
+  }
+  std::atomic<bool> read = true;
+};
+
 class OutboxTest : public EngineTest {
  protected:
   OutboxTest() {
     submitter = &post;
+    services = &delegation;
     make_engine();
     client = connect();
   }
@@ -88,7 +105,23 @@ class OutboxTest : public EngineTest {
     for (const auto& [uid, message] : backend.folders["Sent"].messages) out.push_back(message.raw);
     return out;
   }
+  // A message in the name of somebody is submitted.
+  ErrorCode submit_as(const std::string& type, const std::string& address, const std::string& message_class = "IPM.Note") {
+    create("in the name of " + address);
+    EXPECT_EQ(recipients(3, {{1, "bob@example.test"}}), ecNone);
+    EXPECT_EQ(set(PidTagMessageClass, message_class, 3), ecNone);
+    EXPECT_EQ(set(PidTagSentRepresentingName, "Made Up", 3), ecNone);
+    EXPECT_EQ(set(PidTagSentRepresentingAddressType, type, 3), ecNone);
+    EXPECT_EQ(set(PidTagSentRepresentingEmailAddress, address, 3), ecNone);
+    return client->execute(Ask<wire::RopSubmitMessage>{{}, 3}).value();
+  }
+  std::string only_sent() {
+    EXPECT_TRUE(eventually([&] { return !post.sent().empty(); }));
+    const auto all = post.sent();
+    return all.size() == 1 ? all[0] : std::string();
+  }
   Post post;
+  Delegation delegation;
   std::unique_ptr<Client> client;
 };
 
@@ -113,6 +146,54 @@ TEST_F(OutboxTest, NoBccLeavesNotEvenOfMessagesWithin) {  // [MS-OXCMAIL] 2.1.3.
   // The sender's own copy knows them.
   EXPECT_TRUE(tells(filed()[0], "hidden.outer@example.test"));
   EXPECT_TRUE(tells(filed()[0], "hidden.inner@example.test"));
+}
+
+// [MS-OXODLGT] "Submitting On Behalf Of Delegator".
+TEST_F(OutboxTest, OnlyDelegatesSendInTheNameOfOthers) {
+  EXPECT_EQ(submit_as("SMTP", "mallory@example.test"), ecAccessDenied);
+  EXPECT_EQ(submit_as("EX", "/o=Old/cn=somebody"), ecAccessDenied);
+  delegation.read = false;
+  EXPECT_NE(submit_as("SMTP", "boss@example.test"), ecNone);
+  delegation.read = true;
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_TRUE(post.sent().empty());
+  EXPECT_TRUE(filed().empty());
+  ASSERT_EQ(submit_as("SMTP", "boss@example.test"), ecNone);
+  const auto sent = only_sent();
+  EXPECT_TRUE(tells(sent, "From: \"The Boss\" <boss@example.test>\r\n")) << sent;
+  EXPECT_TRUE(tells(sent, "Sender: alice@example.test\r\n")) << sent;
+}
+
+TEST_F(OutboxTest, WhomADelegateRepresentsMayBeADistinguishedName) {
+  ASSERT_EQ(submit_as("EX", "/o=Old/cn=boss"), ecNone);
+  EXPECT_TRUE(tells(only_sent(), "From: \"The Boss\" <boss@example.test>\r\n"));
+}
+
+TEST_F(OutboxTest, MeetingsArePassedOnInTheNameOfWhoCalledThem) {
+  ASSERT_EQ(submit_as("SMTP", "mallory@example.test", "IPM.Schedule.Meeting.Request"), ecNone);
+  const auto sent = only_sent();
+  EXPECT_TRUE(tells(sent, "mallory@example.test")) << sent;
+  EXPECT_TRUE(tells(sent, "Sender: alice@example.test\r\n")) << sent;
+}
+
+// The properties that are not looked at do not name another.
+TEST_F(OutboxTest, WhoRepresentsHimselfDoesSoInEveryProperty) {
+  create("own");
+  ASSERT_EQ(recipients(3, {{1, "bob@example.test"}}), ecNone);
+  ASSERT_EQ(set(PidTagSentRepresentingSmtpAddress, "alice@example.test", 3), ecNone);
+  ASSERT_EQ(set(PidTagSentRepresentingEmailAddress, "boss@example.test", 3), ecNone);
+  ASSERT_EQ(set(PidTagSenderSmtpAddress, "alice@example.test", 3), ecNone);
+  ASSERT_EQ(set(PidTagSenderEmailAddress, "boss@example.test", 3), ecNone);
+  const auto reply = client->execute(Ask<wire::RopTransportSend>{{}, 3});
+  ASSERT_EQ(reply.value(), ecNone);
+  std::size_t seen = 0;
+  for (const auto& [tag, value] : reply.get<wire::RopTransportSend>().PropertyValues) {
+    if (tag.id() != PidTagSentRepresentingEmailAddress.id() && tag.id() != PidTagSenderEmailAddress.id()) continue;
+    EXPECT_EQ(text_of(value), "alice@example.test");
+    ++seen;
+  }
+  EXPECT_EQ(seen, 2u);
+  EXPECT_FALSE(tells(only_sent(), "boss@example.test"));
 }
 
 TEST_F(OutboxTest, SubmittedTwiceItIsSentOnce) {

@@ -3,6 +3,7 @@
 
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
+#include "mailbox/user_services.h"
 
 namespace mapigate::mailbox {
 
@@ -42,26 +43,52 @@ FileTime deferred_until(const PropertyBag& bag) {
   return time.ticks != 0 ? time : bag.time(PidTagDeferredDeliveryTime);
 }
 
-void set_sender(PropertyBag& bag, const StoreIdentity& store) {
-  const auto set = [&](PropertyTag name, PropertyTag type, PropertyTag address, PropertyTag smtp, PropertyTag entry_id, PropertyTag search) {
-    bag.set_string(name, store.display_name);
+struct Role {
+  PropertyTag name, type, address, smtp, entry_id, search;
+  convert::Address in(const PropertyBag& bag) const { return convert::person(bag, {name, type, address, entry_id, smtp}); }
+  // All of them, so that none says something else than the others.
+  void set(PropertyBag& bag, const std::string& its_name, const std::string& its_address) const {
+    bag.set_string(name, its_name);
     bag.set_string(type, "SMTP");
-    bag.set_string(address, store.user);
-    bag.set_string(smtp, store.user);
-    bag.set_binary(entry_id, one_off_entry_id(store.display_name, store.user));
-    bag.set_binary(search, search_key(store.user));
-  };
-  const auto said = convert::person(bag, {PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderEntryId,
-                                          PidTagSenderSmtpAddress});
-  if (!equal_ignoring_ascii_case(said.address, store.user))
-    set(PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderSmtpAddress, PidTagSenderEntryId,
-        PidTagSenderSearchKey);
-  // On whose behalf is the writer's to say ([MS-OXOMSG] 2.2.1.49 and following); who sent it is not.
-  const auto given = convert::person(bag, {PidTagSentRepresentingName, PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
-                                           PidTagSentRepresentingEntryId, PidTagSentRepresentingSmtpAddress});
-  if (given.address.find('@') == std::string::npos)
-    set(PidTagSentRepresentingName, PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
-        PidTagSentRepresentingSmtpAddress, PidTagSentRepresentingEntryId, PidTagSentRepresentingSearchKey);
+    bag.set_string(address, its_address);
+    bag.set_string(smtp, its_address);
+    bag.set_binary(entry_id, one_off_entry_id(its_name, its_address));
+    bag.set_binary(search, search_key(its_address));
+  }
+};
+constexpr Role sender{PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderSmtpAddress, PidTagSenderEntryId,
+                      PidTagSenderSearchKey};
+constexpr Role represented{PidTagSentRepresentingName,        PidTagSentRepresentingAddressType, PidTagSentRepresentingEmailAddress,
+                           PidTagSentRepresentingSmtpAddress, PidTagSentRepresentingEntryId,     PidTagSentRepresentingSearchKey};
+
+// Who sends is whoever is logged on. On whose behalf is the writer's to say ([MS-OXOMSG] 2.2.1.49 and following), as far as the directory
+// lets him: but for meetings, which are passed on in the name of who called them ([MS-OXODLGT] "Submitting On Behalf Of Delegator").
+ErrorCode set_sender(PropertyBag& bag, const StoreIdentity& store, UserServices* services) {
+  const auto given = represented.in(bag);
+  const bool is_address = given.address.find('@') != std::string::npos;
+  const auto named = is_address ? given.address : bag.string(represented.address);
+  auto name = store.display_name, address = store.user;
+  if (!named.empty() && !equal_ignoring_ascii_case(named, store.user)) {
+    const auto message_class = lower_ascii(bag.string(PidTagMessageClass));
+    const bool is_meeting = message_class.starts_with("ipm.schedule.meeting.");
+    const auto author = services ? services->author(store.user, named) : Result<KnownPerson>(error(Errc::denied, "not the own address"));
+    if (author) {
+      name = author->name;
+      address = is_address ? given.address : author->address;
+    } else if (is_meeting && is_address) {
+      name = given.name;
+      address = given.address;
+    } else {
+      return to_error_code(author.error());
+    }
+  } else if (name == store.user && !given.name.empty()) {
+    name = given.name;  // nobody knows the user by another
+  }
+  const auto said = sender.in(bag);
+  const bool own_name = store.display_name == store.user && !said.name.empty() && equal_ignoring_ascii_case(said.address, store.user);
+  sender.set(bag, own_name ? said.name : store.display_name, store.user);
+  represented.set(bag, name.empty() ? address : name, address);
+  return ecNone;
 }
 
 // Whether messages in the message tell of their Bcc recipients: those do not leave either ([MS-OXCMAIL] 2.1.3.1.1.2).
@@ -94,7 +121,8 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   }
   if (recipients.empty()) co_return ecInvalidRecips;
   auto& bag = data.properties;
-  set_sender(bag, call.store());
+  const auto allowed = set_sender(bag, call.store(), mailbox.context().services);
+  if (allowed != ecNone) co_return allowed;
   bag.set_time(PidTagClientSubmitTime, now());
   const auto not_before = deferred_until(bag);
   if (not_before.ticks != 0 && not_before.ticks != bag.time(PidTagDeferredSendTime).ticks) {

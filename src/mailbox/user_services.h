@@ -2,12 +2,20 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
+#include "base/result.h"
 #include "mailbox/free_busy.h"
 #include "mailbox/inbox_rules.h"
 #include "mailbox/out_of_office.h"
 
 namespace mapigate::mailbox {
+
+// Somebody whom the directory knows.
+struct KnownPerson {
+  std::string name, address;
+  Bytes entry_id;  // permanent
+};
 
 // Implemented by a module of the chain beside its other interfaces (modules/mailbox). From any thread.
 class UserServices {
@@ -19,6 +27,12 @@ class UserServices {
   virtual std::vector<std::string> other_addresses(const std::string& user) = 0;
   // What the directory calls a user; the address where it does not know one.
   virtual std::string display_name(const std::string& user) { return user; }
+  // In whose name `user` (an address) sends as `author`, an address or a distinguished name: the own entry, or one that the directory
+  // lets `user` send on behalf of. Errc::denied: nobody's; retryable errors: the directory cannot tell now.
+  virtual Result<KnownPerson> author(const std::string& user, const std::string& author) {
+    (void)user, (void)author;
+    return error(Errc::denied, "there is no directory that says who sends on behalf of whom");
+  }
   // Whether the directory lets `user` open the mailbox of `owner` (addresses), and whether that works without the owner's
   // password.
   virtual bool may_open(const std::string& user, const std::string& owner) {

@@ -22,6 +22,7 @@ from test_writing import Imap
 pytestmark = pytest.mark.skipif(not postfix.available(), reason="Postfix needs root and the package postfix")
 
 SUBJECT = tag_of("PidTagSubject")
+EC_ACCESS_DENIED = 0x80070005
 ORIGINAL_CLASS = 0x004B001F
 # What another Exchange called bob, and what Outlook still has in its list of nicknames.
 OLD_BOB = "/o=Old Org/ou=First Administrative Group/cn=Recipients/cn=bbrown"
@@ -56,7 +57,8 @@ def smtp(certificates, mail_server):
 @pytest.fixture(scope="module")
 def sender(certificates, mail_server, smtp):
     book = people.write(private_dir("people") / "people.toml", "example.test", [("alice", "Alice Adams"), ("bob", "Bob Brown")])
-    book.write_text(book.read_text().replace(f'address = "{BOB}"', f'address = "{BOB}"\nformer_dns = ["{OLD_BOB}"]'))
+    book.write_text(book.read_text().replace(f'address = "{BOB}"', f'address = "{BOB}"\nformer_dns = ["{OLD_BOB}"]')
+                    + f'[[entry]]\nname = "Berta Boss"\naddress = "boss@example.test"\ndelegates = ["{ALICE}"]\n')
     with Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, people=book, name="sender") as server:
         yield server
         server.check_log()
@@ -319,18 +321,36 @@ def test_new_mail_is_told(sender, mail_server, open_session):
         assert time.monotonic() - started < 30
 
 
+def in_the_name_of(address, name="Made Up"):
+    return {"PidTagSentRepresentingName": name, "PidTagSentRepresentingEmailAddress": address, "PidTagSentRepresentingAddressType": "SMTP",
+            "PidTagSenderName": "Mallory", "PidTagSenderEmailAddress": "mallory@example.test", "PidTagSenderAddressType": "SMTP"}
+
+
 def test_on_behalf_of_somebody(sender, mail_server, open_session):
-    """Who is represented is the writer's to say; who sent it is whoever is logged on."""
+    """Who is represented is the writer's to say, as far as the directory lets him; who sent it is whoever is logged on."""
     session = open_session(sender)
-    submit(session, "for the boss", **{"PidTagSentRepresentingName": "Boss", "PidTagSentRepresentingEmailAddress": "boss@example.test",
-                                       "PidTagSentRepresentingAddressType": "SMTP", "PidTagSenderName": "Mallory",
-                                       "PidTagSenderEmailAddress": "mallory@example.test", "PidTagSenderAddressType": "SMTP"})
+    submit(session, "for the boss", **in_the_name_of("boss@example.test"))
     bob = Imap(mail_server[0], BOB)
     wait_until(lambda: arrived(bob, "INBOX", "for the boss") == 1, "the message arrives", 30)
     seen = next(message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == "for the boss")
-    assert seen["From"].addresses[0].addr_spec == "boss@example.test"
+    assert (seen["From"].addresses[0].display_name, seen["From"].addresses[0].addr_spec) == ("Berta Boss", "boss@example.test")
     assert seen["Sender"].address.addr_spec == ALICE
     assert "mallory" not in seen.as_string().lower()
+
+
+@pytest.mark.parametrize("address", [BOB, "nobody@example.test", "somebody@elsewhere.test"])
+def test_not_on_behalf_of_everybody(sender, mail_server, open_session, address):
+    """[MS-OXODLGT] "Submitting On Behalf Of Delegator": alice is no delegate of these."""
+    session = open_session(sender)
+    message = session.new_message(session.outbox, {"PidTagSubject": f"for {address}", "PidTagBody": "text", **in_the_name_of(address)},
+                                  [(0, 1, BOB, BOB)])
+    assert session.try_call(rops.submit_message(), message).error == EC_ACCESS_DENIED
+    submit(session, f"after {address}", **in_the_name_of("alice.adams@example.test"))  # an alias of her own
+    bob = Imap(mail_server[0], BOB)
+    wait_until(lambda: arrived(bob, "INBOX", f"after {address}") == 1, "the next message arrives", 30)
+    assert arrived(bob, "INBOX", f"for {address}") == 0
+    seen = next(message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == f"after {address}")
+    assert (seen["From"].addresses[0].display_name, seen["From"].addresses[0].addr_spec) == ("Alice Adams", "alice.adams@example.test")
 
 
 def test_read_receipts(sender, mail_server, open_session):
