@@ -332,6 +332,13 @@ class MailboxModule final : public chain::Module,
     return out;
   }
 
+  std::optional<KnownPerson> who_has(const std::string& user, const std::string& address) override {
+    if (address_book_->source_name().empty()) return std::nullopt;
+    const auto book = address_book_->snapshot_for(user);
+    const auto found = book ? book->find_address(address) : std::nullopt;
+    return found ? std::optional(known_person(*book, *found)) : std::nullopt;
+  }
+
   Result<KnownPerson> author(const std::string& user, const std::string& author) override {
     const auto book = address_book_->snapshot_for(user);
     if (!book) return error(Errc::unavailable, "the directory was not read yet");

@@ -327,6 +327,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // Categories of messages are keywords of backends (categories.cc).
   Task<Result<mapi::PropertyTag>> category_tag();
   Task<Status> take_keywords(state::FolderDelta* delta);
+  void name_senders(state::FolderDelta* delta) const;
   Task<Result<std::optional<state::FlagChange>>> put_keywords(GlobalCounter folder, GlobalCounter id, const mapi::PropertyBag* extras);
   Task<Status> renew_keywords(Folder folder, GlobalCounter id, std::string before);
   // News of the backend (mailbox_watch.cc).

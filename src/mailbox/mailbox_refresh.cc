@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "mailbox/mailbox.h"
+#include "mailbox/user_services.h"
 #include "state/maintenance.h"
 
 namespace mapigate::mailbox {
@@ -418,6 +419,31 @@ Task<Status> Mailbox::apply(GlobalCounter id, state::FolderDelta delta) {
   co_return co_await apply_locked(id, std::move(delta));
 }
 
+// [MS-OXCMAIL] 2.2.3.1.1: the display name and the entry id of a sender are those of the address book where it has the address. The address
+// stays as it came: it is what rules, searches and other programs compare. The index tells the same to tables and to opened messages.
+void Mailbox::name_senders(state::FolderDelta* delta) const {
+  using namespace mapi;
+  if (context_.services == nullptr) return;
+  std::map<std::string, std::optional<KnownPerson>> known;
+  const auto person = [&](const std::string& address) -> const std::optional<KnownPerson>& {
+    const auto [at, is_new] = known.try_emplace(address);
+    if (is_new && !address.empty()) at->second = context_.services->who_has(store_->user, address);
+    return at->second;
+  };
+  for (auto& message : delta->added) {
+    auto& bag = message.properties;
+    if (const auto& found = person(bag.string(PidTagSentRepresentingSmtpAddress))) {
+      bag.set_string(state::said_sender, bag.string(PidTagSentRepresentingName));
+      bag.set_string(PidTagSentRepresentingName, found->name);
+      bag.set_binary(PidTagSentRepresentingEntryId, found->entry_id);
+    }
+    if (const auto& found = person(bag.string(PidTagSenderSmtpAddress))) {
+      bag.set_string(PidTagSenderName, found->name);
+      bag.set_binary(PidTagSenderEntryId, found->entry_id);
+    }
+  }
+}
+
 Task<Status> Mailbox::apply_refresh(GlobalCounter id, state::FolderDelta delta, std::uint64_t since) {
   auto lock = co_await write_lock();
   if (!lock) co_return lock.error();
@@ -431,6 +457,7 @@ Task<Status> Mailbox::apply_refresh(GlobalCounter id, state::FolderDelta delta, 
   std::erase_if(delta.removed, newer);
   delta.vanished = true;
   std::erase_if(delta.flags, [&](const auto& change) { return newer(change.id); });
+  name_senders(&delta);
   auto taken = co_await take_keywords(&delta);
   if (!taken) co_return taken;
   co_return co_await apply_locked(id, std::move(delta));

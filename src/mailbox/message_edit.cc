@@ -25,7 +25,7 @@ constexpr PropertyTag computed[] = {
     PidTagParentSourceKey, PidTagChangeKey, PidTagPredecessorChangeList, PidTagChangeNumber, PidTagStoreEntryId,
     PidTagStoreRecordKey, PidTagMappingSignature, PidTagObjectType, PidTagRowType, PidTagDepth, PidTagAccess,
     PidTagAccessLevel, PidTagAssociated, PidTagMessageSize, PidTagMessageSizeExtended, PidTagHasAttachments,
-    PidTagHasNamedProperties, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagRead, supplement_tag};
+    PidTagHasNamedProperties, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagRead, supplement_tag, state::said_sender};
 // Told by the flags of the message, in the store and in the backend.
 constexpr PropertyTag by_flags[] = {PidTagMessageFlags, PidTagFlagStatus, PidTagMessageStatus};
 constexpr PropertyTag subjects[] = {PidTagSubject, PidTagSubjectPrefix, PidTagNormalizedSubject};
@@ -231,6 +231,12 @@ Task<Status> make_editable(Mailbox& mailbox, std::shared_ptr<MessageObject> mess
   if (!is_embedded(*message)) {
     auto loaded = co_await load_extras(mailbox, message);
     if (!loaded) co_return loaded;
+    // The sender as the index has it (Mailbox::name_senders).
+    auto row = co_await mailbox.message(message->id);
+    if (!row) co_return row.error();
+    if (row->properties.contains(state::said_sender))
+      for (const auto tag : {PidTagSenderName, PidTagSenderEntryId, PidTagSentRepresentingName, PidTagSentRepresentingEntryId})
+        if (const auto* value = row->properties.find(tag)) data->properties.set(tag, *value);
     add_extras(*data, *message->extras);
   }
   message->data = std::move(data);

@@ -115,6 +115,8 @@ const Rows default_getters[] = {
     {PidTagMessageLocaleId, [](auto&, Arena&) { return number(0x0409); }},
 };
 
+bool is_hidden(PropertyTag tag) { return tag.id() == supplement_tag.id() || tag.id() == state::said_sender.id(); }
+
 template <std::size_t N>
 const Rows* getter_for(const Rows (&getters)[N], PropertyTag tag) {
   for (const auto& getter : getters)
@@ -136,7 +138,7 @@ std::uint32_t message_flags(const state::Message& message) {
 }
 
 Cell MessageSource::get(PropertyTag tag, Arena& arena) const {
-  if (tag.id() == supplement_tag.id()) return std::nullopt;
+  if (is_hidden(tag)) return std::nullopt;
   if (const auto* getter = getter_for(own_getters, tag)) return getter->get(view_, arena);
   if (auto value = find_in(view_.message.extras, tag)) return value;
   if (auto value = from_bag(view_, tag)) return value;
@@ -150,9 +152,9 @@ std::vector<PropertyTag> MessageSource::list() const {
   for (const auto& getter : own_getters)
     if (getter.get(view_, arena)) tags.push_back(getter.tag);
   for (const auto& value : view_.message.properties)
-    if (!getter_for(own_getters, value.tag)) tags.push_back(value.tag);
+    if (!is_hidden(value.tag) && !getter_for(own_getters, value.tag)) tags.push_back(value.tag);
   for (const auto& value : view_.message.extras)
-    if (value.tag.id() != supplement_tag.id() && !getter_for(own_getters, value.tag) && !find_in(view_.message.properties, value.tag) &&
+    if (!is_hidden(value.tag) && !getter_for(own_getters, value.tag) && !find_in(view_.message.properties, value.tag) &&
         !getter_for(default_getters, value.tag))
       tags.push_back(value.tag);
   for (const auto& getter : default_getters)

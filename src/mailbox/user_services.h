@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -27,6 +28,11 @@ class UserServices {
   virtual std::vector<std::string> other_addresses(const std::string& user) = 0;
   // What the directory calls a user; the address where it does not know one.
   virtual std::string display_name(const std::string& user) { return user; }
+  // Who has this address, as the directory of `user` knows it; nullopt when nobody or when it was not read yet. Nothing is waited for.
+  virtual std::optional<KnownPerson> who_has(const std::string& user, const std::string& address) {
+    (void)user, (void)address;
+    return std::nullopt;
+  }
   // In whose name `user` (an address) sends as `author`, an address or a distinguished name: the own entry, or one that the directory
   // lets `user` send on behalf of. Errc::denied: nobody's; retryable errors: the directory cannot tell now.
   virtual Result<KnownPerson> author(const std::string& user, const std::string& author) {

@@ -180,6 +180,10 @@ struct JournalEntry {
   std::string kind, head;
 };
 
+// Among a message's properties, where PidTagSentRepresentingName is that of the address book: the name the message came with, by which it
+// is known again (sql_kept.cc). Clients do not see it.
+inline constexpr mapi::PropertyTag said_sender{0x67FD, mapi::PropertyType::PtypString};
+
 // Order of a message list. `key` other than these is sorted by the caller. subject: collation_key() of
 // PidTagNormalizedSubject, else of PidTagSubject; sender: of PidTagSentRepresentingName, else of
 // PidTagSenderName; both of the first 255 bytes. unread: read ones are lower.

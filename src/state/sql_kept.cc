@@ -25,7 +25,7 @@ Bytes content_key(const mapi::PropertyBag& properties, FileTime received, std::u
   // Clients that edit a message store another with the same Message-ID and date, and now and then of the same size.
   const auto text = fmt::format("{} {} {} {}\n{}\n{}", size, received.ticks, properties.time(mapi::PidTagClientSubmitTime).ticks,
                                 trim(message_id), properties.string(mapi::PidTagSubject),
-                                properties.string(mapi::PidTagSentRepresentingName));
+                                properties.string(properties.contains(said_sender) ? said_sender : mapi::PidTagSentRepresentingName));
   Bytes out(SHA256_DIGEST_LENGTH);
   SHA256(as_view(text).data(), text.size(), out.data());
   out.resize(16);
