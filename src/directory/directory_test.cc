@@ -465,6 +465,19 @@ TEST_F(DirectoryTest, GetPropListNamesWhatGetPropsGives) {
   const auto got = ask(get);
   EXPECT_EQ(got.ErrorCode, mapi::ecNone);
   EXPECT_EQ(got.PropertyValues->PropertyValues.size(), skipped.PropertyTags->PropertyTags.size());
+  // Unicode has no 8-bit strings: neither types nor values.
+  stat.CodePage = nspi::CP_WINUNICODE;
+  get.State = stat;
+  const auto wide = ask(get);
+  EXPECT_EQ(wide.ErrorCode, mapi::ecNone);
+  ASSERT_EQ(wide.PropertyValues->PropertyValues.size(), got.PropertyValues->PropertyValues.size());
+  for (const auto& [tag, value] : wide.PropertyValues->PropertyValues) {
+    EXPECT_NE(mapi::element_type(tag.type()), PropertyType::PtypString8) << std::hex << tag.value;
+    EXPECT_EQ(tag.type(), value.type) << std::hex << tag.value;
+  }
+  Bytes bytes;
+  ASSERT_TRUE(wire::encode("reply", wide, bytes, wire::CountWidth::address_book));
+  EXPECT_TRUE(wire::decode<nspi::GetProps::Response>("reply", bytes, arena, wire::CountWidth::address_book));
 }
 
 TEST_F(DirectoryTest, TheHierarchyHasTheColumnsOfTheSpecification) {

@@ -28,6 +28,11 @@ PropertyTag as_string8(PropertyTag tag) {
   if (tag.type() == PropertyType::PtypMultipleString) return tag.with(PropertyType::PtypMultipleString8);
   return tag;
 }
+PropertyTag as_string(PropertyTag tag) {
+  if (tag.type() == PropertyType::PtypString8) return tag.with(PropertyType::PtypString);
+  if (tag.type() == PropertyType::PtypMultipleString8) return tag.with(PropertyType::PtypMultipleString);
+  return tag;
+}
 
 bool is_group(const Object& object) { return object.entry.kind == EntryKind::group; }
 
@@ -154,6 +159,9 @@ nspi::GetProps::Response Nspi::answer(const nspi::GetProps::Request& request) {
     tags = properties_of(stat.CurrentRec, (request.Flags & nspi::fSkipObjects) == 0);
     // A table has no value that could be sent; who wants it asks GetMatches.
     std::erase_if(tags, [](auto tag) { return tag.type() == PropertyType::PtypObject; });
+    // No bytes of a string could be said to be in that code page.
+    if (stat.CodePage == nspi::CP_WINUNICODE)
+      for (auto& tag : tags) tag = as_string(tag);
   }
   nspi::TagList columns(nspi::LargePropertyTagArray{tags});
   const MinimalEntryID ids[] = {stat.CurrentRec};
