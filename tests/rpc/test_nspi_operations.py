@@ -189,9 +189,16 @@ def test_hierarchy_and_dialogs(book):
     assert (made[0x3002001E], made[0x39000003], made[0x3609000B]) == ("SMTP", 6, 1)
 
 
-@pytest.mark.parametrize("opnum", [15, 17, 18, 21])
+def test_names_of_properties(book):
+    """By impacket; test_nspi_transports has the other direction."""
+    answer = nspi.hNspiGetNamesFromIDs(*book, lpguid=NULL, pPropTags=[NAME, 0x80050001])
+    assert answer["ErrorCode"] == ERRORS_RETURNED
+    assert [int(tag["Data"]) for tag in answer["ppReturnedPropTags"]["aulPropTag"]] == [0x3001000A, 0x8005000A]
+
+
+@pytest.mark.parametrize("opnum", [15, 21])
 def test_methods_that_are_not_on_the_wire(book, opnum):
-    """[MS-OXNSPI] 3.1.4.1: NspiGetNamesFromIDs and NspiGetIDsFromNames of [MS-NSPI] are no methods of Exchange's interface."""
+    """[MS-OXNSPI] 3.1.4.1."""
     book[0].call(opnum, bytes(20))
     with pytest.raises(DCERPCException) as problem:
         book[0].recv()

@@ -75,6 +75,8 @@ class AddressBook : public Service {
       case nspi::NspiGetTemplateInfo::opnum: return template_info(request, std::move(reply));
       case nspi::NspiModLinkAtt::opnum: return mod_link(request, std::move(reply));
       case nspi::NspiQueryColumns::opnum: return query_columns(request, std::move(reply));
+      case nspi::NspiGetNamesFromIDs::opnum: return names_from_ids(request, std::move(reply));
+      case nspi::NspiGetIDsFromNames::opnum: return ids_from_names(request, std::move(reply));
       case nspi::NspiResolveNames::opnum: return resolve<nspi::NspiResolveNames>(request, std::move(reply));
       case nspi::NspiResolveNamesW::opnum: return resolve<nspi::NspiResolveNamesW>(request, std::move(reply));
       default: return reply({fault_op_rng_error, {}});
@@ -451,6 +453,52 @@ class AddressBook : public Service {
           return {};
         },
         [](Arena& arena, const body::QueryColumns::Response& in, M::Out& out) { out.ppColumns = array_of(arena, in.Columns); });
+  }
+
+  // [MS-NSPI] 3.1.4.16 and 3.1.4.17, of which [MS-OXNSPI] and MAPI/HTTP know nothing: no property of an address book has a name, here as
+  // at any server, so nobody else is asked. What has none is told by the type PtypErrorCode and ErrorsReturned.
+  template <class Method>
+  static bool knows(const char* name, const Request& request, const Reply& reply, Arena& arena, typename Method::In& in) {
+    if (!decoded<Method>(name, request, arena, in, reply)) return false;
+    const auto handle = request.group->find(in.hRpc, Handle::Kind::address_book, request.caller);
+    const auto context = handle ? handle->session.lock() : nullptr;
+    if (context != nullptr && !context->ended) return true;
+    if (handle) lost(*request.group, *handle, reply);
+    else reply({fault_context_mismatch, {}});
+    return false;
+  }
+
+  void names_from_ids(const Request& request, Reply reply) {
+    using M = nspi::NspiGetNamesFromIDs;
+    Arena arena;
+    M::In in;
+    if (!knows<M>("NspiGetNamesFromIDs", request, reply, arena, in)) return;
+    // Those asked for; all that have a name otherwise.
+    const auto asked = in.pPropTags ? in.pPropTags->aulPropTag.span() : std::span<const std::uint32_t>();
+    const auto tags = arena.make_span<std::uint32_t>(asked.size());
+    for (std::size_t i = 0; i < tags.size(); ++i)
+      tags[i] = mapi::PropertyTag(asked[i]).with(mapi::PropertyType::PtypErrorCode).value;
+    auto* names = arena.make<nspi::PropertyNameSet_r>();
+    names->cNames = static_cast<std::uint32_t>(tags.size());
+    names->aNames = std::span<const nspi::PropertyName_r>(arena.make_span<nspi::PropertyName_r>(tags.size()));
+    M::Out out;
+    out.ppReturnedPropTags = to_ndr(arena, std::span<const std::uint32_t>(tags));
+    out.ppNames = names;
+    out.result = static_cast<std::int32_t>(tags.empty() ? mapi::ecNone : mapi::ecWarnWithErrors);
+    reply(encoded("NspiGetNamesFromIDs", out));
+  }
+
+  void ids_from_names(const Request& request, Reply reply) {
+    using M = nspi::NspiGetIDsFromNames;
+    Arena arena;
+    M::In in;
+    if (!knows<M>("NspiGetIDsFromNames", request, reply, arena, in)) return;
+    const auto tags = arena.make_span<std::uint32_t>(in.pNames.size());
+    for (auto& tag : tags) tag = mapi::PropertyTag(0, mapi::PropertyType::PtypErrorCode).value;
+    M::Out out;
+    out.ppPropTags = to_ndr(arena, std::span<const std::uint32_t>(tags));
+    out.result = static_cast<std::int32_t>(tags.empty() ? mapi::ecNone : mapi::ecWarnWithErrors);
+    reply(encoded("NspiGetIDsFromNames", out));
   }
 
   // The 8-bit form is the same with names in the code page of the STAT.

@@ -69,6 +69,26 @@ TEST(Ndr, strings_of_another_encoder) {
   EXPECT_EQ(encoded(in), stub);
 }
 
+// An array of pointers as a parameter, by hand after [C706] 14.3: size, pointers, and what they lead to, each with its own.
+TEST(Ndr, names_of_properties) {
+  const auto stub = hex("00000000100000001000000000000000000000000000000002000000"  // hRpc, Reserved, dwFlags
+                        "0200000002000000" "0000020000000000"                        // two names, the second null
+                        "04000200" "00000000" "05800000" "000102030405060708090a0b0c0d0e0f");
+  Arena arena;
+  const auto in = decoded<nspi::NspiGetIDsFromNames::In>(stub, arena);
+  EXPECT_EQ(in.dwFlags, 2u);
+  ASSERT_EQ(in.pNames.size(), 2u);
+  ASSERT_NE(in.pNames[0], nullptr);
+  EXPECT_EQ(in.pNames[0]->lID, 0x8005);
+  ASSERT_NE(in.pNames[0]->lpguid, nullptr);
+  EXPECT_EQ(in.pNames[0]->lpguid->ab[15], 0x0F);
+  EXPECT_EQ(in.pNames[1], nullptr);
+  EXPECT_FALSE(refusal<nspi::NspiGetIDsFromNames::In>(View(stub).first(stub.size() - 1)).empty());
+  auto more = to_bytes(View(stub));
+  more[28] = 3;  // one more than there are
+  EXPECT_FALSE(refusal<nspi::NspiGetIDsFromNames::In>(more).empty());
+}
+
 // Encoded by impacket 0.10, with its filling bytes 0xBF; the pointers behind [unique] char** are two.
 TEST(Ndr, pointers_to_pointers_of_another_encoder) {
   const auto stub = hex("000000000500000000000000050000002f6f3d7800bfbfbf000000006e1200001c9e000001000000000000000100000000");
