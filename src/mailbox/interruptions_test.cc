@@ -66,6 +66,93 @@ TEST_F(Interruptions, AMoveThatWasCutOffKeepsFlagsDateAndWhatStandsBeside) {
   EXPECT_TRUE(rows(inbox, {PidTagSubject}).empty());
 }
 
+// Others may have put messages with the same Message-ID into the folder that no index knows yet.
+TEST_F(Interruptions, AMessageOfOthersIsNotTakenForTheOneThatNeverArrived) {
+  open();
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  ASSERT_EQ(set(PidTagSubject, "ours"), ecNone);
+  ASSERT_EQ(set(PidTagComment, "beside"), ecNone);
+  ASSERT_EQ(set(PidTagInternetMessageId, "<INBOX.1@example.test>"), ecNone);
+  backend.add("INBOX", "of others");
+  backend.set_down("append");
+  ASSERT_NE(save(), ecNone);
+  backend.set_down("append", false);
+  restart();
+  const auto there = rows(inbox, {PidTagSubject, PidTagComment});
+  ASSERT_EQ(there.size(), 1u);
+  EXPECT_EQ(there[0][0], "of others");
+  EXPECT_NE(there[0][1], "beside");
+}
+
+TEST_F(Interruptions, AMessageThatArrivedIsFoundAmongOthersOfItsMessageId) {
+  for (const bool old_entry : {false, true}) {
+    open();
+    const auto before = stored("INBOX");
+    const auto message_id = fmt::format("<INBOX.{}@example.test>", before + 2);
+    Ask<wire::RopCreateMessage> make{{3, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0};
+    ASSERT_EQ(client->execute(make).value(), ecNone);
+    const std::string subject = old_entry ? "ours of old" : "ours";
+    ASSERT_EQ(set(PidTagSubject, subject), ecNone);
+    ASSERT_EQ(set(PidTagComment, "beside"), ecNone);
+    ASSERT_EQ(set(PidTagInternetMessageId, message_id), ecNone);
+    backend.set_down("append answer");
+    ASSERT_NE(save(), ecNone);
+    backend.set_down("append answer", false);
+    // Without what tells them apart it can only be the newest: the one that is alone.
+    if (!old_entry) backend.add("INBOX", "later");
+    client.reset();
+    engine.reset();
+    {
+      auto store = state::open_sqlite_store(folder.string());
+      ASSERT_TRUE(store.has_value());
+      auto state = (*store)->open("alice@example.test");
+      ASSERT_TRUE(state.has_value());
+      const auto entries = (*state)->journal("append");
+      ASSERT_TRUE(entries.has_value());
+      ASSERT_EQ(entries->size(), 1u);
+      const auto line = entries->front().head.find('\n');
+      ASSERT_NE(line, std::string::npos);
+      if (old_entry) {
+        const auto cut = (*state)->update_journal(entries->front().id, entries->front().head.substr(0, line));
+        ASSERT_TRUE(cut.has_value());
+      }
+    }
+    restart();
+    std::map<std::string, std::string> comments;
+    for (const auto& row : rows(inbox, {PidTagSubject, PidTagComment})) comments[row[0]] = row[1];
+    EXPECT_EQ(comments[subject], "beside");
+    EXPECT_NE(comments["later"], "beside");
+    EXPECT_EQ(stored("INBOX"), before + (old_entry ? 1 : 2));
+    client.reset();
+  }
+}
+
+TEST_F(Interruptions, WhatWasMovedIsFoundAmongOthersOfItsMessageId) {
+  open();
+  add_noted("moved");
+  settle(*client, sent_items);
+  const auto ids = client->message_ids(inbox);
+  backend.set_down("copy answer");
+  EXPECT_NE(move(ids, sent_items).value(), ecNone);
+  backend.set_down("copy answer", false);
+  {
+    std::lock_guard lock(backend.mutex);
+    auto& sent = backend.folders["Sent"];
+    auto other = sent.messages.begin()->second;
+    const auto at = other.raw.find("Subject: moved");
+    ASSERT_NE(at, std::string::npos);
+    other.raw.replace(at, 14, "Subject: of others");
+    sent.messages[sent.next++] = other;
+    ++sent.change;
+  }
+  restart();
+  std::map<std::string, std::string> comments;
+  for (const auto& row : rows(sent_items, {PidTagSubject, PidTagComment})) comments[row[0]] = row[1];
+  EXPECT_EQ(comments["moved"], "beside");
+  EXPECT_NE(comments["of others"], "beside");
+}
+
 TEST_F(Interruptions, AMoveOutOfTheBackendThatWasCutOffLeavesNothingTwice) {
   open();
   add_noted("once");

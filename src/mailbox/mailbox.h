@@ -349,6 +349,17 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
                             GlobalCounter source = 0);
   Result<std::shared_ptr<Submitter>> submitter_of();
   Task<Status> load_folder_extras();
+  struct Begun {
+    Folder folder;
+    std::shared_ptr<Provider> provider;
+    std::optional<Bytes> payload;
+  };
+  struct Arrived {
+    std::uint64_t key = 0;
+    convert::ByteSource mime;
+  };
+  Task<Result<std::optional<Begun>>> begun(GlobalCounter folder, std::uint64_t entry);
+  Task<Result<std::optional<Arrived>>> find_arrived(const Begun* to, std::vector<std::uint64_t> keys, std::function<bool(View)> is_it);
   Task<Status> finish_journal();
   Task<Status> finish_append(state::JournalEntry entry);
   Task<Status> finish_move(state::JournalEntry entry);

@@ -144,6 +144,7 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     out.scalar(*reserved + i);
     out.scalar(rows[i].flags);
     out.scalar(rows[i].received.ticks);
+    out.scalar(rows[i].size);
     out.scalar(static_cast<std::uint32_t>(message_id.size()));
     out.bytes(as_view(message_id));
     out.scalar(static_cast<std::uint32_t>(extras.size()));

@@ -189,9 +189,15 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
   auto to = co_await provider_of(folder);
   if (!to) co_return to.error();
   auto keep = *to;
-  auto head = fmt::format("{} {} {} {} {} {}", id, folder.id, old_key, flags, received.ticks, message_id);
+  AppendHead head{id, folder.id, old_key, flags, received, message_id, {}, 0};
   auto payload = wire::serialize(extras);
-  auto note = [&head, &payload](state::MailboxState& s) { return s.add_journal(append_kind, head, payload); };
+  auto note = [&head, &mime, &payload](state::MailboxState& s) -> Result<std::uint64_t> {
+    auto newest = s.newest_key(head.folder);
+    if (!newest) return newest;
+    head.newest = *newest;
+    head.mark = content_mark(mime.view());
+    return s.add_journal(append_kind, head.to_string(), payload);
+  };
   auto entry = co_await with_state(note);
   if (!entry) co_return entry.error();
   auto append = keep->append(folder, mime, flags, received);

@@ -5,14 +5,33 @@
 #include <string>
 #include <string_view>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "base/time.h"
+#include "mapi/ids.h"
 
 namespace mapigate::mailbox {
 
 // Kinds of entries in the journal.
 inline constexpr char append_kind[] = "append", move_kind[] = "move", across_kind[] = "across";
-inline constexpr unsigned move_version = 2;  // of the payload of a move; 1 had neither flags nor date
+inline constexpr unsigned move_version = 3;  // of the payload of a move; 1 had neither flags nor date, 2 no size
+
+// The head of an entry about a message that is appended.
+struct AppendHead {
+  mapi::GlobalCounter id = 0, folder = 0;
+  std::uint64_t old_key = 0;
+  std::uint32_t flags = 0;
+  FileTime received;
+  std::string message_id;
+  // What tells it from others with its Message-ID: content_mark() of it, and the newest key that the index had before. Entries of
+  // earlier versions have neither.
+  std::string mark;
+  std::uint64_t newest = 0;
+  std::string to_string() const;
+  static AppendHead parse(const std::string& head);
+};
+// The same for the same message, whatever a server makes of its line ends.
+std::string content_mark(View message);
 
 inline std::string domain_of(std::string_view user) {
   const auto at = user.rfind('@');

@@ -212,6 +212,7 @@ class MailboxState {
   virtual Status remove_folder(GlobalCounter id, bool vanished = false) = 0;
 
   virtual Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) = 0;  // by remote_key, ascending
+  virtual Result<std::uint64_t> newest_key(GlobalCounter folder) = 0;  // the highest remote_key; 0: no messages
   virtual Result<AppliedDelta> apply(GlobalCounter folder, FolderDelta delta) = 0;
   // Ids of a folder's messages in order; ties by id, in the same direction.
   virtual Result<std::vector<GlobalCounter>> message_ids(GlobalCounter folder, Sort sort) = 0;

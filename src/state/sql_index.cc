@@ -83,6 +83,16 @@ Result<std::vector<MessageKey>> SqlState::message_keys(GlobalCounter folder) {
   return out;
 }
 
+Result<std::uint64_t> SqlState::newest_key(GlobalCounter folder) {
+  auto select = database_->query("SELECT coalesce(max(remote_key), 0) FROM messages WHERE folder = ?");
+  select << folder;
+  std::uint64_t out = 0;
+  if (select.row()) out = select.number(0);
+  auto status = select.status();
+  if (!status) return status.error();
+  return out;
+}
+
 Status SqlState::remove_messages(GlobalCounter folder, const std::vector<GlobalCounter>& ids, bool vanished,
                                     FolderSums& sums) {
   auto remove = database_->query("DELETE FROM messages WHERE id = ? AND folder = ? RETURNING flags, size");

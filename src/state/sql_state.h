@@ -20,6 +20,7 @@ class SqlState : public MailboxState {
   Result<Folder> put_folder(Folder folder) override;
   Status remove_folder(GlobalCounter id, bool vanished) override;
   Result<std::vector<MessageKey>> message_keys(GlobalCounter folder) override;
+  Result<std::uint64_t> newest_key(GlobalCounter folder) override;
   Result<AppliedDelta> apply(GlobalCounter folder, FolderDelta delta) override;
   Result<std::vector<GlobalCounter>> message_ids(GlobalCounter folder, Sort sort) override;
   Result<std::optional<Message>> message(GlobalCounter id) override;

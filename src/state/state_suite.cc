@@ -248,6 +248,7 @@ TEST_P(StateSuite, AnUnknownFolderTakesNothing) {
   ASSERT_FALSE(result.has_value());
   EXPECT_EQ(result.error().code, Errc::not_found);
   EXPECT_TRUE(take(state_->message_keys(4711)).empty());
+  EXPECT_EQ(take(state_->newest_key(4711)), 0u);
 }
 
 TEST_P(StateSuite, AnAddedMessageThatIsThereIsReplaced) {
@@ -278,6 +279,7 @@ TEST_P(StateSuite, RekeyedMessagesKeepTheirIds) {
   EXPECT_EQ(keys[1].id, applied.added[0]);
   EXPECT_EQ(keys[2].id, applied.added[3]);
   EXPECT_EQ(keys[2].remote_key, 3u);
+  EXPECT_EQ(take(state_->newest_key(folder.id)), 3u);
   EXPECT_EQ(take(state_->message(applied.added[0]))->change_number, before->change_number);
 
   FolderDelta twice;
