@@ -381,4 +381,11 @@ std::optional<Namespaces> parse_namespaces(const Response& response) {
   return out;
 }
 
+std::optional<std::pair<std::string, std::string>> parse_my_rights(const Response& response) {
+  if (response.name != "MYRIGHTS" || response.values.size() < 2) return std::nullopt;
+  const auto &mailbox = response.values[0], &rights = response.values[1];
+  if (mailbox.is_list() || !rights.is_string()) return std::nullopt;
+  return std::pair(mailbox.kind == Value::Kind::nil ? std::string("NIL") : std::string(mailbox.text), std::string(rights.text));
+}
+
 }  // namespace mapigate::imap

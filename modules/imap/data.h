@@ -87,4 +87,7 @@ struct Namespaces {
 };
 std::optional<Namespaces> parse_namespaces(const Response& response);
 
+// Of MYRIGHTS (RFC 4314 3.8): mailbox and letters.
+std::optional<std::pair<std::string, std::string>> parse_my_rights(const Response& response);
+
 }  // namespace mapigate::imap

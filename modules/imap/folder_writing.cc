@@ -9,12 +9,19 @@ namespace {
 struct Place {
   char separator = '\0';
   std::string prefix;  // of one's own mailboxes
+  Namespaces all;
+  // Below a mailbox of others it may be another one.
+  char separator_below(std::string_view mailbox) const {
+    const auto at = place_of(all, mailbox);
+    return at.space && at.space->separator != '\0' ? at.space->separator : separator;
+  }
 };
 
 Task<Result<Place>> place_of_new(Connection* connection) {
   Place out;
   auto on = [&out](const Response& response) -> Status {
     if (auto namespaces = parse_namespaces(response)) {
+      out.all = *namespaces;
       if (namespaces->personal.empty()) return {};
       out.prefix = namespaces->personal[0].prefix;
       out.separator = namespaces->personal[0].separator;
@@ -36,12 +43,14 @@ Result<std::string> mailbox_below(const Connection& connection, const Place& pla
                                   const std::string& name) {
   if (name.empty() || name.size() > 250 || name.find_first_of(std::string_view("\r\n\0", 3)) != name.npos)
     return error(Errc::malformed, "no name for a mailbox");
-  if (place.separator != '\0' && name.find(place.separator) != name.npos)
-    return error(Errc::denied, "the IMAP server cannot have '{}' in the name of a folder", place.separator);
+  const auto separator = place.separator_below(parent);
+  if (separator != '\0' && name.find(separator) != name.npos)
+    return error(Errc::denied, "the IMAP server cannot have '{}' in the name of a folder", separator);
   const auto wire = encode_mailbox_name(name, connection.utf8());
   if (parent.empty()) return place.prefix + wire;
-  if (place.separator == '\0') return error(Errc::denied, "the IMAP server has no folders within folders");
-  return parent + place.separator + wire;
+  if (parent == shared_top) return wire;
+  if (separator == '\0') return error(Errc::denied, "the IMAP server has no folders within folders");
+  return parent + separator + wire;
 }
 
 // A refusal without a code may mean that the name is taken.
@@ -93,6 +102,7 @@ Task<Result<mailbox::RemoteFolder>> ImapProvider::create_folder(std::string pare
 
 Task<Status> ImapProvider::delete_folder(std::string remote_id) {
   auto account = account_;
+  if (remote_id == shared_top) co_return error(Errc::denied, "a namespace is not to be deleted");
   const std::string any_mailbox;
   for (;;) {
     auto lease = co_await account->pool->acquire(any_mailbox, Pool::Purpose::writing);
@@ -124,6 +134,7 @@ Task<Result<std::vector<std::pair<std::string, std::string>>>> ImapProvider::mov
                                                                                          std::string parent,
                                                                                          std::string name) {
   auto account = account_;
+  if (remote_id == shared_top) co_return error(Errc::denied, "a namespace is not to be renamed");
   const std::string any_mailbox;
   for (;;) {
     auto lease = co_await account->pool->acquire(any_mailbox, Pool::Purpose::writing);
@@ -135,14 +146,15 @@ Task<Result<std::vector<std::pair<std::string, std::string>>>> ImapProvider::mov
     auto mailbox = mailbox_below(connection, *place, parent, name);
     if (!mailbox) co_return mailbox.error();
     std::vector<std::pair<std::string, std::string>> out{{remote_id, *mailbox}};
+    const char separator = place->separator_below(remote_id);
     auto on = [&](const Response& response) -> Status {
       auto entry = parse_list(response);
-      if (entry && entry->name.starts_with(remote_id + place->separator))
+      if (entry && entry->name.starts_with(remote_id + separator))
         out.emplace_back(entry->name, *mailbox + entry->name.substr(remote_id.size()));
       return {};
     };
-    if (place->separator != '\0') {
-      auto listed = co_await connection.run_ok("LIST \"\" " + quote(remote_id + place->separator + "*"), on);
+    if (separator != '\0') {
+      auto listed = co_await connection.run_ok("LIST \"\" " + quote(remote_id + separator + "*"), on);
       if (!listed) co_return listed.error();
     }
     if (*mailbox == remote_id) co_return out;

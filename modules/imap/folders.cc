@@ -125,6 +125,7 @@ class Tree {
     }
     drop_empty_shells();
     give_roles();
+    give_rights();
     for (const auto& status : listing_.statuses) {
       auto found = folders_.find(is_inbox(status.name) ? "INBOX" : status.name);
       if (found == folders_.end()) continue;
@@ -141,6 +142,7 @@ class Tree {
   struct Node {
     RemoteFolder folder;
     FolderRole announced = FolderRole::none;
+    NamespaceKind kind = NamespaceKind::personal;
     unsigned depth = 0;
   };
 
@@ -161,6 +163,7 @@ class Tree {
       node.folder.remote_id = id;
       node.folder.name = decode_mailbox_name(name, listing_.utf8);
       node.folder.selectable = false;
+      if (listing_.namespaces) settle(node);
       found = folders_.emplace(id, std::move(node)).first;
       order_.push_back(id);
     }
@@ -170,7 +173,37 @@ class Tree {
       return;
     }
     node.folder.selectable = !entry->has("\\noselect") && !entry->has("\\nonexistent");
-    node.announced = role_of(*entry);
+    // The Sent of somebody else is not ours.
+    if (node.kind == NamespaceKind::personal) node.announced = role_of(*entry);
+  }
+
+  // What others share stands below a folder of its own.
+  void settle(Node& node) {
+    auto& folder = node.folder;
+    const auto place = place_of(*listing_.namespaces, folder.remote_id);
+    node.kind = folder.remote_id == shared_top ? NamespaceKind::shared : place.kind;
+    if (node.kind == NamespaceKind::personal || !place.space || !folder.parent_remote_id.empty()) return;
+    if (folder.remote_id == shared_top) {
+      folder.name = name_of_top(NamespaceKind::shared, {});
+    } else if (place.space->prefix.size() == folder.remote_id.size() + 1) {
+      folder.name = name_of_top(place.kind, folder.name);
+    } else if (place.space->prefix.empty()) {
+      if (folders_.count(shared_top) == 0) {
+        ListEntry shell;
+        shell.attributes = {"\\noselect"};
+        shell.name = shared_top;
+        add(shell.name, &shell);
+      }
+      folder.parent_remote_id = shared_top;
+      node.depth = 1;
+    }
+  }
+
+  void give_rights() {
+    for (const auto& [mailbox, letters] : listing_.rights) {
+      auto found = folders_.find(mailbox);
+      if (found != folders_.end() && found->second.kind != NamespaceKind::personal) found->second.folder.rights = rights_of(letters);
+    }
   }
 
   // Splits the last element off `name` and makes sure that what is above it is there.
@@ -223,8 +256,8 @@ class Tree {
         if (found == folders_.end()) continue;
         auto& node = found->second;
         const bool near_top = node.depth == 0 || (node.depth == 1 && node.folder.parent_remote_id == "INBOX");
-        if (!near_top || !node.folder.selectable || node.folder.role != FolderRole::none || id == "INBOX")
-          continue;
+        if (!near_top || !node.folder.selectable || node.folder.role != FolderRole::none || id == "INBOX") continue;
+        if (node.kind != NamespaceKind::personal) continue;
         if (fold(node.folder.name) != wanted) continue;
         node.folder.role = known.role;
         given.insert(known.role);
@@ -263,14 +296,15 @@ Task<Result<std::vector<RemoteFolder>>> list_folders(std::shared_ptr<Account> ac
       }
       return {};
     };
-    std::string list = "LIST \"\" \"*\"";
+    std::string options;
     if (connection.has("LIST-EXTENDED")) {
       std::string wanted;
       if (connection.has("SPECIAL-USE")) wanted += "SPECIAL-USE";
       if (connection.has("LIST-STATUS"))
         wanted += std::string(wanted.empty() ? "" : " ") + "STATUS (MESSAGES UNSEEN)";
-      if (!wanted.empty()) list += " RETURN (" + wanted + ")";
+      if (!wanted.empty()) options = " RETURN (" + wanted + ")";
     }
+    const auto list = "LIST \"\" \"*\"" + options;
     std::string namespace_tag;
     if (connection.has("NAMESPACE")) {
       auto tag = co_await connection.send("NAMESPACE");
@@ -287,12 +321,17 @@ Task<Result<std::vector<RemoteFolder>>> list_folders(std::shared_ptr<Account> ac
     auto done = co_await connection.finish(*list_tag, on);
     if (!done && lease->stale()) continue;
     if (!done) co_return done.error();
-    if (!done->ok && list.find("RETURN") != std::string::npos) {  // announced, and yet not understood
+    if (!done->ok && !options.empty()) {  // announced, and yet not understood
       listing.entries.clear();
+      options.clear();
       done = co_await connection.run("LIST \"\" \"*\"", on);
       if (!done) co_return done.error();
     }
     if (!done->ok) co_return done->error("LIST");
+    if (listing.namespaces) {
+      auto completed = co_await complete_listing(&connection, account->options.shared_folders, options, on, &listing);
+      if (!completed) co_return completed.error();
+    }
     co_return arrange_folders(listing);
   }
 }

@@ -25,6 +25,7 @@ std::vector<RemoteFolder> arrange(const std::string& lines, bool utf8 = false) {
     if (auto entry = parse_list(*response)) listing.entries.push_back(*entry);
     if (auto status = parse_status(*response)) listing.statuses.push_back(*status);
     if (auto namespaces = parse_namespaces(*response)) listing.namespaces = namespaces;
+    if (auto rights = parse_my_rights(*response)) listing.rights.insert(*rights);
     reader.clear();
   }
   return arrange_folders(listing);
@@ -72,6 +73,47 @@ TEST(FolderTree, CyrusWritesSpecialUseInLowerCase) {
   EXPECT_EQ(by_id(folders, "Sent").role, FolderRole::none);
   EXPECT_FALSE(by_id(folders, "Other Users").selectable) << "made up: the server did not list it";
   EXPECT_EQ(by_id(folders, "Other Users/bob/Plans").parent_remote_id, "Other Users/bob");
+}
+
+// [MS-OXCPERM] 2.2.7, RFC 4314 2.1.
+TEST(FolderTree, WhatOthersShareHasNoRolesAndTheRightsThatAreGranted) {
+  const auto folders = arrange(
+      "* NAMESPACE ((\"\" \"/\")) ((\"Users/\" \"/\")) ((\"#public/\" \"/\"))\r\n"
+      "* LIST () \"/\" INBOX\r\n"
+      "* LIST (\\Sent) \"/\" Users/bob/Sent\r\n"
+      "* LIST () \"/\" #public\r\n"
+      "* LIST (\\Trash) \"/\" #public/Trash\r\n"
+      "* LIST () \"/\" #public/News\r\n"
+      "* LIST (\\Sent) \"/\" Outgoing\r\n"
+      "* MYRIGHTS Users/bob/Sent lrswipkxte\r\n"
+      "* MYRIGHTS \"#public/News\" lrs\r\n"
+      "* MYRIGHTS Outgoing lr\r\n");
+  EXPECT_EQ(by_id(folders, "Users/bob/Sent").role, FolderRole::none);
+  EXPECT_EQ(by_id(folders, "#public/Trash").role, FolderRole::none);
+  EXPECT_EQ(by_id(folders, "Outgoing").role, FolderRole::sent_items) << "the user's own";
+  EXPECT_EQ(by_id(folders, "#public").name, "public");
+  EXPECT_EQ(by_id(folders, "Users/bob/Sent").rights, 0x7FBu);
+  EXPECT_EQ(by_id(folders, "#public/News").rights, 0x401u) << "read, and visible";
+  EXPECT_FALSE(by_id(folders, "Outgoing").rights.has_value());
+}
+
+// Cyrus without its alternative namespace: shared mailboxes have no prefix at all.
+TEST(FolderTree, SharedMailboxesWithoutAPrefixHaveAFolderOfTheirOwn) {
+  const auto folders = arrange(
+      "* NAMESPACE ((\"INBOX.\" \".\")) ((\"user.\" \".\")) ((\"\" \".\"))\r\n"
+      "* LIST () \".\" INBOX\r\n"
+      "* LIST () \".\" INBOX.Work\r\n"
+      "* LIST () \".\" Trash\r\n"
+      "* LIST () \".\" Trash.old\r\n"
+      "* LIST () \".\" user.bob\r\n");
+  const auto& top = by_id(folders, shared_top);
+  EXPECT_EQ(top.name, "Shared Folders");
+  EXPECT_FALSE(top.selectable);
+  EXPECT_EQ(by_id(folders, "Trash").parent_remote_id, shared_top);
+  EXPECT_EQ(by_id(folders, "Trash").role, FolderRole::none);
+  EXPECT_EQ(by_id(folders, "Trash.old").parent_remote_id, "Trash");
+  EXPECT_EQ(by_id(folders, "user.bob").parent_remote_id, "user");
+  EXPECT_EQ(by_id(folders, "INBOX.Work").parent_remote_id, "");
 }
 
 TEST(FolderTree, GuessesRolesInSeveralLanguages) {

@@ -77,6 +77,12 @@ const Setting settings[] = {
      .help = "How often all flags of a folder are compared when the server lacks CONDSTORE.",
      .minimum = 0,
      .maximum = 86'400'000},
+    {.name = "shared_folders",
+     .type = Setting::Type::choice,
+     .default_value = "all",
+     .help = "Which mailboxes of other users and which shared ones (RFC 2342) a user sees besides the own ones, below a folder that is "
+             "named as their namespace.",
+     .choices = {"all", "subscribed", "none"}},
 };
 
 Options read_options(const Settings& settings) {
@@ -93,6 +99,8 @@ Options read_options(const Settings& settings) {
   options.user_form = settings.text("user_name");
   options.batch = static_cast<std::size_t>(settings.number("batch"));
   options.flag_interval = settings.duration("flag_interval");
+  const auto& shared = settings.text("shared_folders");
+  options.shared_folders = shared == "none" ? SharedFolders::none : shared == "subscribed" ? SharedFolders::subscribed : SharedFolders::all;
   return options;
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 
 #include "mailbox/provider.h"
+#include "namespaces.h"
 #include "pool.h"
 
 namespace mapigate::io {
@@ -19,6 +20,7 @@ struct Options {
   std::size_t batch = 200;                           // messages fetched at once
   std::size_t most_messages = 5'000'000;             // in one folder
   Duration flag_interval = std::chrono::minutes(2);  // between looks at all flags, without CONDSTORE
+  SharedFolders shared_folders = SharedFolders::all;
 };
 
 // What a folder's cursor holds. Written by a complete refresh.
@@ -99,6 +101,7 @@ struct Listing {
   std::vector<ListEntry> entries;
   std::vector<MailboxStatus> statuses;
   std::optional<Namespaces> namespaces;
+  std::map<std::string, std::string> rights;  // letters, of mailboxes that others share
   bool utf8 = false;
 };
 std::vector<mailbox::RemoteFolder> arrange_folders(const Listing& listing);

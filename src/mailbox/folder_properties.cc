@@ -25,7 +25,6 @@ Cell none_of() { return std::nullopt; }
 // operation by operation.
 constexpr std::int32_t store_support_mask = 0x00004000 | 0x00008000 | 0x00040000 | 0x00001FFF;
 
-constexpr std::int32_t owner_rights = 0x000007FB;   // [MS-OXCPERM] 2.2.7, of an owner
 constexpr std::int32_t folder_access = 0x0000003F;  // [MS-OXCFOLD] "PidTagAccess": all six
 
 Cell special_entry_id(const StoreIdentity& store, const FolderTree& tree, FolderRole role, Arena& arena) {
@@ -187,9 +186,9 @@ const Folders folder_getters[] = {
     {PidTagAttributeReadOnly, [](auto&, Arena&) { return flag(false); }},
     {PidTagCreatorSID, [](auto&, Arena&) { return Cell(Value::binary({})); }},
     {PidTagCreatorEntryId, [](auto& v, Arena& a) { return bytes(a, v.store->user_entry_id()); }},
-    {PidTagRights, [](auto&, Arena&) { return number(owner_rights); }},
-    {PidTagAccess, [](auto&, Arena&) { return number(folder_access); }},
-    {PidTagAccessLevel, [](auto&, Arena&) { return number(1); }},
+    {PidTagRights, [](auto& v, Arena&) { return number(static_cast<std::int32_t>(v.store->rights_in(v.folder->id))); }},
+    {PidTagAccess, [](auto& v, Arena&) { return number(v.store->folder_access(v.folder->id)); }},
+    {PidTagAccessLevel, [](auto& v, Arena&) { return number(v.store->folder_level(v.folder->id)); }},
     {PidTagHasNamedProperties, [](auto&, Arena&) { return flag(false); }},
     {PidTagHasRules, [](auto&, Arena&) { return flag(false); }},  // until there are some (rules.cc)
     {PidTagCreationTime, [](auto& v, Arena&) { return Cell(Value::time(v.folder->created)); }},

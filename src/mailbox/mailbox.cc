@@ -136,6 +136,8 @@ Task<Status> Mailbox::load_state() {
   identity->server_dn = mapi::server_dn(options.server_name);
   store_ = identity;
   name_owner();
+  auto granted = co_await load_rights();
+  if (!granted) co_return granted;
   auto replids = co_await load_replids();
   if (!replids) co_return replids;
   auto tree = co_await load_tree();

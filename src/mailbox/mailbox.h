@@ -301,6 +301,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> list_provider(std::string name, Provider* provider);
   Task<Result<std::map<std::string, GlobalCounter>>> find_renamed(std::string name, std::shared_ptr<Provider> from,
                                                                   const std::vector<RemoteFolder>* remote);
+  Task<Status> take_rights(std::string name, std::map<std::string, std::uint32_t> granted);
+  Task<Status> load_rights();
   Task<Status> store_changes(std::string provider, TreeChanges changes);
   Task<> run_folder_refresh(std::shared_ptr<Mailbox> self, GlobalCounter folder);
   Task<> run_list_refresh(std::shared_ptr<Mailbox> self);

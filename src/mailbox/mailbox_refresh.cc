@@ -39,6 +39,7 @@ MailboxEvent new_mail(GlobalCounter folder, GlobalCounter id, const state::Messa
 // Under this key the state store knows that a provider's folders were listed, and with which counts: a line
 // "total unread remote_id" a folder.
 std::string listed_key(const std::string& provider) { return "engine.listed." + provider; }
+constexpr char rights_key[] = "engine.rights";  // lines of a folder's id and what is granted there
 
 // Folders that an administrator wants read anew (state/maintenance.h).
 Result<bool> is_marked(state::MailboxState& s, GlobalCounter folder) {
@@ -104,6 +105,9 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
     if (one.parent_remote_id.empty() && one.name == context_.options.recoverable_folder) one.role = FolderRole::recoverable;
   for (const auto& one : *remote)
     if (one.total) announced_[{name, one.remote_id}] = {*one.total, one.unread.value_or(0)};
+  std::map<std::string, std::uint32_t> rights;
+  for (const auto& one : *remote)
+    if (one.rights && *one.rights != owner_rights) rights[one.remote_id] = *one.rights;
   auto changes = merge(*tree_, name, std::move(*remote), renamed);
   if (changes.empty()) {
     auto loaded = co_await load_tree();
@@ -120,6 +124,8 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
     auto stored = co_await store_changes(name, std::move(changes));
     if (!stored) co_return stored;
   }
+  auto noted = co_await take_rights(name, std::move(rights));
+  if (!noted) co_return noted;
   auto key = listed_key(name);
   std::string counts = "\n";
   for (const auto& [folder, told] : announced_)
@@ -127,6 +133,50 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
       counts += fmt::format("{} {} {}\n", told.first, told.second, folder.second);
   auto mark = [&key, &counts](state::MailboxState& s) { return s.set_value(key, counts); };
   co_return co_await with_state(mark);
+}
+
+// What the backend grants in its folders, by remote id; in those that are not named it grants all.
+Task<Status> Mailbox::take_rights(std::string name, std::map<std::string, std::uint32_t> granted) {
+  auto rights = store_->rights;
+  std::vector<GlobalCounter> other;
+  for (const auto& folder : tree_->all()) {
+    if (folder.provider != name) continue;
+    const auto told = granted.find(folder.remote_id);
+    const auto now = told == granted.end() ? owner_rights : told->second;
+    if (now == store_->rights_in(folder.id)) continue;
+    other.push_back(folder.id);
+    if (now == owner_rights) rights.erase(folder.id);
+    else rights[folder.id] = now;
+  }
+  const auto tree = tree_;
+  std::erase_if(rights, [&tree](const auto& one) { return tree->find(one.first) == nullptr; });
+  if (rights == store_->rights) co_return Status{};
+  std::string text;
+  for (const auto& [id, granted_there] : rights) text += fmt::format("{} {}\n", id, granted_there);
+  auto write = [&text](state::MailboxState& s) { return s.set_value(rights_key, text); };
+  auto written = co_await with_state(write);
+  if (!written) co_return written;
+  auto identity = std::make_shared<StoreIdentity>(*store_);
+  identity->rights = std::move(rights);
+  store_ = std::move(identity);
+  for (const auto id : other) {
+    changed(id);  // of its messages, too
+    tell({MailboxEvent::Kind::folder_changed, id});
+    tell({MailboxEvent::Kind::hierarchy_changed, id});
+  }
+  co_return Status{};
+}
+
+Task<Status> Mailbox::load_rights() {
+  auto read = [](state::MailboxState& s) { return s.value(rights_key); };
+  auto text = co_await with_state(read);
+  if (!text) co_return text.error();
+  auto identity = std::make_shared<StoreIdentity>(*store_);
+  std::istringstream in(text->value_or(std::string()));
+  GlobalCounter id = 0;
+  for (std::uint32_t granted = 0; in >> id >> granted;) identity->rights[id] = granted;
+  store_ = std::move(identity);
+  co_return Status{};
 }
 
 // What other clients rename comes as one folder less and one more. It is the same one: its id, and what stands beside it

@@ -33,7 +33,10 @@ Task<ErrorCode> open_message(RopCall& call, const wire::RopOpenMessage::Request&
   message->folder = there;
   message->id = id;
   message->associated = state::is_associated(row->folder);
-  message->read_only = (request.OpenModeFlags & wire::RopOpenMessage::BestAccess) == wire::RopOpenMessage::ReadOnly;
+  const auto mode = request.OpenModeFlags & wire::RopOpenMessage::BestAccess;
+  const bool may_edit = call.mailbox.identity()->may_edit_in(row->folder);
+  if (mode == wire::RopOpenMessage::ReadWrite && !may_edit) co_return mapi::ecAccessDenied;
+  message->read_only = mode == wire::RopOpenMessage::ReadOnly || !may_edit;
   message->opened_key = row->remote_key;
   message->opened_change = row->change_number;
   if (request.CodePageId != 0x0FFF) message->code_page = request.CodePageId;
@@ -50,6 +53,7 @@ Task<ErrorCode> create_message(RopCall& call, const wire::RopCreateMessage::Requ
   const auto* folder = call.mailbox.tree()->find(RopCall::counter(request.FolderId));
   if (!folder) co_return mapi::ecNotFound;
   if ((!folder->selectable || folder->role == FolderRole::search) && !request.AssociatedFlag) co_return mapi::ecAccessDenied;
+  if (!request.AssociatedFlag && !call.mailbox.identity()->may_create_in(folder->id)) co_return mapi::ecAccessDenied;
   auto message = std::make_shared<MessageObject>();
   message->folder = folder->id;
   message->associated = request.AssociatedFlag;

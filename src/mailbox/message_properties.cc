@@ -61,8 +61,8 @@ const Rows own_getters[] = {
     {PidTagObjectType, [](auto&, Arena&) { return number(5); }},
     {PidTagRowType, [](auto&, Arena&) { return number(1); }},
     {PidTagDepth, [](auto&, Arena&) { return number(0); }},
-    {PidTagAccess, [](auto&, Arena&) { return number(0x07); }},  // modify, read, delete
-    {PidTagAccessLevel, [](auto&, Arena&) { return number(1); }},
+    {PidTagAccess, [](auto& v, Arena&) { return number(v.store->message_access(v.message.folder)); }},
+    {PidTagAccessLevel, [](auto& v, Arena&) { return number(v.store->message_level(v.message.folder)); }},
     {PidTagAssociated, [](auto& v, Arena&) { return flag(state::is_associated(v.message.folder)); }},
     {PidTagMessageFlags, [](auto& v, Arena&) { return number(message_flags(v.message)); }},
     {PidTagRead, [](auto& v, Arena&) { return flag(has(v, state::flag_seen)); }},

@@ -25,7 +25,8 @@ struct RemoteFolder {
   state::FolderRole role = state::FolderRole::none;  // inbox, sent_items, …, none
   std::string container_class = "IPF.Note";
   bool selectable = true;
-  std::optional<std::uint32_t> total, unread;        // from STATUS, where that came for free
+  std::optional<std::uint32_t> total{}, unread{};    // from STATUS, where that came for free
+  std::optional<std::uint32_t> rights{};             // of [MS-OXCPERM] 2.2.7; without: those of an owner
 };
 
 // Called while a long refresh goes on, with messages done and in all (0: unknown).

@@ -19,6 +19,26 @@ void text_z(Output& out, std::string_view text) {
 
 }  // namespace
 
+std::uint32_t StoreIdentity::rights_in(GlobalCounter folder) const {
+  const auto found = rights.find(folder);
+  return found == rights.end() ? owner_rights : found->second;
+}
+std::int32_t StoreIdentity::folder_access(GlobalCounter folder) const {
+  const auto granted = rights_in(folder);
+  std::int32_t out = 0x20;                  // hidden messages may be created: they live here
+  if (granted & 0x100) out |= 0x01 | 0x04;  // FolderOwner: modify, delete
+  if (granted & 0x01) out |= 0x02;
+  if (granted & 0x80) out |= 0x08;
+  if (granted & 0x02) out |= 0x10;
+  return out;
+}
+std::int32_t StoreIdentity::folder_level(GlobalCounter folder) const { return (rights_in(folder) & (0x02 | 0x20 | 0x40 | 0x100)) != 0; }
+std::int32_t StoreIdentity::message_access(GlobalCounter folder) const {
+  const auto granted = rights_in(folder);  // of a hidden message's folder nothing stands in the list
+  return (granted & 0x20 ? 1 : 0) | (granted & 0x01 ? 2 : 0) | (granted & 0x40 ? 4 : 0);
+}
+std::int32_t StoreIdentity::message_level(GlobalCounter folder) const { return may_edit_in(folder); }
+
 mapi::LongTermId StoreIdentity::long_term_id(GlobalCounter counter) const {
   return {replica, mapi::counter_bytes(counter), 0};
 }

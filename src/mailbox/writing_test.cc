@@ -54,6 +54,54 @@ TEST_F(WritingTest, ASavedMessageIsInTheBackendFirst) {
   EXPECT_EQ(subjects(), std::vector<std::string>{"new"});
 }
 
+// [MS-OXCPERM] 2.2.7, [MS-OXCFOLD] PidTagAccess, [MS-OXCMSG] 2.2.3.1.1.
+TEST_F(WritingTest, AFolderInWhichTheBackendGrantsLittleIsShownAsSuch) {
+  backend.add("Projects", "shared");
+  const auto grant = [&](std::optional<std::uint32_t> rights) {
+    std::lock_guard lock(backend.mutex);
+    backend.folders["Projects"].remote.rights = rights;
+  };
+  const auto seen = [&] { return client->properties({PidTagRights, PidTagAccess, PidTagAccessLevel}, 1); };
+  const std::vector<std::string> owner{"2043", "63", "1"}, reader{"1025", "34", "0"};  // read, and hidden messages of one's own
+  grant(0x401);
+  open();
+  GlobalCounter id = 0;
+  for (const auto& folder : client->session->mailbox().tree()->all())
+    if (folder.name == "Projects") id = folder.id;
+  ASSERT_NE(id, 0u);
+  const Id projects(own_replid, id);
+  ASSERT_EQ(client->open_folder(projects), ecNone);
+  EXPECT_EQ(seen(), reader);
+  ASSERT_TRUE(client->contents());
+  client->columns({PidTagAccess, PidTagAccessLevel, PidTagMid});
+  const auto rows = client->rows();
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0][0], "2");
+  EXPECT_EQ(rows[0][1], "0");
+  const Id message(std::stoull(rows[0][2]));
+  const auto opened = [&](std::uint8_t mode) { return client->execute(Ask<wire::RopOpenMessage>{{3, 0x0FFF, projects, mode, message}, 0}).value(); };
+  const auto made = [&](bool hidden) { return client->execute(Ask<wire::RopCreateMessage>{{3, 0x0FFF, projects, hidden}, 0}).value(); };
+  EXPECT_EQ(opened(wire::RopOpenMessage::ReadWrite), ecAccessDenied);
+  ASSERT_EQ(opened(wire::RopOpenMessage::BestAccess), ecNone);
+  EXPECT_EQ(set(PidTagSubject, Value::string(client->arena, "changed")), ecAccessDenied);
+  EXPECT_EQ(made(false), ecAccessDenied);
+  EXPECT_EQ(made(true), ecNone);
+  EXPECT_EQ(create("elsewhere"), ecNone);
+  // Known from the last time while the backend cannot be asked.
+  backend.set_down("folders");
+  client.reset();
+  make_engine();
+  client = connect();
+  ASSERT_EQ(client->logon().value(), ecNone);
+  ASSERT_EQ(client->open_folder(projects), ecNone);
+  EXPECT_EQ(seen(), reader);
+  backend.set_down("folders", false);
+  grant(std::nullopt);
+  settle(*client, inbox);
+  EXPECT_EQ(seen(), owner);
+  EXPECT_EQ(opened(wire::RopOpenMessage::ReadWrite), ecNone);
+}
+
 TEST_F(WritingTest, ALostAnswerIsFoundAgain) {
   open();
   ASSERT_EQ(create("once"), ecNone);

@@ -46,7 +46,7 @@ TAGS = {
     "PidTagReadReceiptRequested": 0x0029000B, "PidTagOriginalMessageId": 0x1046001F, "PidTagReportText": 0x1001001F, "PidTagIconIndex": 0x10800003,
     "PidTagSentRepresentingAddressType": 0x0064001F,
     "PidTagSenderAddressType": 0x0C1E001F, "PidTagObjectType": 0x0FFE0003, "PidTagHasRules": 0x663A000B, "PidTagRuleId": 0x66740014,
-    "PidTagRuleSequence": 0x66760003, "PidTagRuleState": 0x66770003, "PidTagRuleCondition": 0x667900FD, "PidTagRuleActions": 0x668000FE,
+    "PidTagRights": 0x66390003, "PidTagAccessLevel": 0x0FF70003, "PidTagRuleSequence": 0x66760003, "PidTagRuleState": 0x66770003, "PidTagRuleCondition": 0x667900FD, "PidTagRuleActions": 0x668000FE,
     "PidTagRuleProvider": 0x6681001F, "PidTagRuleName": 0x6682001F, "PidTagRuleProviderData": 0x66840102, "PidTagRecordKey": 0x0FF90102, "PidTagStoreRecordKey": 0x0FFA0102,
 }
 NAMES = {tag: name for name, tag in TAGS.items()}
