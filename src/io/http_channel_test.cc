@@ -1,6 +1,14 @@
 // Requests whose body is no message but a channel.
 #include <gtest/gtest.h>
 
+#include <thread>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/allocator_interface.h>
+#else
+#include <malloc.h>
+#endif
+
 #include "io/http_server.h"
 #include "io/test_run.h"
 
@@ -34,6 +42,14 @@ Task<> handle(HttpExchange& exchange) {
   }
   HttpHeaders headers;
   headers.add("Content-Type", "application/rpc");
+  if (exchange.path() == "/watched") {
+    auto closed = exchange.closed();
+    exchange.begin_stream(200, "Success", headers, 1 << 30);
+    exchange.queue(as_view(std::string(48 * 1024, 'x')));
+    co_await exchange.flush();
+    co_await closed.wait_for(20s);
+    co_return;
+  }
   exchange.begin_stream(200, "Success", headers, 1 << 30);
   co_await exchange.flush();
   for (;;) {
@@ -150,6 +166,53 @@ TEST_F(HttpChannel, AHandlerCanBeEndedFromOutside) {
   const auto started = Clock::now();
   answer({"CHANNEL /abort HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na"});
   EXPECT_LT(Clock::now() - started, 2s);
+}
+
+std::size_t bytes_in_use() {
+#if defined(__SANITIZE_ADDRESS__)
+  return __sanitizer_get_current_allocated_bytes();
+#else
+  return mallinfo2().uordblks;
+#endif
+}
+
+// Opens channels that have sent a long answer and are silent then.
+Task<> open_watched(std::uint16_t port, std::size_t count, std::vector<std::unique_ptr<Stream>>* streams) {
+  const std::string request = "CHANNEL /watched HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n";
+  std::vector<std::uint8_t> buffer(16 * 1024);
+  while (streams->size() < count) {
+    auto stream = co_await connect("127.0.0.1", port, ConnectOptions());
+    if (!stream) co_return;
+    auto sent = co_await (*stream)->write(as_view(request), 5s);
+    if (!sent) co_return;
+    for (std::size_t all = 0; all < 48 * 1024;) {
+      auto got = co_await (*stream)->read_some(buffer, 5s);
+      if (!got || *got == 0) co_return;
+      all += *got;
+    }
+    streams->push_back(std::move(*stream));
+  }
+}
+Task<> close_all(std::vector<std::unique_ptr<Stream>>* streams) {
+  streams->clear();
+  co_return;
+}
+
+// Neither what was read nor what was sent keeps its buffer: those alone would be 64 KiB here.
+TEST_F(HttpChannel, ASilentChannelHoldsNoBuffers) {
+  Runtime clients({.threads = 1, .workers = 1});
+  clients.start();
+  std::vector<std::unique_ptr<Stream>> streams;
+  run_on_loop(clients, open_watched(server_->port(), 4, &streams));
+  ASSERT_EQ(streams.size(), 4u);
+  const auto before = bytes_in_use();
+  constexpr std::size_t more = 32;
+  run_on_loop(clients, open_watched(server_->port(), 4 + more, &streams));
+  ASSERT_EQ(streams.size(), 4 + more);
+  std::this_thread::sleep_for(200ms);
+  const auto each = (bytes_in_use() - before) / more;
+  EXPECT_LT(each, 16u * 1024);
+  run_on_loop(clients, close_all(&streams));
 }
 
 }  // namespace

@@ -14,6 +14,9 @@ namespace http = boost::beast::http;
 namespace {
 
 constexpr std::size_t read_size = 16 * 1024;
+// A busy client sends its next request at once; only a connection that stays
+// idle is worth giving its buffers back and getting them again.
+constexpr Duration short_wait = std::chrono::seconds(2);
 
 unsigned status_for(const boost::system::error_code& failed, const HttpMessage& message) {
   if (failed == http::error::body_limit) return message.shared_exceeded ? 503 : 413;
@@ -107,9 +110,6 @@ void HttpConnection::force_close() {
 }
 
 Task<bool> HttpConnection::wait_for_request() {
-  // A busy client sends its next request at once; only a connection that stays
-  // idle is worth giving its buffers back and getting them again.
-  constexpr Duration short_wait = std::chrono::seconds(2);
   auto wait = std::min(short_wait, limits().idle_limit);
   auto ready = co_await stream_->wait_readable(wait);
   if (!ready && ready.error().code == Errc::timeout && limits().idle_limit > wait) {
@@ -283,9 +283,18 @@ void HttpConnection::start_watch() {
 // While the handler works, a readable connection means the next request (kept for
 // later) or the client's end.
 Task<> HttpConnection::watch(std::shared_ptr<HttpConnection> self) {
+  // Whoever is silent for long waits without buffers; a channel is from the beginning.
+  bool silent = self->request_.streaming;
   while (self->answering_ && self->in_.size() < self->limits().pipelined_bytes) {
-    auto received = co_await self->receive(Clock::time_point::max());
-    if (received) continue;
+    if (silent) self->in_.release();
+    const Duration limit = silent ? Duration::max() : short_wait;
+    auto ready = co_await self->stream_->wait_readable(limit);
+    if (!ready && ready.error().code == Errc::timeout) {
+      silent = true;
+      continue;
+    }
+    if (ready) ready = co_await self->receive(Clock::time_point::max());
+    if (ready) continue;
     if (self->answering_) self->mark_gone();
     break;
   }
@@ -389,7 +398,8 @@ Task<Status> HttpConnection::send(View second) {
     sent = co_await stream_->write(first, now, limits().write_limit);
     first = {};
   } while (sent && !second.empty());
-  out_.clear();
+  if (request_.streaming) std::string().swap(out_);
+  else out_.clear();
   if (!sent) {
     failed_ = true;
     keep_alive_ = false;
@@ -463,6 +473,7 @@ Task<Status> HttpExchange::finish() {
 }
 
 Task<Result<View>> HttpExchange::read_body(Duration limit) { return connection_->read_body(limit); }
+void HttpExchange::drop_fields() { connection_->request_.fields.release(); }
 std::optional<std::uint64_t> HttpExchange::content_length() const {
   const auto length = connection_->parser_->content_length();
   return length ? std::optional<std::uint64_t>(*length) : std::nullopt;

@@ -61,6 +61,8 @@ class HttpExchange {
   // For requests that ListenOptions::streams names: body() is empty, and what comes is had here. The next piece of
   // the body, empty at its end; valid until the next call. `100 Continue` leaves with the first call.
   Task<Result<View>> read_body(Duration limit);
+  // The request's fields are not needed any more: what a channel keeps for hours is better small. Views of them end.
+  void drop_fields();
   // The body's length as announced; none when it comes in chunks or there is no body.
   std::optional<std::uint64_t> content_length() const;
   // Begins an answer of a length that may never be reached: queue() and flush() send its bytes as they are, and

@@ -77,8 +77,34 @@ Result<rts::Pdu> first_pdu(const Result<View>& bytes, Arena& arena) {
   return rts::read(*bytes, arena);
 }
 
-// What is wrong with a first PDU. By itself, because g++ 12 destroys a conditional's temporaries twice in a co_await.
-std::string problem_of(const Result<rts::Pdu>& pdu, const char* otherwise) { return pdu ? otherwise : pdu.error().message; }
+// What a channel's first PDU says: all that is kept of it, for a channel lives for hours.
+struct Opening {
+  bool fresh = false;  // else a successor's
+  rts::RtsCookie connection, predecessor, channel;
+  std::uint32_t wanted = 0;  // ReceiveWindowSize or ClientKeepalive
+};
+Result<Opening> read_opening(const Result<View>& bytes, rts::Kind first, rts::Kind successor, rts::CommandType wanted) {
+  Arena arena;
+  const auto pdu = first_pdu(bytes, arena);
+  if (!pdu) return pdu.error();
+  const auto kind = rts::kind_of(*pdu);
+  if (kind != first && kind != successor) return error(Errc::malformed, "the channel begins with another PDU");
+  Opening opening;
+  opening.fresh = kind == first;
+  opening.connection = pdu->Commands[1].Cookie;
+  opening.channel = pdu->Commands[opening.fresh ? 2 : 3].Cookie;
+  if (!opening.fresh) opening.predecessor = pdu->Commands[2].Cookie;
+  if (const auto* command = pdu->find(wanted)) opening.wanted = command->Value;
+  return opening;
+}
+
+// The same for a successor's second one.
+bool is_confirmation(const Result<View>& bytes) {
+  Arena arena;
+  const auto pdu = first_pdu(bytes, arena);
+  const auto kind = pdu ? rts::kind_of(*pdu) : std::nullopt;
+  return kind == rts::Kind::out_r2_c1 || kind == rts::Kind::out_r1_a11 || kind == rts::Kind::in_r1_b1;
+}
 
 // OUT.
 
@@ -128,10 +154,7 @@ io::Task<> open_successor(io::HttpExchange& exchange, PduReader& reader, std::sh
     co_return;
   }
   const auto bytes = co_await reader.next(connection->options().setup_limit);
-  Arena arena;
-  const auto pdu = first_pdu(bytes, arena);
-  const auto kind = pdu ? rts::kind_of(*pdu) : std::nullopt;
-  if (kind != rts::Kind::out_r2_c1 && kind != rts::Kind::out_r1_a11 && kind != rts::Kind::in_r1_b1) {
+  if (!is_confirmation(bytes)) {
     connection->end("the successor of the OUT channel was not confirmed");
     co_return;
   }
@@ -155,27 +178,22 @@ io::Task<> open_successor(io::HttpExchange& exchange, PduReader& reader, std::sh
 io::Task<> serve_out(RpcHttp& owner, io::HttpExchange& exchange, RpcPeer peer, std::uint16_t port) {
   PduReader reader(exchange);
   const auto bytes = co_await reader.next(owner.options().setup_limit);
-  Arena arena;
-  const auto pdu = first_pdu(bytes, arena);
-  const auto kind = pdu ? rts::kind_of(*pdu) : std::nullopt;
-  if (kind != rts::Kind::conn_a1 && kind != rts::Kind::out_r_a3) {
-    auto why = problem_of(pdu, "an OUT channel begins with another PDU");
-    co_await refuse(exchange, rpc_s_protocol_error, std::move(why));
+  const auto opening = read_opening(bytes, rts::Kind::conn_a1, rts::Kind::out_r_a3, rts::CommandType::ReceiveWindowSize);
+  if (!opening) {
+    co_await refuse(exchange, rpc_s_protocol_error, opening.error().message);
     co_return;
   }
-  const bool fresh = kind == rts::Kind::conn_a1;
-  const auto connection = owner.find(pdu->Commands[1].Cookie, peer, port, fresh);
+  const auto connection = owner.find(opening->connection, peer, port, opening->fresh);
   if (!connection) {
     co_await refuse(exchange, code_of(connection.error()), connection.error().message);
     co_return;
   }
-  const auto window = pdu->find(rts::CommandType::ReceiveWindowSize)->Value;
   // The least that the specification allows; what a client with less would do is not known.
   constexpr std::uint32_t least_window = 8 * 1024;
-  const auto channel = std::make_shared<OutChannel>(pdu->Commands[fresh ? 2 : 3].Cookie, std::max(window, least_window));
+  const auto channel = std::make_shared<OutChannel>(opening->channel, std::max(opening->wanted, least_window));
   channel->abort = exchange.aborter();
-  if (fresh) co_await open_out(exchange, *connection, channel);
-  else co_await open_successor(exchange, reader, *connection, channel, pdu->Commands[2].Cookie);
+  if (opening->fresh) co_await open_out(exchange, *connection, channel);
+  else co_await open_successor(exchange, reader, *connection, channel, opening->predecessor);
 }
 
 // IN.
@@ -200,24 +218,21 @@ io::Task<> receive_all(PduReader& reader, std::shared_ptr<VirtualConnection> con
 io::Task<> serve_in(RpcHttp& owner, io::HttpExchange& exchange, RpcPeer peer, std::uint16_t port) {
   PduReader reader(exchange);
   const auto bytes = co_await reader.next(owner.options().setup_limit);
-  Arena arena;
-  const auto pdu = first_pdu(bytes, arena);
-  const auto kind = pdu ? rts::kind_of(*pdu) : std::nullopt;
-  if (kind != rts::Kind::conn_b1 && kind != rts::Kind::in_r_a1) {
-    auto why = problem_of(pdu, "an IN channel begins with another PDU");
-    co_await refuse(exchange, rpc_s_protocol_error, std::move(why));
+  const auto opening = read_opening(bytes, rts::Kind::conn_b1, rts::Kind::in_r_a1, rts::CommandType::ClientKeepalive);
+  if (!opening) {
+    co_await refuse(exchange, rpc_s_protocol_error, opening.error().message);
     co_return;
   }
-  const bool fresh = kind == rts::Kind::conn_b1;
-  const auto connection = owner.find(pdu->Commands[1].Cookie, peer, port, fresh);
+  const bool fresh = opening->fresh;
+  const auto connection = owner.find(opening->connection, peer, port, fresh);
   if (!connection) {
     co_await refuse(exchange, code_of(connection.error()), connection.error().message);
     co_return;
   }
-  const auto channel = std::make_shared<InChannel>(pdu->Commands[fresh ? 2 : 3].Cookie);
+  const auto channel = std::make_shared<InChannel>(opening->channel);
   channel->abort = exchange.aborter();
-  const auto added = fresh ? (*connection)->add_in(channel, pdu->find(rts::CommandType::ClientKeepalive)->Value, exchange.executor())
-                           : (*connection)->add_in_successor(channel, pdu->Commands[2].Cookie);
+  const auto added = fresh ? (*connection)->add_in(channel, opening->wanted, exchange.executor())
+                           : (*connection)->add_in_successor(channel, opening->predecessor);
   if (!added) {
     // Who comes with a cookie that is taken is wrong, not the connection whose it is.
     if (!fresh || added.error().code != Errc::conflict) (*connection)->end(added.error().message);
@@ -249,6 +264,7 @@ io::Task<> RpcHttp::handle(io::HttpExchange& exchange, std::shared_ptr<const cha
     co_await refuse(exchange, rpc_s_server_unavailable, fmt::format("\"{}\" names no server and port that is served", exchange.query()));
     co_return;
   }
+  exchange.drop_fields();
   RpcPeer peer{exchange.peer().ip, std::move(identity)};
   if (exchange.method() == "RPC_OUT_DATA") co_await serve_out(*this, exchange, std::move(peer), port);
   else co_await serve_in(*this, exchange, std::move(peer), port);

@@ -5,8 +5,8 @@
 // Here proxy and server of the specification are one, so that of its messages only those between client and proxy are left.
 #pragma once
 
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -109,7 +109,7 @@ class VirtualConnection : public std::enable_shared_from_this<VirtualConnection>
   std::shared_ptr<OutChannel> out_, next_out_;
   bool out_acknowledged_ = false;  // the client agreed to hand over to next_out_
   std::shared_ptr<Pipe> pipe_;
-  std::deque<Bytes> queue_;        // PDUs of the server's, under flow control
+  std::list<Bytes> queue_;         // PDUs of the server's, under flow control
   std::size_t queued_ = 0;         // their bytes
   Bytes control_;                  // RTS PDUs, which are not
   std::uint32_t keepalive_ = 0;    // milliseconds, as the client wants it
