@@ -220,6 +220,8 @@ void Connection::set_capabilities(std::span<const Value> values) {
   for (const auto& value : values) {
     if (!value.is_string() || capabilities_.size() >= most_capabilities) continue;
     std::string name(value.text);
+    const auto& ignored = server_->ignored;
+    if (std::find(ignored.begin(), ignored.end(), lower_ascii(name)) != ignored.end()) continue;
     for (char& c : name)
       if (c >= 'a' && c <= 'z') c = static_cast<char>(c - 32);
     capabilities_.push_back(std::move(name));
@@ -365,14 +367,14 @@ Task<Result<Selected>> Connection::select(std::string mailbox) {
   found.mailbox = mailbox;
   const bool ask = condstore_ && !qresync_ && !has("ENABLE");
   selected_ = Selected();
-  auto on = [&found](const Response& response) -> Status {
+  auto on = [&found, modseqs = condstore_](const Response& response) -> Status {
     if (response.name == "EXISTS" && response.number)
       found.exists = static_cast<std::uint32_t>(*response.number);
     std::uint64_t number = 0;
     if (!response.code_values.empty()) number = number_of(response.code_values[0]).value_or(0);
     if (response.code == "UIDVALIDITY") found.uidvalidity = static_cast<std::uint32_t>(number);
     if (response.code == "UIDNEXT") found.uidnext = static_cast<std::uint32_t>(number);
-    if (response.code == "HIGHESTMODSEQ") found.highestmodseq = number;
+    if (response.code == "HIGHESTMODSEQ" && modseqs) found.highestmodseq = number;
     if (response.code == "PERMANENTFLAGS" && !response.code_values.empty()) {
       const auto list = response.code_values[0].list;
       found.keywords =

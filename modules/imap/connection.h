@@ -17,6 +17,7 @@ using io::Task;
 
 struct Server : io::ServerAddress {
   Limits limits;
+  std::vector<std::string> ignored;  // capabilities that count for nothing, announced or not; lower case
 };
 
 struct Credentials {

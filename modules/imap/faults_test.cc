@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <thread>
 
 #include "test_account.h"
@@ -123,6 +124,11 @@ class FakeServer {
     ::close(listener_);
   }
   std::uint16_t port() const { return port_; }
+  // Whether a command had this in it.
+  bool heard(const std::string& word) {
+    const std::lock_guard lock(mutex_);
+    return heard_.find(word) != std::string::npos;
+  }
 
  private:
   void serve() {
@@ -155,6 +161,10 @@ class FakeServer {
       buffer.append(chunk, static_cast<std::size_t>(got));
       for (std::size_t end; (end = buffer.find('\n')) != std::string::npos; buffer.erase(0, end + 1)) {
         const auto line = buffer.substr(0, end);
+        {
+          const std::lock_guard lock(mutex_);
+          heard_ += line + "\n";
+        }
         const auto tag = line.substr(0, line.find(' '));
         std::string answer = "{T} OK done\r\n";
         for (const auto& [word, text] : script_)
@@ -170,6 +180,8 @@ class FakeServer {
   std::atomic<int> peer_{-1};
   std::atomic<bool> ending_{false};
   std::uint16_t port_ = 0;
+  std::mutex mutex_;
+  std::string heard_;
   std::thread thread_;
 };
 
@@ -242,6 +254,28 @@ TEST(Faults, LoginAnswersAreToldApart) {
     const auto status = account.authenticate("x");
     ASSERT_FALSE(status.has_value()) << greeting;
     EXPECT_TRUE(status.error().retryable()) << greeting << status.error().message;
+  }
+}
+
+TEST(Capabilities, CountForNothingWhereTheConfigSaysSo) {
+  struct Row {
+    std::vector<std::string> ignored;
+    bool qresync, condstore;
+  };
+  for (const auto& row : {Row{{}, true, false}, Row{{"Qresync"}, false, true}, Row{{"CONDSTORE"}, false, false}, Row{{"enable", "condstore"}, false, false}}) {
+    FakeServer server(FakeServer::Script{
+        {"CAPABILITY", "* CAPABILITY IMAP4rev1 ENABLE CONDSTORE QRESYNC\r\n{T} OK done\r\n"},
+        {"SELECT", "* 0 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 8] x\r\n* OK [HIGHESTMODSEQ 77] x\r\n{T} OK done\r\n"}});
+    auto settings = hasty_settings(server.port());
+    settings["ignored_capabilities"] = row.ignored;
+    TestAccount account(settings);
+    const auto id = account.add_folder("INBOX").id;
+    const auto status = account.refresh(id);
+    ASSERT_TRUE(status.has_value()) << status.error().message;
+    EXPECT_EQ(server.heard("ENABLE QRESYNC"), row.qresync);
+    EXPECT_EQ(server.heard("ENABLE CONDSTORE"), row.condstore);
+    const bool modseqs = row.qresync || row.condstore;
+    EXPECT_EQ(Cursor::parse(account.folder(id).cursor).highestmodseq, modseqs ? 77u : 0u) << "a number that means nothing without it";
   }
 }
 

@@ -1,4 +1,5 @@
 // The module `imap`: settings, provider factory, password check.
+#include <algorithm>
 #include <stdexcept>
 
 #include "base/text.h"
@@ -83,6 +84,11 @@ const Setting settings[] = {
      .help = "Which mailboxes of other users and which shared ones (RFC 2342) a user sees besides the own ones, below a folder that is "
              "named as their namespace.",
      .choices = {"all", "subscribed", "none"}},
+    {.name = "ignored_capabilities",
+     .type = Setting::Type::list,
+     .default_value = "",
+     .help = "Capabilities that are not used though the server announces them, for servers that err there, e.g. CONDSTORE, QRESYNC, "
+             "MOVE, UIDPLUS or NOTIFY. Without CONDSTORE there is no QRESYNC."},
 };
 
 Options read_options(const Settings& settings) {
@@ -91,6 +97,9 @@ Options read_options(const Settings& settings) {
   server->limits.literal = static_cast<std::uint64_t>(settings.number("max_message_size"));
   server->limits.spool_memory = static_cast<std::size_t>(settings.number("spool_threshold"));
   server->limits.spool_directory = settings.text("spool_folder");
+  for (const auto& name : settings.list("ignored_capabilities")) server->ignored.push_back(lower_ascii(name));
+  // QRESYNC is CONDSTORE and more (RFC 7162, 3.2).
+  if (std::find(server->ignored.begin(), server->ignored.end(), "condstore") != server->ignored.end()) server->ignored.push_back("qresync");
   Options options;
   options.server = std::move(server);
   options.pool.connections = static_cast<unsigned>(settings.number("connections"));

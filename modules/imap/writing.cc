@@ -92,7 +92,7 @@ Task<Result<std::uint64_t>> ImapProvider::append(state::Folder folder, convert::
     if (!done) co_return done.error();
     if (!done->ok) co_return done->error("APPEND");
     std::uint64_t uid = 0;
-    if (done->code == "APPENDUID" && done->code_values.size() >= 2) {
+    if (done->code == "APPENDUID" && done->code_values.size() >= 2 && connection.has("UIDPLUS")) {
       const auto uids = uids_of(done->code_values[1]);
       if (uids.size() == 1) uid = uids[0];
     }
@@ -144,16 +144,19 @@ Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Fold
     if (!alone && lease->stale()) continue;
     if (!alone) co_return alone.error();
     const bool at_a_stroke = move && connection.has("MOVE");
+    const bool uids_told = connection.has("UIDPLUS");
+    OnResponse on;
+    if (uids_told) on = collect_copied(out);
     for (std::size_t at = 0; at < uids.size(); at += at_once) {
       const auto part = std::span(uids).subspan(at, std::min(at_once, uids.size() - at));
       const auto set = make_uid_set(part);
       const auto before = out.size();
       auto command = fmt::format("UID {} {} {}", at_a_stroke ? "MOVE" : "COPY", set, quote(to.remote_id));
-      auto done = co_await connection.run(std::move(command), collect_copied(out));
+      auto done = co_await connection.run(std::move(command), on);
       if (!done) co_return done.error();
       if (!done->ok) co_return done->error(at_a_stroke ? "UID MOVE" : "UID COPY");
-      if (done->code == "COPYUID") note_copied(done->code_values, out);
-      if (out.size() == before && !connection.has("UIDPLUS"))
+      if (done->code == "COPYUID" && uids_told) note_copied(done->code_values, out);
+      if (out.size() == before && !uids_told)
         for (const auto uid : part) out.push_back({uid, 0});
       if (move && !at_a_stroke) {
         auto gone = co_await expunge(&connection, set, *alone);
