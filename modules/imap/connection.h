@@ -82,6 +82,8 @@ class Connection {
   Task<Status> unselect();
   const std::string& selected() const { return selected_.mailbox; }
   const Selected& selection() const { return selected_; }
+  // The next who needs the mailbox selects it.
+  void forget_selection() { selected_ = Selected(); }
 
   // RFC 2177. Between the first and the last only idle() may be called: `on` sees what the server says, as it comes; it
   // returns after something was said, or when `limit` is over.

@@ -1,6 +1,7 @@
 #include "provider.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "mailbox_name.h"
 
@@ -88,7 +89,7 @@ Task<Result<bool>> ImapProvider::changed(state::Folder folder) {
 
 Task<Result<convert::ByteSource>> ImapProvider::content(state::Folder folder, std::uint64_t remote_key) {
   auto account = account_;
-  for (;;) {
+  for (bool again = false;;) {
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
@@ -109,6 +110,12 @@ Task<Result<convert::ByteSource>> ImapProvider::content(state::Folder folder, st
     const auto command = fmt::format("UID FETCH {} (UID BODY.PEEK[])", remote_key);
     auto done = co_await connection.run_ok(command, on);
     if (!done && lease->stale()) continue;
+    if (!done && connection.is_open()) {
+      // The mailbox may be gone, renamed or another one by now: Cyrus refuses all that is done in the selection from before.
+      // SELECT knows.
+      connection.forget_selection();
+      if (lease->reused() && !std::exchange(again, true)) continue;
+    }
     if (!done) co_return done.error();
     if (!found)
       co_return error(Errc::not_found, "message {} of mailbox {} is gone", remote_key, folder.remote_id);
