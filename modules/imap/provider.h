@@ -17,7 +17,7 @@ struct Options {
   std::shared_ptr<const Server> server;
   PoolOptions pool;
   std::string user_form = "%u";
-  std::size_t batch = 200;                           // messages fetched at once
+  std::size_t batch = 1000;                          // messages fetched at once
   std::size_t most_messages = 5'000'000;             // in one folder
   Duration flag_interval = std::chrono::minutes(2);  // between looks at all flags, without CONDSTORE
   SharedFolders shared_folders = SharedFolders::all;

@@ -332,6 +332,7 @@ void add_header_properties(PropertyBag& bag, const std::vector<HeaderField>& fie
 
 PropertyBag header_properties(View header_block, const HeaderOptions& options) {
   PropertyBag bag;
+  bag.reserve(48);  // what most messages have, with what an index adds
   add_header_properties(bag, split_header(header_block), options);
   return bag;
 }

@@ -35,6 +35,7 @@ class PropertyBag {
   std::int64_t number(PropertyTag tag) const;  // as number_of(); 0 when absent
   View binary(PropertyTag tag) const;          // empty when absent or not PtypBinary
   FileTime time(PropertyTag tag) const;        // zero when absent or not PtypTime
+  void reserve(std::size_t count) { values_.reserve(count); }
   bool remove(PropertyTag tag);                // false when it was not here
   void clear();
 
