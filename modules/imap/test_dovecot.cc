@@ -16,6 +16,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <sstream>
 #include <stdexcept>
 
@@ -57,17 +58,22 @@ pid_t run(const std::vector<std::string>& arguments, const std::string& output) 
 
 }  // namespace
 
+// Not one of those that the system gives to whoever asks for any: it would be somebody else's before the server listens, or
+// restarts.
 std::uint16_t free_port() {
-  const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  if (::bind(made, reinterpret_cast<sockaddr*>(&address), size) != 0 ||
-      ::getsockname(made, reinterpret_cast<sockaddr*>(&address), &size) != 0)
-    throw std::runtime_error("no free port");
-  ::close(made);
-  return ntohs(address.sin_port);
+  static std::mt19937 random{std::random_device()()};
+  for (int i = 0; i < 10'000; ++i) {
+    const auto port = std::uniform_int_distribution<std::uint16_t>(20'000, 31'999)(random);
+    const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(port);
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const bool free = ::bind(made, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    ::close(made);
+    if (free) return port;
+  }
+  throw std::runtime_error("no free port");
 }
 
 bool Dovecot::installed() { return ::access("/usr/sbin/dovecot", X_OK) == 0; }

@@ -11,6 +11,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <stdexcept>
 
 namespace mapigate::testing {
@@ -37,21 +38,25 @@ int run_to_end(const std::vector<std::string>& arguments, const std::string& out
   return status;
 }
 
-int open_port(unsigned short port, bool listening) {
+bool reaches(unsigned short port, bool listening) {
   const int made = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(port);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   auto* where = reinterpret_cast<sockaddr*>(&address);
-  if ((listening ? ::bind(made, where, sizeof address) : ::connect(made, where, sizeof address)) != 0) {
-    ::close(made);
-    return -1;
-  }
-  socklen_t size = sizeof address;
-  if (listening) ::getsockname(made, where, &size);
+  const bool done = (listening ? ::bind(made, where, sizeof address) : ::connect(made, where, sizeof address)) == 0;
   ::close(made);
-  return ntohs(address.sin_port);
+  return done;
+}
+
+// Not one of those that the system gives to whoever asks for any: it would be somebody else's before the server listens, or
+// restarts.
+unsigned short free_port() {
+  static std::mt19937 random{std::random_device()()};
+  for (int i = 0; i < 10'000; ++i)
+    if (const auto port = std::uniform_int_distribution<unsigned short>(20'000, 31'999)(random); reaches(port, true)) return port;
+  throw std::runtime_error("no free port");
 }
 
 }  // namespace
@@ -60,7 +65,7 @@ bool Slapd::installed() { return ::access("/usr/sbin/slapd", X_OK) == 0 && ::acc
 
 std::string Slapd::url() const { return "ldap://127.0.0.1:" + std::to_string(port_); }
 
-Slapd::Slapd(const std::string& ldif, bool limited) : port_(static_cast<unsigned short>(open_port(0, true))) {
+Slapd::Slapd(const std::string& ldif, bool limited) : port_(free_port()) {
   char pattern[] = "/tmp/mapigate-ldap-XXXXXX";
   if (::mkdtemp(pattern) == nullptr) throw std::runtime_error("no temporary folder");
   folder_ = pattern;
@@ -96,7 +101,7 @@ Slapd::~Slapd() {
 void Slapd::start() {
   pid_ = run({"/usr/sbin/slapd", "-f", folder_ + "/slapd.conf", "-h", url(), "-d", "0"}, folder_ + "/log");
   for (int i = 0; i < 400; ++i) {
-    if (open_port(port_, false) >= 0) return;
+    if (reaches(port_, false)) return;
     ::usleep(50'000);
   }
   throw std::runtime_error("slapd does not answer");

@@ -53,7 +53,7 @@ Task<> handle(HttpExchange& exchange) {
   exchange.begin_stream(200, "Success", headers, 1 << 30);
   co_await exchange.flush();
   for (;;) {
-    const auto piece = co_await exchange.read_body(5s);
+    const auto piece = co_await exchange.read_body(20s);
     if (!piece || piece->empty()) break;
     exchange.queue(as_view(std::string("<") + std::string(as_text(*piece)) + ">"));
     co_await exchange.flush();
@@ -64,20 +64,26 @@ Task<> handle(HttpExchange& exchange) {
   }
 }
 
-// Sends the pieces with pauses between them; what came back until the server closed.
-Task<std::string> talk(std::uint16_t port, std::vector<std::string> pieces) {
+// Sends the pieces, each when what is expected of those before it has come, or after a pause where nothing is; what came back
+// until the server closed.
+Task<std::string> talk(std::uint16_t port, std::vector<std::string> pieces, std::vector<std::string> expected) {
   auto stream = co_await connect("127.0.0.1", port, ConnectOptions());
   std::string answer;
   if (!stream) co_return "no connection";
-  for (auto& piece : pieces) {
-    auto sent = co_await (*stream)->write(as_view(piece), 5s);
+  std::array<std::uint8_t, 4096> buffer;
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    auto sent = co_await (*stream)->write(as_view(pieces[i]), 20s);
     if (!sent) break;
-    co_await sleep_for(50ms);
+    if (i >= expected.size()) co_await sleep_for(50ms);
+    while (i < expected.size() && answer.find(expected[i]) == std::string::npos) {
+      auto got = co_await (*stream)->read_some(buffer, 20s);
+      if (!got || *got == 0) break;
+      answer.append(reinterpret_cast<const char*>(buffer.data()), *got);
+    }
   }
   (*stream)->shutdown();
   for (;;) {
-    std::array<std::uint8_t, 4096> buffer;
-    auto got = co_await (*stream)->read_some(buffer, 3s);
+    auto got = co_await (*stream)->read_some(buffer, 20s);
     if (!got || *got == 0) break;
     answer.append(reinterpret_cast<const char*>(buffer.data()), *got);
   }
@@ -95,14 +101,16 @@ class HttpChannel : public testing::Test {
   }
   ~HttpChannel() override { run_on_loop(runtime_, server_->stop(0s)); }
 
-  std::string answer(std::vector<std::string> pieces) { return run_on_loop(runtime_, talk(server_->port(), std::move(pieces))); }
+  std::string answer(std::vector<std::string> pieces, std::vector<std::string> expected = {}) {
+    return run_on_loop(runtime_, talk(server_->port(), std::move(pieces), std::move(expected)));
+  }
 
   Runtime runtime_;
   std::unique_ptr<HttpServer> server_;
 };
 
 TEST_F(HttpChannel, PiecesArriveAsTheyAreSent) {
-  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\none", "two", "three"});
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 1073741824\r\n\r\none", "two", "three"}, {"<one>", "<two>"});
   EXPECT_TRUE(got.starts_with("HTTP/1.1 200 Success\r\n")) << got;
   EXPECT_NE(got.find("Content-Length: 1073741824\r\n\r\n<one><two><three>"), std::string::npos) << got;
 }
@@ -116,17 +124,17 @@ TEST_F(HttpChannel, AStreamSaysWhenTheConnectionEndsWithIt) {
 }
 
 TEST_F(HttpChannel, TheEndOfTheBodyIsTold) {
-  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n", "abc", "def"});
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nContent-Length: 6\r\n\r\n", "abc", "def"}, {"Success", "<abc>"});
   EXPECT_TRUE(got.ends_with("<abc><def>")) << got;
 }
 
 TEST_F(HttpChannel, ChunksWork) {
-  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "2\r", "\nde\r\n0\r\n\r\n"});
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "2\r", "\nde\r\n0\r\n\r\n"}, {"<abc>"});
   EXPECT_TRUE(got.ends_with("<abc><de>")) << got;
 }
 
 TEST_F(HttpChannel, ContinueIsSaidWhenTheBodyIsWanted) {
-  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "abc"});
+  const auto got = answer({"CHANNEL / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n", "abc"}, {"100 Continue"});
   EXPECT_NE(got.find("HTTP/1.1 100 Continue\r\n\r\n"), std::string::npos) << got;
   const auto refused = answer({"POST /refuse HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"});
   EXPECT_EQ(refused.find("100 Continue"), std::string::npos) << refused;
@@ -165,7 +173,7 @@ TEST_F(HttpChannel, AConnectionThatIsClosedFromOutsideEndsItsAnswer) {
 TEST_F(HttpChannel, AHandlerCanBeEndedFromOutside) {
   const auto started = Clock::now();
   answer({"CHANNEL /abort HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na"});
-  EXPECT_LT(Clock::now() - started, 2s);
+  EXPECT_LT(Clock::now() - started, 15s);
 }
 
 std::size_t bytes_in_use() {

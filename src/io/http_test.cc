@@ -14,7 +14,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-std::atomic<int> clients_gone{0};
+std::atomic<int> clients_gone{0}, handlers_waiting{0};
+Event go_on;  // for "/two-parts"
 Runtime* loops = nullptr;  // of the test that runs
 
 Task<> handle(HttpExchange& exchange) {
@@ -32,13 +33,21 @@ Task<> handle(HttpExchange& exchange) {
     co_await sleep_for(20ms);
     exchange.queue(as_view("three"));
     co_await exchange.finish();
+  } else if (exchange.path() == "/two-parts") {
+    exchange.begin_chunked(200, headers);
+    exchange.queue(as_view("one "));
+    co_await exchange.write_chunk(as_view("two "));
+    co_await go_on.wait_for(20s);
+    exchange.queue(as_view("three"));
+    co_await exchange.finish();
   } else if (exchange.path() == "/wait") {
     auto closed = exchange.closed();
-    bool gone = co_await closed.wait_for(5s);
+    bool gone = co_await closed.wait_for(20s);
     if (gone) clients_gone.fetch_add(1);
     if (!gone) co_await exchange.respond(200, headers, "waited");
   } else if (exchange.path() == "/short-wait") {
     auto closed = exchange.closed();
+    handlers_waiting.fetch_add(1);
     co_await closed.wait_for(300ms);
     co_await exchange.respond(200, headers, "waited");
   } else if (exchange.path() == "/move") {
@@ -116,7 +125,7 @@ class HttpTest : public testing::Test {
     }
     co_return answer;
   }
-  std::string raw(std::uint16_t port, std::vector<std::string> pieces, Duration pause = 0s, Duration limit = 2s) {
+  std::string raw(std::uint16_t port, std::vector<std::string> pieces, Duration pause = 0s, Duration limit = 20s) {
     return run_on_loop(runtime_, raw_task(port, std::move(pieces), pause, limit));
   }
 
@@ -136,12 +145,19 @@ class HttpTest : public testing::Test {
     return run_on_loop(runtime_, fetch_task(client, std::move(request), options));
   }
 
+  Metrics metrics_;  // connections count in it until the loops are gone
   Runtime runtime_;
-  Metrics metrics_;
   std::shared_ptr<TlsServerContext> server_tls_;
   std::shared_ptr<TlsClientContext> client_tls_;
   std::vector<std::unique_ptr<HttpServer>> servers_;
 };
+
+template <class Condition>
+bool eventually(Condition condition) {
+  for (const auto end = Clock::now() + 20s; Clock::now() < end; std::this_thread::sleep_for(2ms))
+    if (condition()) return true;
+  return condition();
+}
 
 std::size_t count(const std::string& text, const std::string& what) {
   std::size_t n = 0;
@@ -169,7 +185,8 @@ TEST_F(HttpTest, ConnectionsMoveToTheLoopThatTheirHandlerNames) {
   for (std::size_t i = 2; i < threads.size(); ++i) EXPECT_EQ(threads[i], threads[i - 2]) << i;
   // All requests in one packet: those read ahead move along.
   const std::string get = "GET /move HTTP/1.1\r\nHost: x\r\n\r\n";
-  const auto answers = raw(listen(false).port(), {get + get + get}, 0s, 1s);
+  const std::string last = "GET /move HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+  const auto answers = raw(listen(false).port(), {get + get + last});
   EXPECT_EQ(count(answers, "HTTP/1.1 200 OK\r\n"), 3u) << answers;
 }
 
@@ -242,10 +259,26 @@ TEST_F(HttpTest, HeadAndErrorsOfHandlers) {
   EXPECT_NE(answer.find("Content-Length: 3\r\n\r\nHTTP/1.1 500 "), answer.npos) << answer;
 }
 
+// The body goes out when something has come back.
+Task<std::string> send_when_asked(std::uint16_t port, std::string head, std::string body) {
+  auto stream = co_await connect("127.0.0.1", port, ConnectOptions());
+  if (!stream) co_return "no connection";
+  co_await (*stream)->write(as_view(head), 10s);
+  std::string answer;
+  Bytes buffer(4096);
+  for (bool asked = false;; asked = true) {
+    auto got = co_await (*stream)->read_some(buffer, 10s);
+    if (!got || *got == 0) break;
+    answer.append(as_text(View(buffer).first(*got)));
+    if (!asked) co_await (*stream)->write(as_view(body), 10s);
+  }
+  co_return answer;
+}
+
 TEST_F(HttpTest, ExpectContinue) {
   auto& server = listen(false);
-  auto answer = raw(server.port(), {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n"
-                                    "Connection: close\r\n\r\n", "ok"}, 50ms);
+  const std::string head = "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n";
+  const auto answer = run_on_loop(runtime_, send_when_asked(server.port(), head, "ok"));
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n")) << answer;
 }
 
@@ -256,10 +289,10 @@ TEST_F(HttpTest, BadInputIsRefusedAndClosed) {
   auto& server = listen(false, limits);
   auto starts = [&](const std::string& request, const std::string& with) {
     auto started = Clock::now();
-    auto answer = raw(server.port(), {request}, 0s, 5s);
+    auto answer = raw(server.port(), {request});
     EXPECT_TRUE(answer.starts_with("HTTP/1.1 " + with)) << request.substr(0, 60) << " -> " << answer;
     EXPECT_NE(answer.find("Connection: close\r\n"), answer.npos);
-    EXPECT_LT(Clock::now() - started, 4s);
+    EXPECT_LT(Clock::now() - started, 15s);
   };
   starts(std::string(64, '\x16') + "\x01\r\n\r\n", "400");
   starts("GET / HTTP/1.1\r\n\r\n", "400");
@@ -285,15 +318,15 @@ TEST_F(HttpTest, SlowSendersMeetTheirTimeouts) {
   limits.header_limit = 300ms;
   limits.body_grace = 300ms;
   limits.body_bytes_per_second = 1000000;
-  limits.idle_limit = 400ms;
+  limits.idle_limit = 1500ms;
   auto& server = listen(false, limits);
   auto header = raw(server.port(), {"GET / HT", "T", "P", "/", "1", ".", "1", "\r\n"}, 100ms);
   EXPECT_TRUE(header.starts_with("HTTP/1.1 408 ")) << header;
   auto body = raw(server.port(), {"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc", "d", "e", "f", "g", "h"}, 100ms);
   EXPECT_TRUE(body.starts_with("HTTP/1.1 408 ")) << body;
   auto started = Clock::now();
-  EXPECT_EQ(raw(server.port(), {}, 0s, 5s), "");
-  EXPECT_LT(Clock::now() - started, 2s);
+  EXPECT_EQ(raw(server.port(), {}), "");
+  EXPECT_LT(Clock::now() - started, 15s);
 }
 
 TEST_F(HttpTest, AllBodiesTogetherAreBounded) {
@@ -301,7 +334,7 @@ TEST_F(HttpTest, AllBodiesTogetherAreBounded) {
   limits.all_bodies_bytes = 10000;
   auto& server = listen(false, limits);
   std::string head = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 20000\r\n\r\n";
-  auto answer = raw(server.port(), {head + std::string(20000, 'b')}, 0s, 5s);
+  auto answer = raw(server.port(), {head + std::string(20000, 'b')});
   EXPECT_TRUE(answer.starts_with("HTTP/1.1 503 ")) << answer;
   std::string small = "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9000\r\n\r\n";
   for (int i = 0; i < 3; ++i) {
@@ -313,7 +346,7 @@ TEST_F(HttpTest, ConnectionsOverTheLimitAreClosed) {
   HttpLimits limits;
   limits.connections = 0;
   auto& server = listen(false, limits);
-  EXPECT_EQ(raw(server.port(), {}, 0s, 5s), "");
+  EXPECT_EQ(raw(server.port(), {}), "");
   EXPECT_NE(metrics_.to_prometheus().find("connections_refused_total{listener=\"http\"} 1"), std::string::npos);
 }
 
@@ -325,7 +358,7 @@ Task<> leave_during(std::uint16_t port, std::shared_ptr<TlsClientContext> tls) {
   EXPECT_TRUE(stream.has_value());
   if (!stream) co_return;
   std::string request = "GET /wait HTTP/1.1\r\nHost: x\r\n\r\n";
-  co_await (*stream)->write(as_view(request), 1s);
+  co_await (*stream)->write(as_view(request), 10s);
   co_await sleep_for(50ms);
   (*stream)->shutdown();
 }
@@ -336,9 +369,10 @@ TEST_F(HttpTest, HandlerLearnsThatTheClientWentAway) {
     int before = clients_gone.load();
     auto started = Clock::now();
     run_on_loop(runtime_, leave_during(server.port(), tls ? client_tls_ : nullptr));
-    while (server.connections() > 0 && Clock::now() - started < 4s) std::this_thread::sleep_for(5ms);
+    EXPECT_TRUE(eventually([&] { return clients_gone.load() > before; })) << tls;
+    EXPECT_TRUE(eventually([&] { return server.connections() == 0; })) << tls;
     EXPECT_EQ(clients_gone.load(), before + 1) << tls;
-    EXPECT_EQ(server.connections(), 0u);
+    EXPECT_LT(Clock::now() - started, 15s) << "the handler's own end";
   }
 }
 
@@ -391,8 +425,8 @@ Task<bool> resumed(std::uint16_t port, std::shared_ptr<TlsClientContext> tls, st
   // A round trip, so that the server's ticket arrives.
   std::string request = "GET /target?x HTTP/1.1\r\nHost: x\r\n\r\n";
   Bytes buffer(4096);
-  co_await (*stream)->write(as_view(request), 1s);
-  co_await (*stream)->read_some(buffer, 1s);
+  co_await (*stream)->write(as_view(request), 10s);
+  co_await (*stream)->read_some(buffer, 10s);
   if (subject_hash) *subject_hash = to_hex((*stream)->tls_server_end_point());
   (*stream)->shutdown();
   co_return (*stream)->tls_resumed();
@@ -418,7 +452,7 @@ TEST_F(HttpTest, SessionsResumeAlsoAfterAReload) {
 
 TEST_F(HttpTest, AStaleKeptConnectionIsReplaced) {
   HttpLimits limits;
-  limits.idle_limit = 200ms;
+  limits.idle_limit = 1s;
   auto& server = listen(true, limits);
   auto c = client();
   HttpRequest request;
@@ -427,7 +461,7 @@ TEST_F(HttpTest, AStaleKeptConnectionIsReplaced) {
   for (int i = 0; i < 4; ++i) {
     auto answer = fetch(c, request);
     ASSERT_TRUE(answer) << answer.error().message;
-    std::this_thread::sleep_for(400ms);
+    ASSERT_TRUE(eventually([&] { return server.connections() == 0; }));
   }
   EXPECT_EQ(c->opened_connections(), 4u);
 }
@@ -535,10 +569,11 @@ Task<std::string> stream_chunks(std::shared_ptr<HttpClient> client, HttpRequest 
   if (!download) co_return download.error().message;
   std::string all;
   for (;;) {
-    auto piece = co_await download->read(2s);
+    auto piece = co_await download->read(10s);
     if (!piece) co_return piece.error().message;
     if (piece->empty()) break;
     all.append(as_text(*piece)).append("|");
+    go_on.set();
   }
   co_return all;
 }
@@ -547,7 +582,8 @@ TEST_F(HttpTest, DownloadsArriveAsTheyAreSent) {
   auto& server = listen(true);
   auto c = client();
   HttpRequest request;
-  request.url = url(server, true, "/chunks");
+  request.url = url(server, true, "/two-parts");
+  go_on.reset();
   EXPECT_EQ(run_on_loop(runtime_, stream_chunks(c, request)), "one two |three|");
   EXPECT_EQ(c->idle_connections(), 1u);
 }
@@ -573,12 +609,12 @@ TEST_F(HttpTest, PoolLimitMakesRequestsWait) {
 TEST_F(HttpTest, StopLetsAnswersFinish) {
   auto& server = listen(false);
   std::string answer;
-  std::thread asking([&] { answer = raw(server.port(), {"GET /short-wait HTTP/1.1\r\nHost: x\r\n\r\n"}, 0s, 5s); });
-  while (server.connections() == 0) std::this_thread::sleep_for(1ms);
-  std::this_thread::sleep_for(50ms);
+  const int before = handlers_waiting.load();
+  std::thread asking([&] { answer = raw(server.port(), {"GET /short-wait HTTP/1.1\r\nHost: x\r\n\r\n"}); });
+  EXPECT_TRUE(eventually([&] { return handlers_waiting.load() > before; }));
   auto started = Clock::now();
-  run_on_loop(runtime_, server.stop(5s));
-  EXPECT_LT(Clock::now() - started, 2s);
+  run_on_loop(runtime_, server.stop(20s));
+  EXPECT_LT(Clock::now() - started, 15s);
   EXPECT_EQ(server.connections(), 0u);
   asking.join();
   EXPECT_NE(answer.find("waited"), answer.npos) << answer;
@@ -597,26 +633,26 @@ TEST_F(HttpTest, StreamReadsEndAtTheirDeadline) {
   auto started = Clock::now();
   EXPECT_EQ(run_on_loop(runtime_, silent_read(server.port())), Errc::timeout);
   EXPECT_GE(Clock::now() - started, 150ms);
-  EXPECT_LT(Clock::now() - started, 1s);
+  EXPECT_LT(Clock::now() - started, 15s);
 }
 
 Task<std::string> lines(std::uint16_t port) {
   auto stream = co_await connect("127.0.0.1", port, ConnectOptions());
   std::string request = "GET /target?abcdefgh HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-  co_await (*stream)->write(as_view(request), 1s);
+  co_await (*stream)->write(as_view(request), 10s);
   BufferedReader reader(**stream, 16);
   std::string all;
   for (;;) {
-    auto line = co_await reader.read_line(200, 1s);
+    auto line = co_await reader.read_line(200, 10s);
     if (!line) co_return line.error().message;
     if (line->empty()) break;
     all.append(*line).append("|");
   }
   std::array<std::uint8_t, 4> four;
-  auto exact = co_await reader.read_exactly(four, 1s);
+  auto exact = co_await reader.read_exactly(four, 10s);
   if (!exact) co_return exact.error().message;
   all.append(as_text(four));
-  auto rest = co_await reader.read_line(1, 1s);
+  auto rest = co_await reader.read_line(1, 10s);
   co_return all + (rest ? "?" : std::string(to_string(rest.error().code)));
 }
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 import pathlib
 import pwd
+import random
 import shutil
 import signal
 import socket
@@ -15,6 +16,7 @@ import time
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 _handed_out = set()
+_any = random.SystemRandom()  # whatever tests seed
 
 
 class HarnessError(Exception):
@@ -22,14 +24,17 @@ class HarnessError(Exception):
 
 
 def free_port():
-    """A port of 127.0.0.1 that nobody listens on and that this process has not handed out before."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        if port not in _handed_out:
+    """A port of 127.0.0.1 that nobody listens on and that this process has not handed out before. Not one of those that
+    the system gives to whoever asks for any: it would be somebody else's before the server listens, or restarts."""
+    for _ in range(10_000):
+        port = _any.randrange(20_000, 32_000)
+        if port in _handed_out:
+            continue
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
             _handed_out.add(port)
             return port
+    raise HarnessError("no free port")
 
 
 def private_dir(name="t"):
