@@ -94,6 +94,7 @@ const Pairs ad{
     {"extension3", "extensionAttribute3"},
     {"extension4", "extensionAttribute4"},
     {"extension5", "extensionAttribute5"},
+    {"mail_tip", "msExchSenderHintTranslations"},
 };
 const Pairs ad_kinds{{"group", "group"},
                      {"contact", "contact"},
@@ -238,6 +239,13 @@ directory::Entry Mapping::entry(const Record& record) const {
   }
   for (const auto& attribute : directory::text_attributes())
     if (auto value = first(record, attribute.name); !value.empty()) out.texts.emplace_back(attribute.tag, std::move(value));
+  // Active Directory has one for each language, as "de:…", and one for all others.
+  constexpr std::string_view for_all = "default:";
+  for (const auto& value : all(record, "mail_tip")) {
+    if (!value.starts_with(for_all)) continue;
+    for (auto& [tag, text] : out.texts)
+      if (tag.id() == mapi::PidTagAddressBookSenderHintTranslations.id()) text = value.substr(for_all.size());
+  }
   // By their DNs, which may be written another way than in the entries themselves.
   out.manager = canonical_dn(first(record, "manager"));
   for (const auto& [name, list] : {std::pair("members", &out.members), std::pair("owners", &out.owners), std::pair("delegates", &out.delegates),

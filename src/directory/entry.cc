@@ -38,6 +38,7 @@ const std::vector<TextAttribute>& text_attributes() {
       {"extension3", mapi::PidTagAddressBookExtensionAttribute3},
       {"extension4", mapi::PidTagAddressBookExtensionAttribute4},
       {"extension5", mapi::PidTagAddressBookExtensionAttribute5},
+      {"mail_tip", mapi::PidTagAddressBookSenderHintTranslations},
   };
   return all;
 }

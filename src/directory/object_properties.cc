@@ -151,6 +151,11 @@ const Getter getters[] = {
        if (s.object.entry.capacity == 0) return {};
        return Value::integer32(static_cast<std::int32_t>(s.object.entry.capacity));
      }},
+    // [MS-OXOABK] 2.2.3.26: a language with each; a directory of ours has one for all.
+    {mapi::PidTagAddressBookSenderHintTranslations, [](Source s, Arena& arena) {
+       const auto tip = s.object.text(mapi::PidTagAddressBookSenderHintTranslations);
+       return texts(arena, tip.empty() ? std::vector<std::string>() : std::vector<std::string>{"default:" + std::string(tip)});
+     }},
     {mapi::PidTagThumbnailPhoto, [](Source s, Arena& arena) -> Cell {
        if (s.object.entry.photo.empty()) return {};
        return binary(arena, s.object.entry.photo);
@@ -210,7 +215,7 @@ std::vector<PropertyTag> ObjectSource::list() const {
   for (const auto& getter : getters)
     if (getter.tag.id() != mapi::PidTagAnr.id() && getter.get(*this, arena)) out.push_back(getter.tag);
   for (const auto& [tag, value] : object.entry.texts)
-    if (!value.empty()) out.push_back(tag);
+    if (!value.empty() && tag.type() == PropertyType::PtypString) out.push_back(tag);  // others have a getter
   return out;
 }
 
@@ -257,7 +262,8 @@ const std::vector<PropertyTag>& known_properties() {
   static const auto all = [] {
     std::vector<PropertyTag> out;
     for (const auto& getter : getters) out.push_back(getter.tag);
-    for (const auto& attribute : text_attributes()) out.push_back(attribute.tag);
+    for (const auto& attribute : text_attributes())
+      if (attribute.tag.type() == PropertyType::PtypString) out.push_back(attribute.tag);
     for (const auto& link : links) out.emplace_back(link.id, PropertyType::PtypObject);
     out.push_back(mapi::PidTagContainerContents);
     return out;

@@ -21,7 +21,7 @@ NAME, DN, ENTRY_ID, MID = (tag_of(name) for name in ("PidTagDisplayName", "PidTa
 NAME8 = 0x3001001E
 COLUMNS = [NAME, NAME8, "PidTagSmtpAddress", DN, "PidTagTitle", "PidTagObjectType", "PidTagDisplayType", ENTRY_ID, MID,
            "PidTagAddressBookProxyAddresses", "PidTagInstanceKey", "PidTagMobileTelephoneNumber"]
-SKIP_OBJECTS, UNICODE_STRINGS, ADDRESS_CREATION, CONTAINERS_VERSION = 1, 4, 2, 0
+SKIP_OBJECTS, UNICODE_STRINGS, ADDRESS_CREATION = 1, 4, 2
 
 
 # What of [MS-OXCDATA] 2.12 a search may ask, in the bytes of MAPI/HTTP; nspi_ndr.restriction_parts() is the other form.
@@ -191,7 +191,7 @@ def get_special_table(book):
     assert {"Global Address List", "All Rooms", "Sales", "North"} <= {row.get(NAME, "") or "Global Address List" for row in rows}
     assert max(row[tag_of("PidTagDepth")] for row in rows) >= 1
     return (version, rows, book.get_special_table(Stat())[1:], book.get_special_table(Stat(), UNICODE_STRINGS, version)[1:],
-            book.get_special_table(Stat(), 0)[1:], book.get_special_table(Stat(), ADDRESS_CREATION)[1:])
+            book.get_special_table(Stat(), 0)[1:], book.get_special_table(Stat(), ADDRESS_CREATION)[2])
 
 
 def get_template_info(book):

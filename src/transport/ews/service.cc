@@ -144,7 +144,8 @@ void write_tips(pugi::xml_node tips, const directory::Snapshot* book, const Reci
     }
   }
   if (wants(asked, "MailboxFullStatus")) add(tips, "t:MailboxFull", false);
-  if (wants(asked, "CustomMailTip")) add(tips, "t:CustomMailTip", "");
+  if (wants(asked, "CustomMailTip"))
+    add(tips, "t:CustomMailTip", object ? std::string(object->text(mapi::PidTagAddressBookSenderHintTranslations)) : std::string());
   if (object && object->entry.kind == EntryKind::group) {
     const auto audience = book->audience(*recipient.known);
     if (wants(asked, "TotalMemberCount")) add(tips, "t:TotalMemberCount", static_cast<int>(audience.people));
