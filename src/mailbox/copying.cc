@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <functional>
 
+#include "mailbox/across_rops.h"
 #include "mailbox/message_edit.h"
+#include "mailbox/parcel.h"
 #include "mailbox/property_writing.h"
 
 namespace mapigate::mailbox {
@@ -69,22 +71,31 @@ Task<std::optional<mapi::Value>> flag_status(Mailbox* mailbox, std::shared_ptr<M
   co_return mapi::Value::integer32(2);
 }
 
-Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from, std::shared_ptr<MessageObject> to,
-                             Selection selection, Problems* problems) {
-  auto& mailbox = call.mailbox;
-  auto source = co_await data_of(&mailbox, from);
-  if (!source) co_return mapi::to_error_code(source.error());
-  auto held = *source;
-  auto ready = co_await make_editable(mailbox, to);
+// What a message has, unsaved changes and its flag among it.
+struct Taken {
+  std::shared_ptr<convert::MessageData> data;
+  mapi::PropertyBag properties;
+};
+Task<Result<Taken>> take_message(Mailbox* mailbox, std::shared_ptr<MessageObject> from) {
+  auto source = co_await data_of(mailbox, from);
+  if (!source) co_return source.error();
+  Taken out;
+  out.data = *source;
+  out.properties = out.data->properties.clone();
+  auto flagged = co_await flag_status(mailbox, from);
+  if (flagged) out.properties.set(mapi::PidTagFlagStatus, *flagged);
+  co_return out;
+}
+
+Task<ErrorCode> put_into(Mailbox* mailbox, std::shared_ptr<MessageObject> to, const Taken* taken, Selection selection, unsigned code_page,
+                         Problems* problems, std::vector<PropertyTag>* copied) {
+  auto ready = co_await make_editable(*mailbox, to);
   if (!ready) co_return mapi::to_error_code(ready.error());
-  auto properties = held->properties.clone();
-  auto flagged = co_await flag_status(&mailbox, from);
-  if (flagged) properties.set(mapi::PidTagFlagStatus, *flagged);
+  auto properties = taken->properties.clone();
   for (const auto tag : {mapi::PidTagSubjectPrefix, mapi::PidTagNormalizedSubject})
     if (selection.wants(mapi::PidTagSubject) && properties.contains(mapi::PidTagSubject)) properties.remove(tag);
   const auto before = to->data->properties.clone();
   std::size_t at = 0;
-  std::vector<PropertyTag> copied;
   for (const auto& [tag, value] : properties) {
     const auto place = selection.place(tag, at++);
     if (!selection.wants(tag) || is_object(tag)) continue;
@@ -95,10 +106,10 @@ Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from,
       continue;
     }
     if ((selection.flags & flag_no_overwrite) && before.contains(tag.with(mapi::PropertyType::PtypUnspecified))) continue;
-    const auto code = co_await set_property(mailbox, to, tag, value, call.session.options().code_page);
+    const auto code = co_await set_property(*mailbox, to, tag, value, code_page);
     if (code == mapi::ecNetwork || code == mapi::ecTimeout) co_return code;
     if (code != mapi::ecNone) problems->push_back({place, tag, code});
-    else copied.push_back(tag);
+    else copied->push_back(tag);
   }
   const auto is_there = [&properties](PropertyTag tag) {
     return is_object(tag) || is_computed(tag) || properties.contains(tag.with(mapi::PropertyType::PtypUnspecified));
@@ -107,23 +118,88 @@ Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from,
   const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
   if (selection.wants_object(mapi::PidTagMessageRecipients) && (overwrite || to->data->recipients.empty())) {
     to->data->recipients.clear();
-    for (const auto& one : held->recipients) to->data->recipients.push_back(one.clone());
+    for (const auto& one : taken->data->recipients) to->data->recipients.push_back(one.clone());
     to->content_changed = true;
   }
   if (selection.wants_object(mapi::PidTagMessageAttachments) && (overwrite || to->data->attachments.empty())) {
     to->data->attachments.clear();
-    for (const auto& one : held->attachments) {
+    for (const auto& one : taken->data->attachments) {
       to->data->attachments.push_back(one.clone());
       to->data->next_attachment = std::max(to->data->next_attachment, one.number + 1);
     }
     to->content_changed = true;
   }
-  if (selection.flags & flag_move)
-    for (const auto tag : copied) {
-      const auto code = co_await delete_property(mailbox, from, tag);
-      if (code != mapi::ecNone && code != mapi::ecNotFound) co_return code;
-    }
   co_return mapi::ecNone;
+}
+
+Task<ErrorCode> remove_copied(Mailbox* mailbox, std::shared_ptr<MessageObject> from, const std::vector<PropertyTag>* copied) {
+  for (const auto tag : *copied) {
+    const auto code = co_await delete_property(*mailbox, from, tag);
+    if (code != mapi::ecNone && code != mapi::ecNotFound) co_return code;
+  }
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from, std::shared_ptr<MessageObject> to,
+                             Selection selection, Problems* problems) {
+  auto taken = co_await take_message(&call.mailbox, from);
+  if (!taken) co_return mapi::to_error_code(taken.error());
+  std::vector<PropertyTag> copied;
+  const auto code = co_await put_into(&call.mailbox, to, &*taken, selection, call.session.options().code_page, problems, &copied);
+  if (code != mapi::ecNone || !(selection.flags & flag_move)) co_return code;
+  co_return co_await remove_copied(&call.mailbox, from, &copied);
+}
+
+// -- into a message of another mailbox of the session, whose ids of named properties are others
+
+// On the executor of that mailbox. Tags are those of the source, coming and going.
+Task<ErrorCode> put_across(OtherHandle to, Taken taken, std::map<std::uint16_t, mapi::PropertyName> names, Selection selection,
+                           unsigned code_page, Problems* problems, std::vector<PropertyTag>* copied) {
+  auto& mailbox = to.session->mailbox();
+  auto using_it = mailbox.use();
+  auto opened = co_await mailbox.open();
+  if (!opened) co_return mapi::to_error_code(opened.error());
+  auto object = to.session->find(to.handle);
+  if (!object) co_return mapi::ecDstNullObject;
+  if (object->kind != Object::Kind::message) co_return mapi::ecNotSupported;
+  if (is_read_only(*object)) co_return mapi::ecAccessDenied;
+  auto ids = co_await mailbox.own_ids(std::move(names));
+  if (!ids) co_return mapi::to_error_code(ids.error());
+  taken.data->properties = std::move(taken.properties);
+  Taken ours;
+  ours.data = renamed(*taken.data, *ids);
+  ours.properties = ours.data->properties.clone();
+  NamedIdMap back;
+  for (const auto& [theirs, own] : *ids) back[own] = theirs;
+  const auto through = [](PropertyTag tag, const NamedIdMap& map) {
+    const auto found = map.find(tag.id());
+    return !tag.named() ? tag : PropertyTag(found == map.end() ? std::uint16_t{0} : found->second, tag.type());
+  };
+  const auto asked = selection.tags;
+  std::vector<PropertyTag> tags;
+  for (const auto tag : asked) tags.push_back(through(tag, *ids));
+  selection.tags = tags;
+  const auto code = co_await put_into(&mailbox, std::static_pointer_cast<MessageObject>(object), &ours, selection, code_page, problems, copied);
+  for (auto& problem : *problems)
+    problem.PropertyTag = !selection.all_but && problem.Index < asked.size() ? asked[problem.Index] : through(problem.PropertyTag, back);
+  for (auto& tag : *copied) tag = through(tag, back);
+  co_return code;
+}
+
+Task<ErrorCode> copy_across(RopCall& call, std::shared_ptr<MessageObject> from, OtherHandle to, Selection selection, Problems* problems) {
+  auto source = co_await take_message(&call.mailbox, from);
+  if (!source) co_return mapi::to_error_code(source.error());
+  // The source's own may change while the other mailbox looks at it.
+  Taken taken;
+  taken.data = std::make_shared<convert::MessageData>(source->data->clone());
+  taken.properties = std::move(source->properties);
+  auto names = co_await call.mailbox.all_names_in(taken.data.get());
+  if (!names) co_return mapi::to_error_code(names.error());
+  std::vector<PropertyTag> copied;
+  auto putting = put_across(to, std::move(taken), std::move(*names), selection, call.session.options().code_page, problems, &copied);
+  const auto code = co_await io::on(to.session->mailbox().executor(), std::move(putting));
+  if (code != mapi::ecNone || !(selection.flags & flag_move)) co_return code;
+  co_return co_await remove_copied(&call.mailbox, from, &copied);
 }
 
 Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject> from, std::shared_ptr<AttachmentObject> to,
@@ -256,15 +332,19 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
 Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection selection, std::span<const wire::PropertyProblem>* out) {
   auto from = call.find(), to = call.find(destination);
   if (!from) co_return mapi::ecNullObject;
-  if (!to) co_return call.no_destination(destination);
-  if (from->kind != to->kind) co_return mapi::ecNotSupported;
+  auto* other = call.other_with(destination);
+  if (!to && !other) co_return mapi::ecDstNullObject;
+  // Attachments and folders go over with the messages in them, and by RopCopyFolder.
+  if (other ? from->kind != Object::Kind::message : from->kind != to->kind) co_return mapi::ecNotSupported;
   // The two flags do not go together ([MS-OXCPRPT] 2.2.10.1 and 2.2.11.1).
   if ((selection.flags & ~(flag_move | flag_no_overwrite)) || selection.flags == (flag_move | flag_no_overwrite))
     co_return mapi::ecInvalidParam;
-  if (is_read_only(*to) || ((selection.flags & flag_move) && is_read_only(*from))) co_return mapi::ecAccessDenied;
+  if ((to && is_read_only(*to)) || ((selection.flags & flag_move) && is_read_only(*from))) co_return mapi::ecAccessDenied;
   Problems problems;
   ErrorCode code = mapi::ecNotSupported;
-  if (from == to) {
+  if (other) {
+    code = co_await copy_across(call, std::static_pointer_cast<MessageObject>(from), {other, call.handles[destination]}, selection, &problems);
+  } else if (from == to) {
     code = mapi::ecNone;
   } else if (from->kind == Object::Kind::message) {
     if (is_within(static_cast<const MessageObject*>(to.get()), static_cast<const MessageObject&>(*from))) co_return ecMessageCycle;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/text.h"
+#include "mailbox/across_rops.h"
 #include "mailbox/message_edit.h"
 #include "mailbox/property_writing.h"
 #include "mailbox/store_out_of_office.h"
@@ -187,14 +188,18 @@ Task<ErrorCode> move_folder(RopCall& call, const wire::RopMoveFolder::Request& r
   if (!from) co_return call.why;
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
-  if (!to) co_return call.no_destination(request.DestHandleIndex);
+  auto* other = call.other_with(request.DestHandleIndex);
+  if (!to && !other) co_return mapi::ecDstNullObject;
   const auto id = RopCall::counter(request.FolderId);
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);
   if (!folder || folder->parent != from->id) co_return mapi::ecNotFound;
-  if (is_below(*tree, to->id, id)) co_return mapi::ecFolderCycle;
   auto name = trimmed(request.NewFolderName, call.session.options().code_page);
   if (name.empty()) name = folder->name;
+  if (other)
+    co_return co_await folder_to_other(call, id, {other, call.handles[request.DestHandleIndex]}, std::move(name), true, true,
+                                       &response.PartialCompletion);
+  if (is_below(*tree, to->id, id)) co_return mapi::ecFolderCycle;
   auto done = co_await call.mailbox.move_folder(id, to->id, name);
   co_return done ? mapi::ecNone : folder_error(done.error());
 }
@@ -243,14 +248,18 @@ Task<ErrorCode> copy_folder(RopCall& call, const wire::RopCopyFolder::Request& r
   if (!from) co_return call.why;
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
-  if (!to) co_return call.no_destination(request.DestHandleIndex);
+  auto* other = call.other_with(request.DestHandleIndex);
+  if (!to && !other) co_return mapi::ecDstNullObject;
   const auto id = RopCall::counter(request.FolderId);
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);
   if (!folder || folder->parent != from->id) co_return mapi::ecNotFound;
-  if (request.WantRecursive && is_below(*tree, to->id, id)) co_return mapi::ecFolderCycle;
   auto name = trimmed(request.NewFolderName, call.session.options().code_page);
   if (name.empty()) name = folder->name;
+  if (other)
+    co_return co_await folder_to_other(call, id, {other, call.handles[request.DestHandleIndex]}, std::move(name), request.WantRecursive, false,
+                                       &response.PartialCompletion);
+  if (request.WantRecursive && is_below(*tree, to->id, id)) co_return mapi::ecFolderCycle;
   auto done = co_await copy_one(&call.mailbox, id, to->id, name, request.WantRecursive, 0);
   co_return done ? mapi::ecNone : folder_error(done.error());
 }

@@ -178,6 +178,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // A message for another mailbox, and one from there (mailbox_across.cc). Errc::not_found: it is not in this folder any more.
   Task<Result<std::shared_ptr<Parcel>>> pack(GlobalCounter folder, GlobalCounter id);
   Task<Status> unpack(GlobalCounter folder, std::shared_ptr<Parcel> parcel);
+  // The same of named properties alone: all that occur in a message, also of its recipients; and our ids of those of another mailbox.
+  Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> all_names_in(const convert::MessageData* message);
+  Task<Result<std::map<std::uint16_t, std::uint16_t>>> own_ids(std::map<std::uint16_t, mapi::PropertyName> from);
   // Stores a finished Internet message, e.g. a report, under the index of `folder`.
   Task<Result<GlobalCounter>> deliver(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras);
   // Keys of the named properties in a message and in those embedded in it.

@@ -15,7 +15,7 @@ using namespace mapi;
 
 namespace {
 
-using Ids = std::map<std::uint16_t, std::uint16_t>;
+using Ids = NamedIdMap;
 
 void collect(const PropertyBag& bag, std::vector<std::uint16_t>& ids) {
   for (const auto& [tag, value] : bag)
@@ -37,16 +37,6 @@ PropertyBag renamed(const PropertyBag& bag, const Ids& ids) {
     const auto found = tag.named() ? ids.find(tag.id()) : ids.end();
     if (!tag.named()) out.set(tag, value);
     else if (found != ids.end()) out.set(PropertyTag(found->second, tag.type()), value);
-  }
-  return out;
-}
-std::shared_ptr<convert::MessageData> renamed(const convert::MessageData& message, const Ids& ids) {
-  auto out = std::make_shared<convert::MessageData>(message.clone());
-  out->properties = renamed(message.properties, ids);
-  for (auto& one : out->recipients) one.properties = renamed(one.properties, ids);
-  for (auto& one : out->attachments) {
-    one.properties = renamed(one.properties, ids);
-    if (one.embedded) one.embedded = renamed(*one.embedded, ids);
   }
   return out;
 }
@@ -76,6 +66,42 @@ PropertyBag renamed_extras(const PropertyBag& extras, const Ids& ids) {
 FileTime whole_seconds(FileTime time) { return from_unix(to_unix(time)); }
 
 }  // namespace
+
+std::shared_ptr<convert::MessageData> renamed(const convert::MessageData& message, const NamedIdMap& ids) {
+  auto out = std::make_shared<convert::MessageData>(message.clone());
+  out->properties = renamed(message.properties, ids);
+  for (auto& one : out->recipients) one.properties = renamed(one.properties, ids);
+  for (auto& one : out->attachments) {
+    one.properties = renamed(one.properties, ids);
+    if (one.embedded) one.embedded = renamed(*one.embedded, ids);
+  }
+  return out;
+}
+
+Task<Result<std::map<std::uint16_t, PropertyName>>> Mailbox::all_names_in(const convert::MessageData* message) {
+  std::vector<std::uint16_t> ids;
+  collect(*message, ids);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  co_return co_await names_of(std::move(ids));
+}
+
+Task<Result<std::map<std::uint16_t, std::uint16_t>>> Mailbox::own_ids(std::map<std::uint16_t, PropertyName> from) {
+  std::vector<std::uint16_t> theirs;
+  std::vector<PropertyName> names;
+  for (const auto& [id, name] : from) {
+    theirs.push_back(id);
+    names.push_back(name);
+  }
+  NamedIdMap ids;
+  if (names.empty()) co_return ids;
+  auto look_up = [&names](state::MailboxState& s) { return s.named_property_ids(names, true); };
+  auto ours = co_await with_state(look_up);
+  if (!ours) co_return ours.error();
+  for (std::size_t i = 0; i < theirs.size() && i < ours->size(); ++i)
+    if ((*ours)[i] != 0) ids[theirs[i]] = (*ours)[i];
+  co_return ids;
+}
 
 Task<Result<std::shared_ptr<Parcel>>> Mailbox::pack(GlobalCounter folder, GlobalCounter id) {
   auto row = co_await message(id);
@@ -132,20 +158,9 @@ Task<Status> Mailbox::unpack(GlobalCounter folder_id, std::shared_ptr<Parcel> pa
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
   if (!folder.selectable) co_return error(Errc::denied, "folder {} takes no messages", folder.name);
-  std::vector<std::uint16_t> theirs;
-  std::vector<PropertyName> names;
-  for (const auto& [id, name] : parcel->names) {
-    theirs.push_back(id);
-    names.push_back(name);
-  }
-  Ids ids;
-  if (!names.empty()) {
-    auto look_up = [&names](state::MailboxState& s) { return s.named_property_ids(names, true); };
-    auto ours = co_await with_state(look_up);
-    if (!ours) co_return ours.error();
-    for (std::size_t i = 0; i < theirs.size() && i < ours->size(); ++i)
-      if ((*ours)[i] != 0) ids[theirs[i]] = (*ours)[i];
-  }
+  auto known = co_await own_ids(parcel->names);
+  if (!known) co_return known.error();
+  const auto ids = std::move(*known);
   auto id = co_await reserve_id();
   if (!id) co_return id.error();
   auto data = parcel->data ? renamed(*parcel->data, ids) : nullptr;

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "mailbox/message_edit.h"
-#include "mailbox/parcel.h"
+#include "mailbox/across_rops.h"
 #include "mailbox/property_writing.h"
 #include "mailbox/receipts.h"
 #include "mailbox/rop_call.h"
@@ -181,51 +181,6 @@ Task<ErrorCode> hard_delete_messages(RopCall& call, const wire::RopHardDeleteMes
   co_return co_await delete_in_folder(call, request.MessageIds, Deletion::hard, request.NotifyNonRead);
 }
 
-// On the executor of the other mailbox.
-Task<Result<GlobalCounter>> folder_in(OpenMailbox* other, std::uint32_t handle) {
-  auto opened = co_await other->mailbox().open();
-  if (!opened) co_return opened.error();
-  const auto object = other->find(handle);
-  if (!object || object->kind != Object::Kind::folder) co_return error(Errc::unsupported, "no folder");
-  const auto id = static_cast<const FolderObject&>(*object).id;
-  const auto* row = other->mailbox().tree()->find(id);
-  if (!row) co_return error(Errc::not_found, "the folder is gone");
-  if (row->role == FolderRole::search) co_return error(Errc::denied, "a search folder takes no messages");
-  co_return id;
-}
-
-// Each message is stored there before it is removed here. Those that are gone are passed over, as within a mailbox.
-Task<ErrorCode> move_copy_to_other(RopCall& call, GlobalCounter from, OpenMailbox* other, std::uint32_t handle,
-                                   std::span<const mapi::Id> ids, bool copy, bool* partial) {
-  const auto executor = other->mailbox().executor();
-  auto finding = folder_in(other, handle);
-  auto to = co_await io::on(executor, std::move(finding));
-  if (!to) co_return to.error().code == Errc::denied ? mapi::ecSearchFolder : mapi::to_error_code(to.error());
-  auto places = co_await call.mailbox.by_folder(from, counters(ids));
-  if (!places) co_return mapi::to_error_code(places.error());
-  for (const auto& [place, messages] : *places) {
-    for (const auto id : messages) {
-      auto parcel = co_await call.mailbox.pack(place, id);
-      if (!parcel && parcel.error().code == Errc::not_found) continue;
-      if (!parcel) co_return mapi::to_error_code(parcel.error());
-      const auto packed = (*parcel)->change_number;
-      auto unpacking = other->mailbox().unpack(*to, std::move(*parcel));
-      auto stored = co_await io::on(executor, std::move(unpacking));
-      if (!stored) co_return mapi::to_error_code(stored.error());
-      *partial = true;  // should it stop here
-      if (copy) continue;
-      // What somebody wrote into it meanwhile is here alone.
-      auto now = co_await call.mailbox.message(id);
-      if (now && now->change_number != packed) co_return mapi::ecObjectModified;
-      std::vector<GlobalCounter> one(1, id);
-      auto removed = co_await call.mailbox.delete_messages(place, std::move(one), Deletion::hard);
-      if (!removed) co_return mapi::to_error_code(removed.error());
-    }
-  }
-  *partial = false;
-  co_return mapi::ecNone;
-}
-
 Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessages::Request& request,
                                    wire::RopMoveCopyMessages::Response& response) {
   auto from = call.object<FolderObject>();
@@ -233,8 +188,8 @@ Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessage
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
   if (auto* other = call.other_with(request.DestHandleIndex))
-    co_return co_await move_copy_to_other(call, from->id, other, call.handles[request.DestHandleIndex], request.MessageIds, request.WantCopy,
-                                          &response.PartialCompletion);
+    co_return co_await messages_to_other(call, from->id, {other, call.handles[request.DestHandleIndex]}, counters(request.MessageIds),
+                                         request.WantCopy, &response.PartialCompletion);
   if (!to) co_return mapi::ecDstNullObject;
   const auto* target = call.mailbox.tree()->find(to->id);
   if (target && target->role == FolderRole::search) co_return mapi::ecSearchFolder;

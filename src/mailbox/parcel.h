@@ -20,4 +20,9 @@ struct Parcel {
   std::map<std::uint16_t, mapi::PropertyName> names;
 };
 
+// Ids of named properties of one mailbox, and of the same names in another.
+using NamedIdMap = std::map<std::uint16_t, std::uint16_t>;
+// Under the ids of the other mailbox; properties that have none there stay behind.
+std::shared_ptr<convert::MessageData> renamed(const convert::MessageData& message, const NamedIdMap& ids);
+
 }  // namespace mapigate::mailbox

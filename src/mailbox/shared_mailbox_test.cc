@@ -366,7 +366,7 @@ TEST_F(SharedMailboxTest, MessagesGoFromOneMailboxToTheOther) {
   // Gone: passed over.
   EXPECT_EQ(go(false), ecNone);
   EXPECT_EQ(count(*client, 0, 0), 3u);
-  // Other ROPs with two objects have them in one mailbox.
+  // Folders go over by RopCopyFolder and RopMoveFolder.
   ASSERT_EQ(send(*client, 0, open_inbox(0, 5)).value(), ecNone);
   ASSERT_EQ(send(*client, 1, open_inbox(4, 6)).value(), ecNone);
   Ask<wire::RopCopyTo> copy_to;
@@ -407,6 +407,127 @@ TEST_F(SharedMailboxTest, HeaderFieldsComeAlongIntoFoldersOfTheGateway) {
     tickets += client->properties({here}, 3).at(0) == "4711";
   }
   EXPECT_EQ(tickets, 1u);
+}
+
+// [MS-OXCPRPT] 2.2.10 and 2.2.11; the ids of named properties are others in each mailbox.
+TEST_F(SharedMailboxTest, PropertiesAreCopiedIntoAMessageOfAnotherMailbox) {
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  const auto named = [&](std::uint8_t logon, std::uint8_t handle, std::initializer_list<const char*> names) {
+    PropertyTag last;
+    for (const auto* name : names) {
+      const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, {PS_PUBLIC_STRINGS, {}, name})};
+      const auto reply = send(*client, logon, Ask<wire::RopGetPropertyIdsFromNames>{{wire::RopGetPropertyIdsFromNames::Create, list}, handle});
+      last = PropertyTag(reply.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
+    }
+    return last;
+  };
+  const auto there = named(1, 4, {"Other", "Place"});
+  const auto here = named(0, 0, {"First", "Second", "Third", "Place"});
+  ASSERT_NE(there.id(), here.id());
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopCreateMessage>{{5, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 4}).value(), ecNone);
+  const TaggedValue values[] = {{there, Value::string(client->arena, "Bridge")},
+                                {PidTagSubject, Value::string(client->arena, "of the office")},
+                                {PidTagComment, Value::string(client->arena, "kept")}};
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopSetProperties>{{values}, 5}).value(), ecNone);
+  const auto make = [&] { return client->execute(Ask<wire::RopCreateMessage>{{3, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 0}).value(); };
+  ASSERT_EQ(make(), ecNone);
+  Ask<wire::RopCopyTo> copy_to;
+  copy_to.handle = 5;
+  copy_to.body.DestHandleIndex = 3;
+  copy_to.body.WantSubObjects = true;
+  const PropertyTag excluded[] = {PidTagComment};
+  copy_to.body.ExcludedTags = excluded;
+  ASSERT_EQ(send(*client, 1, copy_to).value(), ecNone);
+  auto got = client->properties({here, PidTagSubject, PidTagComment}, 3);
+  EXPECT_EQ(got[0], "Bridge");
+  EXPECT_EQ(got[1], "of the office");
+  EXPECT_TRUE(got[2].starts_with("!ecNotFound")) << got[2];
+  // Named ones alone, moved; what is not there is told with its own tag.
+  ASSERT_EQ(make(), ecNone);
+  Ask<wire::RopCopyProperties> some;
+  some.handle = 5;
+  some.body.DestHandleIndex = 3;
+  some.body.CopyFlags = 0x01;
+  const PropertyTag wanted[] = {PidTagReplyTime, there};
+  some.body.PropertyTags = wanted;
+  const auto copied = send(*client, 1, some);
+  ASSERT_EQ(copied.value(), ecNone);
+  const auto problems = copied.get<wire::RopCopyProperties>().PropertyProblems;
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].Index, 0u);
+  EXPECT_EQ(problems[0].PropertyTag.id(), PidTagReplyTime.id());
+  EXPECT_EQ(problems[0].ErrorCode, ecNotFound);
+  got = client->properties({here, PidTagSubject}, 3);
+  EXPECT_EQ(got[0], "Bridge");
+  Ask<wire::RopGetPropertiesSpecific> left;
+  left.handle = 5;
+  const PropertyTag moved[] = {there};
+  left.body.PropertyTags = moved;
+  const auto answer = send(*client, 1, left);
+  ASSERT_EQ(answer.value(), ecNone);
+  EXPECT_TRUE(to_text(answer.get<wire::RopGetPropertiesSpecific>().RowData.values[0]).find("Bridge") == std::string::npos);
+}
+
+// [MS-OXCFOLD] 2.2.1.7 and 2.2.1.8.
+TEST_F(SharedMailboxTest, FoldersGoOverIntoAnotherMailbox) {
+  auto& source = backends.of(office);
+  source.add_folder("Cases");
+  source.add_folder("Cases/Old", FolderRole::none, "Cases");
+  source.add("Cases", "a case");
+  source.add("Cases/Old", "an old case");
+  auto owner = connect(office, "owner's");
+  owner->logon();
+  settle(*owner, inbox);
+  GlobalCounter cases = 0;
+  for (const auto& folder : owner->session->mailbox().tree()->all())
+    if (folder.name == "Cases") cases = folder.id;
+  ASSERT_NE(cases, 0u);
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  const auto open_top = [&](std::uint8_t logon, std::uint8_t from, std::uint8_t to) {
+    Ask<wire::RopOpenFolder> ask;
+    ask.handle = from;
+    ask.body.FolderId = Id(own_replid, special_id(ipm_subtree));
+    ask.body.OutputHandleIndex = to;
+    return send(*client, logon, ask).value();
+  };
+  ASSERT_EQ(open_top(1, 4, 5), ecNone);
+  ASSERT_EQ(open_top(0, 0, 6), ecNone);
+  const auto name = [](const char* text) { return wire::AnyString{{}, text}; };
+  const auto subjects = [this](const std::string& user, const std::string& folder) {
+    auto& backend = backends.of(user);
+    const std::lock_guard lock(backend.mutex);
+    return backend.folders.contains(folder) ? backend.folders.at(folder).messages.size() : 99;
+  };
+  Ask<wire::RopCopyFolder> copy;
+  copy.handle = 5;
+  copy.body.DestHandleIndex = 6;
+  copy.body.WantRecursive = true;
+  copy.body.FolderId = Id(own_replid, cases);
+  copy.body.NewFolderName = name("Copied");
+  ASSERT_EQ(send(*client, 1, copy).value(), ecNone);
+  EXPECT_EQ(subjects(bob, "Copied"), 1u);
+  EXPECT_EQ(subjects(bob, "Copied/Old"), 1u);
+  EXPECT_EQ(subjects(office, "Cases/Old"), 1u);
+  EXPECT_EQ(send(*client, 1, copy).value(), ecDuplicateName);
+  Ask<wire::RopMoveFolder> move;
+  move.handle = 5;
+  move.body.DestHandleIndex = 6;
+  move.body.FolderId = Id(own_replid, cases);
+  move.body.NewFolderName = name("Moved");
+  const auto moved = send(*client, 1, move);
+  ASSERT_EQ(moved.value(), ecNone);
+  EXPECT_FALSE(moved.get<wire::RopMoveFolder>().PartialCompletion);
+  EXPECT_EQ(subjects(bob, "Moved"), 1u);
+  EXPECT_EQ(subjects(bob, "Moved/Old"), 1u);
+  EXPECT_EQ(subjects(office, "Cases"), 99u);
+  EXPECT_EQ(subjects(office, "Cases/Old"), 99u);
+  // Special ones stay where they are.
+  move.body.FolderId = Id(own_replid, special_id(inbox));
+  EXPECT_EQ(send(*client, 1, move).value(), ecAccessDenied);
 }
 
 // Receipts go out in the owner's name, to whom the message says: a guest could write to anybody that way.

@@ -216,6 +216,12 @@ class FakeProvider final : public Provider {
     std::lock_guard lock(b_.mutex);
     co_return b_.folders.at(id).remote;
   }
+  Task<Status> delete_folder(std::string id) override {
+    if (auto s = asked("delete_folder"); !s) co_return s;
+    std::lock_guard lock(b_.mutex);
+    b_.folders.erase(id);
+    co_return Status{};
+  }
   Task<Result<std::shared_ptr<Watch>>> watch(Folder) override {
     {
       std::lock_guard lock(b_.mutex);
