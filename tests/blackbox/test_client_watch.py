@@ -5,14 +5,14 @@ import subprocess
 import pytest
 
 from conftest import ALICE, PASSWORD
-from harness.dovecot import Dovecot
+from harness import imap_server
 from harness.mapigate import Mapigate
 from harness.watch import Watch
 
 
 @pytest.fixture(scope="module")
 def server(certificates):
-    with Dovecot(certificates, users=(ALICE,)) as one:
+    with imap_server.make(certificates, (ALICE,)) as one:
         yield one
 
 

@@ -6,7 +6,6 @@ import pytest
 
 from conftest import ALICE
 from harness import imap_server, rops
-from harness.dovecot import Dovecot
 from harness.mapigate import Mapigate
 from harness.processes import wait_until
 from harness.properties import EQ, res_content, res_not, res_property, tag_of
@@ -139,7 +138,7 @@ def test_messages_of_the_gateway_come_back_too(mapi):
 
 
 def test_old_ones_go(certificates, open_session):
-    with Dovecot(certificates, users=(ALICE,)) as server:
+    with imap_server.make(certificates, (ALICE,)) as server:
         gateway = Mapigate.gateway(certificates, server.tls_port, name="purge")
         gateway.arguments["modules"]["mail"]["deleted_retention"] = "1s"
         gateway.write_config()
@@ -157,7 +156,7 @@ def test_old_ones_go(certificates, open_session):
 
 
 def test_nothing_is_kept_where_nothing_is_to_be(certificates, open_session):
-    with Dovecot(certificates, users=(ALICE,)) as server:
+    with imap_server.make(certificates, (ALICE,)) as server:
         gateway = Mapigate.gateway(certificates, server.tls_port, name="nokeep")
         gateway.arguments["modules"]["mail"]["deleted_retention"] = "0s"
         gateway.write_config()

@@ -1,6 +1,6 @@
 """The same mailbox on other IMAP servers: Cyrus, and a Dovecot without CONDSTORE, QRESYNC, MOVE, UIDPLUS and the rest.
 
-A short scenario of everything; MAPIGATE_IMAP=cyrus (or bare) runs the long ones (test_writing, test_keeping, test_mailbox)."""
+A short scenario of everything; `./test servers` runs all tests of mailboxes on them, and by all ways to the gateway."""
 import pytest
 
 from conftest import ALICE, BOB

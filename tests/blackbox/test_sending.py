@@ -1,4 +1,4 @@
-"""Messages that leave by a real Postfix and arrive in a real Dovecot."""
+"""Messages that leave by a real Postfix and arrive in a real IMAP server."""
 import contextlib
 import datetime
 import json
@@ -10,8 +10,7 @@ import time
 import pytest
 
 from conftest import ALICE, BOB, PASSWORD
-from harness import nspi, people, postfix, rops
-from harness.dovecot import Dovecot
+from harness import dovecot, imap_server, nspi, people, postfix, rops
 from harness.faultproxy import FaultProxy
 from harness.mapigate import Mapigate
 from harness.mapihttp import Session
@@ -30,27 +29,13 @@ OLD_BOB = "/o=Old Org/ou=First Administrative Group/cn=Recipients/cn=bbrown"
 
 @pytest.fixture(scope="module")
 def mail_server(certificates):
-    lmtp_port = free_port()
-    server = Dovecot(certificates, users=(ALICE, BOB))
-    masters = server.folder / "masters"
-    masters.write_text("master:{PLAIN}mastersecret\n")
-    masters.chmod(0o644)
-    server.extra = postfix.mail_services(lmtp_port) + f"""auth_master_user_separator = *
-passdb {{
-driver = passwd-file
-args = {masters}
-master = yes
-}}
-"""
-    server.write_config()
-    with server as dovecot:
-        yield dovecot, lmtp_port
+    with imap_server.make(certificates, (ALICE, BOB), lmtp_port=free_port()) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def smtp(certificates, mail_server):
-    dovecot, lmtp_port = mail_server
-    with postfix.Postfix(certificates, dovecot, lmtp_port, (ALICE, BOB)) as server:
+    with postfix.Postfix(certificates, mail_server, mail_server.lmtp_port, (ALICE, BOB)) as server:
         yield server
 
 
@@ -59,7 +44,7 @@ def sender(certificates, mail_server, smtp):
     book = people.write(private_dir("people") / "people.toml", "example.test", [("alice", "Alice Adams"), ("bob", "Bob Brown")])
     book.write_text(book.read_text().replace(f'address = "{BOB}"', f'address = "{BOB}"\nformer_dns = ["{OLD_BOB}"]')
                     + f'[[entry]]\nname = "Berta Boss"\naddress = "boss@example.test"\ndelegates = ["{ALICE}"]\n')
-    with Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, people=book, name="sender") as server:
+    with Mapigate.gateway(certificates, mail_server.tls_port, smtp_port=smtp.port, people=book, name="sender") as server:
         yield server
         server.check_log()
 
@@ -86,7 +71,7 @@ def arrived(imap, folder, subject):
 def test_from_one_to_the_other(sender, mail_server, open_session):
     session = open_session(sender)
     submit(session, "Grüße an Bob")
-    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    bob, alice = Imap(mail_server, BOB), Imap(mail_server)
     wait_until(lambda: arrived(bob, "INBOX", "Grüße an Bob") == 1, "the message arrives", 30)
     uid = bob.uids("INBOX")[-1]
     seen, _ = bob.fetch("INBOX", uid)
@@ -108,7 +93,7 @@ def test_from_one_to_the_other(sender, mail_server, open_session):
 
 def test_who_sends_is_found_in_the_address_book(sender, mail_server, open_session, certificates):
     submit(open_session(sender), "from somebody with a name")
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     wait_until(lambda: arrived(bob, "INBOX", "from somebody with a name") == 1, "the message arrives", 30)
     seen, _ = bob.fetch("INBOX", bob.uids("INBOX")[-1])
     assert (seen["From"].addresses[0].display_name, seen["From"].addresses[0].addr_spec) == ("Alice Adams", ALICE)
@@ -130,7 +115,7 @@ def test_who_sends_is_found_in_the_address_book(sender, mail_server, open_sessio
 def test_recipients_of_the_address_book_get_it_by_their_address(sender, mail_server, open_session, name):
     subject = f"by name {hash(name)}"
     submit(open_session(sender), subject, to=(name,))
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     wait_until(lambda: arrived(bob, "INBOX", subject) == 1, "the message arrives", 30)
     seen, _ = bob.fetch("INBOX", bob.uids("INBOX")[-1])
     assert seen["To"].addresses[0].addr_spec == BOB
@@ -145,7 +130,7 @@ def test_a_name_that_nobody_has_is_refused(sender, open_session):
 def test_senders_lead_to_the_address_book(sender, mail_server, open_session):
     """The sender of what arrived is who the address book has under this address."""
     submit(open_session(sender), "who wrote this")
-    wait_until(lambda: arrived(Imap(mail_server[0], BOB), "INBOX", "who wrote this") == 1, "the message arrives", 30)
+    wait_until(lambda: arrived(Imap(mail_server, BOB), "INBOX", "who wrote this") == 1, "the message arrives", 30)
 
     def identifier_of():
         listed = json.loads(sender.client("--json", "ls", "Inbox", user=BOB).stdout)
@@ -159,7 +144,7 @@ def test_senders_lead_to_the_address_book(sender, mail_server, open_session):
 def test_a_refused_recipient_comes_back_as_a_report(sender, mail_server, open_session):
     session = open_session(sender)
     submit(session, "to nobody", to=("nobody@example.test", BOB))
-    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    bob, alice = Imap(mail_server, BOB), Imap(mail_server)
     wait_until(lambda: arrived(bob, "INBOX", "to nobody") == 1, "the other recipient gets it", 30)
     wait_until(lambda: arrived(alice, "INBOX", "Undeliverable: to nobody") == 1, "the report comes", 30)
     report, _ = alice.fetch("INBOX", alice.uids("INBOX")[-1])
@@ -178,7 +163,7 @@ def test_sent_again_it_goes_to_those_who_have_not_got_it(sender, mail_server, op
     saved = session.save(message)
     reopened = session.call(rops.open_message(session.outbox, saved, 1)).handle
     session.call(rops.submit_message(), reopened)
-    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    bob, alice = Imap(mail_server, BOB), Imap(mail_server)
     wait_until(lambda: arrived(alice, "INBOX", "again") == 1, "the message arrives", 30)
     wait_until(lambda: arrived(alice, "Sent", "again") == 1, "the copy is in Sent", 30)
     seen, _ = alice.fetch("INBOX", alice.uids("INBOX")[-1])
@@ -199,7 +184,7 @@ def test_deferred_and_taken_back(sender, mail_server, open_session):
     later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
     saved = submit(session, "later", PidTagDeferredSendTime=later)
     time.sleep(2)
-    assert arrived(Imap(mail_server[0], BOB), "INBOX", "later") == 0
+    assert arrived(Imap(mail_server, BOB), "INBOX", "later") == 0
     flags = session.properties(session.open_message(session.outbox, saved), ["PidTagMessageFlags"])[tag_of("PidTagMessageFlags")]
     assert flags & 4  # mfSubmitted
     session.call(rops.abort_submit(session.outbox, saved))
@@ -216,13 +201,13 @@ def test_number_and_units_outweigh_the_time(sender, mail_server, open_session):
     saved = submit(session, "in two hours", PidTagDeferredSendTime=before, PidTagDeferredSendNumber=2, PidTagDeferredSendUnits=1)
     due = session.properties(session.open_message(session.outbox, saved), ["PidTagDeferredSendTime"])[tag_of("PidTagDeferredSendTime")]
     assert abs(due - (now + datetime.timedelta(hours=2))) < datetime.timedelta(minutes=2)
-    assert arrived(Imap(mail_server[0], BOB), "INBOX", "in two hours") == 0
+    assert arrived(Imap(mail_server, BOB), "INBOX", "in two hours") == 0
     session.call(rops.abort_submit(session.outbox, saved))
     # A number of 0, and a time that has passed: at once.
     submit(session, "in no time", PidTagDeferredSendNumber=0, PidTagDeferredSendUnits=3)
     submit(session, "an hour ago", PidTagDeferredSendTime=before)
     for subject in ("in no time", "an hour ago"):
-        wait_until(lambda: arrived(Imap(mail_server[0], BOB), "INBOX", subject) == 1, f"{subject} arrives", 30)
+        wait_until(lambda: arrived(Imap(mail_server, BOB), "INBOX", subject) == 1, f"{subject} arrives", 30)
 
 
 def test_deferred_mail_leaves_while_nobody_is_logged_on(sender, mail_server, open_session):
@@ -230,18 +215,18 @@ def test_deferred_mail_leaves_while_nobody_is_logged_on(sender, mail_server, ope
     later = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=6)
     submit(session, "leaves alone", PidTagDeferredSendTime=later)
     session.client.disconnect()
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     assert arrived(bob, "INBOX", "leaves alone") == 0
     wait_until(lambda: arrived(bob, "INBOX", "leaves alone") == 1, "it leaves when its time has come", 40)
     assert datetime.datetime.now(datetime.timezone.utc) >= later
-    wait_until(lambda: arrived(Imap(mail_server[0]), "Sent", "leaves alone") == 1, "its copy is filed", 30)
-    copy, _ = Imap(mail_server[0]).fetch("Sent", Imap(mail_server[0]).uids("Sent")[-1])
+    wait_until(lambda: arrived(Imap(mail_server), "Sent", "leaves alone") == 1, "its copy is filed", 30)
+    copy, _ = Imap(mail_server).fetch("Sent", Imap(mail_server).uids("Sent")[-1])
     assert copy["Subject"] == "leaves alone"
 
 
 def test_what_was_tried_cannot_be_taken_back(certificates, mail_server, smtp):
     """[MS-OXCROPS] RopAbortSubmit: it may have reached somebody (ecUnableToAbort)."""
-    with FaultProxy(smtp.port) as proxy, Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=proxy.port, name="tried") as gateway:
+    with FaultProxy(smtp.port) as proxy, Mapigate.gateway(certificates, mail_server.tls_port, smtp_port=proxy.port, name="tried") as gateway:
         proxy.refuse()
         with Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD) as session:
             saved = submit(session, "tried once")
@@ -249,12 +234,12 @@ def test_what_was_tried_cannot_be_taken_back(certificates, mail_server, smtp):
             code = wait_until(lambda: session.try_call(rops.abort_submit(session.outbox, saved)).error, "an answer", 20)
             assert code == 0x80040114
             proxy.heal()
-            wait_until(lambda: arrived(Imap(mail_server[0], BOB), "INBOX", "tried once") == 1, "it arrives all the same", 60)
+            wait_until(lambda: arrived(Imap(mail_server, BOB), "INBOX", "tried once") == 1, "it arrives all the same", 60)
 
 
 def test_outage_and_kill_lose_and_double_nothing(certificates, mail_server, smtp):
     """Submitted while SMTP is down, killed, started again: each message arrives once."""
-    gateway = Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, name="outage")
+    gateway = Mapigate.gateway(certificates, mail_server.tls_port, smtp_port=smtp.port, name="outage")
     gateway.start()
     smtp.stop()
     session = Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD)
@@ -266,7 +251,7 @@ def test_outage_and_kill_lose_and_double_nothing(certificates, mail_server, smtp
     gateway.start()
     session = Session.logged_on(gateway.https_port, certificates.ca, ALICE, PASSWORD)
     session.rows(session.contents_table(session.open_folder(session.inbox)), [SUBJECT])
-    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    bob, alice = Imap(mail_server, BOB), Imap(mail_server)
     wait_until(lambda: all(arrived(bob, "INBOX", subject) >= 1 for subject in subjects), "all arrive", 90)
     wait_until(lambda: all(arrived(alice, "Sent", subject) >= 1 for subject in subjects), "all are in Sent", 30)
     time.sleep(3)
@@ -280,7 +265,7 @@ def test_client_commands(sender, mail_server, tmp_path):
     file = tmp_path / "plan.txt"
     file.write_bytes(b"plan")
     sender.client("send", "--to", BOB, "--subject", "by client", "--text", "hello", "--attach", file)
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     wait_until(lambda: arrived(bob, "INBOX", "by client") == 1, "the client's message arrives", 30)
     import json
     sender.client("mkdir", "Akten ü", user=BOB)
@@ -315,7 +300,7 @@ def test_new_mail_is_told(sender, mail_server, open_session):
         thread.start()
         time.sleep(1)
         started = time.monotonic()
-        mail_server[0].seed(BOB, "INBOX", [b"From: x@example.test\r\nSubject: news\r\n\r\n.\r\n"])
+        mail_server.seed(BOB, "INBOX", [b"From: x@example.test\r\nSubject: news\r\n\r\n.\r\n"])
         thread.join(timeout=60)
         assert result and result[0][0] == 1
         assert time.monotonic() - started < 30
@@ -330,7 +315,7 @@ def test_on_behalf_of_somebody(sender, mail_server, open_session):
     """Who is represented is the writer's to say, as far as the directory lets him; who sent it is whoever is logged on."""
     session = open_session(sender)
     submit(session, "for the boss", **in_the_name_of("boss@example.test"))
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     wait_until(lambda: arrived(bob, "INBOX", "for the boss") == 1, "the message arrives", 30)
     seen = next(message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == "for the boss")
     assert (seen["From"].addresses[0].display_name, seen["From"].addresses[0].addr_spec) == ("Berta Boss", "boss@example.test")
@@ -346,7 +331,7 @@ def test_not_on_behalf_of_everybody(sender, mail_server, open_session, address):
                                   [(0, 1, BOB, BOB)])
     assert session.try_call(rops.submit_message(), message).error == EC_ACCESS_DENIED
     submit(session, f"after {address}", **in_the_name_of("alice.adams@example.test"))  # an alias of her own
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     wait_until(lambda: arrived(bob, "INBOX", f"after {address}") == 1, "the next message arrives", 30)
     assert arrived(bob, "INBOX", f"for {address}") == 0
     seen = next(message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == f"after {address}")
@@ -370,14 +355,14 @@ def test_read_receipts(sender, mail_server, open_session):
         reader.call(rops.set_read_flags([found["read me"][tag_of("PidTagMid")]], 0), handle)
         reader.call(rops.set_read_flags([found["read me"][tag_of("PidTagMid")]], 4), handle)
     assert not any(inbox()[subject][flags] & 0x100 for subject in ("read me", "read me quietly"))
-    alice = Imap(mail_server[0])
+    alice = Imap(mail_server)
     wait_until(lambda: arrived(alice, "INBOX", "Read: read me") == 1, "the receipt", 30)
     time.sleep(2)
     assert arrived(alice, "INBOX", "Read: read me") == 1 and arrived(alice, "INBOX", "Read: read me quietly") == 0
     report = alice.fetch("INBOX", alice.uids("INBOX")[-1])[0]
     assert report.get_param("report-type") == "disposition-notification"
     assert report["Auto-Submitted"] == "auto-replied"
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     bob.select("INBOX")
     assert len(bob.link.search(None, "KEYWORD", "$MDNSent")[1][0].split()) == 2
     wait_until(lambda: any(row[tag_of("PidTagMessageClass")] == "REPORT.IPM.Note.IPNRN" for row in session.rows(
@@ -402,7 +387,7 @@ def test_receipts_are_sent_for_what_mapi_reads_and_deletes(sender, mail_server, 
     def flags(subject):
         return inbox()[subject][tag_of("PidTagMessageFlags")]
     assert all(flags(subject) & 0x301 == 0x300 for subject in subjects)  # mfNotifyRead, mfNotifyUnread, not mfRead
-    bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+    bob, alice = Imap(mail_server, BOB), Imap(mail_server)
     uids = bob.uids("INBOX")
     seen = next(uid for uid in uids if bob.fetch("INBOX", uid)[0]["Subject"] == "marked by IMAP")
     bob.select("INBOX")
@@ -438,7 +423,7 @@ def test_reports_that_clients_submit(sender, mail_server, open_session):
     session = open_session(sender)
     submit(session, "Read: by a client", PidTagMessageClass="REPORT.IPM.Note.IPNRN", PidTagOriginalMessageId="<one@example.test>")
     submit(session, "Undeliverable: by a client", PidTagMessageClass="REPORT.IPM.Note.NDR")
-    bob = Imap(mail_server[0], BOB)
+    bob = Imap(mail_server, BOB)
     for subject, kind in (("Read: by a client", "disposition-notification"), ("Undeliverable: by a client", "delivery-status")):
         wait_until(lambda subject=subject: arrived(bob, "INBOX", subject) == 1, subject, 30)
         report = next(message for message in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if message["Subject"] == subject)
@@ -451,7 +436,7 @@ def test_reports_that_clients_submit(sender, mail_server, open_session):
 
 def test_messages_leave_in_a_winmail_dat_where_that_is_configured(certificates, mail_server, smtp, open_session, tmp_path):
     """[MS-OXTNEF]: read by an independent program, by MAPI, and not in the sender's own copy."""
-    gateway = Mapigate.gateway(certificates, mail_server[0].tls_port, smtp_port=smtp.port, name="rich")
+    gateway = Mapigate.gateway(certificates, mail_server.tls_port, smtp_port=smtp.port, name="rich")
     gateway.arguments["modules"]["mail"]["tnef"] = "always"
     gateway.write_config()
     data = bytes(range(256)) * 1000
@@ -462,7 +447,7 @@ def test_messages_leave_in_a_winmail_dat_where_that_is_configured(certificates, 
             "PidTagReportText": "only Outlook knows"}, [(0, 1, "Bob", BOB), (1, 3, "Alice", ALICE)], [("data.bin", data)])
         session.save(message)
         session.call(rops.submit_message(), message)
-        bob, alice = Imap(mail_server[0], BOB), Imap(mail_server[0])
+        bob, alice = Imap(mail_server, BOB), Imap(mail_server)
         wait_until(lambda: arrived(bob, "INBOX", "rich ü") == 1, "the message", 30)
         seen = next(one for one in (bob.fetch("INBOX", uid)[0] for uid in bob.uids("INBOX")) if one["Subject"] == "rich ü")
         assert [part.get_content_type() for part in seen.iter_parts()] == ["text/plain", "application/ms-tnef"]
@@ -492,10 +477,9 @@ def test_messages_leave_in_a_winmail_dat_where_that_is_configured(certificates, 
 
 def test_a_restart_sends_without_the_user(certificates, mail_server, smtp):
     """Submitted while SMTP is down, killed, started again: with a master user nobody has to log on."""
-    dovecot = mail_server[0]
-    gateway = Mapigate.gateway(certificates, dovecot.tls_port, smtp_port=smtp.port, name="alone")
-    gateway.arguments["modules"]["smtp"].update(master_user="master", master_password="mastersecret")
-    gateway.arguments["modules"]["imap"].update(master_user="master", master_password="mastersecret")
+    gateway = Mapigate.gateway(certificates, mail_server.tls_port, smtp_port=smtp.port, name="alone")
+    for module, (user, password) in (("imap", imap_server.master()), ("smtp", (dovecot.MASTER, dovecot.MASTER_PASSWORD))):
+        gateway.arguments["modules"][module].update(master_user=user, master_password=password)
     gateway.write_config()
     gateway.start()
     smtp.stop()
@@ -505,7 +489,7 @@ def test_a_restart_sends_without_the_user(certificates, mail_server, smtp):
     gateway.kill()
     smtp.start()
     gateway.start()
-    bob, alice = Imap(dovecot, BOB), Imap(dovecot)
+    bob, alice = Imap(mail_server, BOB), Imap(mail_server)
     wait_until(lambda: arrived(bob, "INBOX", "while nobody looks") == 1, "it is sent", 60)
     wait_until(lambda: arrived(alice, "Sent", "while nobody looks") == 1, "its copy is kept", 30)
     wait_until(lambda: not list((gateway.state_dir / "outbox").iterdir()), "nothing is noted any more", 30)

@@ -9,15 +9,13 @@ import time
 import pytest
 
 from conftest import BOB, PASSWORD
-from harness import mailgen, notifications, rops
-from harness.dovecot import Dovecot
+from harness import imap_server, mailgen, notifications, rops
 from harness.mapigate import Mapigate, mailbox_modules
 from harness.mapihttp import Client, Session, autodiscover, discover, strip_namespaces
 from harness.processes import private_dir
 from harness.properties import tag_of
 
 OFFICE, CAROL = "office@example.test", "carol@example.test"
-MASTER, MASTER_PASSWORD = "gateway", "mastersecret"
 LOGIN_PERM, NULL_OBJECT, ACCESS_DENIED = 0x3F2, 0x4B9, 0x80070005
 SUBJECT, MESSAGE_ID = tag_of("PidTagSubject"), tag_of("PidTagMid")
 
@@ -37,14 +35,10 @@ def mail(subject):
 
 @pytest.fixture(scope="module")
 def server(certificates):
-    folder = private_dir("dovecot")
-    (folder / "masters").write_text(f"{MASTER}:{{PLAIN}}{MASTER_PASSWORD}\n")
-    (folder / "masters").chmod(0o644)
-    extra = f"passdb {{\ndriver = passwd-file\nargs = {folder}/masters\nmaster = yes\n}}\n"
-    with Dovecot(certificates, users=(BOB, CAROL, OFFICE), folder=folder, extra=extra) as dovecot:
-        dovecot.seed(OFFICE, "INBOX", [mailgen.message(number, large=False).seed() for number in range(5)])
-        dovecot.seed(BOB, "INBOX", [mailgen.message(number, large=False).seed() for number in range(20, 23)])
-        yield dovecot
+    with imap_server.make(certificates, (BOB, CAROL, OFFICE)) as one:
+        one.seed(OFFICE, "INBOX", [mailgen.message(number, large=False).seed() for number in range(5)])
+        one.seed(BOB, "INBOX", [mailgen.message(number, large=False).seed() for number in range(20, 23)])
+        yield one
 
 
 def start(certificates, server, master=True, **settings):
@@ -52,7 +46,8 @@ def start(certificates, server, master=True, **settings):
     people.write_text(directory(BOB), encoding="utf-8")
     modules = mailbox_modules(server.tls_port, certificates, people=people)
     if master:
-        modules["imap"] |= {"master_user": MASTER, "master_password": MASTER_PASSWORD}
+        user, password = imap_server.master()
+        modules["imap"] |= {"master_user": user, "master_password": password}
     modules["mail"] |= settings
     gateway = Mapigate(certificates, modules, ["mail"], name="shared", threads=3)
     gateway.people = people

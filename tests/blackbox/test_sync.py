@@ -13,7 +13,7 @@ from harness.mailgen import message
 from harness.processes import wait_until
 from harness.properties import tag_of
 
-ERIN = "erin@example.test"
+GINA = "gina@example.test"  # of these tests alone
 SUBJECT, MID, NAME = tag_of("PidTagSubject"), tag_of("PidTagMid"), tag_of("PidTagDisplayName")
 SOURCE_KEY, PARENT_KEY = tag_of("PidTagSourceKey"), tag_of("PidTagParentSourceKey")
 
@@ -22,7 +22,7 @@ SOURCE_KEY, PARENT_KEY = tag_of("PidTagSourceKey"), tag_of("PidTagParentSourceKe
 def imap(dovecot):
     """A mailbox of this test alone, as another client sees it."""
     connection = imaplib.IMAP4("127.0.0.1", dovecot.port)
-    connection.login(ERIN, PASSWORD)
+    connection.login(GINA, PASSWORD)
     yield connection
     connection.logout()
 
@@ -81,11 +81,11 @@ def test_after_a_delivery_only_that_message_comes(gateway, open_session, imap):
     box = "INBOX"
     for number in range(3):
         assert imap.append(box, None, None, message(number, large=False).data)[0] == "OK"
-    session = open_session(gateway, user=ERIN)
+    session = open_session(gateway, user=GINA)
     folder = session.open_folder(session.inbox)
     state = synchronize(session, folder).state
     assert len(own_ids(state[IDSET_GIVEN])) == 3
-    data = b"From: bob@example.test\r\nTo: erin@example.test\r\nSubject: fresh from IMAP\r\n\r\nHello.\r\n"
+    data = b"From: bob@example.test\r\nTo: gina@example.test\r\nSubject: fresh from IMAP\r\n\r\nHello.\r\n"
     assert imap.append(box, None, None, data)[0] == "OK"
     seen = []
 

@@ -6,15 +6,17 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import socket
 import subprocess
 
 from .caldav import CalDav
-from .dovecot import _RawImap, crlf
-from .processes import TOP, Daemon, Server, current_user, free_port, private_dir
+from .dovecot import Dovecot, _RawImap, crlf
+from .processes import TOP, Daemon, Server, current_user, end_children, free_port, private_dir
 
 SPECIAL_USE = ("Sent", "Drafts", "Trash", "Junk", "Archive")  # folders, each with the attribute of its name
 LIB = pathlib.Path("/usr/lib/cyrus/bin")
+ADMIN = "cyrus"
 
 _IMAPD = """cyrus_user: {user}
 configdirectory: {folder}/conf
@@ -28,6 +30,7 @@ unixhierarchysep: yes
 altnamespace: yes
 conversations: yes
 allowplaintext: yes
+munge8bit: no
 sasl_mech_list: PLAIN LOGIN
 sasl_pwcheck_method: auxprop
 sasl_auxprop_plugin: sasldb
@@ -42,7 +45,7 @@ _CYRUS = """START {{
 SERVICES {{
  imap cmd="{imapd} -C {folder}/imapd.conf" listen="127.0.0.1:{port}" maxchild=400
  imaps cmd="{imapd} -s -C {folder}/imapd.conf" listen="127.0.0.1:{tls_port}" maxchild=400
-{http}}}
+{more}}}
 DAEMON {{
  idled cmd="{idled} -C {folder}/imapd.conf"
 }}
@@ -73,11 +76,15 @@ class Cyrus(CalDav, Server):
     """As Dovecot of dovecot.py, as far as tests of the mailbox need it; with `calendars` CalDAV at url()."""
 
     home = "/dav/calendars/user/{user}/"
+    made = False
+    passwords = None  # a Dovecot that knows them for Postfix
 
     def __init__(self, certificates, users=("alice@example.test", "bob@example.test"), password="secret", folder=None, extra="",
-                 calendars=False):
+                 calendars=False, rights=False, lmtp_port=None):
         if calendars:
             extra += "httpmodules: caldav freebusy\ncalendar_user_address_set: example.test\n"
+        if rights:  # owners are bound by what set_rights() says
+            extra += "implicit_owner_rights: l\n"
         self.folder = pathlib.Path(folder) if folder else private_dir("cyrus")
         self.certificates, self.password, self.users, self.extra = certificates, password, list(users), extra
         self.port, self.tls_port, self.http_port = free_port(), free_port(), free_port()
@@ -92,9 +99,12 @@ class Cyrus(CalDav, Server):
             user=self.user, folder=self.folder, certificate=self.folder / "tls/certificate",
             key=self.folder / "tls/key", extra=extra))
         programs = unpacked()
-        http = f' http cmd="{LIB / "httpd"} -C {self.folder}/imapd.conf" listen="127.0.0.1:{self.http_port}"\n' if calendars else ""
+        more = f' http cmd="{LIB / "httpd"} -C {self.folder}/imapd.conf" listen="127.0.0.1:{self.http_port}"\n' if calendars else ""
+        if lmtp_port:
+            more += f' lmtp cmd="{LIB / "lmtpd"} -a -C {self.folder}/imapd.conf" listen="127.0.0.1:{lmtp_port}"\n'
+        self.lmtp_port = lmtp_port
         (self.folder / "cyrus.conf").write_text(_CYRUS.format(folder=self.folder, imapd=programs / "imapd", idled=programs / "idled",
-                                                              port=self.port, tls_port=self.tls_port, http=http))
+                                                              port=self.port, tls_port=self.tls_port, more=more))
         for user in [*self.users, "cyrus@localhost"]:
             name, _, realm = user.partition("@")
             subprocess.run(["saslpasswd2", "-p", "-c", "-f", self.folder / "sasldb2", "-u", realm, name],
@@ -107,13 +117,15 @@ class Cyrus(CalDav, Server):
         self.daemon = Daemon([LIB / "master", "-C", self.folder / "imapd.conf", "-M", self.folder / "cyrus.conf", "-p",
                               self.folder / "pid", "-D"], self.folder, "cyrus")
         self.daemon.wait_ready(self._greets, f"Cyrus greets on port {self.port}")
-        self._make_mailboxes()
+        if not self.made:
+            self._make_mailboxes()
+            self.made = True
         return self
 
     def _make_mailboxes(self):
         """All over one connection: two processes that Cyrus 3.6 started in the same second give their folders the same
         unique identifiers, and so the same messages."""
-        with contextlib.closing(_RawImap(self.port, "cyrus", self.password)) as link:
+        with contextlib.closing(_RawImap(self.port, ADMIN, self.password)) as link:
             for name, _, domain in (user.partition("@") for user in self.users):
                 link.command(f'CREATE "user/{name}@{domain}"')
                 for folder in SPECIAL_USE:
@@ -130,9 +142,36 @@ class Cyrus(CalDav, Server):
     def log(self):
         return self.daemon.output() if self.daemon else ""
 
+    def kill(self):
+        """SIGKILL to master and children, as a machine that loses power."""
+        daemon, self.daemon = self.daemon, None
+        daemon.kill()
+
+    def disconnect_clients(self):
+        """Drops every connection; the server itself keeps running."""
+        end_children(self.daemon.pid, "imapd", signal.SIGKILL)
+
     def set_quota(self, user, kilobytes):
-        with contextlib.closing(_RawImap(self.port, "cyrus", self.password)) as link:
+        with contextlib.closing(_RawImap(self.port, ADMIN, self.password)) as link:
             link.command(f'SETQUOTA "user/{user}" (STORAGE {kilobytes})')
+
+    def sasl(self):
+        """As Dovecot's: one stands beside it, since SASL of Cyrus lets nobody send in the name of others there."""
+        if not self.passwords:
+            self.passwords = Dovecot(self.certificates, self.users, self.password, lmtp_port=free_port()).start()
+        return self.passwords.sasl()
+
+    def stop(self):
+        if self.passwords:
+            self.passwords.stop()
+            self.passwords = None
+        super().stop()
+
+    def set_rights(self, user, folder, rights):
+        """What the owner may do with a folder ("lr": RFC 4314)."""
+        name, _, domain = user.partition("@")
+        with contextlib.closing(_RawImap(self.port, ADMIN, self.password)) as link:
+            link.command(f'SETACL "user/{name}/{folder}@{domain}" {user} {rights}')
 
     def connect(self, user="alice@example.test"):
         client = imaplib.IMAP4("127.0.0.1", self.port, timeout=60)

@@ -11,10 +11,12 @@ import ssl
 import subprocess
 import time
 
-from .processes import Daemon, HarnessError, Server, current_user, free_port, group_members, private_dir
+from . import postfix
+from .processes import Daemon, HarnessError, Server, current_user, end_children, free_port, private_dir
 
 SPECIAL_USE = {"Sent": r"\Sent", "Drafts": r"\Drafts", "Trash": r"\Trash", "Junk": r"\Junk", "Archive": r"\Archive"}
 
+MASTER, MASTER_PASSWORD = "everybody", "mastersecret"  # logs in as anybody, by the authorization identity of SASL PLAIN
 FIRST_ID = 20_000  # of the users that have ids of their own
 
 _CONFIG = """base_dir = {folder}/run
@@ -40,6 +42,11 @@ ssl_key = <{key}
 disable_plaintext_auth = no
 auth_mechanisms = plain login
 auth_cache_size = 10M
+passdb {{
+driver = passwd-file
+args = {folder}/everybody
+master = yes
+}}
 passdb {{
 driver = passwd-file
 args = username_format=%u {folder}/users
@@ -101,11 +108,13 @@ class Dovecot(Server):
     detached  the server outlives this process (the demo)
     own_ids   each user has a user id of his own, where Dovecot runs as root: the kernel lets one id watch only 128 sets of files,
               and a Dovecot that cannot watch looks every half minute
+    rights    set_rights() works
+    lmtp_port where it takes mail; sasl() is then for the Postfix that brings it
     """
 
     def __init__(self, certificates, users=("alice@example.test", "bob@example.test"), password="secret",
                  folder=None, port=None, tls_port=None, capability=None, extra="", detached=False,
-                 location="mdbox", own_ids=False):
+                 location="mdbox", own_ids=False, rights=False, lmtp_port=None):
         self.folder = pathlib.Path(folder) if folder else private_dir("dovecot")
         if len(str(self.folder)) > 70:
             raise HarnessError(f"{self.folder} is too long for Dovecot's UNIX sockets")
@@ -119,6 +128,7 @@ class Dovecot(Server):
         self.location = location
         self.root = os.geteuid() == 0
         self.own_ids = own_ids and self.root
+        self.rights, self.lmtp_port = rights, lmtp_port
         self.config_path = self.folder / "dovecot.conf"
         self._prepare(list(users))
 
@@ -128,6 +138,15 @@ class Dovecot(Server):
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o711)
         (self.folder / "home").mkdir(exist_ok=True)
+        if self.rights:
+            (self.folder / "rights").write_text("")
+            (self.folder / "rights").chmod(0o644)
+            self.extra += f"mail_plugins = acl\nplugin {{\nacl = vfile:{self.folder}/rights\n}}\n"
+        if self.lmtp_port:
+            self.extra = postfix.mail_services(self.lmtp_port) + self.extra
+        masters = self.folder / "everybody"
+        masters.write_text(f"{MASTER}:{{PLAIN}}{MASTER_PASSWORD}\n")
+        masters.chmod(0o644)
         self.set_users(users)
         self.write_config()
         if self.root:
@@ -184,10 +203,16 @@ class Dovecot(Server):
 
     def disconnect_clients(self):
         """Drops every logged-in connection; the server itself keeps running."""
-        for pid in group_members(self.daemon.pid):
-            with contextlib.suppress(OSError):
-                if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == "imap":
-                    os.kill(pid, signal.SIGKILL)
+        end_children(self.daemon.pid, "imap", signal.SIGKILL)
+
+    def sasl(self):
+        """How a Postfix checks passwords: lines of its main.cf."""
+        return f"smtpd_sasl_type = dovecot\nsmtpd_sasl_path = {self.folder}/run/auth-client"
+
+    def set_rights(self, _user, folder, rights):
+        """What owners may do with a folder of that name ("lr": RFC 4314)."""
+        with (self.folder / "rights").open("a") as out:
+            out.write(f"{folder} owner {rights}\n")
 
     def log(self):
         path = self.folder / "log"

@@ -9,8 +9,8 @@ import re
 import threading
 import time
 
-from . import postfix, rops
-from .dovecot import Dovecot, modified_utf7
+from . import imap_server, postfix, rops
+from .dovecot import modified_utf7
 from .faultproxy import FaultProxy
 from .mapigate import Mapigate
 from .mapihttp import ProtocolError, Session
@@ -57,17 +57,15 @@ def state(copies):
 
 
 class Stage:
-    """Dovecot and Postfix behind FaultProxies, a gateway before them."""
+    """An IMAP server and Postfix behind FaultProxies, a gateway before them."""
 
     def __init__(self, certificates, seed, with_smtp=True):
         self.certificates, self.stack = certificates, contextlib.ExitStack()
-        lmtp_port = free_port()
         self.smtp_proxy = None
-        extra = postfix.mail_services(lmtp_port) if with_smtp else ""
-        self.imap = self.stack.enter_context(Dovecot(certificates, users=(ALICE, BOB), extra=extra))
+        self.imap = self.stack.enter_context(imap_server.make(certificates, (ALICE, BOB), lmtp_port=free_port() if with_smtp else None))
         self.imap_proxy = self.stack.enter_context(FaultProxy(self.imap.port, certificates=certificates))
         if with_smtp:
-            server = self.stack.enter_context(postfix.Postfix(certificates, self.imap, lmtp_port, (ALICE, BOB)))
+            server = self.stack.enter_context(postfix.Postfix(certificates, self.imap, self.imap.lmtp_port, (ALICE, BOB)))
             self.smtp_proxy = self.stack.enter_context(FaultProxy(server.port))
         self.gateway = Mapigate.gateway(certificates, self.imap_proxy.port, smtp_port=self.smtp_proxy and self.smtp_proxy.port,
                                         folder=private_dir(f"keeping{seed}"), name="keeping", server={"log_level": "debug"})

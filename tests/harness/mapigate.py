@@ -6,6 +6,7 @@ import signal
 import subprocess
 import urllib.request
 
+from . import imap_server, ways
 from .processes import TOP, Daemon, HarnessError, free_port, private_dir
 
 SANITIZER = re.compile(r"(ERROR: (?:Address|Leak|Thread|Memory)Sanitizer|WARNING: ThreadSanitizer|runtime error:)")
@@ -71,7 +72,7 @@ def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None, peo
     `people` is the file of its address book; `sieve` and `freebusy` are settings of these modules."""
     modules = {"mail": {"type": "mailbox", "providers": ["imap"], "refresh_interval": "2s"},
                "imap": {"type": "imap", "host": "127.0.0.1", "port": imap_port, "tls": tls,
-                        "ca_file": certificates.ca}}
+                        "ca_file": certificates.ca, **imap_server.gateway_settings()}}
     if smtp_port:
         modules["mail"]["submitter"] = "smtp"
         modules["smtp"] = {"type": "smtp", "host": "127.0.0.1", "port": smtp_port, "tls": "starttls",
@@ -114,7 +115,25 @@ class Mapigate:
         self.state_dir = self.folder / "state"
         self.state_dir.mkdir(exist_ok=True)
         self.arguments = {"modules": modules, "chain": chain, **settings}
+        self._front = None
+        if chain == ["mail"] and "rpc" not in settings:
+            self._open_ways()
         self.write_config()
+
+    def _open_ways(self):
+        """As $MAPIGATE_WAY has it, this is a gateway to which clients come by other ways."""
+        ways.gateways[self.https_port] = self
+        if ways.chosen() in ("rpctcp", "rpchttp"):
+            self.arguments["rpc"] = ways.rpc_settings(self.folder, self.domain)
+        if ways.chosen() == "rpctcp" and "imap" in self.arguments["modules"]:
+            user, password = imap_server.master()
+            self.arguments["modules"]["imap"] = {"master_user": user, "master_password": password, **self.arguments["modules"]["imap"]}
+
+    def front(self):
+        """The relay before this gateway; started when it is first asked for, and there until the gateway is stopped."""
+        if self._front is None:
+            self._front = Mapigate.relay(self.certificates, self.https_port, name=f"{self.name}-front").start()
+        return self._front
 
     @classmethod
     def gateway(cls, certificates, imap_port, tls="implicit", smtp_port=None, people=None, sieve=None, freebusy=None, **keywords):
@@ -155,6 +174,9 @@ class Mapigate:
 
     def stop(self):
         """TERM. HarnessError unless it ends in time, with status 0 and without a sanitizer report."""
+        if self._front:
+            front, self._front = self._front, None
+            front.stop()
         if not self.daemon:
             return
         daemon, self.daemon = self.daemon, None
@@ -221,8 +243,9 @@ class Mapigate:
 
     def _client(self, arguments, user="alice@example.test", password="secret", server=None):
         """What subprocess needs for `mapigate client ARGUMENTS` against this daemon."""
-        return {"args": [str(self.program), "client", "--user", user, "--server", server or self.url(), "--ca-file",
-                         str(self.certificates.ca), *map(str, arguments)],
+        url, way = ways.client_options(self) if server is None else (server, [])
+        return {"args": [str(self.program), "client", "--user", user, "--server", url, "--ca-file",
+                         str(self.certificates.ca), *map(str, way), *map(str, arguments)],
                 "text": True, "env": {**os.environ, "MAPIGATE_PASSWORD": password}}
 
     def start_client(self, *arguments, **keywords):

@@ -15,7 +15,7 @@ import time
 import uuid
 import xml.etree.ElementTree as ElementTree
 
-from . import rops
+from . import rops, ways
 from .properties import Reader, WireError, tag_of
 from .rops import NO_HANDLE, Response, RopError  # noqa: F401  (for users of this module)
 
@@ -289,8 +289,9 @@ class Session:
 
     @classmethod
     def logged_on(cls, port, ca_file, user, password, **keywords):
+        port = ways.entry(port)
         dn, path = discover(port, ca_file, user, password)
-        session = cls(Client(port, ca_file, user, password, path=path, **keywords), dn)
+        session = cls(ways.client(port, ca_file, user, password, path=path, **keywords), dn)
         session.client.connect(dn)
         session.log_on()
         return session

@@ -1,4 +1,4 @@
-"""A real Postfix in a private folder (root only), delivering into a Dovecot of dovecot.py made with mail_services()."""
+"""A real Postfix in a private folder (root only), delivering into a server of imap_server.py that takes mail at an lmtp_port."""
 import contextlib
 import os
 import pathlib
@@ -30,8 +30,7 @@ mailbox_size_limit = 0
 smtpd_tls_cert_file = {certificate}
 smtpd_tls_key_file = {key}
 smtpd_tls_security_level = may
-smtpd_sasl_type = dovecot
-smtpd_sasl_path = {dovecot}/run/auth-client
+{sasl}
 """
 
 DIST = pathlib.Path("/usr/share/postfix/master.cf.dist")
@@ -66,7 +65,7 @@ class Postfix:
     """start() and stop() it; `port` is for submission (STARTTLS, login with the mailbox's password), `local_port`
     takes mail of this machine without one."""
 
-    def __init__(self, certificates, dovecot, lmtp_port, users, domain="example.test", folder=None, port=None, local_port=None):
+    def __init__(self, certificates, server, lmtp_port, users, domain="example.test", folder=None, port=None, local_port=None):
         self.folder = pathlib.Path(folder) if folder else private_dir("postfix")
         self.port = port or free_port()
         self.running = False
@@ -76,7 +75,7 @@ class Postfix:
         shutil.chown(self.folder / "data", "postfix")
         (etc / "main.cf").write_text(_MAIN.format(
             folder=self.folder, domain=domain, users=", ".join(f"{user}=x" for user in users), lmtp_port=lmtp_port,
-            certificate=certificates.certificate, key=certificates.key, dovecot=dovecot.folder))
+            certificate=certificates.certificate, key=certificates.key, sasl=server.sasl()))
         lines = []
         for line in DIST.read_text().splitlines():
             fields = line.split()

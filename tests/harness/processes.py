@@ -91,6 +91,14 @@ def group_members(group):
     return members
 
 
+def end_children(group, name, number):
+    """A signal to those processes of the group that run the program `name`."""
+    for pid in group_members(group):
+        with contextlib.suppress(OSError):
+            if pathlib.Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                os.kill(pid, number)
+
+
 def signal_group(group, number):
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, number)
