@@ -35,7 +35,7 @@ const Setting rows[] = {
     {"map_file", Setting::Type::path, "", "File for credentials = \"mapped\", a line for each user: user@domain:upstream-user:password."},
     {"rewrite", Setting::Type::boolean, "true", "Puts this gateway's name where a reply names the upstream's servers, so that clients keep coming through here."},
     {"connections", Setting::Type::number, "256", "Most connections to the upstream of mapihttp at a time.", "0.1", 1, 100'000},
-    {"pinned_connections", Setting::Type::number, "5000", "Most connections to the upstream of mapihttp that are a pair with a client's, for logons that [auth] pass_to passes on.", "0.1", 1, 100'000},
+    {"pinned_connections", Setting::Type::number, "5000", "Most connections to the upstream of mapihttp or rpchttp that are a pair with a client's, for logons that [auth] pass_to passes on.", "0.1", 1, 100'000},
     {"logon_limit", Setting::Type::duration, "30s", "Time between two messages of a logon that is passed on, and for the upstream's answer to one.", "0.1", 500, 600'000},
     {"ping_interval", Setting::Type::duration, "60s", "How long such a connection is idle before it is kept awake; servers close silent ones.", "0.1", 1000, 3'600'000},
     {"connect_limit", Setting::Type::duration, "10s", "Time to connect.", "0.1", 100, 600'000},
@@ -86,6 +86,7 @@ class Relay final : public chain::Module, public chain::Authenticator, public ch
     return upstream_->web_request(std::move(identity), std::move(request));
   }
   Status can_pin() const override { return upstream_->can_pin(); }
+  bool carries_mapi_http() const override { return upstream_->carries_mapi_http(); }
   Result<std::shared_ptr<chain::PinnedConnection>> pin(std::string scheme, std::function<void()> close_client) override {
     return upstream_->pin(std::move(scheme), std::move(close_client));
   }

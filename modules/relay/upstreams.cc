@@ -119,6 +119,31 @@ class PassedAnswer final : public chain::WebAnswer {
   std::size_t left_;
 };
 
+upstream::PinOptions pin_options(const chain::Environment& environment, const Settings& settings) {
+  upstream::PinOptions out;
+  out.most = static_cast<std::size_t>(settings.number("pinned_connections"));
+  out.logon_limit = settings.duration("logon_limit");
+  out.ping_interval = settings.duration("ping_interval");
+  out.label = "module=\"" + environment.name + "\"";
+  return out;
+}
+
+std::shared_ptr<io::HttpClient> client_for(const chain::Environment& environment, const Settings& settings,
+                                           std::shared_ptr<io::TlsClientContext> tls) {
+  io::HttpClientOptions options;
+  options.tls = std::move(tls);
+  options.connections_per_origin = static_cast<std::size_t>(settings.number("connections"));
+  options.connect_limit = settings.duration("connect_limit");
+  auto client = io::HttpClient::create(environment.runtime, options);
+  if (!client) throw std::runtime_error(client.error().message);
+  return *client;
+}
+
+Status takes_the_users_own(const CredentialSource& credentials) {
+  if (!credentials.passes_on()) return error(Errc::unsupported, "credentials have to be \"pass-through\"");
+  return {};
+}
+
 class HttpUpstream final : public Upstream {
  public:
   HttpUpstream(const chain::Environment& environment, const Settings& settings)
@@ -133,22 +158,11 @@ class HttpUpstream final : public Upstream {
         web_(settings.boolean("web_services") && credentials_.personal()),
         max_web_reply_(static_cast<std::size_t>(settings.number("max_web_reply"))) {
     while (url_.ends_with('/')) url_.pop_back();
-    const auto tls = tls_for(environment, settings);
-    io::HttpClientOptions options;
-    options.tls = tls;
-    options.connections_per_origin = static_cast<std::size_t>(settings.number("connections"));
-    options.connect_limit = settings.duration("connect_limit");
-    auto client = io::HttpClient::create(environment.runtime, options);
-    if (!client) throw std::runtime_error(client.error().message);
-    client_ = *client;
+    client_ = client_for(environment, settings, tls_for(environment, settings));
     auto place = io::parse_url(url_ + "/mapi/emsmdb/");
     if (!place) throw std::runtime_error(place.error().message);
-    upstream::PinOptions pins;
+    auto pins = pin_options(environment, settings);
     pins.place = std::move(*place);
-    pins.most = static_cast<std::size_t>(settings.number("pinned_connections"));
-    pins.logon_limit = settings.duration("logon_limit");
-    pins.ping_interval = settings.duration("ping_interval");
-    pins.label = "module=\"" + environment.name + "\"";
     pins_ = upstream::PinnedConnections::create(environment.runtime, client_, environment.metrics, std::move(pins));
   }
 
@@ -236,10 +250,8 @@ class HttpUpstream final : public Upstream {
     co_return answer;
   }
 
-  Status can_pin() const override {
-    if (!credentials_.passes_on()) return error(Errc::unsupported, "credentials have to be \"pass-through\"");
-    return {};
-  }
+  Status can_pin() const override { return takes_the_users_own(credentials_); }
+  bool carries_mapi_http() const override { return true; }
   Result<std::shared_ptr<chain::PinnedConnection>> pin(std::string scheme, std::function<void()> close_client) override {
     return pins_->pin(std::move(scheme), std::move(close_client));
   }
@@ -302,6 +314,14 @@ class RpcUpstream final : public Upstream {
       const auto& way = settings.text("http_auth");
       proxy->auth = way == "ntlm" ? upstream::HttpAuth::ntlm : way == "negotiate" ? upstream::HttpAuth::negotiate : upstream::HttpAuth::basic;
       if (server_.host.empty()) server_.host = proxy->url.host;
+      // Its connections are made with whoever logs on by them; a logon is tried where the mailboxes are.
+      auto pins = pin_options(environment, settings);
+      pins.rpc = true;
+      pins.place = proxy->url;
+      const auto mailboxes = static_cast<std::uint16_t>(settings.number("emsmdb_port"));
+      pins.place.target = upstream::rpc_proxy_target(proxy->url, proxy->server, mailboxes == 0 ? 6001 : mailboxes);
+      pins_ = upstream::PinnedConnections::create(environment.runtime, client_for(environment, settings, proxy->tls), environment.metrics, std::move(pins));
+      proxy_url_ = (proxy->url.tls ? "https://" : "http://") + proxy->url.authority();
       server_.proxy = std::move(proxy);
     }
     if (server_.host.empty()) throw std::runtime_error("transport = \"rpctcp\" wants a server");
@@ -320,8 +340,8 @@ class RpcUpstream final : public Upstream {
     server_.max_reply = static_cast<std::size_t>(settings.number("max_reply"));
   }
 
-  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session, const chain::ClientInfo&) override {
-    auto dialer = dialer_for(session.identity());
+  Result<std::shared_ptr<upstream::Session>> open(const chain::Session& session, const chain::ClientInfo& client) override {
+    auto dialer = pinned(client.pinned) != nullptr ? passing_dialer(session.identity()) : dialer_for(session.identity());
     if (!dialer) return dialer.error();
     std::shared_ptr<upstream::Session> made = session.interface() == chain::Interface::emsmdb
                                                   ? upstream::make_rpc_mailbox_session(std::move(*dialer))
@@ -339,6 +359,14 @@ class RpcUpstream final : public Upstream {
 
   // The address book says what DN the mailbox is asked for by; there is no other way without Autodiscover.
   Task<Result<chain::MailboxInfo>> locate(chain::Identity identity) override {
+    // That would take two connections, and who logs on himself has one: it will do for Autodiscover.
+    if (auto own = pinned(identity.pinned)) {
+      auto found = co_await upstream::discover_once(std::move(own), identity.user, proxy_url_);
+      if (!found) co_return found.error();
+      if (!found->redirect_address.empty() || !found->redirect_url.empty())
+        co_return error(Errc::unsupported, "the upstream's Autodiscover leads elsewhere; give the users of that server a route of their own");
+      co_return chain::MailboxInfo{found->display_name, found->address, found->legacy_dn};
+    }
     auto dialer = dialer_for(identity);
     if (!dialer) co_return dialer.error();
     upstream::AddressBookClient book(upstream::make_rpc_address_book_session(std::move(*dialer)));
@@ -351,7 +379,26 @@ class RpcUpstream final : public Upstream {
     co_return chain::MailboxInfo{identity.user, identity.user, std::move(*dn)};
   }
 
+  Status can_pin() const override {
+    if (pins_ == nullptr) return Upstream::can_pin();
+    return takes_the_users_own(credentials_);
+  }
+  Result<std::shared_ptr<chain::PinnedConnection>> pin(std::string scheme, std::function<void()> close_client) override {
+    if (auto possible = can_pin(); !possible) return possible.error();
+    return pins_->pin(std::move(scheme), std::move(close_client));
+  }
+
  private:
+  // Where the client logged on itself, that counts.
+  std::shared_ptr<upstream::HttpIdentity> pinned(const std::shared_ptr<chain::PinnedConnection>& connection) const {
+    return pins_ != nullptr && credentials_.passes_on() ? pins_->identity_of(connection) : nullptr;
+  }
+  Result<std::unique_ptr<upstream::RpcDialer>> passing_dialer(const chain::Identity& identity) const {
+    auto server = server_;
+    server.pins = pins_;
+    server.credentials.user = identity.user;
+    return std::make_unique<upstream::RpcDialer>(runtime_, std::move(server), ports_);
+  }
   Result<std::unique_ptr<upstream::RpcDialer>> dialer_for(const chain::Identity& identity) const {
     const auto found = credentials_.of(identity);
     if (!found) return found.error();
@@ -363,6 +410,8 @@ class RpcUpstream final : public Upstream {
   io::Runtime& runtime_;
   CredentialSource credentials_;
   upstream::RpcServer server_;  // without credentials
+  std::shared_ptr<upstream::PinnedConnections> pins_;  // of rpchttp
+  std::string proxy_url_;                              // "https://host:port"
   std::shared_ptr<upstream::RpcPorts> ports_;
 };
 
@@ -373,7 +422,7 @@ Task<Result<std::unique_ptr<chain::WebAnswer>>> Upstream::web_request(chain::Ide
   co_return error(Errc::unsupported, "web services are not passed on over DCE/RPC");
 }
 
-Status Upstream::can_pin() const { return error(Errc::unsupported, "the transport has to be \"mapihttp\""); }
+Status Upstream::can_pin() const { return error(Errc::unsupported, "the transport has to be \"mapihttp\" or \"rpchttp\""); }
 Result<std::shared_ptr<chain::PinnedConnection>> Upstream::pin(std::string, std::function<void()>) { return can_pin().error(); }
 
 std::unique_ptr<Upstream> make_http_upstream(const chain::Environment& environment, const Settings& settings) {

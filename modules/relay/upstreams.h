@@ -49,8 +49,9 @@ class Upstream {
   // See chain::WebServices; those reached by DCE/RPC have none.
   virtual Task<Result<chain::WebPlaces>> web_places(chain::Identity identity);
   virtual Task<Result<std::unique_ptr<chain::WebAnswer>>> web_request(chain::Identity identity, chain::WebRequest request);
-  // See chain::LogonRelay; over DCE/RPC nobody logs on but with a password.
+  // See chain::LogonRelay; over TCP nobody logs on but with a password.
   virtual Status can_pin() const;
+  virtual bool carries_mapi_http() const { return false; }
   virtual Result<std::shared_ptr<chain::PinnedConnection>> pin(std::string scheme, std::function<void()> close_client);
 };
 

@@ -27,6 +27,11 @@ class PinnedConnection {
   virtual io::Task<Result<Step>> step(Bytes token) = 0;
   // Whether it is there, and the other server has not forgotten who is at its end.
   virtual io::Task<bool> is_alive() = 0;
+  // Of RPC over HTTP, where this is the connection of a virtual connection's first channel, by which its calls come. `ask` gets its
+  // client to open one channel more, soon: false when that cannot be.
+  virtual void lead(std::function<bool()> ask) { (void)ask; }
+  // … and `other` is the connection of another channel of the same; it does not live longer for this.
+  virtual void join(std::shared_ptr<PinnedConnection> other) { (void)other; }
   // Ends it with whatever is in progress: nobody waits for that any more.
   virtual void close() = 0;
 };
@@ -37,6 +42,8 @@ class LogonRelay {
   virtual ~LogonRelay() = default;
   // Errc::unsupported: not with these settings.
   virtual Status can_pin() const = 0;
+  // Whether those who log on so may come by MAPI over HTTP; by RPC over HTTP they may always.
+  virtual bool carries_mapi_http() const = 0;
   // Begins a logon by `scheme`, "NTLM" or "Negotiate". `close_client` ends the client's connection, but not amid an answer: called
   // from any thread when the other one has ended, or the logon took too long. Errc::unavailable: there are too many.
   virtual Result<std::shared_ptr<PinnedConnection>> pin(std::string scheme, std::function<void()> close_client) = 0;

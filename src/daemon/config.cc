@@ -50,7 +50,7 @@ const Setting metrics_rows[] = {
 
 const Setting auth_rows[] = {
     {"schemes", Type::list, "basic", "What HTTPS requests may log on by, of basic, ntlm and negotiate. The latter two need accounts in [rpc] or a keytab, and a master_user at the mail server; or pass_to."},
-    {"pass_to", Type::text, "", "Module of type relay (transport = \"mapihttp\", credentials = \"pass-through\") to whose upstream logons by NTLM and Negotiate are passed on, each on a connection of its own; empty: they are decided here."},
+    {"pass_to", Type::text, "", "Module of type relay (transport = \"mapihttp\" or \"rpchttp\", credentials = \"pass-through\") to whose upstream logons by NTLM and Negotiate are passed on, each on a connection of its own; empty: they are decided here."},
     {"keytab", Type::path, "", "Keys of this gateway's Kerberos services (HTTP/HOST, exchangeMDB/HOST, exchangeRFR/HOST, exchangeAB/HOST), for Negotiate and for DCE/RPC."},
     {"realm", Type::text, "", "Kerberos realm whose users are those of default_domain; the users of any other realm are taken for addresses in a domain of its name."},
     {"remember", Type::duration, "5min", "How long a good password is not asked for again at the backend.", "0.1", 0, 86'400'000},

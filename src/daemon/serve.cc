@@ -198,6 +198,7 @@ class Daemon {
     world_ = std::move(*world);
     auto options = gateway_options(config_);
     options.oab.address_books = [this] { return world_->address_books(); };
+    if (const auto* relay = logon_relay(); relay != nullptr && !relay->carries_mapi_http()) options.services.mapi_http = false;
     gateway_ = std::make_unique<transport::Gateway>(runtime_, metrics_, std::move(options),
                                                     [this](std::string_view user) { return world_->route(user); });
     if (auto passing = pass_logons(); !passing) return passing;
@@ -258,12 +259,20 @@ class Daemon {
     return {};
   }
 
+  // Null: there is none, or it cannot.
+  chain::LogonRelay* logon_relay() {
+    const auto& name = config_.section("auth").text("pass_to");
+    return name.empty() ? nullptr : dynamic_cast<chain::LogonRelay*>(world_->find(name));
+  }
+
   Status pass_logons() {
     const auto& name = config_.section("auth").text("pass_to");
     if (name.empty()) return {};
-    auto* relay = dynamic_cast<chain::LogonRelay*>(world_->find(name));
+    auto* relay = logon_relay();
     const auto possible = relay == nullptr ? Status(error(Errc::unsupported, "it is no relay")) : relay->can_pin();
     if (!possible) return error(Errc::malformed, "{}: [auth]: \"pass_to\": no logons can be passed to \"{}\": {}", config_.file, name, possible.error().message);
+    if (!relay->carries_mapi_http() && !config_.section("rpc").boolean("http"))
+      return error(Errc::malformed, "{}: [auth]: \"pass_to\": to the upstream of \"{}\" clients log on by RPC over HTTP: [rpc] http = true is wanted", config_.file, name);
     gateway_->pass_logons_to(relay);
     return {};
   }

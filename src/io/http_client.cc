@@ -473,6 +473,11 @@ HttpClientConnection::~HttpClientConnection() = default;
 bool HttpClientConnection::is_open() const { return impl_->link->stream->is_open(); }
 void HttpClientConnection::close() { impl_->link->stream->close(); }
 const Stream& HttpClientConnection::stream() const { return *impl_->link->stream; }
+std::unique_ptr<Stream> HttpClientConnection::take_stream() {
+  auto stream = std::move(impl_->link->stream);
+  impl_->link.reset();
+  return stream;
+}
 
 Task<Result<std::unique_ptr<HttpClientConnection>>> HttpClient::dedicate(Url origin) {
   auto impl = impl_;

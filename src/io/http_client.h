@@ -106,6 +106,8 @@ class HttpClientConnection {
   bool is_open() const;
   void close();  // at once; a request in progress ends with an error
   const Stream& stream() const;
+  // The connection for another protocol than this, between two requests; the object is of no use afterwards.
+  std::unique_ptr<Stream> take_stream();
 
  private:
   std::unique_ptr<Impl> impl_;

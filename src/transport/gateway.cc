@@ -48,6 +48,18 @@ io::Task<> Gateway::challenge(io::HttpExchange& exchange, std::string text) cons
   co_await answer_text(exchange, 401, std::move(headers), std::move(text));
 }
 
+bool Gateway::passes_by_channels_only() const { return logon_relay_ != nullptr && !logon_relay_->carries_mapi_http(); }
+
+io::Task<> Gateway::ask_for_password(io::HttpExchange& exchange) const {
+  io::HttpHeaders headers;
+  if (offered(AuthScheme::basic)) {
+    add_basic(headers);
+    co_await answer_text(exchange, 401, std::move(headers), "Log on with your e-mail address and password.\n");
+  } else {
+    co_await answer_text(exchange, 403, std::move(headers), "Come by RPC over HTTP.\n");
+  }
+}
+
 io::Task<> Gateway::refuse_logon(io::HttpExchange& exchange, Errc why) const {
   io::HttpHeaders headers;
   switch (why) {
@@ -144,6 +156,10 @@ io::Task<> Gateway::handle(io::HttpExchange& exchange) {
   constexpr std::uint64_t short_body = 4096;
   const auto length = exchange.content_length().value_or(0);
   if (place == Place::rpc && (length > short_body || (length > 0 && exchange.fields().contains("Expect")))) exchange.close_after();
+  if ((place == Place::emsmdb || place == Place::nspi) && passes_by_channels_only() && scheme_of(exchange.header("Authorization")) != AuthScheme::basic) {
+    co_await ask_for_password(exchange);
+    co_return;
+  }
   auto identity = co_await authenticate(exchange);
   if (identity == nullptr) co_return;
   switch (place) {

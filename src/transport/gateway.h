@@ -113,6 +113,11 @@ class Gateway {
 
   io::Task<> handle_oab(io::HttpExchange& exchange, std::shared_ptr<const chain::Identity> identity);
   bool offered(AuthScheme scheme) const;
+  // Whether another server decides about those who come by NTLM or Negotiate, and can be asked by channels of RPC over HTTP alone:
+  // MAPI over HTTP is then for those with a password.
+  bool passes_by_channels_only() const;
+  void add_basic(io::HttpHeaders& headers) const;
+  io::Task<> ask_for_password(io::HttpExchange& exchange) const;
   Result<std::shared_ptr<LogonExchange>> begin_logon(io::HttpExchange& exchange, AuthScheme scheme);
   io::Task<std::shared_ptr<const chain::Identity>> log_on(io::HttpExchange& exchange, AuthScheme scheme);
   io::Task<std::shared_ptr<const chain::Identity>> check_password(io::HttpExchange& exchange);

@@ -54,7 +54,11 @@ void Gateway::add_challenges(io::HttpHeaders& headers) const {
   // Clients take the first that they know.
   if (offered(AuthScheme::negotiate)) headers.add("WWW-Authenticate", "Negotiate");
   if (offered(AuthScheme::ntlm)) headers.add("WWW-Authenticate", "NTLM");
-  if (offered(AuthScheme::basic)) headers.add("WWW-Authenticate", "Basic realm=\"" + options_.server_name + "\", charset=\"UTF-8\"");
+  if (offered(AuthScheme::basic)) add_basic(headers);
+}
+
+void Gateway::add_basic(io::HttpHeaders& headers) const {
+  headers.add("WWW-Authenticate", "Basic realm=\"" + options_.server_name + "\", charset=\"UTF-8\"");
 }
 
 Result<std::shared_ptr<LogonExchange>> Gateway::begin_logon(io::HttpExchange& exchange, AuthScheme scheme) {

@@ -9,7 +9,10 @@
 namespace mapigate::upstream {
 
 // Its connection belongs to an executor of its own, wherever its users are; they take turns.
-class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, public std::enable_shared_from_this<PinnedHttp> {
+class PinnedHttp final : public chain::PinnedConnection,
+                         public HttpIdentity,
+                         public LoggedOnConnection,
+                         public std::enable_shared_from_this<PinnedHttp> {
  public:
   PinnedHttp(std::shared_ptr<PinnedConnections> owner, std::string scheme, std::function<void()> close_client)
       : owner_(std::move(owner)),
@@ -17,6 +20,7 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
         close_client_(std::move(close_client)),
         executor_(owner_->runtime_.make_strand()) {}
   ~PinnedHttp() override {
+    if (leads_) rpc_->close();
     --owner_->count_;
     owner_->gauge_.add(-1);
   }
@@ -37,9 +41,37 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
   }
 
   void close() override {
+    if (options().rpc) rpc()->close();
     io::post(executor_, [self = shared_from_this()] {
       if (self->connection_ != nullptr) self->connection_->close();
     });
+  }
+
+  void lead(std::function<bool()> ask) override {
+    if (!options().rpc) return;
+    leads_ = true;
+    const auto own = rpc();
+    own->lead(std::move(ask));
+    own->add(weak_from_this());
+  }
+  void join(std::shared_ptr<chain::PinnedConnection> other) override {
+    const auto one = std::dynamic_pointer_cast<PinnedHttp>(other);
+    if (!options().rpc || one == nullptr || one.get() == this || one->owner() != owner() || one->rpc()->is_led()) return;
+    const auto own = rpc();
+    {
+      const std::lock_guard lock(one->mutex_);
+      one->rpc_ = own;
+    }
+    own->add(one);
+  }
+  std::shared_ptr<PinnedRpc> rpc() const {
+    const std::lock_guard lock(mutex_);
+    return rpc_;
+  }
+  Task<Result<std::unique_ptr<io::Stream>>> give(io::Executor to) override {
+    auto task = io::on(executor_, part_with(std::move(to)));
+    auto stream = co_await std::move(task);
+    co_return stream;
   }
 
   Task<Result<io::HttpResponse>> request(io::HttpRequest request, io::RequestOptions limits) override {
@@ -78,7 +110,7 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
     explicit Answer(std::shared_ptr<PinnedHttp> pinned) : owner(std::move(pinned)), turn(std::make_shared<io::Mutex::Lock>()) {}
     ~Answer() override {
       io::post(owner->executor_, [owner = owner, turn = std::move(turn)] {
-        if (*turn) owner->connection_->close();
+        if (*turn && owner->connection_ != nullptr) owner->connection_->close();
       });
     }
     Task<Result<View>> read(Duration inter_byte) override {
@@ -91,15 +123,26 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
   };
 
   // On executor_ from here on.
+  bool has_connection() const { return complete_ && !forgotten_ && connection_ != nullptr && connection_->is_open(); }
+  bool is_quiet() const { return has_connection() && (turn_.locked() || connection_->stream().is_quiet()); }
   bool usable() const {
-    return complete_ && !forgotten_ && connection_->is_open() && (turn_.locked() || connection_->stream().is_quiet());
+    const auto carried = rpc();
+    return carried->is_begun() ? !carried->is_ended() : is_quiet();
   }
   Task<bool> look() { co_return usable(); }
 
   io::HttpRequest ping() const {
     io::HttpRequest request;
-    request.method = "POST";
     request.url = options().place;
+    if (options().rpc) {
+      request.method = "RPC_IN_DATA";
+      request.headers.add("Accept", "application/rpc");
+      request.headers.add("User-Agent", "MSRPC");
+      request.headers.add("Content-Length", "0");
+      request.headers.add("Connection", "Keep-Alive");
+      return request;
+    }
+    request.method = "POST";
     request.headers.add("Content-Type", wire::mapihttp::content_type);
     request.headers.add(wire::mapihttp::header::RequestType, "PING");
     request.headers.add(wire::mapihttp::header::RequestId, "{00000000-0000-0000-0000-000000000000}:1");
@@ -189,7 +232,7 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
     const auto& place = options().place;
     if (url.host != place.host || url.port != place.port || url.tls != place.tls)
       return error(Errc::unsupported, "the client is logged on at {}, not at {}", place.authority(), url.authority());
-    if (!complete_ || forgotten_ || !connection_->is_open() || !connection_->stream().is_quiet())
+    if (!has_connection() || !connection_->stream().is_quiet())
       return error(Errc::unavailable, "{} closed the client's connection", place.authority());
     return {};
   }
@@ -226,11 +269,22 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
     co_return piece;
   }
 
+  // For a channel of RPC over HTTP.
+  Task<Result<std::unique_ptr<io::Stream>>> part_with(io::Executor to) {
+    auto lock = co_await turn_.lock(options().logon_limit);
+    if (!lock) co_return lock.error();
+    if (auto checked = check(options().place); !checked) co_return checked.error();
+    auto stream = connection_->take_stream();
+    connection_ = nullptr;
+    if (auto moved = stream->move_to(std::move(to)); !moved) co_return moved.error();
+    co_return stream;
+  }
+
   Task<bool> look_after() {
     if (turn_.locked()) co_return true;
     const auto idle = Clock::now() - last_used_;
     if (!complete_) co_return idle < options().logon_limit;
-    if (usable() && idle >= options().ping_interval) {
+    if (is_quiet() && idle >= options().ping_interval) {
       auto request = ping();
       const auto limits = ping_limits();
       auto answer = co_await ask(std::move(request), limits);
@@ -246,6 +300,9 @@ class PinnedHttp final : public chain::PinnedConnection, public HttpIdentity, pu
   io::Mutex turn_;
   std::unique_ptr<io::HttpClientConnection> connection_;
   Clock::time_point last_used_ = Clock::now();
+  mutable std::mutex mutex_;
+  std::shared_ptr<PinnedRpc> rpc_ = std::make_shared<PinnedRpc>();
+  std::atomic<bool> leads_ = false;
   unsigned legs_ = 0;  // messages of the client's
   bool complete_ = false;
   bool forgotten_ = false;  // the server wants another logon
@@ -277,6 +334,25 @@ std::shared_ptr<HttpIdentity> PinnedConnections::identity_of(const std::shared_p
   auto own = std::dynamic_pointer_cast<PinnedHttp>(pinned);
   if (own == nullptr || own->owner() != this) return nullptr;
   return own;
+}
+
+std::shared_ptr<PinnedRpc> PinnedConnections::rpc_of(const std::shared_ptr<chain::PinnedConnection>& pinned) {
+  const auto own = std::dynamic_pointer_cast<PinnedHttp>(pinned);
+  if (own == nullptr || own->owner() != this) return nullptr;
+  return own->rpc();
+}
+
+std::uint32_t PinnedConnections::group_of(const std::string& key) {
+  const std::lock_guard lock(mutex_);
+  const auto found = carried_.find(key);
+  const auto connection = found == carried_.end() ? nullptr : found->second.lock();
+  return connection != nullptr && connection->is_open() ? connection->group() : 0;
+}
+
+void PinnedConnections::remember(const std::string& key, const std::shared_ptr<RpcConnection>& connection) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(carried_, [](const auto& one) { return one.second.expired(); });
+  carried_[key] = connection;
 }
 
 }  // namespace mapigate::upstream

@@ -65,7 +65,8 @@ class RpcAddressBookSession final : public RpcSessionBase {
  public:
   explicit RpcAddressBookSession(std::unique_ptr<RpcDialer> dialer) : RpcSessionBase(std::move(dialer), RpcService::address_book) {}
 
-  Task<Result<Reply>> call(Operation operation, View body, const chain::ClientInfo&) override {
+  Task<Result<Reply>> call(Operation operation, View body, const chain::ClientInfo& client) override {
+    begin_call(client);
     switch (operation) {
       case Operation::Bind: return bind(body);
       case Operation::Unbind: return unbind();

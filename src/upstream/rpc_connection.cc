@@ -1,5 +1,6 @@
 #include "upstream/rpc_connection.h"
 
+#include <atomic>
 #include <unordered_map>
 
 #include <boost/asio/this_coro.hpp>
@@ -56,20 +57,21 @@ struct RpcConnection::Impl {
     io::Event done;
     RpcAnswer answer;
     std::optional<Error> problem;
+    bool alters = false;  // alter_context, whose answer is a fault or none
   };
 
   std::unique_ptr<RpcChannel> channel;
   std::unique_ptr<SecurityContext> security;
   RpcConnectionOptions options;
   io::Executor executor;
-  io::Mutex sending;
+  io::Mutex sending, altering;
   std::unordered_map<std::uint32_t, std::shared_ptr<Pending>> pending;
   std::uint32_t last_call = 0;
   std::uint32_t group = 0;
   std::uint16_t fragment = own_fragment;  // bytes of one that we send
   bool header_signing = false;
   bool believed = false;  // the server has answered a call
-  bool open = true;
+  std::atomic<bool> open = true;
 
   bool is_protected() const { return options.level >= AuthLevel::packet; }
   bool seals() const { return options.level == AuthLevel::privacy; }
@@ -95,14 +97,15 @@ struct RpcConnection::Impl {
 
   // The bind and what follows it.
 
-  Status write_bind(PduType type, std::uint32_t id, View token, Bytes& out) const {
+  // `first`: of the interfaces, those before are known to the server already.
+  Status write_bind(PduType type, std::uint32_t id, View token, Bytes& out, std::size_t first = 0) const {
     Arena arena;
-    const auto elements = arena.make_span<ContextElement>(options.interfaces.size());
+    const auto elements = arena.make_span<ContextElement>(options.interfaces.size() - first);
     const auto* ndr = arena.make<SyntaxIdentifier>(
         SyntaxIdentifier{wire::ndr::ndr_syntax.uuid, wire::ndr::ndr_syntax.major, wire::ndr::ndr_syntax.minor});
     for (std::size_t i = 0; i < elements.size(); ++i) {
-      const auto& one = options.interfaces[i];
-      elements[i].p_cont_id = static_cast<std::uint16_t>(i);
+      const auto& one = options.interfaces[first + i];
+      elements[i].p_cont_id = static_cast<std::uint16_t>(first + i);
       elements[i].abstract_syntax = {one.uuid, one.major, one.minor};
       elements[i].transfer_syntaxes = std::span(ndr, 1);
     }
@@ -276,6 +279,7 @@ struct RpcConnection::Impl {
   Status take(Bytes bytes) {
     const auto pdu = read_pdu(bytes);
     if (!pdu) return pdu.error();
+    if (pdu->header.PTYPE == PduType::alter_context_resp && security == nullptr) return take_altered(*pdu);
     if (pdu->header.PTYPE != PduType::response && pdu->header.PTYPE != PduType::fault) {
       if (pdu->header.PTYPE == PduType::shutdown) return error(Errc::unavailable, "the server shuts down");
       return error(Errc::malformed, "a PDU of type {} that nobody asked for", static_cast<unsigned>(pdu->header.PTYPE));
@@ -303,10 +307,22 @@ struct RpcConnection::Impl {
     const auto response = wire::decode<ResponseBody>("response", pdu->body, arena, wire::CountWidth::narrow);
     if (!response) return response.error();
     believed = true;
+    if (one->alters) return error(Errc::malformed, "a response answers an alter_context");
     auto& stub = one->answer.stub;
     if (stub.size() + response->stub.size() > options.max_reply) return error(Errc::limit, "an answer of more than {} bytes", options.max_reply);
     stub.insert(stub.end(), response->stub.begin(), response->stub.end());
     if ((pdu->header.pfc_flags & PFC_LAST_FRAG) != 0) finish(found);
+    return {};
+  }
+  Status take_altered(const Pdu& pdu) {
+    const auto found = pending.find(pdu.header.call_id);
+    if (found == pending.end()) return {};
+    Arena arena;
+    const auto ack = wire::decode<BindAckBody>("alter_context_resp", pdu.body, arena, wire::CountWidth::narrow);
+    if (!ack) return ack.error();
+    if (!found->second->alters || ack->p_result_list.size() != 1) return error(Errc::malformed, "alter_context_resp: not what was asked for");
+    if (ack->p_result_list.front().result != 0) found->second->answer.fault = 0x1c010003;
+    finish(found);
     return {};
   }
   void finish(std::unordered_map<std::uint32_t, std::shared_ptr<Pending>>::iterator at) {
@@ -341,10 +357,46 @@ struct RpcConnection::Impl {
       if (self->is_protected()) self->close(written.error());  // sequence numbers may have moved
       co_return written.error();
     }
+    auto asked = ask(self, id, std::move(out), false, until, std::move(*lock));
+    auto answer = co_await std::move(asked);
+    co_return answer;
+  }
+
+  static Task<Result<std::uint16_t>> context_of(std::shared_ptr<Impl> self, wire::ndr::Interface interface, Duration limit) {
+    auto turn = co_await self->altering.lock(limit);
+    if (!turn) co_return turn.error();
+    auto& known = self->options.interfaces;
+    const auto place = known.size();
+    for (std::size_t i = 0; i < place; ++i)
+      if (known[i].uuid == interface.uuid) co_return static_cast<std::uint16_t>(i);
+    if (self->security != nullptr) co_return error(Errc::unsupported, "{} was not bound", interface.name);
+    auto lock = co_await self->sending.lock(limit);
+    if (!lock) co_return lock.error();
+    if (!self->open) co_return error(Errc::unavailable, "the connection is closed");
+    const auto id = ++self->last_call;
+    known.push_back(interface);
+    Bytes out;
+    if (auto written = self->write_bind(PduType::alter_context, id, {}, out, place); !written) {
+      known.pop_back();
+      co_return written.error();
+    }
+    auto asked = ask(self, id, std::move(out), true, Clock::now() + limit, std::move(*lock));
+    auto answer = co_await std::move(asked);
+    if (answer && answer->fault == 0) co_return static_cast<std::uint16_t>(place);
+    known.pop_back();
+    if (!answer) co_return answer.error();
+    co_return error(Errc::not_found, "the server does not serve {} there: {}", interface.name, fault_text(answer->fault));
+  }
+
+  // Sends one PDU or more, and waits for what answers; `lock` is of `sending`.
+  static Task<Result<RpcAnswer>> ask(std::shared_ptr<Impl> self, std::uint32_t id, Bytes out, bool alters, Clock::time_point until,
+                                     io::Mutex::Lock lock) {
+    const auto limit = until - Clock::now();
     auto one = std::make_shared<Pending>();
+    one->alters = alters;
     self->pending.emplace(id, one);
     auto sent = co_await self->channel->send(std::move(out), limit);
-    lock->unlock();
+    lock.unlock();
     if (!sent) {
       auto why = sent.error();
       if (why.code == Errc::cancelled || why.code == Errc::timeout) why.code = Errc::unavailable;
@@ -391,6 +443,13 @@ Task<Result<RpcAnswer>> RpcConnection::call(std::uint16_t context, std::uint16_t
 }
 
 std::uint32_t RpcConnection::group() const { return impl_->group; }
+Task<Result<std::uint16_t>> RpcConnection::context_of(wire::ndr::Interface interface, Duration limit) {
+  auto context = Impl::context_of(impl_, interface, limit);
+  return context;
+}
 bool RpcConnection::is_open() const { return impl_->open; }
+void RpcConnection::close() {
+  io::post(impl_->executor, [impl = impl_] { impl->close(error(Errc::unavailable, "the connection is closed")); });
+}
 
 }  // namespace mapigate::upstream

@@ -42,7 +42,12 @@ class RpcConnection {
   Task<Result<RpcAnswer>> call(std::uint16_t context, std::uint16_t opnum, Bytes stub, Duration limit);
 
   std::uint32_t group() const;
+  // Where call() has to go for an interface; one that the bind did not have is added (alter_context), while no security is in
+  // between. Errc::not_found: the server does not serve it there.
+  Task<Result<std::uint16_t>> context_of(wire::ndr::Interface interface, Duration limit);
+  // From any thread.
   bool is_open() const;
+  void close();  // what is asked ends with Errc::unavailable
 
  private:
   struct Impl;

@@ -80,12 +80,41 @@ Task<Result<std::uint16_t>> map_rpc_port(std::string host, std::uint16_t epm_por
 RpcDialer::RpcDialer(io::Runtime& runtime, RpcServer server, std::shared_ptr<RpcPorts> ports)
     : runtime_(runtime), server_(std::move(server)), ports_(std::move(ports)) {}
 
-Task<Result<std::unique_ptr<RpcChannel>>> RpcDialer::channel_to(RpcService service) {
+std::uint16_t RpcDialer::proxy_port(RpcService service) const {
   constexpr std::array<std::uint16_t, 3> usual{6001, 6004, 6002};  // [MS-OXCRPC] 2.1, of the proxy
+  const auto index = place_of(service);
+  return server_.ports[index] == 0 ? usual[index] : server_.ports[index];
+}
+
+Task<Result<RpcDialer::Place>> RpcDialer::open_by(std::shared_ptr<chain::PinnedConnection> client, RpcService service, std::uint32_t group) {
+  const auto rpc = server_.pins->rpc_of(client);
+  if (rpc == nullptr) co_return error(Errc::denied, "the client came by a connection on which it did not log on at {}", server_.proxy->url.authority());
+  const auto port = proxy_port(service);
+  const auto key = fmt::format("{} {}", port, server_.credentials.user);
+  // One connection is there for all that the client does by this one of its own.
+  const auto interface = names_of(service).interfaces.front();
+  RpcConnectionOptions options;
+  options.interfaces.push_back(interface);
+  options.group = group != 0 ? group : server_.pins->group_of(key);
+  options.max_reply = server_.max_reply;
+  options.limit = std::max(server_.connect_limit, Duration(std::chrono::seconds(10)));
+  const auto limit = server_.connect_limit;
+  auto opened = co_await rpc->connection(*server_.proxy, port, std::move(options), limit, &runtime_);
+  if (!opened) co_return std::move(opened.error()).within(server_.proxy->url.authority());
+  Place out{std::move(*opened), 0};
+  if (group != 0 && out.connection->group() != group) co_return error(Errc::conflict, "the client's connection is in another association group");
+  auto context = co_await out.connection->context_of(interface, server_.connect_limit);
+  if (!context) co_return std::move(context.error()).within(server_.proxy->url.authority());
+  out.context = *context;
+  server_.pins->remember(key, out.connection);
+  co_return out;
+}
+
+Task<Result<std::unique_ptr<RpcChannel>>> RpcDialer::channel_to(RpcService service) {
   const auto index = place_of(service);
   auto port = server_.ports[index];
   if (server_.proxy != nullptr) {
-    auto over_http = co_await connect_rpc_http(*server_.proxy, server_.credentials, port == 0 ? usual[index] : port, server_.connect_limit, runtime_);
+    auto over_http = co_await connect_rpc_http(*server_.proxy, server_.credentials, proxy_port(service), server_.connect_limit, runtime_);
     co_return over_http;
   }
   const bool mapped = port == 0;

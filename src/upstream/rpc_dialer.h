@@ -4,6 +4,7 @@
 #include <atomic>
 #include <memory>
 
+#include "upstream/pinned_http.h"
 #include "upstream/rpc_connection.h"
 #include "upstream/rpc_http_channel.h"
 #include "upstream/session.h"
@@ -22,6 +23,7 @@ struct RpcServer {
   Credentials credentials;
   std::string principal_host;            // of the service's Kerberos name; empty: host
   std::shared_ptr<const RpcProxy> proxy; // DCE/RPC over HTTP through it; null: over TCP
+  std::shared_ptr<PinnedConnections> pins; // of the proxy: each call goes by where its client logged on; null: the credentials count
   Duration connect_limit = std::chrono::seconds(10);
   Duration call_limit = std::chrono::minutes(6);
   std::size_t max_reply = 4u << 20;
@@ -44,9 +46,19 @@ class RpcDialer {
   Task<Result<std::unique_ptr<RpcConnection>>> open(RpcService service, std::uint32_t group);
   const RpcServer& server() const { return server_; }
 
+  // Whether clients log on themselves: open() is then of no use, and each call has the connection of its client's to go by.
+  bool passes_on() const { return server_.pins != nullptr; }
+  struct Place {
+    std::shared_ptr<RpcConnection> connection;
+    std::uint16_t context = 0;  // of the service
+  };
+  // Errc::conflict: it is in another association group than `group` (0: that does not matter).
+  Task<Result<Place>> open_by(std::shared_ptr<chain::PinnedConnection> client, RpcService service, std::uint32_t group);
+
  private:
   io::Runtime& runtime_;
   RpcServer server_;
+  std::uint16_t proxy_port(RpcService service) const;
   Task<Result<std::unique_ptr<RpcChannel>>> channel_to(RpcService service);
 
   std::shared_ptr<RpcPorts> ports_;

@@ -39,7 +39,8 @@ class Half {
   Task<Status> send_head(std::uint32_t length, std::string authorization) {
     std::string head = fmt::format(
         "{} {} HTTP/1.1\r\nHost: {}\r\nAccept: application/rpc\r\nUser-Agent: MSRPC\r\nContent-Length: {}\r\nConnection: Keep-Alive\r\n"
-        "Cache-Control: no-cache\r\nPragma: no-cache\r\nAuthorization: {}\r\n\r\n", method_, target_, host_, length, authorization);
+        "Cache-Control: no-cache\r\nPragma: no-cache\r\n{}{}{}\r\n", method_, target_, host_, length,
+        authorization.empty() ? "" : "Authorization: ", authorization, authorization.empty() ? "" : "\r\n");
     auto written = co_await stream_->write(as_view(head), rest_limit);
     std::fill(head.begin(), head.end(), '\0');
     co_return written;
@@ -121,7 +122,7 @@ class HttpRpcChannel final : public RpcChannel {
  public:
   HttpRpcChannel(RpcProxy proxy, Credentials credentials, std::uint16_t port, io::Runtime& runtime)
       : proxy_(std::move(proxy)), credentials_(std::move(credentials)), runtime_(runtime) {
-    target_ = fmt::format("/rpc/rpcproxy.dll?{}:{}", proxy_.server.empty() ? proxy_.url.host : proxy_.server, port);
+    target_ = rpc_proxy_target(proxy_.url, proxy_.server, port);
   }
 
   // [MS-RPCH] 3.2.1.5.3: CONN/A and CONN/B out, CONN/A3 and CONN/C2 back.
@@ -223,7 +224,22 @@ class HttpRpcChannel final : public RpcChannel {
   }
 
  private:
+  Task<Result<std::unique_ptr<Half>>> open_logged_on(std::string method, std::uint32_t length, Duration limit) {
+    const auto connections = proxy_.logged_on->lock();
+    if (connections == nullptr) co_return error(Errc::unavailable, "the client has gone");
+    auto stream = co_await connections->next(limit);
+    if (!stream) co_return stream.error();
+    auto half = std::make_unique<Half>(std::move(*stream), std::move(method), target_, proxy_.url.authority());
+    auto own = new_cookie();
+    if (!own) co_return own.error();
+    half->cookie = *own;
+    auto sent = co_await half->send_head(length, {});
+    if (!sent) co_return sent.error();
+    co_return half;
+  }
+
   Task<Result<std::unique_ptr<Half>>> open(std::string method, std::uint32_t length, Duration limit) {
+    if (proxy_.logged_on) co_return co_await open_logged_on(std::move(method), length, limit);
     io::ConnectOptions options;
     if (proxy_.url.tls) options.tls = proxy_.tls;
     options.connect_limit = options.handshake_limit = limit;
@@ -444,6 +460,10 @@ class HttpRpcChannel final : public RpcChannel {
 };
 
 }  // namespace
+
+std::string rpc_proxy_target(const io::Url& url, const std::string& server, std::uint16_t port) {
+  return fmt::format("/rpc/rpcproxy.dll?{}:{}", server.empty() ? url.host : server, port);
+}
 
 Task<Result<std::unique_ptr<RpcChannel>>> connect_rpc_http(RpcProxy proxy, Credentials credentials, std::uint16_t port, Duration limit,
                                                            io::Runtime& runtime) {

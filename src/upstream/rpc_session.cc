@@ -15,14 +15,24 @@ using chain::Operation;
 using chain::Reply;
 using wire::CountWidth;
 
-Task<Status> RpcSessionBase::connect() {
-  if (connection_ != nullptr && connection_->is_open()) co_return Status();
+Task<Result<RpcDialer::Place>> RpcSessionBase::connect(Way way) {
+  if (passes_on()) {
+    auto place = co_await join_by(std::move(way), service_);
+    if (place) group_ = place->connection->group();
+    co_return place;
+  }
+  if (connection_ != nullptr && connection_->is_open()) co_return RpcDialer::Place{connection_, 0};
   connection_.reset();
   auto opened = co_await dialer_->open(service_, handle_.empty() ? 0 : group_);
   if (!opened) co_return opened.error();
   connection_ = std::move(*opened);
   group_ = connection_->group();
-  co_return Status();
+  co_return RpcDialer::Place{connection_, 0};
+}
+
+Task<Result<RpcDialer::Place>> RpcSessionBase::join_by(Way way, RpcService service) {
+  auto place = co_await dialer_->open_by(std::move(way), service, handle_.empty() ? 0 : group_);
+  co_return place;
 }
 
 Task<Result<std::unique_ptr<RpcConnection>>> RpcSessionBase::join(RpcService service) {
@@ -30,10 +40,10 @@ Task<Result<std::unique_ptr<RpcConnection>>> RpcSessionBase::join(RpcService ser
   co_return opened;
 }
 
-Task<Result<Bytes>> RpcSessionBase::invoke_now(std::uint16_t opnum, Bytes stub) {
-  auto up = co_await connect();
-  if (!up) co_return up.error();
-  auto answer = co_await connection_->call(0, opnum, std::move(stub), call_limit());
+Task<Result<Bytes>> RpcSessionBase::invoke_now(std::uint16_t opnum, Bytes stub, Way way) {
+  auto place = co_await connect(std::move(way));
+  if (!place) co_return place.error();
+  auto answer = co_await place->connection->call(place->context, opnum, std::move(stub), call_limit());
   if (!answer) co_return answer.error();
   if (answer->fault == 0) co_return std::move(answer->stub);
   const auto text = fault_text(answer->fault);
@@ -44,9 +54,10 @@ Task<Result<Bytes>> RpcSessionBase::invoke_now(std::uint16_t opnum, Bytes stub) 
 }
 
 Task<Result<Bytes>> RpcSessionBase::invoke(std::uint16_t opnum, Bytes stub) {
+  auto own = way();
   auto lock = co_await turn_.lock(call_limit());
   if (!lock) co_return lock.error();
-  auto answer = co_await invoke_now(opnum, std::move(stub));
+  auto answer = co_await invoke_now(opnum, std::move(stub), std::move(own));
   co_return answer;
 }
 
@@ -76,6 +87,7 @@ class RpcMailboxSession final : public RpcSessionBase {
   explicit RpcMailboxSession(std::unique_ptr<RpcDialer> dialer) : RpcSessionBase(std::move(dialer), RpcService::mailbox) {}
 
   Task<Result<Reply>> call(Operation operation, View body, const chain::ClientInfo& client) override {
+    begin_call(client);
     switch (operation) {
       case Operation::Connect: return connect_mailbox(body, client);
       case Operation::Execute: return execute(body);
@@ -184,22 +196,28 @@ class RpcMailboxSession final : public RpcSessionBase {
   // others would have to wait for it ([MS-OXCRPC] 3.3.4.1).
   Task<Result<Reply>> wait() {
     if (handle_.empty()) co_return protocol_error(http::ResponseCode::ContextNotFound);
+    auto own = way();
     if (waiting_.empty()) {
       auto made = co_await make_waiting_handle();
       if (!made) co_return failed_reply(made.error());
     }
-    if (listener_ == nullptr || !listener_->is_open()) {
+    RpcDialer::Place place{listener_, 0};  // a Disconnect may come meanwhile
+    if (passes_on()) {
+      auto joined = co_await join_by(std::move(own), RpcService::waiting);
+      if (!joined) co_return failed_reply(joined.error());
+      place = std::move(*joined);
+    } else if (listener_ == nullptr || !listener_->is_open()) {
       auto joined = co_await join(RpcService::waiting);
       if (!joined) co_return failed_reply(joined.error());
       listener_ = std::move(*joined);
+      place.connection = listener_;
     }
     using Wait = ndr::asyncemsmdb::EcDoAsyncWaitEx;
     Wait::In in;
     in.acxh = waiting_;
     Bytes stub;
     if (auto done = ndr::encode("EcDoAsyncWaitEx", in, stub); !done) co_return done.error();
-    auto listener = listener_;  // a Disconnect may come meanwhile
-    auto answer = co_await listener->call(0, Wait::opnum, std::move(stub), call_limit());
+    auto answer = co_await place.connection->call(place.context, Wait::opnum, std::move(stub), call_limit());
     if (!answer) co_return answer.error();
     if (answer->fault == fault_context_mismatch) {
       waiting_ = {};

@@ -15,11 +15,13 @@ def rpc_settings(folder):
     return ports, {"address": "127.0.0.1", "accounts": accounts, **ports}
 
 
-def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_port=None, http=False, auth=None, **settings):
+def start_far(certificates, dovecot, name="far", folder=None, ports=None, https_port=None, http=False, http_lifetime=None, auth=None, **settings):
     folder = folder or private_dir(name)
     own_ports, rpc = rpc_settings(folder)
     if http:
         rpc["http"] = True
+    if http_lifetime:
+        rpc["http_lifetime"] = http_lifetime
     if ports:
         rpc |= ports
         own_ports = ports

@@ -190,6 +190,7 @@ io::Task<> serve_out(RpcHttp& owner, io::HttpExchange& exchange, RpcPeer peer, s
   }
   // The least that the specification allows; what a client with less would do is not known.
   constexpr std::uint32_t least_window = 8 * 1024;
+  (*connection)->join(*peer.identity);
   const auto channel = std::make_shared<OutChannel>(opening->channel, std::max(opening->wanted, least_window));
   channel->abort = exchange.aborter();
   if (opening->fresh) co_await open_out(exchange, *connection, channel);
@@ -229,6 +230,7 @@ io::Task<> serve_in(RpcHttp& owner, io::HttpExchange& exchange, RpcPeer peer, st
     co_await refuse(exchange, code_of(connection.error()), connection.error().message);
     co_return;
   }
+  (*connection)->join(*peer.identity);
   const auto channel = std::make_shared<InChannel>(opening->channel);
   channel->abort = exchange.aborter();
   const auto added = fresh ? (*connection)->add_in(channel, opening->wanted, exchange.executor())

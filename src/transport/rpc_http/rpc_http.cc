@@ -39,6 +39,12 @@ Result<std::shared_ptr<rpc_http::VirtualConnection>> RpcHttp::find(const wire::r
     return error(Errc::limit, "{} virtual connections are open: the limit", options_.connections);
   }
   entry = std::make_shared<rpc_http::VirtualConnection>(*this, cookie, peer, port);
+  if (peer.identity->pinned != nullptr) {
+    peer.identity->pinned->lead([weak = std::weak_ptr(entry)] {
+      const auto one = weak.lock();
+      return one != nullptr && one->want_channel();
+    });
+  }
   count_.set(static_cast<std::int64_t>(connections_.size()));
   return entry;
 }

@@ -66,6 +66,20 @@ Status VirtualConnection::add_in(std::shared_ptr<InChannel> channel, std::uint32
   return {};
 }
 
+void VirtualConnection::join(const chain::Identity& identity) const {
+  const auto& first = peer_.identity->pinned;
+  if (first != nullptr && identity.pinned != nullptr && identity.pinned != first) first->join(identity.pinned);
+}
+
+bool VirtualConnection::want_channel() {
+  const std::lock_guard lock(mutex_);
+  if (ended_ || !established_) return false;
+  if (out_->recycling) return true;  // it is on its way
+  out_->recycling = true;
+  control(rts::write(rts::Kind::out_r_a2, {rts::destination(rts::FDClient)}));
+  return true;
+}
+
 bool VirtualConnection::established() const {
   const std::lock_guard lock(mutex_);
   return established_;

@@ -59,6 +59,10 @@ class VirtualConnection : public std::enable_shared_from_this<VirtualConnection>
   Status add_out(std::shared_ptr<OutChannel> channel);
   // Opens the connection to the RPC server too; the channel's executor then carries what comes from there.
   Status add_in(std::shared_ptr<InChannel> channel, std::uint32_t keepalive, io::Executor executor);
+  // A channel comes by that connection to another server; before it is added.
+  void join(const chain::Identity& identity) const;
+  // Asks the client for a successor of the OUT channel: its logon brings one more such connection. False: there is no client.
+  bool want_channel();
   // Both channels are there. Until then, `since` counts against options().setup_limit.
   bool established() const;
   Clock::time_point since() const { return since_; }
