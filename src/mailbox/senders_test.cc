@@ -16,8 +16,7 @@ class SendersTest : public EngineTest, public UserServices {
   }
   ~SendersTest() override {
     client.reset();
-    runtime->stop();  // who still works uses what ends here
-    runtime->join();
+    stop_all();
   }
   OutOfOfficeFactory* out_of_office() override { return nullptr; }
   FreeBusySource* free_busy() override { return nullptr; }
