@@ -8,6 +8,7 @@
 
 #include <thread>
 
+#include "io/stream.h"
 #include "io/test_run.h"
 #include "wire/rpc/rts.h"
 
@@ -32,7 +33,7 @@ class Accepted {
   explicit Accepted(int listener) : descriptor_(::accept(listener, nullptr, nullptr)) {
     const timeval limit{10, 0};
     setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-    for (std::string head; !head.ends_with("\r\n\r\n");) {
+    while (!head.ends_with("\r\n\r\n")) {
       char c = 0;
       if (::recv(descriptor_, &c, 1, 0) != 1) break;
       head.push_back(c);
@@ -40,6 +41,8 @@ class Accepted {
   }
   ~Accepted() { ::close(descriptor_); }
   Accepted(const Accepted&) = delete;
+
+  std::string head;  // of the request
 
   Bytes receive() {
     Bytes out = take(rts::pdu_head_size);
@@ -200,6 +203,58 @@ TEST_F(RpcHttpChannelTest, WindowBelowTheLeastIsRefused) {
   });
   io::run_on_loop(runtime_, expect_refusal(proxy_, &runtime_));
   server.join();
+}
+
+// Connections that somebody else has logged on by: here, nobody has to. As many as there are.
+class Given final : public LoggedOnConnections {
+ public:
+  Given(io::Url url, unsigned count) : url_(std::move(url)), left_(count) {}
+  Task<Result<std::unique_ptr<io::Stream>>> next(Duration limit) override {
+    if (left_ == 0) co_return error(Errc::unavailable, "no more");
+    --left_;
+    io::ConnectOptions options;
+    options.connect_limit = limit;
+    auto stream = co_await io::connect(url_.host, url_.port, options);
+    co_return stream;
+  }
+
+ private:
+  const io::Url url_;
+  unsigned left_;
+};
+
+TEST_F(RpcHttpChannelTest, ConnectionsOfOthersTakeNoCredentials) {
+  const auto given = std::make_shared<Given>(proxy_.url, 3);
+  proxy_.logged_on = given;
+  std::thread server([this] {
+    const auto both = accept_both();
+    for (const auto* one : {both.in.get(), both.out.get()}) {
+      EXPECT_EQ(one->head.find("Authorization"), std::string::npos);
+      EXPECT_TRUE(one->head.ends_with("Pragma: no-cache\r\n\r\n")) << one->head;
+    }
+    for (unsigned i = 0; i < 3; ++i) EXPECT_EQ(both.in->receive().size(), pdu_size);
+    Accepted successor(listener_);
+    EXPECT_EQ(successor.receive_rts(), rts::Kind::in_r_a1);
+    EXPECT_EQ(successor.head.find("Authorization"), std::string::npos);
+    both.out->send(rts::write(rts::Kind::in_r1_a4, {rts::destination(rts::FDClient), rts::version(), rts::receive_window_size(4096),
+                                                    rts::connection_timeout(120000)}));
+    both.in->receive();  // nothing: the client does not take such a window, and has gone
+  });
+  io::run_on_loop(runtime_, expect_refusal(proxy_, &runtime_));
+  server.join();
+}
+
+Task<> expect_no_connection(RpcProxy proxy, io::Runtime* runtime) {
+  auto channel = co_await connect_rpc_http(std::move(proxy), Credentials(), 6001, 10s, *runtime);
+  EXPECT_TRUE(!channel && channel.error().code == Errc::unavailable);
+}
+
+TEST_F(RpcHttpChannelTest, NothingIsOpenedWhereNobodyLoggedOn) {
+  proxy_.logged_on = std::make_shared<Given>(proxy_.url, 0);  // and gone
+  io::run_on_loop(runtime_, expect_no_connection(proxy_, &runtime_));
+  const auto none = std::make_shared<Given>(proxy_.url, 0);
+  proxy_.logged_on = none;
+  io::run_on_loop(runtime_, expect_no_connection(proxy_, &runtime_));
 }
 
 }  // namespace
