@@ -7,6 +7,11 @@
 
 namespace mapigate::upstream {
 
+PinnedRpc::~PinnedRpc() {
+  // Its streams have to go where they belong.
+  if (carried_ != nullptr) carried_->close();
+}
+
 void PinnedRpc::lead(std::function<bool()> ask) {
   const std::lock_guard lock(mutex_);
   ask_ = std::move(ask);

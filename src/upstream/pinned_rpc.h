@@ -26,6 +26,8 @@ class LoggedOnConnection {
 // any thread.
 class PinnedRpc final : public LoggedOnConnections, public std::enable_shared_from_this<PinnedRpc> {
  public:
+  PinnedRpc() = default;
+  ~PinnedRpc() override;
   // As PinnedConnection::lead() has it; nothing is carried before.
   void lead(std::function<bool()> ask);
   bool is_led() const;
