@@ -351,6 +351,9 @@ std::uint32_t PinnedConnections::group_of(const std::string& key) {
 
 void PinnedConnections::remember(const std::string& key, const std::shared_ptr<RpcConnection>& connection) {
   const std::lock_guard lock(mutex_);
+  const auto found = carried_.find(key);
+  const auto known = found == carried_.end() ? nullptr : found->second.lock();
+  if (known != nullptr && known->is_open()) return;
   std::erase_if(carried_, [](const auto& one) { return one.second.expired(); });
   carried_[key] = connection;
 }

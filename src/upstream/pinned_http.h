@@ -40,7 +40,7 @@ class PinnedConnections : public std::enable_shared_from_this<PinnedConnections>
   // The association group of a connection that somebody has there now, 0 for none: what he opens further joins it, so that all his
   // sessions can be used from each. `key` says who, and where to.
   std::uint32_t group_of(const std::string& key);
-  void remember(const std::string& key, const std::shared_ptr<RpcConnection>& connection);
+  void remember(const std::string& key, const std::shared_ptr<RpcConnection>& connection);  // unless there is one already
 
   PinnedConnections(io::Runtime& runtime, std::shared_ptr<io::HttpClient> client, Metrics& metrics, PinOptions options);
 

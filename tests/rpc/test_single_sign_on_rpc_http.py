@@ -242,7 +242,7 @@ def test_far_server_closes(certificates, far, amid):
             if amid:
                 log_on(bound(link))
             proxy.cut_now()
-            link.out_channel.socket.settimeout(20)
+            link.out_channel.socket.settimeout(60)
             with pytest.raises((rpch.ChannelError, ConnectionError)):
                 while True:
                     link.receive()
