@@ -262,13 +262,16 @@ TEST(Mapping, ActiveDirectory) {
                                  {"proxyaddresses", {"SMTP:anna@x.test", "smtp:a@x.test", "X500:/o=Old/cn=anna", "sip:anna@x.test"}},
                                  {"legacyexchangedn", {"/o=First/cn=Recipients/cn=anna"}}, {"msexchresourcecapacity", {"12"}},
                                  {"msexchrecipienttypedetails", {"16"}}, {"publicdelegates", {"CN=Bert,DC=x"}},
-                                 {"msexchdelegatelistlink", {"CN=Cora,DC=x"}}}};
+                                 {"msexchdelegatelistlink", {"CN=Cora,DC=x"}},
+                                 {"msexchsenderhinttranslations", {"de:Der Empfang bucht", "default:Booked by the desk: ask"}}}};
   const auto entry = ad->entry(record);
   EXPECT_EQ(entry.key, "01ff007f");
   EXPECT_EQ(entry.aliases, std::vector<std::string>{"a@x.test"});
   EXPECT_EQ(entry.former_dns, (std::vector<std::string>{"/o=First/cn=Recipients/cn=anna", "/o=Old/cn=anna"}));
   EXPECT_EQ(entry.kind, EntryKind::room);
   EXPECT_EQ(entry.capacity, 12u);
+  EXPECT_EQ(entry.texts, (std::vector<std::pair<mapi::PropertyTag, std::string>>{
+                             {mapi::PidTagAddressBookSenderHintTranslations, "Booked by the desk: ask"}}));
   EXPECT_TRUE(entry.hidden);
   EXPECT_EQ(entry.delegates, std::vector<std::string>{"CN=Bert,DC=x"});
   EXPECT_EQ(entry.full_access, std::vector<std::string>{"CN=Cora,DC=x"});

@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "client.h"
+#include "mapi/properties.h"
 
 namespace mapigate::ldap {
 

@@ -37,6 +37,7 @@ std::vector<Entry> people() {
   out.push_back(person("Bob Breuer", "breuer@example.test"));
   out.push_back(person("Ärlig Åberg", "arlig@example.test"));
   out.push_back(person("Zoë Zimmer", "zoe@example.test"));
+  out.back().texts = {{mapi::PidTagAddressBookSenderHintTranslations, "Ring first: 12"}};
   out.push_back(person("Secret Agent", "agent@example.test"));
   out.back().hidden = true;
   out.push_back(person("Big Room", "room@example.test"));
@@ -432,6 +433,21 @@ TEST_F(DirectoryTest, GetPropsConvertsStringsAndFlagsWhatIsMissing) {
   s.CodePage = nspi::CP_WINUNICODE;
   request.State = s;
   EXPECT_EQ(ask(request).ErrorCode, mapi::ecNotSupported);
+}
+
+TEST_F(DirectoryTest, MailTipsAreSaidToBeForEveryLanguage) {  // [MS-OXOABK] 2.2.3.26
+  nspi::GetProps::Request request;
+  auto s = stat;
+  s.CurrentRec = id("zoe@example.test");
+  request.State = s;
+  request.Flags = nspi::fSkipObjects;
+  const auto all = ask(request).PropertyValues->PropertyValues;
+  const auto is_tip = [](const auto& one) { return one.tag.id() == mapi::PidTagAddressBookSenderHintTranslations.id(); };
+  ASSERT_EQ(std::count_if(all.begin(), all.end(), is_tip), 1);
+  const auto& tip = std::find_if(all.begin(), all.end(), is_tip)->value;
+  ASSERT_TRUE(tip.get<std::span<const mapi::String8>>());
+  ASSERT_EQ(tip.get<std::span<const mapi::String8>>()->size(), 1u);
+  EXPECT_EQ((*tip.get<std::span<const mapi::String8>>())[0].text, "default:Ring first: 12");
 }
 
 TEST_F(DirectoryTest, GetPropListNamesWhatGetPropsGives) {

@@ -64,7 +64,7 @@ class Site:
         self.radicale = stack.enter_context(Radicale(users=(ALICE, BOB, CAROL, "service"), rights="authenticated"))
         book = people.write(private_dir("people") / "people.toml", "example.test", USERS)
         with book.open("a", encoding="utf-8") as file:
-            file.write('[[entry]]\nkind = "group"\nname = "Rooms in the house"\naddress = "rooms@example.test"\n'
+            file.write('[[entry]]\nkind = "group"\nname = "Rooms in the house"\naddress = "rooms@example.test"\nmail_tip = "Ask <Carol> & wait"\n'
                        'members = ["amsterdam@example.test", "berlin@example.test"]\n'
                        '[[entry]]\nname = "Branch Desk"\naddress = "desk@branch.test"\n'
                        '[[entry]]\nkind = "contact"\nname = "Partner"\naddress = "partner@branch.test"\n'
@@ -485,6 +485,14 @@ def test_what_outlook_asks_at_its_start(site):
     domains = site.soap("<m:GetServiceConfiguration><m:RequestedConfiguration><m:ConfigurationName>MailTips</m:ConfigurationName>"
                         "</m:RequestedConfiguration></m:GetServiceConfiguration>").findall(f".//{T}InternalDomains/{T}Domain")
     assert [(one.get("Name"), one.get("IncludeSubdomains")) for one in domains] == [("branch.test", "false"), ("example.test", "false")]
+
+
+def test_mail_tips_of_the_directory(site):
+    def tip(address):
+        answer = site.soap(f"<m:GetMailTips><m:SendingAs><t:EmailAddress>{ALICE}</t:EmailAddress></m:SendingAs><m:Recipients><t:Mailbox><t:EmailAddress>"
+                           f"{address}</t:EmailAddress></t:Mailbox></m:Recipients><m:MailTipsRequested>CustomMailTip</m:MailTipsRequested></m:GetMailTips>")
+        return answer.findtext(f".//{T}CustomMailTip")
+    assert [tip(address) for address in ("rooms@example.test", BOB, "friend@far.test")] == ["Ask <Carol> & wait", "", ""]
 
 
 @pytest.mark.parametrize("address, outside", [(BOB, 0), ("new@example.test", 0), ("desk@branch.test", 0), ("friend@far.test", 1),

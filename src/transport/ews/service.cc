@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "mapi/properties.h"
 #include "transport/ews/inbox_rules.h"
 #include "transport/ews/operation.h"
 
