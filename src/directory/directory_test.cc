@@ -312,6 +312,20 @@ TEST_F(DirectoryTest, GetMatchesEvaluatesRestrictions) {
   combined.type = RestrictType::AndRestriction;
   combined.children = both;
   EXPECT_EQ(names(*match(combined).MinimalIds), Names{"Bob Brown"});
+  // A name that need not fit leaves out nobody.
+  const Restriction either[] = {compare(mapi::PidTagAnr, Value::string(arena, "bob")),
+                                compare(mapi::PidTagSmtpAddress, Value::string(arena, "zoe@example.test"))};
+  combined.type = RestrictType::OrRestriction;
+  combined.children = either;
+  EXPECT_EQ(names(*match(combined).MinimalIds), (Names{"Bob Breuer", "Bob Brown", "Zoë Zimmer"}));
+  Restriction nested;
+  nested.type = RestrictType::AndRestriction;
+  nested.children = {&combined, 1};
+  EXPECT_EQ(match(nested).MinimalIds->size(), 3u);
+  Restriction none;
+  none.type = RestrictType::NotRestriction;
+  none.children = {&either[0], 1};
+  EXPECT_EQ(match(none).MinimalIds->size(), 5u);
   Restriction title;
   title.type = RestrictType::ExistRestriction;
   title.tag = mapi::PidTagTitle;

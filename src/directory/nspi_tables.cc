@@ -46,6 +46,17 @@ std::size_t count_nodes(const Restriction& restriction) {
   return count;
 }
 
+// The node with PidTagAnr without which nothing matches; null when there is none.
+const Restriction* required_anr(const Restriction& restriction) {
+  if (restriction.type == RestrictType::PropertyRestriction && restriction.relop == mapi::RelationalOperator::Equal &&
+      restriction.tag.id() == mapi::PidTagAnr.id())
+    return &restriction;
+  if (restriction.type != RestrictType::AndRestriction) return nullptr;
+  for (const auto& child : restriction.children)
+    if (const auto* found = required_anr(child)) return found;
+  return nullptr;
+}
+
 // The names that the restriction's nodes with PidTagAnr ask for.
 void collect_anr(const Restriction& node, unsigned code_page, std::vector<std::string>& out) {
   const bool compares = node.type == RestrictType::PropertyRestriction || node.type == RestrictType::ContentRestriction;
@@ -211,9 +222,14 @@ mapi::ErrorCode Nspi::filter(const Container& container, const STAT& stat, const
     for (const auto index : snapshot_.resolve(query.text)) query.matches[index] = true;
     queries.push_back(std::move(query));
   }
+  // Everybody who is compared has to be unpacked for it: not those whom the name cannot mean.
+  const std::vector<bool>* meant = nullptr;
+  if (const auto* anr = required_anr(restriction))
+    for (const auto& query : queries)
+      if (query.text == mapi::text_of(anr->value.value, stat.CodePage)) meant = &query.matches;
   mailbox::Matcher matcher(&restriction, nullptr, stat.CodePage);
   for (const auto index : *table)
-    if (matcher.matches(ObjectSource(snapshot_, index, server_, false, &queries))) out.push_back(index);
+    if ((!meant || (*meant)[index]) && matcher.matches(ObjectSource(snapshot_, index, server_, false, &queries))) out.push_back(index);
   return mapi::ecNone;
 }
 
