@@ -18,7 +18,7 @@ class Watch:
         for line in self.process.stdout:
             self._lines.put(json.loads(line))
 
-    def until(self, wanted, seconds=30):
+    def until(self, wanted, seconds=90):
         """The next event for which wanted(event) holds; AssertionError after so many seconds."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
