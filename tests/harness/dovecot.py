@@ -141,7 +141,7 @@ class Dovecot(Server):
         if self.rights:
             (self.folder / "rights").write_text("")
             (self.folder / "rights").chmod(0o644)
-            self.extra += f"mail_plugins = acl\nplugin {{\nacl = vfile:{self.folder}/rights\n}}\n"
+            self.extra += f"mail_plugins = acl\nplugin {{\nacl = vfile:{self.folder}/rights\nacl_user = %u\n}}\n"
         if self.lmtp_port:
             self.extra = postfix.mail_services(self.lmtp_port) + self.extra
         masters = self.folder / "everybody"
