@@ -151,7 +151,9 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     out.bytes(extras);
   }
   std::uint64_t entry = 0;
+  std::optional<BegunEntry> begun;
   if (!payload.empty()) {
+    begun.emplace(journal_open_);
     const auto head = fmt::format("{} {}", to.id, move_version);
     auto note = [&head, &payload](state::MailboxState& s) { return s.add_journal(move_kind, head, payload); };
     auto noted = co_await with_state(note);
@@ -159,10 +161,7 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     entry = *noted;
   }
   auto moved = co_await keep->copy(from, keys, to, !copy);
-  if (!moved) {
-    journal_open_ |= entry != 0;
-    co_return std::move(moved.error()).within(copy ? "copying" : "moving");
-  }
+  if (!moved) co_return std::move(moved.error()).within(copy ? "copying" : "moving");
   state::FolderDelta there, here;
   bool left = false;
   std::vector<MailboxEvent> events;
@@ -199,8 +198,8 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
         here.removed.push_back(row.id);
   there.journal_done = left ? 0 : entry;
   auto stored = co_await apply_locked(to.id, std::move(there), false);
-  journal_open_ |= entry != 0 && (left || !stored);
   if (!stored) co_return stored;
+  if (begun && !left) begun->ended();
   if (!here.removed.empty()) stored = co_await apply_locked(from.id, std::move(here), false);
   for (const auto& event : events) tell(event);
   co_return stored;
@@ -240,7 +239,9 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
     const auto* source = tree_->find(from);
     const bool elsewhere = source && !hidden && !is_local(*source);
     std::uint64_t entry = 0;
+    std::optional<BegunEntry> begun;
     if (!copy && elsewhere) {
+      begun.emplace(journal_open_);
       const auto head = fmt::format("{} {} {} {}", from, row.remote_key, row.id, *id);
       auto note = [&head](state::MailboxState& s) { return s.add_journal(across_kind, head, View()); };
       auto noted = co_await with_state(note);
@@ -265,10 +266,7 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
       auto message_id = raw->properties.string(PidTagInternetMessageId);
       saved = co_await append_locked(to, *id, 0, flags, whole_seconds(row.received), message_id, form->mime, std::move(form->extras));
     }
-    if (!saved) {
-      journal_open_ |= entry != 0;
-      co_return saved;
-    }
+    if (!saved) co_return saved;
     if (copy) continue;
     if (elsewhere) {
       auto removed = co_await remove_moved(from, row.remote_key);
@@ -282,22 +280,17 @@ Task<Status> Mailbox::move_across(GlobalCounter from, Folder to, std::vector<sta
         }
         auto drop = [entry](state::MailboxState& s) { return s.remove_journal(entry); };
         auto dropped = co_await with_state(drop);
-        (void)dropped;
+        if (dropped) begun->ended();
         co_return std::move(removed.error()).within("the message that was moved");
       }
-      if (!removed) {
-        journal_open_ = true;
-        co_return removed;
-      }
+      if (!removed) co_return removed;
     }
     state::FolderDelta gone;
     gone.removed.push_back(row.id);
     gone.journal_done = entry;
     auto applied = co_await apply_locked(row.folder, std::move(gone));
-    if (!applied) {
-      journal_open_ |= entry != 0;
-      co_return applied;
-    }
+    if (!applied) co_return applied;
+    if (begun) begun->ended();
   }
   co_return Status{};
 }

@@ -191,6 +191,7 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
   auto keep = *to;
   AppendHead head{id, folder.id, old_key, flags, received, message_id, {}, 0};
   auto payload = wire::serialize(extras);
+  BegunEntry begun(journal_open_);
   auto note = [&head, &mime, &payload](state::MailboxState& s) -> Result<std::uint64_t> {
     auto newest = s.newest_key(head.folder);
     if (!newest) return newest;
@@ -207,29 +208,21 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
     const auto number = *entry;
     auto drop = [number](state::MailboxState& s) { return s.remove_journal(number); };
     auto dropped = co_await with_state(drop);
-    (void)dropped;
+    if (dropped) begun.ended();
     co_return std::move(key.error()).within("storing a message");
   }
-  if (!key) {
-    journal_open_ = true;
-    co_return std::move(key.error()).within("storing a message");
-  }
+  if (!key) co_return std::move(key.error()).within("storing a message");
   auto uid = *key;
   if (uid == 0) {
     auto found = co_await keep->find(folder, message_id);
-    if (!found || found->empty() || found->back() <= old_key) {
-      journal_open_ = true;
+    if (!found || found->empty() || found->back() <= old_key)
       co_return error(Errc::unavailable, "the message that was stored is not to be found");
-    }
     uid = found->back();
   }
   if (old_key != 0) {
     std::vector<std::uint64_t> old{old_key};
     auto removed = co_await keep->remove(folder, old);
-    if (!removed && !is_final(removed.error())) {
-      journal_open_ = true;
-      co_return std::move(removed.error()).within("the message before it was edited");
-    }
+    if (!removed && !is_final(removed.error())) co_return std::move(removed.error()).within("the message before it was edited");
     // What the user wrote is there: an error would make the client store it once more.
     if (!removed) log::warning("mailbox: message {:x} stays in {} beside what was made of it: {}", id, folder.name, removed.error().message);
   }
@@ -239,11 +232,8 @@ Task<Status> Mailbox::append_locked(Folder folder, GlobalCounter id, std::uint64
     if (before) keywords = std::move(before->keywords);
   }
   auto stored = co_await store_appended(folder, id, uid, flags, received, mime, std::move(extras), *entry);
-  if (!stored) {
-    // It is in the backend: whoever tries again has to find it.
-    journal_open_ = true;
-    co_return stored;
-  }
+  if (!stored) co_return stored;  // it is in the backend: whoever tries again has to find it
+  begun.ended();
   co_return co_await renew_keywords(folder, id, std::move(keywords));
 }
 

@@ -147,6 +147,7 @@ class FakeProvider final : public Provider {
   }
   Task<Status> remove(Folder folder, std::vector<std::uint64_t> keys) override {
     if (auto s = asked("remove"); !s) co_return s;
+    co_await wait_if_stuck("remove");
     std::lock_guard lock(b_.mutex);
     auto& target = b_.folders.at(folder.remote_id);
     for (const auto key : keys) target.messages.erase(key);
@@ -155,20 +156,25 @@ class FakeProvider final : public Provider {
   }
   Task<Result<std::vector<CopiedMessage>>> copy(Folder from, std::vector<std::uint64_t> keys, Folder to, bool move) override {
     if (auto s = asked("copy"); !s) co_return s.error();
-    std::lock_guard lock(b_.mutex);
-    auto& source = b_.folders.at(from.remote_id);
-    auto& target = b_.folders.at(to.remote_id);
     std::vector<CopiedMessage> out;
-    for (const auto key : keys) {
-      const auto found = source.messages.find(key);
-      if (found == source.messages.end()) continue;
-      out.push_back({key, target.next});
-      target.messages[target.next++] = found->second;
-      if (move) source.messages.erase(found);
+    bool lost = false;
+    {
+      std::lock_guard lock(b_.mutex);
+      auto& source = b_.folders.at(from.remote_id);
+      auto& target = b_.folders.at(to.remote_id);
+      for (const auto key : keys) {
+        const auto found = source.messages.find(key);
+        if (found == source.messages.end()) continue;
+        out.push_back({key, target.next});
+        target.messages[target.next++] = found->second;
+        if (move) source.messages.erase(found);
+      }
+      ++source.change;
+      ++target.change;
+      lost = b_.down.contains("copy answer");
     }
-    ++source.change;
-    ++target.change;
-    if (b_.down.contains("copy answer")) co_return error(Errc::unavailable, "the answer is lost");
+    co_await wait_if_stuck("copy");
+    if (lost) co_return error(Errc::unavailable, "the answer is lost");
     co_return out;
   }
   Task<Result<std::vector<std::uint64_t>>> find(Folder folder, std::string message_id) override {
@@ -232,6 +238,14 @@ class FakeProvider final : public Provider {
   }
 
  private:
+  Task<> wait_if_stuck(const char* what) {
+    bool stuck = false;
+    {
+      std::lock_guard lock(b_.mutex);
+      stuck = b_.stuck == what;
+    }
+    if (stuck) co_await io::sleep_for(std::chrono::hours(1));
+  }
   Status asked(const std::string& what) {
     std::lock_guard lock(b_.mutex);
     ++b_.calls[what];

@@ -42,6 +42,7 @@ struct FakeBackend {
   std::map<std::string, int> calls;
   std::size_t part = 50;        // messages in one part of a refresh
   Duration slow{};              // a refresh takes so long
+  std::string stuck;            // "remove" waits before it is done, "copy" after that, until it is cut off
   std::optional<Quota> quota;
   bool tells = false;           // news, by itself
   News news;                    // not told yet

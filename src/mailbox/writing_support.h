@@ -43,4 +43,20 @@ inline FileTime whole_seconds(FileTime time) { return from_unix(to_unix(time)); 
 // Trying again will not help: what was refused is refused.
 inline bool is_final(const Error& why) { return !why.retryable() && why.code != Errc::cancelled; }
 
+// Of one who makes an entry in the journal: whatever ends this before ended(), an error or a call that is cut off, leaves
+// something to finish.
+class BegunEntry {
+ public:
+  explicit BegunEntry(bool& journal_open) : journal_open_(journal_open) {}
+  ~BegunEntry() {
+    if (!ended_) journal_open_ = true;
+  }
+  BegunEntry(const BegunEntry&) = delete;
+  void ended() { ended_ = true; }
+
+ private:
+  bool& journal_open_;
+  bool ended_ = false;
+};
+
 }  // namespace mapigate::mailbox
