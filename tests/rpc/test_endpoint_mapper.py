@@ -87,6 +87,44 @@ def test_lookup_goes_on_by_its_handle(mapper):
     assert lookup(mapper, handle)["status"] != 0, "the handle is gone"
 
 
+def map_to(mapper, name, handle=None, count=1):
+    """ept_map of an interface over TCP."""
+    tower, floors = epm.EPMTower(), [epm.EPMRPCInterface(), epm.EPMRPCDataRepresentation(), epm.EPMProtocolIdentifier(), epm.EPMPortAddr(),
+                                     epm.EPMHostAddr()]
+    uuid = uuidtup_to_bin(SERVED[name])
+    floors[0]["InterfaceUUID"], floors[0]["MajorVersion"], floors[0]["MinorVersion"] = (
+        uuid[:16], int.from_bytes(uuid[16:18], "little"), int.from_bytes(uuid[18:20], "little"))
+    uuid = uuidtup_to_bin(NDR)
+    floors[1]["DataRepUuid"], floors[1]["MajorVersion"], floors[1]["MinorVersion"] = (
+        uuid[:16], int.from_bytes(uuid[16:18], "little"), int.from_bytes(uuid[18:20], "little"))
+    floors[2]["ProtIdentifier"], floors[3]["IpPort"] = epm.FLOOR_RPCV5_IDENTIFIER, 0
+    floors[4]["Ip4addr"] = bytes(4)
+    tower["NumberOfFloors"], tower["Floors"] = 5, b"".join(floor.getData() for floor in floors)
+    request = epm.ept_map()
+    request["obj"] = epm.NULL
+    request["map_tower"]["tower_length"] = len(tower)
+    request["map_tower"]["tower_octet_string"] = tower.getData()
+    if handle is not None:
+        request["entry_handle"] = handle
+    request["max_towers"] = count
+    return mapper.request(request, checkError=False)
+
+
+def test_map_that_is_just_full(mapper):
+    """As with lookups: who asks until there is no more must not be made to begin again."""
+    mapper.bind(epm.MSRPC_UUID_PORTMAP)
+    answer = map_to(mapper, "nspi_port")
+    assert (answer["status"], answer["num_towers"]) == (0, 1)
+    handle = answer["entry_handle"]
+    assert handle["context_handle_uuid"] != b"\0" * 16
+    answer = map_to(mapper, "nspi_port", handle)
+    assert (answer["status"], answer["num_towers"]) == (0x16c9a0d6, 0)
+    assert answer["entry_handle"]["context_handle_uuid"] == b"\0" * 16
+    answer = map_to(mapper, "nspi_port", count=4)
+    assert (answer["status"], answer["num_towers"]) == (0, 1)
+    assert answer["entry_handle"]["context_handle_uuid"] == b"\0" * 16
+
+
 def test_lookup_that_has_room_for_more(mapper):
     mapper.bind(epm.MSRPC_UUID_PORTMAP)
     answer = lookup(mapper, count=5)

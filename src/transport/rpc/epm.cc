@@ -76,6 +76,10 @@ class EndpointMapper : public Service {
     const auto position = handle->position;
     return {std::move(handle), position, true};
   }
+  // Clients that ask for one after the other (Samba's rpcclient) go on until they hear that there is no more, whatever the handle: an
+  // answer that is just full and comes with none would have them begin again.
+  static bool is_over(std::size_t found, std::size_t told, std::size_t now, std::size_t room) { return told >= found && (now == 0 || now < room); }
+
   // The handle to answer with: none when it is over.
   static ndr::ContextHandle go_on(const ndr::ContextHandle& wire, Place& place, std::size_t told, bool over, const Request& request) {
     if (over) {
@@ -124,11 +128,8 @@ class EndpointMapper : public Service {
         entries.push_back({{}, &tower, found[at]->annotation});
       }
       if (entries.empty()) out.status = ept_s_not_registered;
-      // Clients that ask for one after the other (Samba's rpcclient) go on until they hear so, whatever the handle: a last one that
-      // comes with none would begin again.
       const auto told = place.position + entries.size();
-      const bool over = told >= found.size() && (entries.empty() || entries.size() < room);
-      out.entry_handle = go_on(in.entry_handle, place, told, over, request);
+      out.entry_handle = go_on(in.entry_handle, place, told, is_over(found.size(), told, entries.size(), room), request);
     }
     out.num_ents = static_cast<std::uint32_t>(entries.size());
     out.entries = std::span(entries);
@@ -165,7 +166,7 @@ class EndpointMapper : public Service {
       }
       if (pointers.empty()) out.status = ept_s_not_registered;
       const auto told = place.position + pointers.size();
-      out.entry_handle = go_on(in.entry_handle, place, told, told >= found.size(), request);
+      out.entry_handle = go_on(in.entry_handle, place, told, is_over(found.size(), told, pointers.size(), room), request);
     }
     out.num_towers = static_cast<std::uint32_t>(pointers.size());
     out.towers = std::span(pointers);
