@@ -44,6 +44,16 @@ def test_rpcdump(gateway):
 
 
 @impacket_tools
+def test_rpcdump_over_http(certificates, dovecot):
+    """By the RPC proxy at 443, where it logs on by NTLM alone: the interfaces with the port that they have behind it."""
+    with start_gateway(certificates, dovecot, "rpcdump", auth={"schemes": ["ntlm", "basic"]}) as server:
+        told = tool(server, "rpcdump.py", "-port", "443", f"EXAMPLE/{ALICE.split('@')[0]}:{PASSWORD}@127.0.0.1")
+    for interface in INTERFACES:
+        entry = re.search(f"UUID *: {interface} .*?Bindings: *\\n(.*?)\\n *\\n", told, re.DOTALL)
+        assert entry and "ncacn_http:" in entry[1] and "[6001]" in entry[1], told
+
+
+@impacket_tools
 @pytest.mark.parametrize("port, served", [("epm_port", ["E1AF8308-5D1F-11C9-91A4-08002B14A0FA"]),
                                           ("emsmdb_port", [uuid for uuid, port in INTERFACES.items() if port == "emsmdb_port"])])
 def test_rpcmap(gateway, port, served):
