@@ -166,6 +166,29 @@ def test_stub_that_is_cut_off(gateway):
     assert gateway.alive()
 
 
+def test_request_in_fragments(gateway):
+    """Each signed and sealed by itself."""
+    dce = log_on(gateway)
+    dce.set_max_fragment_size(500)
+    hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+    dn = emsmdb.user_dn(ALICE)
+    _, handles = emsmdb.execute(dce, hello["pcxh"], emsmdb.rop_logon(dn), [0xffffffff])
+    ask = struct.pack("<BBB", 0x27, 0, 0) + b"IPM.Note\0"  # RopGetReceiveFolder
+    answer, _ = emsmdb.execute(dce, hello["pcxh"], ask * 200, handles[:1])
+    responses = answer.split(struct.pack("<BBI", 0x27, 0, 0))
+    assert len(responses) == 201 and len(set(responses[1:])) == 1
+
+
+@pytest.mark.parametrize("outstanding", [2, 32])
+def test_calls_side_by_side(gateway, outstanding):
+    """On one connection, each answered by its own call_id."""
+    dce = log_on(gateway)
+    for _ in range(outstanding):
+        dce.call(6, b"")
+    for _ in range(outstanding):
+        assert dce.recv() == b"\0\0\0\0"
+
+
 def test_reserved_methods(gateway):
     dce = log_on(gateway)
     for opnum in (0, 2, 9, 12, 13, 200):
