@@ -112,7 +112,8 @@ Result<std::unique_ptr<upstream::RpcDialer>> ClientTransport::dialer(const Disco
   else if (options_.auth == "negotiate") server.auth = upstream::AuthType::spnego;
   else if (options_.auth == "none") server.auth = upstream::AuthType::none;
   server.level = upstream::AuthLevel::privacy;
-  if (options_.protection == "integrity") server.level = upstream::AuthLevel::integrity;
+  if (options_.protection == "packet") server.level = upstream::AuthLevel::packet;
+  else if (options_.protection == "integrity") server.level = upstream::AuthLevel::integrity;
   else if (options_.protection == "connect") server.level = upstream::AuthLevel::connect;
   server.credentials = {options_.user, password_, nullptr, options_.delegate};
   return std::make_unique<upstream::RpcDialer>(runtime_, std::move(server), ports_);

@@ -79,8 +79,8 @@ void add_client_command(CLI::App& app, ClientOptions& to) {
       ->check(CLI::IsMember({"mapihttp", "rpctcp", "rpchttp"}))->type_name("NAME")->capture_default_str();
   client->add_option("--auth", to.auth, "basic, ntlm or negotiate over HTTP (default: basic); ntlm, negotiate, kerberos or none over DCE/RPC (default: ntlm)")
       ->check(CLI::IsMember({"basic", "ntlm", "kerberos", "negotiate", "none"}))->type_name("NAME");
-  client->add_option("--protection", to.protection, "Of DCE/RPC calls: connect (none), integrity (signed), privacy (encrypted)")
-      ->check(CLI::IsMember({"connect", "integrity", "privacy"}))->type_name("LEVEL")->capture_default_str();
+  client->add_option("--protection", to.protection, "Of DCE/RPC calls: connect (none), packet and integrity (signed), privacy (encrypted)")
+      ->check(CLI::IsMember({"connect", "packet", "integrity", "privacy"}))->type_name("LEVEL")->capture_default_str();
   client->add_option("--http-auth", to.http_auth, "How the proxy of rpchttp is logged on to")
       ->check(CLI::IsMember({"basic", "ntlm", "negotiate"}))->type_name("NAME")->capture_default_str();
   client->add_flag("--delegate", to.delegate, "Forward the Kerberos ticket, so that a relay can go on in the user's name");

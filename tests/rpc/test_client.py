@@ -26,7 +26,7 @@ def without_autodiscover(server, *arguments, password=PASSWORD):
         env={**os.environ, "MAPIGATE_PASSWORD": password})
 
 
-@pytest.mark.parametrize("protection", ["connect", "integrity", "privacy"])
+@pytest.mark.parametrize("protection", ["connect", "packet", "integrity", "privacy"])
 def test_same_as_over_http(far, protection):
     """Folders, messages and texts by NTLM are those that MAPI over HTTP shows."""
     def seen(*way):

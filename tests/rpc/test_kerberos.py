@@ -185,7 +185,7 @@ def test_mailbox_over_http(gateway, kdc, monkeypatch):
 
 
 @pytest.mark.parametrize("mechanism", ["kerberos", "negotiate"])
-@pytest.mark.parametrize("protection", ["connect", "integrity", "privacy"])
+@pytest.mark.parametrize("protection", ["connect", "packet", "integrity", "privacy"])
 def test_own_client(gateway, kdc, mechanism, protection):
     """`mapigate client` with a ticket, within DCE/RPC."""
     done = subprocess.run(
