@@ -48,7 +48,8 @@ def test_address_book(far):
     assert rpc(far, "gal").stdout == far.client("gal").stdout
     assert rpc(far, "resolve", "bob", "nobody").stdout == far.client("resolve", "bob", "nobody").stdout
     assert "Bob Brown" in rpc(far, "gal").stdout
-    assert rpc(far, "--json", "gal", "--containers").stdout == far.client("--json", "gal", "--containers").stdout
+    for asked in (("gal", "--containers"), ("autodiscover",), ("oab",)):
+        assert rpc(far, "--json", *asked).stdout == far.client("--json", *asked).stdout, asked
 
 
 def test_without_autodiscover(far):
