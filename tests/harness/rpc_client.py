@@ -2,6 +2,7 @@
 import contextlib
 import socket
 import struct
+import time
 
 from impacket.dcerpc.v5.rpcrt import RPC_C_AUTHN_LEVEL_PKT_PRIVACY, RPC_C_AUTHN_WINNT, DCERPCException
 from impacket.uuid import uuidtup_to_bin
@@ -13,6 +14,7 @@ from .rops import Response
 
 EMSMDB = uuidtup_to_bin(("a4f1db00-ca47-1067-b31f-00dd010662da", "0.81"))
 ASYNC_EMSMDB = uuidtup_to_bin(("5261574a-4572-206e-b268-6b199213b4e4", "0.1"))
+REJECTED = 0x7EE  # ecRejected: another wait is outstanding
 LONGEST_WAIT = 330.0  # the server answers a wait within five minutes
 
 
@@ -183,8 +185,14 @@ class RpcClient(Client):
 
     def notification_wait(self, connection=None):
         own = connection or self.open_connection()
+        end = time.monotonic() + 10
         try:
-            pending, error = own.call(0, self.waits + struct.pack("<I", 0)).unpack("II")
+            error = REJECTED
+            # A wait whose connection was closed stands in the way until the server has noticed.
+            while error == REJECTED and time.monotonic() < end:
+                pending, error = own.call(0, self.waits + struct.pack("<I", 0)).unpack("II")
+                if error == REJECTED:
+                    time.sleep(0.1)
         finally:
             if connection is None:
                 own.close()
