@@ -302,7 +302,7 @@ Task<ErrorCode> set_on_container(RopCall& call, std::shared_ptr<Object> object, 
     } else if (id == store_object && tag.id() == mapi::PidTagOutOfOfficeState.id()) {
       const auto* away = value.get<bool>();
       auto code = mapi::ecUnexpectedType;
-      if (away != nullptr) code = co_await set_out_of_office(&call.mailbox, *away);
+      if (away != nullptr) code = co_await set_out_of_office(&call.mailbox, call.session.is_guest(), *away);
       if (code != mapi::ecNone) {
         problems.push_back({static_cast<std::uint16_t>(i), values[i].tag, code});
         continue;

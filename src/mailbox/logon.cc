@@ -51,7 +51,7 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   // Session::target_of has found the mailboxes of others that this user may open. Whether there are more is nobody's business.
   if (*owner != store.user) co_return mapi::ecLoginPerm;
 
-  const bool away = co_await is_out_of_office(&call.mailbox);
+  const bool away = co_await is_out_of_office(&call.mailbox, call.session.is_guest());
   call.session.release_logon(call.request.LogonId);
   auto object = std::make_shared<LogonObject>();
   if (const auto code = call.put(call.request.HandleIndex, object); code != mapi::ecNone) co_return code;

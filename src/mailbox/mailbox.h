@@ -168,8 +168,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
                             std::shared_ptr<convert::MessageData> data, std::optional<std::uint64_t> opened = {}, bool again = false);
   // Whether edits that were cut off, and ended from the journal, gave the message this key in place of that one.
   bool ended_as(GlobalCounter message, std::uint64_t before, std::uint64_t now) const;
-  // What stands beside a message, with its flags.
-  Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, mapi::PropertyBag extras, std::uint32_t set, std::uint32_t clear);
+  // What stands beside a message, with its flags: `edit` makes it of the message as it is while nobody else writes.
+  using ExtrasEdit = std::function<mapi::PropertyBag(const state::Message&)>;
+  Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, ExtrasEdit edit, std::uint32_t set, std::uint32_t clear);
   // For good, or to where they can be recovered from. Messages that are gone, or in other folders, are passed over; of those
   // that were deleted from this folder, hard deletion is the end.
   Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids, Deletion how = Deletion::soft);

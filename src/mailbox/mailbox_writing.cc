@@ -299,18 +299,25 @@ Task<Result<GlobalCounter>> Mailbox::deliver(GlobalCounter folder_id, convert::B
   co_return *id;
 }
 
-Task<Status> Mailbox::save_extras(GlobalCounter folder_id, GlobalCounter id, PropertyBag extras, std::uint32_t set, std::uint32_t clear) {
+Task<Status> Mailbox::save_extras(GlobalCounter folder_id, GlobalCounter id, ExtrasEdit edit, std::uint32_t set, std::uint32_t clear) {
   if ((set | clear) != 0) {
     std::vector<GlobalCounter> ids{id};
     auto flagged = co_await set_flags(folder_id, std::move(ids), set, clear);
     if (!flagged) co_return flagged;
   }
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  auto row = co_await message(id);
+  if (!row) co_return row.error();
+  const auto contents = row->folder;
+  if (state::folder_of(contents) != folder_id) co_return error(Errc::not_found, "the message is in another folder");
+  auto extras = edit(*row);
   state::FolderDelta delta;
   auto keywords = co_await put_keywords(folder_id, id, &extras);
   if (!keywords) co_return keywords.error();
   if (*keywords) delta.flags.push_back(std::move(**keywords));
   delta.extras.push_back({id, std::move(extras)});
-  co_return co_await apply(folder_id, std::move(delta));
+  co_return co_await apply_locked(contents, std::move(delta));
 }
 
 }  // namespace mapigate::mailbox

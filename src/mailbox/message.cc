@@ -129,9 +129,14 @@ Task<ErrorCode> set_message_status(RopCall& call, const wire::RopSetMessageStatu
   response.MessageStatusFlags = old;
   const auto wanted = (old & ~request.MessageStatusMask) | (request.MessageStatusFlags & request.MessageStatusMask);
   if (wanted == old) co_return mapi::ecNone;
-  auto extras = row->extras.clone();
-  extras.set_integer(mapi::PidTagMessageStatus, static_cast<std::int32_t>(wanted));
-  auto done = co_await call.mailbox.save_extras(folder->id, row->id, std::move(extras), 0, 0);
+  const auto mask = request.MessageStatusMask, flags = request.MessageStatusFlags;
+  auto edit = [mask, flags](const state::Message& current) {
+    auto extras = current.extras.clone();
+    const auto before = static_cast<std::uint32_t>(extras.number(mapi::PidTagMessageStatus));
+    extras.set_integer(mapi::PidTagMessageStatus, static_cast<std::int32_t>((before & ~mask) | (flags & mask)));
+    return extras;
+  };
+  auto done = co_await call.mailbox.save_extras(folder->id, row->id, edit, 0, 0);
   co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
 }
 

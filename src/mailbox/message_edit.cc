@@ -416,11 +416,14 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
       if (!saved && saved.error().code != Errc::conflict) message->cut_off = true;
       if (!saved) co_return saved;
     } else if (message->extras) {
-      auto extras = merged(*message, row->extras);
-      if (const auto* kept = row->extras.find(supplement_tag)) extras.set(supplement_tag, *kept);  // its MIME stays
-      extras.set_time(PidTagLastModificationTime, now());
-      sign(extras);
-      auto saved = co_await mailbox.save_extras(folder, message->id, std::move(extras), message->set_flags, message->clear_flags);
+      auto edit = [&message, &sign](const state::Message& current) {
+        auto extras = merged(*message, current.extras);
+        if (const auto* kept = current.extras.find(supplement_tag)) extras.set(supplement_tag, *kept);  // its MIME stays
+        extras.set_time(PidTagLastModificationTime, now());
+        sign(extras);
+        return extras;
+      };
+      auto saved = co_await mailbox.save_extras(folder, message->id, edit, message->set_flags, message->clear_flags);
       if (!saved) co_return saved;
     } else if ((message->set_flags | message->clear_flags) != 0) {
       std::vector<GlobalCounter> ids{message->id};

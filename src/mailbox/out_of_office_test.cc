@@ -18,11 +18,16 @@ using wire::ews::UserOofSettings;
 // Keeps replies in memory; answers nobody while it is stuck.
 class Keeper final : public OutOfOfficeFactory {
  public:
-  std::shared_ptr<OutOfOffice> open(std::shared_ptr<const chain::Identity>, io::Executor) override { return std::make_shared<Replies>(*this); }
+  std::shared_ptr<OutOfOffice> open(std::shared_ptr<const chain::Identity> who, io::Executor) override {
+    const std::lock_guard lock(mutex);
+    logins.push_back(who->password.reveal());
+    return std::make_shared<Replies>(*this);
+  }
   bool reads_for_others() const override { return for_others; }
 
   std::mutex mutex;
   UserOofSettings settings;
+  std::vector<std::string> logins;  // passwords
   std::atomic<int> asked = 0;
   std::atomic<bool> stuck = false, for_others = true;
 
@@ -58,6 +63,7 @@ class OutOfOfficeTest : public EngineTest, public UserServices {
   OutOfOfficeFactory* out_of_office() override { return &remembered; }
   FreeBusySource* free_busy() override { return nullptr; }
   std::vector<std::string> other_addresses(const std::string&) override { return {}; }
+  bool may_open(const std::string&, const std::string& owner) override { return owner == "alice@example.test"; }
   std::string display_name(const std::string& user) override { return names.contains(user) ? names[user] : user; }
 
   bool away(const std::string& user = "alice@example.test", std::string_view password = "secret") {
@@ -97,6 +103,29 @@ TEST_F(OutOfOfficeTest, LogonsFollowTheRepliesAndAskOnce) {
   EXPECT_TRUE(away());
   EXPECT_EQ(keeper.asked, 1);
   EXPECT_TRUE(remembered.last_heard("alice@example.test")->settings->InternalReply.Message.empty());
+}
+
+TEST_F(OutOfOfficeTest, AGuestDoesNotActWithThePasswordOfTheOwner) {
+  auto owner = connect("alice@example.test", "of alice");
+  owner->logon();
+  auto guest = connect("bob@example.test", "of bob");
+  guest->logon();
+  {
+    const std::lock_guard lock(keeper.mutex);
+    EXPECT_EQ(keeper.logins, (std::vector<std::string>{"of alice", "of bob"}));
+    keeper.logins.clear();
+  }
+  Ask<wire::RopLogon> logon{{}, 4};
+  logon.body.LogonFlags = wire::RopLogon::Private;
+  const auto dn = mapi::user_dn("alice@example.test") + '\0';
+  logon.body.Essdn = guest->arena.copy(as_view(dn));
+  ASSERT_EQ(guest->execute(logon).value(), mapi::ecNone);
+  guest->properties({mapi::PidTagOutOfOfficeState}, 4);
+  const mapi::TaggedValue is_away[] = {{mapi::PidTagOutOfOfficeState, mapi::Value::boolean(true)}};
+  guest->execute(Ask<wire::RopSetProperties>{{is_away}, 4});
+  const std::lock_guard lock(keeper.mutex);
+  ASSERT_FALSE(keeper.logins.empty());
+  for (const auto& password : keeper.logins) EXPECT_EQ(password, "");
 }
 
 TEST_F(OutOfOfficeTest, RepliesSetElsewhereAreFoundByAsking) {

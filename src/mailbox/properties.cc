@@ -64,7 +64,7 @@ Task<ErrorCode> get_properties_specific(RopCall& call, const wire::RopGetPropert
   auto source = co_await properties_of(call, object, wants_named(request.PropertyTags), wants_bodies(request.PropertyTags));
   if (!source) co_return mapi::to_error_code(source.error());
   if (object->kind == Object::Kind::logon && names_out_of_office(request.PropertyTags)) {
-    auto whole = co_await with_out_of_office(&call.mailbox, *source);
+    auto whole = co_await with_out_of_office(&call.mailbox, call.session.is_guest(), *source);
     source = std::move(whole);
   }
   if (object->kind == Object::Kind::logon && names_quota(request.PropertyTags)) {
@@ -111,7 +111,7 @@ Task<ErrorCode> get_properties_all(RopCall& call, const wire::RopGetPropertiesAl
   auto source = co_await properties_of(call, object, true, true);
   if (!source) co_return mapi::to_error_code(source.error());
   if (object->kind == Object::Kind::logon) {
-    auto whole = co_await with_out_of_office(&call.mailbox, *source);
+    auto whole = co_await with_out_of_office(&call.mailbox, call.session.is_guest(), *source);
     auto limited = co_await with_quota(&call.mailbox, std::move(whole));
     source = std::move(limited);
   }

@@ -100,9 +100,12 @@ Task<> refuse_unread(Mailbox* mailbox, GlobalCounter folder, std::vector<GlobalC
   if (!rows) co_return;
   for (const auto& row : *rows) {
     if (row.folder != folder || !wants_unread_receipt(row)) continue;
-    auto extras = row.extras.clone();
-    extras.set_boolean(PidTagNonReceiptNotificationRequested, false);
-    auto kept = co_await mailbox->save_extras(folder, row.id, std::move(extras), 0, 0);
+    auto edit = [](const state::Message& current) {
+      auto extras = current.extras.clone();
+      extras.set_boolean(PidTagNonReceiptNotificationRequested, false);
+      return extras;
+    };
+    auto kept = co_await mailbox->save_extras(folder, row.id, edit, 0, 0);
     if (!kept) log::info("mailbox: non-read receipt: {}", kept.error().message);
   }
 }

@@ -15,10 +15,16 @@ constexpr auto patience = std::chrono::seconds(5);
 // Clients log on several times in a row (row M6), and wait for it.
 constexpr auto logon_patience = std::chrono::seconds(2), good_for = std::chrono::seconds(60);
 
-std::shared_ptr<OutOfOffice> replies_of(Mailbox& mailbox) {
+// A guest's session does nothing with the owner's password, should the owner be logged on, too.
+std::shared_ptr<const chain::Identity> identity_for(const Mailbox& mailbox, bool guest) {
+  if (!guest) return mailbox.login();
+  return std::make_shared<const chain::Identity>(chain::Identity{mailbox.login()->user, {}});
+}
+
+std::shared_ptr<OutOfOffice> replies_of(Mailbox& mailbox, bool guest) {
   auto* services = mailbox.context().services;
   auto* factory = services ? services->out_of_office() : nullptr;
-  return factory ? factory->open(mailbox.login(), mailbox.executor()) : nullptr;
+  return factory ? factory->open(identity_for(mailbox, guest), mailbox.executor()) : nullptr;
 }
 
 }  // namespace
@@ -27,8 +33,8 @@ bool names_out_of_office(std::span<const mapi::PropertyTag> tags) {
   return std::any_of(tags.begin(), tags.end(), [](auto tag) { return tag.id() == mapi::PidTagOutOfOfficeState.id(); });
 }
 
-Task<std::shared_ptr<const PropertySource>> with_out_of_office(Mailbox* mailbox, std::shared_ptr<const PropertySource> store) {
-  const auto replies = replies_of(*mailbox);
+Task<std::shared_ptr<const PropertySource>> with_out_of_office(Mailbox* mailbox, bool guest, std::shared_ptr<const PropertySource> store) {
+  const auto replies = replies_of(*mailbox, guest);
   if (!replies) co_return store;
   auto asked = replies->get();
   auto settings = co_await io::with_deadline(patience, std::move(asked));
@@ -43,7 +49,7 @@ Task<std::shared_ptr<const PropertySource>> with_out_of_office(Mailbox* mailbox,
   co_return std::make_shared<StoreOverlay>(std::move(store), std::move(over), std::move(hidden));
 }
 
-Task<bool> is_out_of_office(Mailbox* mailbox) {
+Task<bool> is_out_of_office(Mailbox* mailbox, bool guest) {
   const auto set = mailbox->folder_extras(store_object);
   bool away = set && set->number(mapi::PidTagOutOfOfficeState) != 0;
   auto* services = mailbox->context().services;
@@ -55,8 +61,9 @@ Task<bool> is_out_of_office(Mailbox* mailbox) {
   if (heard && heard->settings) away = wire::ews::is_away(*heard->settings, seconds);
   if (heard && Clock::now() - heard->when < good_for) co_return away;
   // Who came by a ticket or by NTLM left nothing to log in with.
-  if (mailbox->login()->password.empty() && !factory->reads_for_others()) co_return away;
-  const auto replies = factory->open(mailbox->login(), mailbox->executor());
+  const auto identity = identity_for(*mailbox, guest);
+  if (identity->password.empty() && !factory->reads_for_others()) co_return away;
+  const auto replies = factory->open(identity, mailbox->executor());
   auto asked = replies->get();
   auto settings = co_await io::with_deadline(logon_patience, std::move(asked));
   if (settings) away = wire::ews::is_away(*settings, seconds);
@@ -64,8 +71,8 @@ Task<bool> is_out_of_office(Mailbox* mailbox) {
   co_return away;
 }
 
-Task<mapi::ErrorCode> set_out_of_office(Mailbox* mailbox, bool away) {
-  const auto replies = replies_of(*mailbox);
+Task<mapi::ErrorCode> set_out_of_office(Mailbox* mailbox, bool guest, bool away) {
+  const auto replies = replies_of(*mailbox, guest);
   if (!replies) co_return mapi::ecNotSupported;
   auto asked = replies->get();
   auto settings = co_await io::with_deadline(patience, std::move(asked));

@@ -17,6 +17,13 @@ using wire::NotificationData;
 namespace {
 
 constexpr std::size_t most_rows = 20;  // told one by one
+// The answers to all that a session asked wait for this.
+constexpr auto telling_patience = std::chrono::seconds(2);
+
+Task<Result<ErrorCode>> as_result(Task<ErrorCode> task) {
+  const auto code = co_await std::move(task);
+  co_return Result<ErrorCode>(code);
+}
 
 std::vector<std::uint64_t> identities(const Rows& rows) {
   std::vector<std::uint64_t> out(rows.size());
@@ -173,17 +180,24 @@ Task<> OpenMailbox::tell_tables() {
   auto using_it = mailbox_->use();
   tables_dirty_ = false;
   note_pending();
-  // It may have been closed since; what fails then is told as "look again".
-  auto open = co_await mailbox_->open();
-  if (!open) log::info("mailbox of {}: {}", owner_, open.error().message);
   std::vector<std::uint32_t> handles;
   for (const auto& [handle, object] : objects_)
     if (object->kind == Object::Kind::table && static_cast<const TableObject&>(*object).dirty) handles.push_back(handle);
+  const auto end = Clock::now() + telling_patience;
   for (const auto handle : handles) {
     auto object = find(handle);
     if (!object) continue;
-    auto code = co_await tell_rows(handle, std::static_pointer_cast<TableObject>(object));
-    if (code != mapi::ecNone) log::debug("mailbox: a table was not told of row by row: {}", mapi::to_string(code));
+    auto table = std::static_pointer_cast<TableObject>(object);
+    // Closed since, or out of time: what rows these are the client finds out when it looks (row S11).
+    const auto left = end - Clock::now();
+    if (!mailbox_->is_open() || left <= Duration::zero()) {
+      look_again(handle, *table);
+      continue;
+    }
+    auto telling = as_result(tell_rows(handle, table));
+    auto code = co_await io::with_deadline(left, std::move(telling));
+    if (!code) look_again(handle, *table);
+    if (!code || *code != mapi::ecNone) log::debug("mailbox of {}: a table was not told of row by row", owner_);
   }
 }
 

@@ -177,13 +177,13 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   }
   auto taken = co_await mailbox.submit(std::move(submission));
   if (!taken) co_return to_error_code(taken.error());
-  auto row = co_await mailbox.message(message->id);
-  if (row) {
-    auto extras = row->extras.clone();
+  auto edit = [](const state::Message& current) {
+    auto extras = current.extras.clone();
     extras.set_integer(PidTagMessageFlags, static_cast<std::int32_t>(extras.number(PidTagMessageFlags) & mf_resend) | mf_submitted);
-    auto marked = co_await mailbox.save_extras(message->folder, message->id, std::move(extras), 0, 0);
-    (void)marked;  // it may have left already
-  }
+    return extras;
+  };
+  auto marked = co_await mailbox.save_extras(message->folder, message->id, edit, 0, 0);
+  (void)marked;  // it may have left already
   co_return ecNone;
 }
 
@@ -214,13 +214,14 @@ Task<ErrorCode> abort_submit(RopCall& call, const wire::RopAbortSubmit::Request&
   auto stopped = co_await call.mailbox.abort_submit(folder, id);
   if (!stopped) co_return to_error_code(stopped.error());
   if (*stopped != Mailbox::Abort::stopped) co_return *stopped == Mailbox::Abort::on_its_way ? ecUnableToAbort : ecNotInQueue;
-  auto row = co_await call.mailbox.message(id);
-  if (!row) co_return to_error_code(row.error());
-  auto extras = row->extras.clone();
-  const auto left = static_cast<std::int32_t>(extras.number(PidTagMessageFlags)) & mf_resend;
-  extras.remove(PidTagMessageFlags);
-  if (left != 0) extras.set_integer(PidTagMessageFlags, left);
-  auto marked = co_await call.mailbox.save_extras(folder, id, std::move(extras), 0, 0);
+  auto edit = [](const state::Message& current) {
+    auto extras = current.extras.clone();
+    const auto left = static_cast<std::int32_t>(extras.number(PidTagMessageFlags)) & mf_resend;
+    extras.remove(PidTagMessageFlags);
+    if (left != 0) extras.set_integer(PidTagMessageFlags, left);
+    return extras;
+  };
+  auto marked = co_await call.mailbox.save_extras(folder, id, edit, 0, 0);
   co_return marked ? ecNone : to_error_code(marked.error());
 }
 

@@ -102,6 +102,20 @@ TEST_F(WritingTest, AFolderInWhichTheBackendGrantsLittleIsShownAsSuch) {
   EXPECT_EQ(opened(wire::RopOpenMessage::ReadWrite), ecNone);
 }
 
+// [MS-OXCMSG] 2.2.3.8.
+TEST_F(WritingTest, HiddenMessagesHaveAStatusToo) {
+  open();
+  ASSERT_EQ(create("hidden", true), ecNone);
+  const auto saved = save();
+  ASSERT_EQ(saved.value(), ecNone);
+  const auto id = saved.get<wire::RopSaveChangesMessage>().MessageId;
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSetMessageStatus>{{id, 0x1000, 0x1000}, 1}).value(), ecNone);
+  const auto now = client->execute(Ask<wire::RopGetMessageStatus>{{id}, 1});
+  ASSERT_EQ(now.value(), ecNone);
+  EXPECT_EQ(now.get<wire::RopGetMessageStatus>().MessageStatusFlags, 0x1000u);
+}
+
 TEST_F(WritingTest, ALostAnswerIsFoundAgain) {
   open();
   ASSERT_EQ(create("once"), ecNone);
