@@ -157,9 +157,11 @@ Task<ErrorCode> empty(RopCall& call, bool associated, Deletion how, bool* partia
   if (const auto* row = call.mailbox.tree()->find(folder->id); row && row->role == FolderRole::search) co_return mapi::ecNotSupported;
   auto done = co_await delete_contents(&call.mailbox, folder->id, associated, how);
   if (!done) co_return mapi::to_error_code(done.error());
-  for (const auto* child : call.mailbox.tree()->children(folder->id)) {
-    if (special_folder(child->role)) continue;
-    const auto id = child->id;
+  // With each that goes the tree is another one.
+  std::vector<GlobalCounter> below;
+  for (const auto* child : call.mailbox.tree()->children(folder->id))
+    if (!special_folder(child->role)) below.push_back(child->id);
+  for (const auto id : below) {
     done = co_await delete_tree(&call.mailbox, id, how);
     if (!done) *partial = true;
   }
