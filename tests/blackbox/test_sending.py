@@ -306,6 +306,27 @@ def test_new_mail_is_told(sender, mail_server, open_session):
         assert time.monotonic() - started < 30
 
 
+def test_senders_are_called_as_the_directory_calls_them(sender, mail_server, open_session, certificates):
+    """[MS-OXCMAIL] 2.2.3.1.1: name and entry id of the address book, which opens there; the address as it came."""
+    for number, author in enumerate([ALICE, f"Somebody Else <{ALICE}>", "alice.adams@example.test", "Far Away <far@elsewhere.test>"]):
+        mail_server[0].seed(BOB, "INBOX", [f"From: {author}\r\nTo: {BOB}\r\nSubject: author {number}\r\n\r\nbody\r\n".encode()])
+    session = open_session(sender, BOB)
+    name, address, entry_id = 0x0042001F, 0x0065001F, 0x00410102
+
+    def shown():
+        rows = session.rows(session.contents_table(session.open_folder(session.inbox)), [SUBJECT, name, address, entry_id])
+        return sorted((row for row in rows if row[SUBJECT].startswith("author ")), key=lambda row: row[SUBJECT])
+    wait_until(lambda: len(shown()) == 4, "all are in the table", 40, 0.5)
+    rows = shown()
+    assert [(row[name], row[address]) for row in rows] == [
+        ("Alice Adams", ALICE), ("Alice Adams", ALICE), ("Alice Adams", "alice.adams@example.test"), ("Far Away", "far@elsewhere.test")]
+    with nspi.Session(sender.https_port, certificates.ca, BOB, PASSWORD) as book:
+        known = book.resolve_names([ALICE], ["PidTagEntryId", "PidTagEmailAddress"])[1][0]
+        assert [row[entry_id] == known[nspi.TAGS["PidTagEntryId"]] for row in rows] == [True, True, True, False]
+        (mid,) = book.dn_to_mid([rows[1][entry_id][28:-1].decode()])
+        assert book.query_rows(nspi.Stat(), 1, ["PidTagSmtpAddress"], [mid])[1][0][nspi.TAGS["PidTagSmtpAddress"]] == ALICE
+
+
 def in_the_name_of(address, name="Made Up"):
     return {"PidTagSentRepresentingName": name, "PidTagSentRepresentingEmailAddress": address, "PidTagSentRepresentingAddressType": "SMTP",
             "PidTagSenderName": "Mallory", "PidTagSenderEmailAddress": "mallory@example.test", "PidTagSenderAddressType": "SMTP"}
