@@ -81,7 +81,7 @@ TEST_F(PeopleFileTest, TheModuleTakesOverChangesAndKeepsWhatItHasOverMistakes) {
   auto& source = dynamic_cast<Source&>(*component);
   EXPECT_EQ(source.snapshot()->size(), 1u);
   const auto until = [&](std::size_t count) {
-    for (int i = 0; i < 100 && source.snapshot()->size() != count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    for (int i = 0; i < 600 && source.snapshot()->size() != count; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(50));
     return source.snapshot()->size() == count;
   };
   const auto id = source.snapshot()->object(0).id;

@@ -38,7 +38,7 @@ TEST(Pool, WritersHaveAConnectionMore) {
   server->host = "127.0.0.1";
   server->port = dovecot.port();
   server->tls = io::ServerAddress::Tls::none;
-  server->command_limit = std::chrono::seconds(2);
+  server->command_limit = std::chrono::seconds(4);
   const auto executor = runtime.executor(0);
   io::run_on_loop(runtime, io::on(executor, read_and_write(std::make_shared<Pool>(
                                                 server, PoolOptions{}, Credentials{Dovecot::user, Secret(Dovecot::password)}, executor))));

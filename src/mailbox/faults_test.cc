@@ -38,7 +38,8 @@ TEST_F(FaultTest, DownBeforeAFolderIsReadIsNoEmptyFolder) {
   backend.set_down("later part");
   backend.set_down("refresh", false);
   EXPECT_FALSE(client->contents().has_value());
-  const auto* row = client->session->mailbox().tree()->by_role(inbox);
+  const auto tree = tree_of(*client);
+  const auto* row = tree->by_role(inbox);
   ASSERT_NE(row, nullptr);
   EXPECT_EQ(row->total, 50u);
   EXPECT_FALSE(row->indexed);
@@ -52,11 +53,11 @@ TEST_F(FaultTest, DownLaterServesTheIndexAndDeletesNothing) {
   auto client = connect();
   client->logon();
   EXPECT_EQ(client->message_ids(inbox).size(), 3u);
-  const auto folders = client->session->mailbox().tree()->all().size();
+  const auto folders = tree_of(*client)->all().size();
   for (const char* what : {"folders", "refresh", "changed", "content", "set_flags"}) backend.set_down(what);
   settle(*client, inbox);
   EXPECT_EQ(client->message_ids(inbox).size(), 3u);
-  EXPECT_EQ(client->session->mailbox().tree()->all().size(), folders);
+  EXPECT_EQ(tree_of(*client)->all().size(), folders);
   // What needs the backend says so, in a way that makes Outlook come back.
   EXPECT_TRUE(retryable(client->open_message(inbox).value()));
   // Also after a restart.
@@ -98,7 +99,8 @@ TEST_F(FaultTest, FoldersGoOnlyWhenTheBackendSaysSo) {
   client->logon();
   const auto names = [&] {
     std::set<std::string> out;
-    for (const auto& folder : client->session->mailbox().tree()->all()) out.insert(folder.name);
+    const auto tree = tree_of(*client);
+    for (const auto& folder : tree->all()) out.insert(folder.name);
     return out;
   };
   EXPECT_TRUE(names().contains("Bridge"));

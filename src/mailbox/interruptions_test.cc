@@ -57,7 +57,8 @@ TEST_F(Interruptions, AMoveThatWasCutOffKeepsFlagsDateAndWhatStandsBeside) {
   restart();
   settle(*client, sent_items);
   client->open_folder(sent_items);
-  const auto* folder = client->session->mailbox().tree()->by_role(sent_items);
+  const auto tree = tree_of(*client);
+  const auto* folder = tree->by_role(sent_items);
   ASSERT_NE(folder, nullptr);
   EXPECT_EQ(folder->total, 1u);
   EXPECT_EQ(folder->unread, 0u);
@@ -284,9 +285,9 @@ TEST_F(Interruptions, WhoHasEditedAMessageKeepsWhatOthersPutBesideItSince) {
 TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) {
   backend.add("Projects/Bridge", "plans");
   open();
-  const auto mailbox = [&]() -> Mailbox& { return client->session->mailbox(); };
   const auto id_of = [&](const char* name) {
-    for (const auto& folder : mailbox().tree()->all())
+    const auto tree = tree_of(*client);
+    for (const auto& folder : tree->all())
       if (folder.name == name) return folder.id;
     return mapi::GlobalCounter{0};
   };
@@ -330,7 +331,7 @@ TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) 
   backend.rename("Works/Bridge", "Tunnel");
   settle(*client, inbox);
   EXPECT_EQ(id_of("Tunnel"), bridge);
-  EXPECT_EQ(mailbox().tree()->find(bridge)->parent, special_id(ipm_subtree));
+  EXPECT_EQ(tree_of(*client)->find(bridge)->parent, special_id(ipm_subtree));
   EXPECT_EQ(in_folder(bridge), before);
   // One that is really gone is gone, whatever else came.
   {
@@ -339,7 +340,7 @@ TEST_F(Interruptions, AFolderThatOthersRenamedIsTheSameWithAllThatStandsBeside) 
   }
   backend.add_folder("Canal");
   settle(*client, inbox);
-  EXPECT_EQ(mailbox().tree()->find(bridge), nullptr);
+  EXPECT_EQ(tree_of(*client)->find(bridge), nullptr);
   EXPECT_NE(id_of("Canal"), bridge);
 }
 

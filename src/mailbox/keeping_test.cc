@@ -136,7 +136,7 @@ TEST_F(KeepingTest, RecipientsGoWithTheMessageWhereItGoes) {
   settle(*client, inbox);
   const auto ids = client->message_ids(inbox);
   ASSERT_EQ(ids.size(), 1u);
-  const auto tree = client->session->mailbox().tree();
+  const auto tree = tree_of(*client);
   const auto* projects = tree->by_remote("fake", "Projects");
   ASSERT_NE(projects, nullptr);
   const Id to(own_replid, projects->id);

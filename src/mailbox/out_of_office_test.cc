@@ -146,7 +146,7 @@ TEST_F(OutOfOfficeTest, AServerThatHangsHoldsUpOneLogonForALittle) {
   EXPECT_FALSE(away("bob@example.test"));
   EXPECT_FALSE(away("bob@example.test"));
   EXPECT_EQ(keeper.asked, 1);
-  EXPECT_LT(Clock::now() - begun, std::chrono::seconds(20));
+  EXPECT_LT(Clock::now() - begun, std::chrono::minutes(2));
   ASSERT_TRUE(remembered.last_heard("bob@example.test").has_value());
   EXPECT_FALSE(remembered.last_heard("bob@example.test")->settings.has_value());
 }

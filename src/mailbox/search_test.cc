@@ -54,7 +54,7 @@ class SearchTest : public EngineTest {
     return answer.value() == ecNone ? answer.get<wire::RopGetSearchCriteria>().SearchFlags : 0;
   }
   void finish() {
-    for (int i = 0; i < 500 && (state() & running) != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    for (int i = 0; i < 3000 && (state() & running) != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
     EXPECT_EQ(state() & running, 0u);
   }
   List found() {
@@ -72,7 +72,7 @@ class SearchTest : public EngineTest {
   // Until the folder shows exactly this.
   List found_at_last(const List& wanted) {
     List last;
-    for (int i = 0; i < 200; ++i) {
+    for (int i = 0; i < 2000; ++i) {
       last = found();
       if (last == wanted) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -224,14 +224,14 @@ TEST_F(SearchTest, SubfoldersComeAndGo) {
   backend.add_folder("New");
   backend.add("New", "bridge new");
   settle(*client, inbox);
-  for (int i = 0; i < 300 && found().size() != 3; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 3000 && found().size() != 3; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(found().size(), 3u);
   {
     std::lock_guard lock(backend.mutex);
     backend.folders.erase("Projects/Bridge");
   }
   settle(*client, inbox);
-  for (int i = 0; i < 300 && found().size() != 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  for (int i = 0; i < 3000 && found().size() != 2; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(found().size(), 2u);
 }
 
@@ -243,7 +243,7 @@ TEST_F(SearchTest, ItIsThereAfterARestart) {
   finish();
   client.reset();
   // What the last life of the mailbox was at ends first: two at once would both read the backend.
-  std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  ASSERT_TRUE(eventually([&] { return engine->mailboxes() == 0; }));
   make_engine();
   backend.add("INBOX", "keep 2");
   start();

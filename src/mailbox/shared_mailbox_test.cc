@@ -481,7 +481,8 @@ TEST_F(SharedMailboxTest, FoldersGoOverIntoAnotherMailbox) {
   owner->logon();
   settle(*owner, inbox);
   GlobalCounter cases = 0;
-  for (const auto& folder : owner->session->mailbox().tree()->all())
+  const auto tree = tree_of(*owner);
+  for (const auto& folder : tree->all())
     if (folder.name == "Cases") cases = folder.id;
   ASSERT_NE(cases, 0u);
   auto client = connect(bob);

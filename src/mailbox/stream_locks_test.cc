@@ -79,13 +79,13 @@ TEST_F(StreamLocksTest, WhatOthersMayDoThere) {
 }
 
 TEST_F(StreamLocksTest, ALockThatIsTooOldHoldsNobodyBack) {  // [MS-OXCPRPT] 3.2.5.21
-  use([](EngineOptions& o) { o.stream_lock_time = std::chrono::milliseconds(200); });
+  use([](EngineOptions& o) { o.stream_lock_time = std::chrono::seconds(2); });
   auto a = open(), b = open();
   ASSERT_EQ(write(*a, 0, "0123456789"), ecNone);
   ASSERT_EQ(write(*b, 0, "0123456789"), ecNone);
   ASSERT_EQ(lock(*a, 0, 5, 0), ecNone);
   EXPECT_EQ(read(*b, 0, 10), ecAccessDenied);
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
   EXPECT_EQ(read(*b, 0, 10), ecNone);
   EXPECT_EQ(write(*b, 0, "abc"), ecNone);
   // Who had it is told where it was, and there alone.
@@ -96,10 +96,10 @@ TEST_F(StreamLocksTest, ALockThatIsTooOldHoldsNobodyBack) {  // [MS-OXCPRPT] 3.2
   EXPECT_EQ(read(*a, 0, 5), ecNone);
   // Somebody else may have it then, or the same once more.
   ASSERT_EQ(lock(*a, 0, 5), ecNone);
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
   EXPECT_EQ(lock(*a, 0, 5), ecNone);
   EXPECT_EQ(write(*a, 0, "x"), ecNone);
-  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  std::this_thread::sleep_for(std::chrono::milliseconds(2100));
   EXPECT_EQ(lock(*b, 0, 5), ecNone);
   EXPECT_EQ(write(*a, 0, "x"), ecNetwork);
 }

@@ -482,7 +482,7 @@ TEST_F(SyncTest, CopiesOfFoldersAndMessages) {
   backend.add("Projects", "plan");
   backend.add("Projects/Bridge", "steel");
   log_on();
-  const auto tree = client->session->mailbox().tree();
+  const auto tree = tree_of(*client);
   const auto* projects = tree->by_remote("fake", "Projects");
   if (!projects)
     for (const auto& one : tree->all())

@@ -572,6 +572,12 @@ Task<Status> refresh(Mailbox* mailbox, GlobalCounter folder) {
 }
 }  // namespace
 
+std::shared_ptr<const FolderTree> EngineTest::tree_of(Client& client) {
+  auto* mailbox = &client.session->mailbox();
+  auto task = [](Mailbox* of) -> Task<std::shared_ptr<const FolderTree>> { co_return of->tree(); };
+  return asio::co_spawn(mailbox->executor(), task(mailbox), asio::use_future).get();
+}
+
 void EngineTest::settle(Client& client, FolderRole role) {
   // Twice: the first may have begun before what the test did last.
   for (int i = 0; i < 2; ++i) {

@@ -156,6 +156,8 @@ class EngineTest : public ::testing::Test {
   std::unique_ptr<Client> connect(const std::string& user = "alice@example.test", std::string_view password = "secret");
   // Refreshes of folder and list are over when this returns.
   void settle(Client& client, FolderRole role);
+  // As it is now; the mailbox has another one after each change.
+  static std::shared_ptr<const FolderTree> tree_of(Client& client);
 
   FakeBackend backend;
   FakeFactory factory{backend};
@@ -178,7 +180,7 @@ class InboxTest : public EngineTest {
 };
 
 template <class Condition>
-bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::milliseconds(5000)) {
+bool eventually(Condition condition, std::chrono::milliseconds limit = std::chrono::seconds(30)) {
   for (const auto end = Clock::now() + limit; Clock::now() < end; std::this_thread::sleep_for(std::chrono::milliseconds(5)))
     if (condition()) return true;
   return condition();

@@ -66,7 +66,8 @@ TEST_F(WritingTest, AFolderInWhichTheBackendGrantsLittleIsShownAsSuch) {
   grant(0x401);
   open();
   GlobalCounter id = 0;
-  for (const auto& folder : client->session->mailbox().tree()->all())
+  const auto tree = tree_of(*client);
+  for (const auto& folder : tree->all())
     if (folder.name == "Projects") id = folder.id;
   ASSERT_NE(id, 0u);
   const Id projects(own_replid, id);
