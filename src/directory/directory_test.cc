@@ -1,117 +1,8 @@
-#include <gtest/gtest.h>
-#include <unistd.h>
+// NSPI and its tables. [MS-OXNSPI] 3.1.4.
+#include "directory/test_support.h"
 
-#include <filesystem>
-
-#include "base/text.h"
-#include "directory/nspi.h"
-#include "directory/templates.h"
-#include "mapi/legacy_dn.h"
-#include "mapi/properties.h"
-
-namespace mapigate::directory {
+namespace mapigate::directory::testing {
 namespace {
-
-using mapi::PropertyTag, mapi::PropertyType, mapi::Restriction, mapi::RestrictType, mapi::Value;
-namespace nspi = wire::nspi;
-constexpr std::uint32_t english = 0x409, swedish = 0x41D;
-
-Entry person(const std::string& name, const std::string& address) {
-  Entry entry;
-  entry.key = entry.address = address;
-  entry.display_name = name;
-  return entry;
-}
-
-std::vector<Entry> people() {
-  std::vector<Entry> out;
-  out.push_back(person("Alice Adams", "alice@example.test"));
-  out.back().aliases = {"a.adams@example.test"};
-  out.back().texts = {{mapi::PidTagTitle, "Chef"}, {mapi::PidTagDepartmentName, "Küche"}, {mapi::PidTagOfficeLocation, "Z 1"}};
-  out.back().manager = "bob@example.test";
-  out.back().container = {"Sales", "North"};
-  out.back().former_dns = {"/o=Old/ou=First/cn=Recipients/cn=aadams"};
-  out.push_back(person("Bob Brown", "bob@example.test"));
-  out.back().account = "bb";
-  out.back().container = {"Sales"};
-  out.push_back(person("Bob Breuer", "breuer@example.test"));
-  out.push_back(person("Ärlig Åberg", "arlig@example.test"));
-  out.push_back(person("Zoë Zimmer", "zoe@example.test"));
-  out.back().texts = {{mapi::PidTagAddressBookSenderHintTranslations, "Ring first: 12"}};
-  out.push_back(person("Secret Agent", "agent@example.test"));
-  out.back().hidden = true;
-  out.push_back(person("Big Room", "room@example.test"));
-  out.back().kind = EntryKind::room;
-  out.back().capacity = 12;
-  out.push_back(person("Staff", "staff@example.test"));
-  out.back().kind = EntryKind::group;
-  out.back().members = {"zoe@example.test", "a.adams@example.test", "agent@example.test", "nobody@example.test"};
-  out.back().owners = {"bob@example.test"};
-  return out;
-}
-
-class DirectoryTest : public testing::Test {
- protected:
-  DirectoryTest() {
-    std::string name = (std::filesystem::temp_directory_path() / "mapigate-directory-XXXXXX").string();
-    if (mkdtemp(name.data())) folder = name;
-    ids = *IdTable::open((folder / "ids").string());
-    snapshot = *Snapshot::build(people(), *ids);
-    server.name = "mail.example.test";
-    server.mapi_url = "https://mail.example.test/mapi/";
-    server.guid.bytes[0] = 7;
-    stat.CodePage = 1252;
-    stat.SortLocale = stat.TemplateLocale = english;
-  }
-  ~DirectoryTest() override {
-    ids.reset();
-    std::filesystem::remove_all(folder);
-  }
-
-  template <class Request>
-  auto ask(const Request& request) {
-    return Nspi(*snapshot, server, "alice@example.test", arena).answer(request);
-  }
-  MinimalEntryID id(std::string_view address) const { return snapshot->object(*snapshot->find_address(address)).id; }
-  std::vector<std::string> names(const Indexes& objects) const {
-    std::vector<std::string> out;
-    for (const auto i : objects) out.push_back(snapshot->object(i).entry.display_name);
-    return out;
-  }
-  std::vector<std::string> names(nspi::MinimalIdList list) const {
-    std::vector<std::string> out;
-    for (const auto one : list) out.push_back(snapshot->object(*snapshot->find(one)).entry.display_name);
-    return out;
-  }
-  std::vector<std::string> first_cells(const nspi::ColumnsAndRows& rows) const {
-    std::vector<std::string> out;
-    for (const auto& row : rows.RowData) out.push_back(mapi::text_of(row.values[0]));
-    return out;
-  }
-  nspi::GetMatches::Response match(const Restriction& filter, std::uint32_t most = 100) {
-    nspi::GetMatches::Request request;
-    request.State = stat;
-    request.Filter = &filter;
-    request.RowCount = most;
-    return ask(request);
-  }
-
-  std::filesystem::path folder;
-  std::unique_ptr<IdTable> ids;
-  std::shared_ptr<const Snapshot> snapshot;
-  Server server;
-  nspi::STAT stat;
-  Arena arena;
-};
-
-Restriction compare(PropertyTag tag, Value value, mapi::RelationalOperator op = mapi::RelationalOperator::Equal) {
-  Restriction out;
-  out.type = RestrictType::PropertyRestriction;
-  out.relop = op;
-  out.tag = tag;
-  out.value = {tag, value};
-  return out;
-}
 
 using Names = std::vector<std::string>;
 
@@ -537,43 +428,6 @@ TEST_F(DirectoryTest, TheHierarchyHasTheColumnsOfTheSpecification) {
   EXPECT_EQ((*ask(request).Rows)[0].PropertyValues[4].tag, mapi::PidTagDisplayName.with(PropertyType::PtypString8));
 }
 
-// [MS-OXOABKT] 3.1.4.1: how a client comes from the table to the dialog and to the script that makes an address.
-TEST_F(DirectoryTest, AddressesAreMadeByATemplate) {
-  nspi::GetSpecialTable::Request request;
-  request.State = stat;
-  request.Flags = nspi::NspiAddressCreationTemplates | nspi::NspiUnicodeStrings;  // the second does not count beside the first
-  const auto reply = ask(request);
-  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
-  ASSERT_EQ(reply.Rows->size(), 1u);
-  const auto& row = (*reply.Rows)[0].PropertyValues;
-  ASSERT_EQ(row.size(), 7u);
-  EXPECT_EQ(mapi::text_of(row[0].value), "SMTP");
-  EXPECT_EQ(row[1].tag, mapi::PidTagDisplayName.with(PropertyType::PtypString8));
-  EXPECT_EQ(mapi::number_of(row[2].value), 6);
-  EXPECT_EQ(row[6].tag, mapi::PidTagInstanceKey);
-  const auto entry_id = wire::decode<nspi::PermanentEntryID>("id", *row[3].value.get<View>(), arena, wire::CountWidth::narrow);
-  ASSERT_TRUE(entry_id.has_value());
-  EXPECT_EQ(entry_id->DisplayTypeString, DisplayType::DT_ADDRESS_TEMPLATE);
-
-  nspi::GetTemplateInfo::Request dialog;
-  dialog.Flags = nspi::TI_TEMPLATE | nspi::TI_SCRIPT;
-  dialog.CodePage = 1252;
-  dialog.LocaleId = 0x407;  // which does not count where there is a DN
-  dialog.TemplateDn = entry_id->DistinguishedName;
-  const auto made = ask(dialog);
-  ASSERT_EQ(made.ErrorCode, mapi::ecNone);
-  ASSERT_EQ(made.Row->PropertyValues.size(), 2u);
-  // English, as the DN says; what is in them: templates_test.cc.
-  EXPECT_NE(as_text(*made.Row->PropertyValues[0].value.get<View>()).find("&E-mail address:"), std::string_view::npos);
-  EXPECT_EQ(made.Row->PropertyValues[1].value.get<View>()->size(), 32u);
-
-  auto elsewhere = stat;
-  elsewhere.TemplateLocale = 0;
-  request.State = elsewhere;  // no locale, no table; and no error ([MS-OXNSPI] 3.1.4.1.3)
-  EXPECT_EQ(ask(request).ErrorCode, mapi::ecNone);
-  EXPECT_TRUE(ask(request).Rows->empty());
-}
-
 TEST_F(DirectoryTest, ChangesAreRefusedInTheSpecificationsWords) {
   nspi::ModProps::Request change;
   auto s = stat;
@@ -593,68 +447,6 @@ TEST_F(DirectoryTest, ChangesAreRefusedInTheSpecificationsWords) {
   EXPECT_EQ(ask(link).ErrorCode, mapi::ecInvalidParam);
   link.PropertyTag = mapi::PidTagTitle;
   EXPECT_EQ(ask(link).ErrorCode, mapi::ecNotFound);
-}
-
-TEST_F(DirectoryTest, TemplatesAreRowsAndTheirStrings) {
-  nspi::GetTemplateInfo::Request request;
-  request.Flags = nspi::TI_TEMPLATE;
-  request.CodePage = 1252;
-  request.LocaleId = english;
-  const auto reply = ask(request);
-  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
-  ASSERT_EQ(reply.Row->PropertyValues.size(), 1u);
-  const auto data = *reply.Row->PropertyValues[0].value.get<View>();
-  Cursor cursor(data);
-  EXPECT_EQ(cursor.scalar<std::uint32_t>(), 1u);
-  const auto rows = cursor.scalar<std::uint32_t>();
-  for (std::uint32_t row = 0; row < rows; ++row) {
-    cursor.skip(32);
-    const auto at = cursor.scalar<std::uint32_t>();
-    ASSERT_LT(at, data.size());
-    EXPECT_NE(std::memchr(data.data() + at, 0, data.size() - at), nullptr);
-  }
-  EXPECT_EQ(cursor.offset(), 8 + 36 * rows);
-  request.CodePage = nspi::CP_WINUNICODE;
-  EXPECT_EQ(ask(request).ErrorCode, nspi::InvalidCodepage);
-  request.CodePage = 1252;
-  request.DisplayType = 0x200;
-  EXPECT_EQ(ask(request).ErrorCode, nspi::InvalidLocale);
-}
-
-// [MS-OXNSPI] 3.1.4.1.18, constraints 5 and 6.
-TEST_F(DirectoryTest, TemplatesHaveALanguageAScriptAndNames) {
-  const auto template_of = [&](const nspi::GetTemplateInfo::Request& request) {
-    const auto reply = ask(request);
-    if (reply.ErrorCode != mapi::ecNone || reply.Row->PropertyValues.size() != 1) return std::string();
-    return std::string(as_text(*reply.Row->PropertyValues[0].value.get<View>()));
-  };
-  nspi::GetTemplateInfo::Request request;
-  request.Flags = nspi::TI_TEMPLATE;
-  request.CodePage = 1252;
-  request.LocaleId = english;
-  EXPECT_NE(template_of(request).find("&Department:"), std::string::npos);
-  request.LocaleId = 0xC07;  // of Austria
-  const auto german = template_of(request);
-  EXPECT_NE(german.find("A&bteilung:"), std::string::npos);
-  EXPECT_NE(german.find("&Stra\xDF" "e:"), std::string::npos);
-  request.LocaleId = 0x40C;
-  EXPECT_NE(template_of(request).find("&Soci\xE9t\xE9 :"), std::string::npos);
-  const auto staff = mapi::user_dn("staff@example.test");
-  request.TemplateDn = std::string_view(staff);  // a group, whatever the type says
-  const auto group = template_of(request);
-  EXPECT_NE(group.find("&Display name:"), std::string::npos);
-  EXPECT_EQ(group.find("&Department:"), std::string::npos);
-  request.DisplayType = 0x200;
-  request.LocaleId = english;
-  EXPECT_EQ(template_of(request), group);
-  request.Flags = nspi::TI_SCRIPT;
-  const auto reply = ask(request);
-  ASSERT_EQ(reply.ErrorCode, mapi::ecNone);
-  ASSERT_EQ(reply.Row->PropertyValues.size(), 1u);
-  EXPECT_EQ(reply.Row->PropertyValues[0].tag.value, 0x00040102u);  // PidTagScriptData
-  const auto nobody = mapi::user_dn("nobody@example.test");
-  request.TemplateDn = std::string_view(nobody);
-  EXPECT_EQ(ask(request).ErrorCode, nspi::InvalidLocale);
 }
 
 TEST_F(DirectoryTest, BodiesInBodiesOut) {
@@ -740,4 +532,4 @@ TEST_F(DirectoryTest, PlacesInTables) {
 }
 
 }  // namespace
-}  // namespace mapigate::directory
+}  // namespace mapigate::directory::testing
