@@ -353,6 +353,8 @@ class MailboxModule final : public chain::Module,
     if (!shared_mailboxes_) return false;
     const auto book = address_book_->snapshot_for(user);
     if (!book || !directory::may_open(*book, user, owner)) return false;
+    // Another chain has that mailbox somewhere else; here it would be a second, empty one.
+    if (environment_.serves && !environment_.serves(owner)) return false;
     for (const auto& one : factories()) {
       if (one.factory->opens_without_password()) continue;
       log::info("{}: {} may open the mailbox of {}, but {} has no master_user to log in with", environment_.name, user, owner, one.name);

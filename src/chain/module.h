@@ -169,6 +169,9 @@ struct Environment {
   // only after all are made: call it on first use, not in the constructor.
   std::function<Component*(std::string_view name)> find;
   std::string external_url = {};  // of this gateway as clients reach it, without path: "https://mail.example.test:8443"
+  // Whether the chain that a user (address) is routed to has this instance among its modules. Empty: nobody knows of routes. Works
+  // like `find`, from any thread.
+  std::function<bool(std::string_view user)> serves = {};
 };
 
 // What a module library exports.
@@ -184,7 +187,7 @@ struct ModuleDescriptor {
 
 // Changes with every change to what modules can see; together with mapigate's version, the
 // compiler and Boost it decides whether a module may be loaded.
-#define MAPIGATE_MODULE_API "3"
+#define MAPIGATE_MODULE_API "4"
 #define MAPIGATE_STRINGIFY_(x) #x
 #define MAPIGATE_STRINGIFY(x) MAPIGATE_STRINGIFY_(x)
 #define MAPIGATE_MODULE_ABI                                                                       \

@@ -67,6 +67,7 @@ Status World::make_components(const Config& config) {
         .server_name = config.section("https").text("external_host"),
         .find = [this](std::string_view name) { return find(name); },
         .external_url = external_url(config.section("https")),
+        .serves = [this, name = module.name](std::string_view user) { return serves(name, user); },
     };
     try {
       auto component = planned.type->descriptor->create(environment, planned.settings);
@@ -107,6 +108,8 @@ Result<std::shared_ptr<const World::Routing>> World::make_routing(const Config& 
       return error(Errc::malformed, "{}: no module of the chain can check passwords; name one with \"authenticator\"", where);
     route.chain = std::make_shared<chain::Chain>(name, std::move(links), metrics_);
     routing->by_chain.emplace(name, std::move(route));
+    const auto& members = settings.list("modules");
+    routing->members.emplace(name, std::set<std::string, std::less<>>(members.begin(), members.end()));
   }
   std::vector<chain::Route> routes;
   for (const auto& one : config.routes) routes.push_back({one.text("user"), routing->by_chain.at(one.text("chain")).chain});
@@ -123,6 +126,16 @@ std::optional<transport::Route> World::route(std::string_view user) const {
   const auto chain = routing->router->find(user);
   if (chain == nullptr) return {};
   return routing->by_chain.at(chain->name());
+}
+
+bool World::serves(std::string_view module, std::string_view user) const {
+  std::shared_ptr<const Routing> routing;
+  {
+    const std::lock_guard lock(mutex_);
+    routing = routing_;
+  }
+  const auto chain = routing ? routing->router->find(user) : nullptr;
+  return chain != nullptr && routing->members.at(chain->name()).contains(module);
 }
 
 std::vector<directory::AddressBooks*> World::address_books() const {

@@ -6,6 +6,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "chain/loader.h"
@@ -47,10 +48,12 @@ class World {
  private:
   struct Routing {
     std::map<std::string, transport::Route> by_chain;
+    std::map<std::string, std::set<std::string, std::less<>>> members;  // modules of each chain
     std::unique_ptr<chain::Router> router;
   };
   World(io::Runtime& runtime, Metrics& metrics) : runtime_(runtime), metrics_(metrics) {}
   Status make_components(const Config& config);
+  bool serves(std::string_view module, std::string_view user) const;
   Result<std::shared_ptr<const Routing>> make_routing(const Config& config) const;
 
   io::Runtime& runtime_;

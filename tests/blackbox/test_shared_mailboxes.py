@@ -237,6 +237,17 @@ def test_a_right_that_is_taken_away(certificates, server, open_session):
         assert eventually(lambda: log_on(own, OFFICE).error == 0)
 
 
+def test_a_mailbox_that_another_chain_serves_is_not_opened_here(certificates, server, open_session):
+    gateway = start(certificates, server)
+    gateway.arguments["modules"]["mail2"] = {"type": "mailbox", "providers": ["imap"]}
+    gateway.write_config()
+    routes = f'[chains.other]\nmodules = ["mail2"]\nauthenticator = "imap"\n\n[[routes]]\nuser = "{OFFICE}"\nchain = "other"\n\n'
+    text = gateway.config_path.read_text()
+    gateway.config_path.write_text(text.replace("[[routes]]\n", routes + "[[routes]]\n", 1))
+    with gateway:
+        assert log_on(open_session(gateway, BOB), OFFICE).error == LOGIN_PERM
+
+
 @pytest.mark.parametrize("master, settings", [(False, {}), (True, {"shared_mailboxes": False})])
 def test_where_nobody_opens_anothers(certificates, server, open_session, master, settings):
     with start(certificates, server, master, **settings) as gateway:
