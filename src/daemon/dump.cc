@@ -111,12 +111,12 @@ class Dumper {
     if (options_.is_request) {
       const auto decoded = wire::decode_requests(payload, arena_);
       if (!decoded) return broken(payload, decoded.error());
-      wire::describe(sink_, *decoded);
+      tell_rops(payload, *decoded, static_cast<const wire::LogonSource*>(nullptr));
       if (!decoded->opaque.empty()) rop_trouble(payload, decoded->opaque, decoded->problem);
     } else {
       const auto decoded = wire::decode_responses(payload, arena_, paired_.get(), &columns_);
       if (!decoded) return broken(payload, decoded.error());
-      wire::describe(sink_, *decoded, paired_.get());
+      tell_rops(payload, *decoded, paired_.get());
       if (!decoded->opaque.empty()) rop_trouble(payload, decoded->opaque, decoded->problem);
     }
   }
@@ -213,6 +213,12 @@ class Dumper {
   }
 
  private:
+  // ROPs with the offsets of their fields in the payload, the broken one up to the field that is.
+  void tell_rops(View payload, const auto& buffer, const auto* beside) {
+    wire::blobs::OffsetSink sink(sink_, options_.json);
+    wire::tell_rops(sink, sink.start(), payload, buffer, beside);
+    wire::describe_rest(sink_, buffer);
+  }
   void trouble(std::string problem) {
     if (problem_.empty()) problem_ = std::move(problem);
   }
@@ -273,7 +279,7 @@ class Dumper {
     auto decoded = wire::decode_requests(requests->front(), arena, &logons);
     if (!decoded) return sink_.text("problem", decoded.error().message);
     sink_.begin("ROP requests");
-    wire::describe(sink_, *decoded);
+    tell_rops(requests->front(), *decoded, &logons);
     sink_.end();
     if (said.empty()) return;
     const auto responses = rpc::read_extended_buffers(said, arena, rpc::response_limits);
@@ -281,7 +287,7 @@ class Dumper {
     for (const auto& payload : *responses) {
       const auto answered = wire::decode_responses(payload, arena, &*decoded, &columns);
       sink_.begin("ROP responses");
-      if (answered) wire::describe(sink_, *answered, &*decoded);
+      if (answered) tell_rops(payload, *answered, &*decoded);
       else sink_.text("problem", answered.error().message);
       sink_.end();
       if (!answered) return;

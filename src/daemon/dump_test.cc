@@ -157,6 +157,42 @@ TEST(Dump, ShowsAnUnknownRopAsBytes) {
   EXPECT_TRUE(holds(shown.text, "opaque: fc 00 00 ab")) << shown.text;
 }
 
+TEST(Dump, RopsHaveOffsetsAndABrokenOneIsShownUpToItsField) {
+  Arena arena;
+  const auto payload = request_payload(arena);
+  DumpOptions options;
+  options.kind = Kind::rops;
+  const auto whole = dump(options, payload, {});
+  EXPECT_EQ(whole.problem, "");
+  EXPECT_TRUE(holds(whole.text, "0002 RopId: 2")) << whole.text;
+  EXPECT_TRUE(holds(whole.text, "0006 FolderId: ")) << whole.text;
+  EXPECT_TRUE(holds(whole.text, "000f RopId: 7")) << whole.text;
+  // The count of the tags says two where one is.
+  auto broken = payload;
+  broken[0x16] = 2;
+  const auto shown = dump(options, broken, {});
+  EXPECT_TRUE(holds(shown.problem, "RopGetPropertiesSpecific: PropertyTags")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "0014 WantUnicode: ")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0016 PropertyTagCount: 2")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "opaque: 07 ")) << shown.text;
+  options.json = true;
+  const auto parsed = json::parse(dump(options, broken, {}).text);
+  EXPECT_EQ(parsed["RopGetPropertiesSpecific"]["PropertyTagCount"]["offset"], 0x16);
+  EXPECT_EQ(parsed["RopGetPropertiesSpecific"]["PropertyTagCount"]["value"], 2);
+}
+
+TEST(Dump, ARestrictionIsShownUpToThePartThatIsBroken) {
+  Bytes stored;  // all of: a value exists, a value exists that is cut off
+  ASSERT_TRUE(from_hex("0000000002000000 080000001F003700 08000000", stored));
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "stored-restriction";
+  const auto shown = dump(options, stored, {});
+  EXPECT_NE(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "AndRestriction")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "PidTagSubject")) << shown.text;
+}
+
 TEST(Dump, GivenColumnsDecodeRows) {
   Arena arena;
   RopResponseBuffer buffer;

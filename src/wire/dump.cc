@@ -111,13 +111,15 @@ void JsonSink::symbol(const char* name, std::uint64_t value, unsigned, std::stri
 namespace {
 
 // What follows the ROPs of a buffer of either kind.
-void describe_rest(FieldSink& sink, View opaque, const std::string& problem, const std::vector<std::uint32_t>& handles) {
+template <class Buffer>
+void rest_of(FieldSink& sink, const Buffer& buffer) {
+  const View opaque = buffer.opaque;
   if (!opaque.empty()) {
     sink.bytes("opaque", opaque);
-    sink.text("problem", problem);
+    sink.text("problem", buffer.problem);
   }
-  sink.begin_list("ServerObjectHandleTable", handles.size());
-  for (const auto handle : handles) {
+  sink.begin_list("ServerObjectHandleTable", buffer.handles.size());
+  for (const auto handle : buffer.handles) {
     if (handle == no_handle) sink.symbol("Handle", handle, 4, "none");
     else sink.number("Handle", handle, 4);
   }
@@ -126,14 +128,17 @@ void describe_rest(FieldSink& sink, View opaque, const std::string& problem, con
 
 }  // namespace
 
+void describe_rest(FieldSink& sink, const RopRequestBuffer& buffer) { rest_of(sink, buffer); }
+void describe_rest(FieldSink& sink, const RopResponseBuffer& buffer) { rest_of(sink, buffer); }
+
 void describe(FieldSink& sink, const RopRequestBuffer& buffer) {
   for (const auto& rop : buffer.rops) describe(sink, rop);
-  describe_rest(sink, buffer.opaque, buffer.problem, buffer.handles);
+  describe_rest(sink, buffer);
 }
 
 void describe(FieldSink& sink, const RopResponseBuffer& buffer, const RopRequestBuffer* requests) {
   for (const auto& rop : buffer.rops) describe(sink, rop, context_of(rop, requests));
-  describe_rest(sink, buffer.opaque, buffer.problem, buffer.handles);
+  describe_rest(sink, buffer);
 }
 
 namespace {

@@ -63,6 +63,9 @@ class JsonSink final : public FieldSink {
 // decoding stopped, `opaque` and `problem`.
 void describe(FieldSink& sink, const RopRequestBuffer& buffer);
 void describe(FieldSink& sink, const RopResponseBuffer& buffer, const RopRequestBuffer* requests);
+// What stands behind its ROPs, alone: for those who tell the ROPs by themselves (tell_rops).
+void describe_rest(FieldSink& sink, const RopRequestBuffer& buffer);
+void describe_rest(FieldSink& sink, const RopResponseBuffer& buffer);
 
 std::string to_text(const RopRequestBuffer& buffer);
 std::string to_text(const RopResponseBuffer& buffer, const RopRequestBuffer* requests);

@@ -234,7 +234,11 @@ void FieldReader::read_restriction_node(Restriction& out) {
     for (auto& node : nodes) {
       --promised_;
       read_restriction(node);
-      if (!cursor_.ok()) return;
+      if (cursor_.ok()) continue;
+      // Kept for dumps: those before the one that breaks off, and that one if parts of it are whole.
+      const auto whole = static_cast<std::size_t>(&node - nodes.data());
+      out.children = nodes.first(whole + (node.children.empty() ? 0 : 1));
+      return;
     }
     out.children = nodes;
   };
@@ -329,7 +333,8 @@ void FieldReader::read_row(PropertyRow& row, Columns columns) {
     cursor = cursor_;
   }
   cursor_ = cursor;
-  if (cursor_.ok()) row.values = {values, done};
+  // Of a row that breaks off the values before: dumps show them.
+  row.values = {values, cursor_.ok() || done == 0 ? done : done - 1};
 }
 
 void FieldReader::rows(const char* name, std::span<const PropertyRow>& rows, std::size_t count, Columns columns) {

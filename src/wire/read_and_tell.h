@@ -87,9 +87,15 @@ class FieldTeller {
     if (ok()) describer_.value(name, value, type);
   }
   void tagged(const char* name, mapi::TaggedValue& value) {
+    if (!ok()) return;
+    sink_.begin(name);
     mark();
-    reader_.tagged(name, value);
-    if (ok()) describer_.tagged(name, value);
+    reader_(name, value.tag);
+    if (ok()) describer_("PropertyTag", value.tag);
+    mark();
+    reader_.value(name, value.value, value.tag.type());
+    if (ok()) describer_.value("PropertyValue", value.value, value.tag.type());
+    sink_.end();
   }
   void tagged_list(const char* name, std::span<const mapi::TaggedValue>& values, std::size_t count) {
     tell_list(name, values, count, [&](mapi::TaggedValue& value) { tagged(name, value); });
@@ -97,12 +103,13 @@ class FieldTeller {
   void restriction(const char* name, const mapi::Restriction*& restriction) {
     mark();
     reader_.restriction(name, restriction);
-    if (ok()) describer_.restriction(name, restriction);
+    // Of one that breaks off what was read before.
+    if (ok() || (restriction != nullptr && !restriction->children.empty())) describer_.restriction(name, restriction);
   }
   void row(const char* name, PropertyRow& row, Columns columns) {
     mark();
     reader_.row(name, row, columns);
-    if (ok()) describer_.row(name, row, columns);
+    if (ok() || !row.values.empty()) describer_.row(name, row, columns);
   }
   void rows(const char* name, std::span<const PropertyRow>& rows, std::size_t count, Columns columns) {
     tell_list(name, rows, count, [&](PropertyRow& one) { row(name, one, columns); });

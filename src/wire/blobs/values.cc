@@ -296,7 +296,11 @@ class RestrictionReader {
     for (auto& node : nodes) {
       --promised_;
       read(node, depth + 1);
-      if (!cursor_.ok()) return;
+      if (cursor_.ok()) continue;
+      // Kept for dumps, as in FieldReader.
+      const auto whole = static_cast<std::size_t>(&node - nodes.data());
+      out.children = nodes.first(whole + (node.children.empty() ? 0 : 1));
+      return;
     }
     out.children = nodes;
   }

@@ -192,6 +192,8 @@ Result<RopRequestBuffer> decode_requests(View payload, Arena& arena, const Logon
     }
     if (!cursor.ok()) {
       out.problem = cursor.error(rop.codec->name).message;
+      rop.body = nullptr;
+      out.broken = rop;
       break;
     }
     rop.raw = list.first(cursor.offset());
@@ -225,6 +227,8 @@ Result<RopResponseBuffer> decode_responses(View payload, Arena& arena, const Rop
     const auto* request = rop.request < 0 ? nullptr : &requests->rops[static_cast<std::size_t>(rop.request)];
     if (!read_response(rop, cursor, arena, request, known)) {
       out.problem = cursor.error(rop.codec->name).message;
+      rop.body = nullptr;
+      out.broken = rop;
       break;
     }
     if (request != nullptr) known.watch(rop, *request);

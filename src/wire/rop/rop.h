@@ -26,6 +26,8 @@
 
 namespace mapigate::wire {
 
+class FieldTeller;
+
 // The ids are those of [MS-OXCROPS] 2.2.2 "RopIds".
 enum class RopId : std::uint8_t {
 #define ROP(id, name) name = id,
@@ -110,6 +112,9 @@ struct RopCodec {
   std::optional<std::uint8_t> (*output_handle_index)(const RopRequest&);
   // A second handle that it uses (DestHandleIndex, ResponseHandleIndex …), if any.
   std::optional<std::uint8_t> (*second_handle_index)(const RopRequest&);
+  // Tell each field as soon as it is read.
+  void (*tell_request)(FieldTeller&, const RequestContext&);
+  void (*tell_response)(FieldTeller&, const ResponseContext&);
 };
 
 // The RopId of a response to this request: RopGetMessageStatus is answered as RopSetMessageStatus is ([MS-OXCROPS] 2.2.6.9.2).
@@ -143,12 +148,15 @@ struct RopRequestBuffer {
   View opaque{};
   std::string problem;
   std::vector<std::uint32_t> handles;  // ServerObjectHandleTable
+  // What `opaque` begins with, if its ROP is known: without `body`.
+  std::optional<RopRequest> broken{};
 };
 struct RopResponseBuffer {
   std::vector<RopResponse> rops;
   View opaque{};
   std::string problem;
   std::vector<std::uint32_t> handles;
+  std::optional<RopResponse> broken{};  // as in RopRequestBuffer
 };
 
 // Which logons of a session are to public folders: the two requests with fields of their own there
@@ -189,5 +197,12 @@ ResponseContext context_of(const RopResponse& response, const RopRequestBuffer* 
 // Tells `sink` one structure: name, RopId, head and fields.
 void describe(FieldSink& sink, const RopRequest& request);
 void describe(FieldSink& sink, const RopResponse& response, const ResponseContext& context);
+
+// Tell the ROPs of `payload`, which the buffer was decoded from, and of the broken one the fields up to that which
+// fails. `start` is set to the offset in `payload` of each field. False: a ROP that was decoded cannot be told.
+bool tell_rops(FieldSink& sink, std::size_t* start, View payload, const RopRequestBuffer& buffer,
+               const LogonSource* logons = nullptr);
+bool tell_rops(FieldSink& sink, std::size_t* start, View payload, const RopResponseBuffer& buffer,
+               const RopRequestBuffer* requests);
 
 }  // namespace mapigate::wire

@@ -1,6 +1,7 @@
 // Makes the RopCodec of a ROP from its definition.
 #pragma once
 
+#include "wire/read_and_tell.h"
 #include "wire/rop/rop_common.h"
 
 namespace mapigate::wire {
@@ -75,6 +76,15 @@ struct CodecOf {
     visit_fields(*s, v, context);
     return s;
   }
+  static void tell_request(FieldTeller& v, const RequestContext& context) {
+    Request s{};
+    apply(s, context);
+    Request::fields(s, v);
+  }
+  static void tell_response(FieldTeller& v, const ResponseContext& context) {
+    Response s{};
+    visit_fields(s, v, context);
+  }
   static void* make_response_body(Arena& arena) { return arena.make<Response>(); }
   static std::optional<std::uint8_t> output_handle_index([[maybe_unused]] const RopRequest& request) {
     if constexpr (std::string_view(R::handle_name) == output_handle) return request.HandleIndex;
@@ -107,7 +117,9 @@ struct CodecOf {
             &build_response,
             &make_response_body,
             &output_handle_index,
-            &second_handle_index};
+            &second_handle_index,
+            &tell_request,
+            &tell_response};
   }
 };
 

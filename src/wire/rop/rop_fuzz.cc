@@ -47,6 +47,10 @@ void requests(View payload, const Logons& logons) {
   forget_raw(*again);
   must(encode_requests(*again, twice).has_value() && once == twice);
   must(!to_text(*read).empty() && !to_json(*read).empty());
+  TextSink told;
+  std::size_t start = 0;
+  auto fresh = decode_requests(payload, arena, &logons);
+  must(fresh && tell_rops(told, &start, payload, *fresh, &logons));
 }
 
 // The first bytes are the size and the payload of the requests that are answered.
@@ -68,6 +72,10 @@ void responses(View input, const Logons& logons, const ColumnSource* columns) {
   forget_raw(*again);
   must(encode_responses(*again, twice, requests).has_value() && once == twice);
   must(!to_text(*read, requests).empty() && !to_json(*read, requests).empty());
+  TextSink told;
+  std::size_t start = 0;
+  auto fresh = decode_responses(payload, arena, requests, columns);
+  must(fresh && tell_rops(told, &start, payload, *fresh, requests));
 }
 
 Bytes payload_of(View rops) {
