@@ -93,7 +93,8 @@ class Dumper {
       if (!preamble(input, payload)) return;
       input = payload;
     }
-    const auto told = http::describe_body(options_.endpoint, options_.request_type, options_.is_request, input, sink_);
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    const auto told = http::describe_body(options_.endpoint, options_.request_type, options_.is_request, input, sink_, &placed);
     if (!told) return trouble(told.error().message + (told.error().code == Errc::unsupported ? known_request_types() : ""));
     if (options_.endpoint != http::Endpoint::mailbox || options_.request_type != "Execute") return;
     View buffer;

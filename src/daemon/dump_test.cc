@@ -89,7 +89,8 @@ TEST(Dump, JsonIsOneDocument) {
   options.json = true;
   const auto shown = dump(options, execute_request(request_payload(arena)), {});
   const auto document = json::parse(shown.text);
-  EXPECT_EQ(document.at("MaxRopOut"), 0x10008);
+  EXPECT_EQ(document.at("MaxRopOut").at("value"), 0x10008);
+  EXPECT_EQ(document.at("Flags").at("offset"), 0);
   EXPECT_TRUE(holds(document.at("buffers").dump(), "RopGetPropertiesSpecific"));
 }
 

@@ -1,5 +1,6 @@
 #include "wire/mapihttp/bodies.h"
 
+#include "wire/blobs/blob.h"
 #include "wire/describe.h"
 #include "wire/mapihttp/headers.h"
 #include "wire/nspi/all_bodies.h"
@@ -18,39 +19,39 @@ void describe_auxiliary(View buffer, FieldSink& sink) {
   if (const auto blocks = rpc::read_aux(payloads->front(), arena); blocks) rpc::describe(sink, *blocks);
 }
 
-// A body that does not decode: its fields up to the one that failed, then what is left.
+// The fields as they are read; of a body that does not decode those up to the one that failed, then what is left.
 template <class T, CountWidth width>
-void describe_part(View body, FieldSink& sink) {
+void describe_part(View body, FieldSink& sink, blobs::OffsetSink* placed) {
   Arena arena;
   Cursor cursor(body);
   FieldReader reader(cursor, arena, width);
-  FieldTeller teller(reader, sink);
+  FieldTeller teller(reader, placed != nullptr ? *placed : sink, placed != nullptr ? placed->start() : nullptr);
   T part{};
   T::fields(part, teller);
   if (cursor.offset() < body.size()) sink.bytes("rest", body.subspan(cursor.offset()));
 }
 
 template <class T, CountWidth width>
-Status describe_as(std::string_view name, View body, FieldSink& sink) {
+Status describe_as(std::string_view name, View body, FieldSink& sink, blobs::OffsetSink* placed) {
   Arena arena;
   const auto decoded = decode<T>(name, body, arena, width);
-  if (!decoded) {
-    describe_part<T, width>(body, sink);
-    return decoded.error();
+  if (!decoded || placed != nullptr) describe_part<T, width>(body, sink, placed);
+  if (!decoded) return decoded.error();
+  if (placed == nullptr) {
+    FieldDescriber describer(sink);
+    T::fields(*decoded, describer);
   }
-  FieldDescriber describer(sink);
-  T::fields(*decoded, describer);
   describe_auxiliary(decoded->AuxiliaryBuffer, sink);
   return {};
 }
 
 template <class T, CountWidth width>
-Status describe_one(std::string_view request_type, bool is_request, View body, FieldSink& sink) {
-  return is_request ? describe_as<typename T::Request, width>(request_type, body, sink)
-                    : describe_as<typename T::Response, width>(request_type, body, sink);
+Status describe_one(std::string_view request_type, bool is_request, View body, FieldSink& sink, blobs::OffsetSink* placed) {
+  return is_request ? describe_as<typename T::Request, width>(request_type, body, sink, placed)
+                    : describe_as<typename T::Response, width>(request_type, body, sink, placed);
 }
 
-using Describe = Status (*)(std::string_view request_type, bool is_request, View body, FieldSink& sink);
+using Describe = Status (*)(std::string_view request_type, bool is_request, View body, FieldSink& sink, blobs::OffsetSink* placed);
 
 Describe of_mailbox(std::string_view request_type) {
   if (request_type == mapihttp::request_type::Connect) return describe_one<Connect, CountWidth::narrow>;
@@ -71,9 +72,10 @@ Describe of_address_book(std::string_view request_type) {
 
 }  // namespace
 
-Status describe_body(Endpoint endpoint, std::string_view request_type, bool is_request, View body, FieldSink& sink) {
+Status describe_body(Endpoint endpoint, std::string_view request_type, bool is_request, View body, FieldSink& sink,
+                     blobs::OffsetSink* placed) {
   const auto describe = endpoint == Endpoint::mailbox ? of_mailbox(request_type) : of_address_book(request_type);
-  if (describe != nullptr) return describe(request_type, is_request, body, sink);
+  if (describe != nullptr) return describe(request_type, is_request, body, sink, placed);
   return error(Errc::unsupported, "no body is known for request type '{}'", request_type);
 }
 

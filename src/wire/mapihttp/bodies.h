@@ -10,6 +10,10 @@ namespace mapigate::wire {
 class FieldSink;
 }
 
+namespace mapigate::wire::blobs {
+class OffsetSink;
+}
+
 namespace mapigate::wire::mapihttp {
 
 // AuxiliaryBufferSize and AuxiliaryBuffer end each body. What Outlook and Exchange
@@ -138,6 +142,8 @@ enum class Endpoint : std::uint8_t { mailbox, address_book };
 // well when it can be read. `request_type` is the value of X-RequestType;
 // Errc::unsupported for one without body or unknown. Of a body that is malformed the
 // sink is told the fields before the one that the error names, and the bytes that are left as "rest".
-Status describe_body(Endpoint endpoint, std::string_view request_type, bool is_request, View body, FieldSink& sink);
+// With `placed`, which hands on to `sink`, the fields have their offsets in the body.
+Status describe_body(Endpoint endpoint, std::string_view request_type, bool is_request, View body, FieldSink& sink,
+                     blobs::OffsetSink* placed = nullptr);
 
 }  // namespace mapigate::wire::mapihttp

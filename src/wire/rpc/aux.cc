@@ -121,8 +121,12 @@ Status write_aux(std::span<const AuxBlock> blocks, Bytes& out) {
 void describe(FieldSink& sink, std::span<const AuxBlock> blocks) {
   FieldDescriber describer(sink);
   sink.begin_list("AuxiliaryBlocks", blocks.size());
+  std::size_t offset = 0;
   for (const auto& block : blocks) {
     sink.begin("AuxiliaryBlock");
+    sink.number("offset", offset, 4);
+    Bytes written;
+    if (write_aux({&block, 1}, written)) offset += written.size();
     sink.number("Version", static_cast<std::uint8_t>(block.Version), 1);
     sink.symbol("Type", static_cast<std::uint8_t>(block.Type), 1, to_string(block.Type));
     std::visit([&]<class T>(const T& body) { T::fields(body, describer); }, block.body);
