@@ -1,10 +1,11 @@
 // Requests whose body is no message but a channel.
 #include <gtest/gtest.h>
 
+#include <cstddef>
 #include <thread>
 
 #if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/allocator_interface.h>
+extern "C" std::size_t __sanitizer_get_current_allocated_bytes();  // g++ comes without the header of that
 #else
 #include <malloc.h>
 #endif

@@ -307,9 +307,9 @@ def test_killed_channels_leave_nothing(gateway):
         thread.start()
     for thread in threads:
         thread.join()
-    settled(gateway, "mapigate_rpc_http_connections", 0)
-    settled(gateway, "mapigate_rpc_connections", 0)
-    settled(gateway, "mapigate_sessions", 0)
+    settled(gateway, "mapigate_rpc_http_connections", 0, 90)
+    settled(gateway, "mapigate_rpc_connections", 0, 90)  # with the calls that are still in progress
+    settled(gateway, "mapigate_sessions", 0, 90)
     until = time.monotonic() + 20
     while gateway.open_files() > before + 4 and time.monotonic() < until:
         time.sleep(0.2)
