@@ -183,8 +183,8 @@ TEST(Dump, RopsHaveOffsetsAndABrokenOneIsShownUpToItsField) {
 }
 
 TEST(Dump, ARestrictionIsShownUpToThePartThatIsBroken) {
-  Bytes stored;  // all of: a value exists, a value exists that is cut off
-  ASSERT_TRUE(from_hex("0000000002000000 080000001F003700 08000000", stored));
+  Bytes stored;  // all of: a value exists, a value contains what is cut off
+  ASSERT_TRUE(from_hex("0000000002000000 080000001F003700 03000000010000001F003700", stored));
   DumpOptions options;
   options.kind = Kind::object;
   options.object = "stored-restriction";

@@ -160,13 +160,13 @@ TEST_F(OutboxTest, OnlyDelegatesSendInTheNameOfOthers) {
   EXPECT_TRUE(filed().empty());
   ASSERT_EQ(submit_as("SMTP", "boss@example.test"), ecNone);
   const auto sent = only_sent();
-  EXPECT_TRUE(tells(sent, "From: \"The Boss\" <boss@example.test>\r\n")) << sent;
+  EXPECT_TRUE(tells(sent, "From: The Boss <boss@example.test>\r\n")) << sent;
   EXPECT_TRUE(tells(sent, "Sender: alice@example.test\r\n")) << sent;
 }
 
 TEST_F(OutboxTest, WhomADelegateRepresentsMayBeADistinguishedName) {
   ASSERT_EQ(submit_as("EX", "/o=Old/cn=boss"), ecNone);
-  EXPECT_TRUE(tells(only_sent(), "From: \"The Boss\" <boss@example.test>\r\n"));
+  EXPECT_TRUE(tells(only_sent(), "From: The Boss <boss@example.test>\r\n"));
 }
 
 TEST_F(OutboxTest, MeetingsArePassedOnInTheNameOfWhoCalledThem) {

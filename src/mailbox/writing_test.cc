@@ -114,7 +114,7 @@ TEST_F(WritingTest, HiddenMessagesHaveAStatusToo) {
   ASSERT_EQ(client->execute(Ask<wire::RopSetMessageStatus>{{id, 0x1000, 0x1000}, 1}).value(), ecNone);
   const auto now = client->execute(Ask<wire::RopGetMessageStatus>{{id}, 1});
   ASSERT_EQ(now.value(), ecNone);
-  EXPECT_EQ(now.get<wire::RopGetMessageStatus>().MessageStatusFlags, 0x1000u);
+  EXPECT_EQ(now.get<wire::RopSetMessageStatus>().MessageStatusFlags, 0x1000u);
 }
 
 TEST_F(WritingTest, ALostAnswerIsFoundAgain) {
