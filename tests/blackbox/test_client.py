@@ -217,7 +217,7 @@ def test_dump_a_body():
     assert done.returncode == 0, done.stderr
     assert b'UserDn: "/o=x"' in done.stdout and b"DefaultCodePage: 1252" in done.stdout
     shown = json.loads(run("dump", "--json", "--hex", "--request-type", "Connect", "-", data=CONNECT.hex().encode()).stdout)
-    assert shown["UserDn"] == {"offset": 0, "value": "/o=x"} and shown["DefaultCodePage"] == {"offset": 10, "value": 1252}
+    assert shown["UserDn"] == {"offset": 0, "value": "/o=x"} and shown["DefaultCodePage"] == {"offset": 9, "value": 1252}
 
 
 def test_dump_a_broken_body():

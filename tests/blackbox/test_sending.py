@@ -309,7 +309,7 @@ def test_new_mail_is_told(sender, mail_server, open_session):
 def test_senders_are_called_as_the_directory_calls_them(sender, mail_server, open_session, certificates):
     """[MS-OXCMAIL] 2.2.3.1.1: name and entry id of the address book, which opens there; the address as it came."""
     for number, author in enumerate([ALICE, f"Somebody Else <{ALICE}>", "alice.adams@example.test", "Far Away <far@elsewhere.test>"]):
-        mail_server[0].seed(BOB, "INBOX", [f"From: {author}\r\nTo: {BOB}\r\nSubject: author {number}\r\n\r\nbody\r\n".encode()])
+        mail_server.seed(BOB, "INBOX", [f"From: {author}\r\nTo: {BOB}\r\nSubject: author {number}\r\n\r\nbody\r\n".encode()])
     session = open_session(sender, BOB)
     name, address, entry_id = 0x0042001F, 0x0065001F, 0x00410102
 
