@@ -1,5 +1,5 @@
-// Who may do what in a folder ([MS-OXCPERM]). Nobody but its owner opens a mailbox yet: this is the list that clients keep, and
-// nothing follows from it.
+// Who may do what in a folder ([MS-OXCPERM]). Who opens the mailbox of another has full access by the directory: this is the list
+// that clients keep, and nothing follows from it.
 #include <algorithm>
 #include <sstream>
 
