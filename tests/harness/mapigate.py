@@ -72,7 +72,7 @@ def mailbox_modules(imap_port, certificates, tls="implicit", smtp_port=None, peo
     `people` is the file of its address book; `sieve` and `freebusy` are settings of these modules."""
     modules = {"mail": {"type": "mailbox", "providers": ["imap"], "refresh_interval": "2s"},
                "imap": {"type": "imap", "host": "127.0.0.1", "port": imap_port, "tls": tls,
-                        "ca_file": certificates.ca, **imap_server.gateway_settings()}}
+                        "flag_interval": "2s", "ca_file": certificates.ca, **imap_server.gateway_settings()}}
     if smtp_port:
         modules["mail"]["submitter"] = "smtp"
         modules["smtp"] = {"type": "smtp", "host": "127.0.0.1", "port": smtp_port, "tls": "starttls",
