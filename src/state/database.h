@@ -84,6 +84,8 @@ class Database {
   virtual const std::string& name() const = 0;    // for messages
   // Much will be written, or it is over: memory is worth it meanwhile.
   virtual void expect_bulk(bool) {}
+  // A query comes that an index makes fast; `sql` (a literal) creates it if there is none. What cannot be made is done without.
+  virtual void want_index(const char* /*sql*/) {}
 
  protected:
   friend class Query;

@@ -352,10 +352,28 @@ const char* order_query(Sort sort) {
     case SortKey::id:
       break;
   }
-  return "SELECT id FROM messages INDEXED BY messages_unread WHERE folder = ?";  // the smallest; sorted by us
+  return "SELECT id FROM messages INDEXED BY messages_keys WHERE folder = ?";  // sorted by us
 }
 
 #undef BY
+
+// SQLite has these only after the first table in such an order. Each ends in the rowid, which settles ties.
+const char* order_index(SortKey key) {
+  switch (key) {
+    case SortKey::size:
+      return "CREATE INDEX IF NOT EXISTS messages_size ON messages (folder, size)";
+    case SortKey::subject:
+      return "CREATE INDEX IF NOT EXISTS messages_subject ON messages (folder, subject_key)";
+    case SortKey::sender:
+      return "CREATE INDEX IF NOT EXISTS messages_sender ON messages (folder, sender_key)";
+    case SortKey::unread:
+      return "CREATE INDEX IF NOT EXISTS messages_unread ON messages (folder, ((flags & 1) = 0))";
+    case SortKey::received:
+    case SortKey::id:
+      break;
+  }
+  return nullptr;
+}
 
 // The same over what a search folder shows, sorted there and then.
 #define BY(expression, direction)                                                              \
@@ -386,6 +404,7 @@ const char* link_order_query(Sort sort) {
 
 Result<std::vector<GlobalCounter>> SqlState::message_ids(GlobalCounter folder, Sort sort) {
   std::vector<GlobalCounter> out;
+  if (const auto* index = is_links(folder) ? nullptr : order_index(sort.key)) database_->want_index(index);
   auto select = database_->query(is_links(folder) ? link_order_query(sort) : order_query(sort));
   select << (is_links(folder) ? folder_of(folder) : folder);
   while (select.row()) out.push_back(select.number(0));

@@ -8,6 +8,8 @@
 #include <cerrno>
 #include <utility>
 
+#include "base/log.h"
+
 namespace mapigate::state {
 
 class SqliteDatabase::Prepared final : public Statement {
@@ -158,11 +160,16 @@ Status SqliteDatabase::begin(Durability durability) {
   return query("BEGIN IMMEDIATE").run();
 }
 
-// Rows go to random pages of half a dozen indexes: with the small cache each of them is written to the log and read back
+// Rows go to random pages of several indexes: with the small cache each of them is written to the log and read back
 // again and again, and each checkpoint writes what the next one writes anew.
 void SqliteDatabase::expect_bulk(bool much) {
   (void)execute(much ? "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000" : "PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=1000");
   if (!much) (void)execute("PRAGMA shrink_memory");
+}
+
+void SqliteDatabase::want_index(const char* sql) {
+  if (!wanted_indexes_.insert(sql).second) return;
+  if (auto made = execute(sql); !made) log::info("{}", made.error().message);
 }
 
 Status SqliteDatabase::commit() { return query("COMMIT").run(); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 
 #include "state/database.h"
 
@@ -18,6 +19,7 @@ class SqliteDatabase final : public Database {
   Status execute(const char* sql) override;
   const std::string& name() const override { return path_; }
   void expect_bulk(bool much) override;
+  void want_index(const char* sql) override;
   Error failure(int code) const;  // what SQLite says, with the file's name
   // A copy that holds what the file holds at one moment, while others go on writing to it.
   Status copy_to(const std::string& path);
@@ -33,6 +35,7 @@ class SqliteDatabase final : public Database {
   std::string path_;
   sqlite3* handle_ = nullptr;
   std::map<const char*, std::unique_ptr<Prepared>> statements_;
+  std::set<const char*> wanted_indexes_;
   Durability durability_ = Durability::full;
 };
 

@@ -90,6 +90,14 @@ constexpr const char* migrations[] = {
       id INTEGER PRIMARY KEY, content_key BLOB NOT NULL, kept INTEGER NOT NULL, properties BLOB NOT NULL);
     CREATE INDEX kept_properties_content ON kept_properties (content_key);
     )sql",
+    // Orders that few folders are ever shown in: their indexes are made when one is (sql_index.cc). Without them a message
+    // enters the index in half the time.
+    R"sql(
+    DROP INDEX messages_size;
+    DROP INDEX messages_subject;
+    DROP INDEX messages_sender;
+    DROP INDEX messages_unread;
+    )sql",
 };
 
 Status check_size(SqliteDatabase& database) {

@@ -118,6 +118,29 @@ TEST_F(SqliteFiles, DamageIsSaidClearly) {
   EXPECT_EQ(failure("a@x"), "");
 }
 
+TEST_F(SqliteFiles, OrdersGetTheirIndexWhenATableIsFirstSortedSo) {
+  auto state = store_->open("a@x");
+  ASSERT_TRUE(state.has_value());
+  auto folder = (*state)->put_folder({});
+  ASSERT_TRUE(folder.has_value());
+  FolderDelta delta;
+  for (int i = 1; i < 50; ++i) delta.added.push_back(sample_message(i));
+  ASSERT_TRUE((*state)->apply(folder->id, std::move(delta)).has_value());
+  auto other = SqliteDatabase::open(file("a@x"));
+  ASSERT_TRUE(other.has_value());
+  const auto indexes = [&] {
+    return (*other)->number("SELECT count(*) FROM sqlite_schema WHERE name IN ('messages_subject', 'messages_sender', 'messages_size', 'messages_unread')");
+  };
+  ASSERT_EQ(indexes().value(), 0u);
+  ASSERT_EQ((*state)->message_ids(folder->id, {SortKey::received, true})->size(), 49u);
+  EXPECT_EQ(indexes().value(), 0u);
+  unsigned made = 0;
+  for (const auto key : {SortKey::subject, SortKey::sender, SortKey::size, SortKey::unread}) {
+    ASSERT_EQ((*state)->message_ids(folder->id, {key, true})->size(), 49u);
+    EXPECT_EQ(indexes().value(), ++made);
+  }
+}
+
 TEST_F(SqliteFiles, OtherProgramsAndLaterVersionsAreRefused) {
   {
     auto database = SqliteDatabase::open(file("a@x"));
