@@ -189,10 +189,16 @@ std::string decode_header_text(View raw) {
   std::string text;
   text.reserve(raw.size());
   bool plain = true;
-  for (const auto c : raw) {
-    if (c == '\r' || c == '\n' || c == 0) continue;
-    if (c >= 0x80) plain = false;
-    text += static_cast<char>(c);
+  for (const auto c : raw) plain = plain && c >= 0x20 && c < 0x7F;
+  if (plain) {
+    text = as_text(raw);
+  } else {
+    plain = true;
+    for (const auto c : raw) {
+      if (c == '\r' || c == '\n' || c == 0) continue;
+      if (c >= 0x80) plain = false;
+      text += static_cast<char>(c);
+    }
   }
   if (text.find("=?") != text.npos)
     text = decode_words(text);
@@ -228,8 +234,84 @@ void collect(InternetAddressList* list, std::size_t limit, unsigned depth, std::
 
 }  // namespace
 
+namespace {
+
+bool is_word(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '+'; }
+
+// user@example.com at the beginning of `text`, taken off it; empty for all that needs thought.
+std::string_view take_plain_address(std::string_view& text) {
+  std::size_t end = 0, at_signs = 0;
+  bool after_word = false;
+  for (; end < text.size(); ++end) {
+    const char c = text[end];
+    if (is_word(c)) {
+      after_word = true;
+      continue;
+    }
+    if ((c != '.' && c != '@') || !after_word) break;
+    at_signs += c == '@';
+    after_word = false;
+  }
+  const auto address = text.substr(0, end);
+  if (!after_word || at_signs != 1 || address.find("xn--") != address.npos) return {};
+  text.remove_prefix(end);
+  return address;
+}
+
+// The lists that nearly all fields hold, and that have one reading only: `Some Name <a@b.c>, "Name, Some" <a@b.c>, a@b.c`.
+// The library makes half a dozen objects of each address, which was a fifth of what a message costs on its way into the index.
+bool parse_plain_addresses(std::string_view text, std::size_t limit, std::vector<Address>& out) {
+  const auto skip_spaces = [&text] { text.remove_prefix(std::min(text.find_first_not_of(' '), text.size())); };
+  const auto taken = [&text](char c) {
+    if (text.empty() || text.front() != c) return false;
+    text.remove_prefix(1);
+    return true;
+  };
+  while (out.size() < limit) {
+    skip_spaces();
+    Address one;
+    bool bracket = taken('<');
+    if (!bracket && taken('"')) {
+      const auto end = text.find('"');
+      const auto name = text.substr(0, end);
+      if (end == text.npos || name.empty() || name.find_first_of("\\=<>'") != name.npos || name != trim(name)) return false;
+      if (!std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7F; })) return false;
+      one.name = name;
+      text.remove_prefix(end + 1);
+      skip_spaces();
+      bracket = taken('<');
+      if (!bracket) return false;
+    } else if (!bracket) {
+      const auto end = text.find_first_of("<@");
+      if (end != text.npos && text[end] == '<') {
+        const auto name = trim(text.substr(0, end));
+        char before = ' ';
+        for (const char c : name) {
+          if (!is_word(c) && (c != ' ' || before == ' ')) return false;
+          before = c;
+        }
+        one.name = name;
+        text.remove_prefix(end + 1);
+        bracket = true;
+      }
+    }
+    const auto address = take_plain_address(text);
+    if (address.empty() || (bracket && !taken('>'))) return false;
+    one.address = address;
+    out.push_back(std::move(one));
+    skip_spaces();
+    if (text.empty()) return true;
+    if (!taken(',')) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
 std::vector<Address> parse_addresses(View raw, std::size_t limit) {
   std::vector<Address> out;
+  if (parse_plain_addresses(as_text(raw), limit, out)) return out;
+  out.clear();
   std::string text(as_text(raw));
   std::replace(text.begin(), text.end(), '\0', ' ');
   if (trim(text).empty()) return out;

@@ -148,7 +148,8 @@ void add_conversation(PropertyBag& bag, const std::vector<HeaderField>& fields,
     if (root.empty()) root = first_id(text_of_field(fields, "Message-ID"));
     if (root.empty()) root = "subject:" + fold(normalized_subject);
     std::array<std::uint8_t, 32> digest{};
-    EVP_Digest(root.data(), root.size(), digest.data(), nullptr, EVP_sha256(), nullptr);
+    static EVP_MD* const sha256 = EVP_MD_fetch(nullptr, "SHA256", nullptr);  // looked up once and not for each message
+    EVP_Digest(root.data(), root.size(), digest.data(), nullptr, sha256, nullptr);
     index.push_back(0x01);
     for (int shift = 48; shift >= 16; shift -= 8)
       index.push_back(static_cast<std::uint8_t>(time.ticks >> shift));

@@ -103,6 +103,17 @@ TEST(Header, ParsesAddresses) {
             (List{{"quoted@example.com", "quoted@example.com"}}));
 }
 
+// What is read without the library reads as the library does; it gets whatever is folded.
+TEST(Header, PlainAddressesReadAsTheLibraryReadsThem) {
+  for (const std::string text :
+       {"a@b.example", " a@b.example ", "<a@b.example>", "Jane Doe <jane.doe+x@mail.b.example>", "\"Doe, Jane\" <j-d@b.example>,  c_d@b.example ,E F<e@f.example>",
+        "\"J. Doe (Sales); =) \"<a@b.example>", "a@b", "Jane  Doe <a@b.example>", "J. Doe <a@b.example>", "a@b.example (Jane)", "a@b.example, ", ", a@b.example",
+        "a.@b.example", ".a@b.example", "a@b@c", "a@", "@b", "Jane", "Jane <>", "<a@b.example", "a@b.example>", "\"\" <a@b.example>", "\" J \" <a@b.example>",
+        "\"'J'\" <a@b.example>", "'J' <a@b.example>", "\"J\" a@b.example", "a@[127.0.0.1]", "\"a b\"@c.example", "a@xn--bcher-kva.example",
+        "\"=?utf-8?q?J=C3=BC?=\" <a@b.example>", "x: a@b.example;", "a b@c.example", "a@b.example c@d.example", "a@b..example", "<@c.example:a@b.example>", "a@b.example;c@d.example"})
+    EXPECT_EQ(addresses(text), addresses("\r\n " + text)) << text;
+}
+
 TEST(Header, ParsesDates) {
   EXPECT_EQ(to_unix(*parse_date(as_view("Mon, 26 Jun 2023 10:20:30 +0200"))), 1687767630);
   EXPECT_EQ(to_unix(*parse_date(as_view(" 26 Jun 23 08:20:30 GMT (comment)"))), 1687767630);

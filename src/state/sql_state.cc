@@ -17,6 +17,7 @@ namespace mapigate::state {
 namespace {
 
 constexpr std::uint64_t counter_block = 4096;
+constexpr std::uint64_t bulk_blocks = 16;  // each block costs a flush to the disk
 
 Result<mapi::Guid> random_guid() {
   mapi::Guid guid;
@@ -117,7 +118,7 @@ Result<GlobalCounter> SqlState::move_counter(std::uint64_t count) {
 
 Result<GlobalCounter> SqlState::take_counters(std::uint64_t count) {
   if (shared_ || block_end_ - next_ < count) {
-    const auto wanted = shared_ ? count : std::max(count, counter_block);
+    const auto wanted = shared_ ? count : std::max(bulk_ ? bulk_blocks * count : count, counter_block);
     Transaction transaction(*database_);
     auto begun = transaction.begin(Durability::full);
     if (!begun) return begun.error();

@@ -163,7 +163,7 @@ Status SqliteDatabase::begin(Durability durability) {
 // Rows go to random pages of several indexes: with the small cache each of them is written to the log and read back
 // again and again, and each checkpoint writes what the next one writes anew.
 void SqliteDatabase::expect_bulk(bool much) {
-  (void)execute(much ? "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=4000" : "PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=1000");
+  (void)execute(much ? "PRAGMA cache_size=-16384; PRAGMA wal_autocheckpoint=16000" : "PRAGMA cache_size=-1024; PRAGMA wal_autocheckpoint=1000");
   if (!much) (void)execute("PRAGMA shrink_memory");
 }
 
