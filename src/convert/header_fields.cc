@@ -258,6 +258,26 @@ std::string_view take_plain_address(std::string_view& text) {
   return address;
 }
 
+// A name of words with one space between them, or of RFC 2047 words alone; nullopt for all that needs thought.
+std::optional<std::string> plain_name(std::string_view text) {
+  constexpr std::string_view special = "()<>@,:;\"\\[]";
+  bool encoded = text.starts_with("=?") && text.find_first_of(special) == text.npos;
+  for (auto rest = text; encoded && !rest.empty();) {
+    const auto end = std::min(rest.find(' '), rest.size());
+    const auto word = rest.substr(0, end);
+    encoded = word.size() > 6 && word.starts_with("=?") && word.ends_with("?=") && std::count(word.begin(), word.end(), '?') == 4;
+    encoded = encoded && std::all_of(word.begin(), word.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  if (encoded) return decode_header_text(as_view(text));
+  char before = ' ';
+  for (const char c : text) {
+    if (!is_word(c) && (c != ' ' || before == ' ')) return std::nullopt;
+    before = c;
+  }
+  return std::string(text);
+}
+
 // The lists that nearly all fields hold, and that have one reading only: `Some Name <a@b.c>, "Name, Some" <a@b.c>, a@b.c`.
 // The library makes half a dozen objects of each address, which was a fifth of what a message costs on its way into the index.
 bool parse_plain_addresses(std::string_view text, std::size_t limit, std::vector<Address>& out) {
@@ -284,13 +304,9 @@ bool parse_plain_addresses(std::string_view text, std::size_t limit, std::vector
     } else if (!bracket) {
       const auto end = text.find_first_of("<@");
       if (end != text.npos && text[end] == '<') {
-        const auto name = trim(text.substr(0, end));
-        char before = ' ';
-        for (const char c : name) {
-          if (!is_word(c) && (c != ' ' || before == ' ')) return false;
-          before = c;
-        }
-        one.name = name;
+        auto name = plain_name(trim(text.substr(0, end)));
+        if (!name) return false;
+        one.name = std::move(*name);
         text.remove_prefix(end + 1);
         bracket = true;
       }

@@ -282,7 +282,6 @@ Status SqlState::change_contents(const std::vector<ContentChange>& changes) {
 Result<AppliedDelta> SqlState::apply(GlobalCounter folder, FolderDelta delta) {
   constexpr std::size_t many = 100;
   if (!bulk_ && delta.added.size() >= many) database_->expect_bulk(bulk_ = true);
-  if (bulk_ && delta.complete) database_->expect_bulk(bulk_ = false);
   Transaction transaction(*database_);
   // What only this file holds is flushed; what a backend holds is found there again.
   const bool ours = !delta.extras.empty() || !delta.contents.empty() || delta.journal_done != 0;
@@ -329,6 +328,7 @@ Result<AppliedDelta> SqlState::apply(GlobalCounter folder, FolderDelta delta) {
   if (!found) return error(Errc::not_found, "no folder {}", folder);
   status = transaction.commit();
   if (!status) return status.error();
+  if (bulk_ && delta.complete) database_->expect_bulk(bulk_ = false);
   return applied;
 }
 

@@ -49,10 +49,10 @@ class Imap:
     def folders(self):
         return [line.decode().rsplit(' "/" ', 1)[1].strip('"') for line in self.link.list()[1]]
 
-    def subjects(self, folder):
+    def subjects(self, folder, which="ALL"):
         self.select(folder)
-        found = []
-        for item in self.link.uid("fetch", "1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1] or []:
+        found, uids = [], self.link.uid("search", None, which)[1][0].split()
+        for item in uids and self.link.uid("fetch", b",".join(uids), "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]:
             if isinstance(item, tuple):
                 found.append(str(email.message_from_bytes(item[1], policy=email.policy.default)["Subject"]))
         return sorted(found)
