@@ -190,7 +190,11 @@ std::optional<Value> ContentSource::get(PropertyTag tag, Arena& arena) const {
   if (tag.id() == PidTagMessageClass.id()) return Value::string(arena, "IPM.Note");
   if (tag.id() == PidTagObjectType.id()) return Value::integer32(5);
   if (tag.id() == PidTagAccess.id()) return Value::integer32(2);
-  if (tag.id() == PidTagMessageSize.id()) return Value::integer32(static_cast<std::int32_t>(content_->source().size()));
+  if (tag.id() == PidTagMessageSize.id()) {
+    const auto size = content_->source().size();
+    if (tag.type() == PidTagMessageSizeExtended.type()) return Value::integer64(static_cast<std::int64_t>(size));
+    return Value::integer32(static_cast<std::int32_t>(size));
+  }
   return std::nullopt;
 }
 

@@ -117,11 +117,15 @@ const Rows default_getters[] = {
 
 bool is_hidden(PropertyTag tag) { return tag.id() == supplement_tag.id() || tag.id() == state::said_sender.id(); }
 
+// Of two properties with one id (PidTagMessageSize and PidTagMessageSizeExtended) the one of this type.
 template <std::size_t N>
 const Rows* getter_for(const Rows (&getters)[N], PropertyTag tag) {
-  for (const auto& getter : getters)
-    if (getter.tag.id() == tag.id()) return &getter;
-  return nullptr;
+  const Rows* found = nullptr;
+  for (const auto& getter : getters) {
+    if (getter.tag == tag) return &getter;
+    if (!found && getter.tag.id() == tag.id()) found = &getter;
+  }
+  return found;
 }
 
 }  // namespace

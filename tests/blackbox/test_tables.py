@@ -114,6 +114,17 @@ def test_bookmarks(session):
     assert session.try_call(rops.query_rows(COLUMNS, 1), table).error == NULL_OBJECT
 
 
+def test_sizes_of_messages_in_both_widths(mapi, folder):
+    """PidTagMessageSize and PidTagMessageSizeExtended have one id; the type says which is meant."""
+    folder_id, handle = folder
+    short, wide = tag_of("PidTagMessageSize"), 0x0E080014
+    message_id = mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "sized", "PidTagBody": "x" * 1000}))
+    (row,) = mapi.rows(mapi.contents_table(handle), [short, wide])
+    assert row[short] == row[wide] > 1000
+    opened = mapi.properties(mapi.open_message(folder_id, message_id), [short, wide])
+    assert opened[short] == opened[wide] > 1000
+
+
 def table_events(session, table, seconds=30):
     """The table events that come next, with their rows read."""
     deadline = time.monotonic() + seconds
