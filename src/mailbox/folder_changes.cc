@@ -126,6 +126,7 @@ Task<ErrorCode> delete_folder(RopCall& call, const wire::RopDeleteFolder::Reques
   constexpr std::uint8_t known = Rop::DEL_MESSAGES | Rop::DEL_FOLDERS | Rop::DELETE_HARD_DELETE;
   if (request.DeleteFolderFlags & ~known) co_return mapi::ecInvalidParam;
   const auto id = RopCall::counter(request.FolderId);
+  if (id == special_id(FolderRole::root)) co_return mapi::ecNotSupported;  // [MS-OXCFOLD] 3.2.5.3
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);
   if (!folder || folder->parent != parent->id) co_return mapi::ecNotFound;
@@ -153,8 +154,9 @@ Task<ErrorCode> empty(RopCall& call, bool associated, Deletion how, bool* partia
   if (!folder) co_return call.why;
   // All of the mailbox is below it ([MS-OXCFOLD] 3.2.5.9).
   if (folder->id == special_id(FolderRole::root)) co_return mapi::ecNotSupported;
-  // Its messages are those of other folders.
-  if (const auto* row = call.mailbox.tree()->find(folder->id); row && row->role == FolderRole::search) co_return mapi::ecNotSupported;
+  const auto* row = call.mailbox.tree()->find(folder->id);
+  if (!row) co_return mapi::ecNotFound;
+  if (row->role == FolderRole::search) co_return mapi::ecNotSupported;  // its messages are those of other folders
   auto done = co_await delete_contents(&call.mailbox, folder->id, associated, how);
   if (!done) co_return mapi::to_error_code(done.error());
   // With each that goes the tree is another one.
@@ -191,7 +193,7 @@ Task<ErrorCode> move_folder(RopCall& call, const wire::RopMoveFolder::Request& r
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
   auto* other = call.other_with(request.DestHandleIndex);
-  if (!to && !other) co_return mapi::ecDstNullObject;
+  if (!to && !other) co_return call.no_destination(request.DestHandleIndex);
   const auto id = RopCall::counter(request.FolderId);
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);
@@ -251,7 +253,7 @@ Task<ErrorCode> copy_folder(RopCall& call, const wire::RopCopyFolder::Request& r
   auto to = call.object<FolderObject>(request.DestHandleIndex);
   response.DestHandleIndex = request.DestHandleIndex;
   auto* other = call.other_with(request.DestHandleIndex);
-  if (!to && !other) co_return mapi::ecDstNullObject;
+  if (!to && !other) co_return call.no_destination(request.DestHandleIndex);
   const auto id = RopCall::counter(request.FolderId);
   const auto tree = call.mailbox.tree();
   const auto* folder = tree->find(id);

@@ -5,6 +5,7 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 
 #include "io/runtime.h"
 #include "io/sync.h"
@@ -172,10 +173,12 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   using ExtrasEdit = std::function<mapi::PropertyBag(const state::Message&)>;
   Task<Status> save_extras(GlobalCounter folder, GlobalCounter id, ExtrasEdit edit, std::uint32_t set, std::uint32_t clear);
   // For good, or to where they can be recovered from. Messages that are gone, or in other folders, are passed over; of those
-  // that were deleted from this folder, hard deletion is the end.
-  Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids, Deletion how = Deletion::soft);
+  // that were deleted from this folder, hard deletion is the end. `here`: those that were found, also for the next.
+  Task<Status> delete_messages(GlobalCounter folder, std::vector<GlobalCounter> ids, Deletion how = Deletion::soft,
+                               std::set<GlobalCounter>* here = nullptr);
   // Messages deleted from `from` are found, too: moving them out is how they are recovered.
-  Task<Status> move_messages(GlobalCounter from, std::vector<GlobalCounter> ids, GlobalCounter to, bool copy);
+  Task<Status> move_messages(GlobalCounter from, std::vector<GlobalCounter> ids, GlobalCounter to, bool copy,
+                             std::set<GlobalCounter>* here = nullptr);
   // A message for another mailbox, and one from there (mailbox_across.cc). Errc::not_found: it is not in this folder any more.
   Task<Result<std::shared_ptr<Parcel>>> pack(GlobalCounter folder, GlobalCounter id);
   Task<Status> unpack(GlobalCounter folder, std::shared_ptr<Parcel> parcel);

@@ -14,7 +14,8 @@ namespace mapigate::mailbox {
 
 using namespace mapi;
 
-Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<GlobalCounter> ids, Deletion how) {
+Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<GlobalCounter> ids, Deletion how,
+                                      std::set<GlobalCounter>* found_here) {
   const bool hard = how == Deletion::hard;
   const auto* found = tree_->find(folder_id);
   if (!found) co_return error(Errc::not_found, "the folder is gone");
@@ -34,8 +35,10 @@ Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<Globa
   state::FolderDelta hidden;
   for (auto& row : *rows) {
     const auto in = state::folder_of(row.folder);
+    const bool was_deleted = hard && in != folder_id && deleted_from(row, folder_id);
+    if (found_here && (in == folder_id || was_deleted)) found_here->insert(row.id);
     if (in != folder_id) {
-      if (hard && deleted_from(row, folder_id)) deleted[in].push_back(std::move(row));
+      if (was_deleted) deleted[in].push_back(std::move(row));
     } else if (state::is_associated(row.folder)) {
       hidden.removed.push_back(row.id);
     } else {
@@ -76,7 +79,8 @@ Task<Status> Mailbox::remove_rows(Folder folder, const std::vector<state::Messag
   co_return co_await apply_locked(folder.id, std::move(gone));
 }
 
-Task<Status> Mailbox::move_messages(GlobalCounter from_id, std::vector<GlobalCounter> ids, GlobalCounter to_id, bool copy) {
+Task<Status> Mailbox::move_messages(GlobalCounter from_id, std::vector<GlobalCounter> ids, GlobalCounter to_id, bool copy,
+                                    std::set<GlobalCounter>* found_here) {
   const auto* from_row = tree_->find(from_id);
   const auto* to_row = tree_->find(to_id);
   if (!from_row || !to_row) co_return error(Errc::not_found, "the folder is gone");
@@ -95,8 +99,10 @@ Task<Status> Mailbox::move_messages(GlobalCounter from_id, std::vector<GlobalCou
   std::map<GlobalCounter, std::vector<state::Message>> recovered;
   for (auto& row : *rows) {
     const auto in = state::folder_of(row.folder);
+    const bool was_deleted = in != from_id && deleted_from(row, from_id);
+    if (found_here && (in == from_id || was_deleted)) found_here->insert(row.id);
     if (in != from_id) {
-      if (deleted_from(row, from_id)) recovered[in].push_back(std::move(row));
+      if (was_deleted) recovered[in].push_back(std::move(row));
       continue;
     }
     // Row P13.

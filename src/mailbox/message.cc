@@ -1,6 +1,7 @@
 // Message ROPs ([MS-OXCMSG] 3.2.5): opening, recipients, read state. Where that chapter says so, an object of another kind is
 // ecNullObject, not ecNotSupported.
 #include <algorithm>
+#include <set>
 
 #include "mailbox/message_edit.h"
 #include "mailbox/across_rops.h"
@@ -159,12 +160,18 @@ std::vector<GlobalCounter> counters(std::span<const mapi::Id> ids) {
   return out;
 }
 
+// PartialCompletion: some of the messages are not there.
+bool some_missing(std::span<const mapi::Id> ids, const std::set<GlobalCounter>& here) {
+  return std::any_of(ids.begin(), ids.end(), [&](const auto id) { return !here.contains(RopCall::counter(id)); });
+}
+
 // `tell`: the senders of what was not read, as far as they want to know.
-Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, Deletion how, bool tell) {
+Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, Deletion how, bool tell, bool* partial) {
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   auto places = co_await call.mailbox.by_folder(folder->id, counters(ids));
   if (!places) co_return mapi::to_error_code(places.error());
+  std::set<GlobalCounter> found;
   for (const auto& [place, messages] : *places) {
     std::vector<state::Message> unread;
     if (tell && !call.session.is_guest()) {  // in whose name
@@ -172,18 +179,19 @@ Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, D
       unread = co_await take_unread_receipts(&call.mailbox, place, std::move(asked));
     }
     auto here = messages;
-    auto done = co_await call.mailbox.delete_messages(place, std::move(here), how);
+    auto done = co_await call.mailbox.delete_messages(place, std::move(here), how, &found);
     if (!done) co_return mapi::to_error_code(done.error());
     co_await send_unread_receipts(&call.mailbox, std::move(unread));
   }
+  *partial = some_missing(ids, found);
   co_return mapi::ecNone;
 }
-Task<ErrorCode> delete_messages(RopCall& call, const wire::RopDeleteMessages::Request& request, wire::RopDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::soft, request.NotifyNonRead);
+Task<ErrorCode> delete_messages(RopCall& call, const wire::RopDeleteMessages::Request& request, wire::RopDeleteMessages::Response& response) {
+  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::soft, request.NotifyNonRead, &response.PartialCompletion);
 }
 Task<ErrorCode> hard_delete_messages(RopCall& call, const wire::RopHardDeleteMessages::Request& request,
-                                     wire::RopHardDeleteMessages::Response&) {
-  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::hard, request.NotifyNonRead);
+                                     wire::RopHardDeleteMessages::Response& response) {
+  co_return co_await delete_in_folder(call, request.MessageIds, Deletion::hard, request.NotifyNonRead, &response.PartialCompletion);
 }
 
 Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessages::Request& request,
@@ -195,16 +203,18 @@ Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessage
   if (auto* other = call.other_with(request.DestHandleIndex))
     co_return co_await messages_to_other(call, from->id, {other, call.handles[request.DestHandleIndex]}, counters(request.MessageIds),
                                          request.WantCopy, &response.PartialCompletion);
-  if (!to) co_return mapi::ecDstNullObject;
+  if (!to) co_return call.no_destination(request.DestHandleIndex);
   const auto* target = call.mailbox.tree()->find(to->id);
   if (target && target->role == FolderRole::search) co_return mapi::ecSearchFolder;
   auto places = co_await call.mailbox.by_folder(from->id, counters(request.MessageIds));
   if (!places) co_return mapi::to_error_code(places.error());
+  std::set<GlobalCounter> found;
   for (const auto& [place, messages] : *places) {
     auto here = messages;
-    auto done = co_await call.mailbox.move_messages(place, std::move(here), to->id, request.WantCopy);
+    auto done = co_await call.mailbox.move_messages(place, std::move(here), to->id, request.WantCopy, &found);
     if (!done) co_return mapi::to_error_code(done.error());
   }
+  response.PartialCompletion = some_missing(request.MessageIds, found);
   co_return mapi::ecNone;
 }
 

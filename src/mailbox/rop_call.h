@@ -48,8 +48,10 @@ struct RopCall {
   ErrorCode why = mapi::ecNone;
   // Of a ROP with two objects, whose second one is in another mailbox; else null.
   OpenMailbox* other_with(std::uint8_t index) const;
-  // Why there is no second object: most ROPs have both in one mailbox.
-  ErrorCode no_destination(std::uint8_t index) const { return other_with(index) ? mapi::ecNotSupported : mapi::ecDstNullObject; }
+  // Why there is no second object: it is of another kind, or, as most ROPs have both in one mailbox, in another one.
+  ErrorCode no_destination(std::uint8_t index) const {
+    return find(index) || other_with(index) ? mapi::ecNotSupported : mapi::ecDstNullObject;
+  }
 
   // Gives the object a handle and puts it into the table. ecMemory beyond the session's limits.
   ErrorCode put(std::uint8_t index, std::shared_ptr<Object> object);

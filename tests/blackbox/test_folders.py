@@ -6,6 +6,7 @@ from harness import rops
 from harness.properties import tag_of
 
 NOT_SUPPORTED, NOT_FOUND, INVALID_PARAM, SEARCH_FOLDER, EC_ERROR = 0x80040102, 0x8004010F, 0x80070057, 0x460, 0x80004005
+NULL_DESTINATION = 0x503
 SEARCH, RESTART = 2, 2
 EXIST_CLASS = struct.pack("<BI", 8, 0x001A001F)  # messages that have a class
 
@@ -19,10 +20,47 @@ def test_what_folders_refuse(mapi, folder):
     assert mapi.try_call(rops.get_contents_table(0x80), handle).error == 0  # members of conversations, here
     table = mapi.contents_table(handle)
     assert mapi.try_call(rops.open_folder(folder_id), table).error == NOT_SUPPORTED
-    # The whole mailbox is not emptied by one call.
+    # The whole mailbox is not emptied by one call, and not deleted at all.
     root = mapi.open_folder(mapi.root)
+    assert mapi.try_call(rops.delete_folder(mapi.root), root).error == NOT_SUPPORTED
     for rop in (rops.empty_folder(), rops.hard_delete_all()):
         assert mapi.try_call(rop, root).error == NOT_SUPPORTED
+
+
+def test_what_has_no_folder_to_go_to(mapi, folder):
+    folder_id, handle = folder
+    inside = mapi.call(rops.create_folder("inside"), handle)
+    for rop in (rops.move_copy_messages([]), rops.move_folder(inside.folder_id, "x"), rops.copy_folder(inside.folder_id, "x")):
+        assert mapi.try_call(rop, handle).error == NULL_DESTINATION
+        assert mapi.try_call(rop, handle, mapi.logon_handle).error == NOT_SUPPORTED  # no Folder object
+    mapi.call(rops.delete_folder(inside.folder_id), handle)
+    for rop in (rops.empty_folder(), rops.hard_delete_all()):
+        assert mapi.try_call(rop, inside.handle).error == NOT_FOUND
+
+
+def test_messages_that_are_not_there_make_a_completion_partial(mapi, folder):  # [MS-OXCFOLD] 3.2.5.6, 3.2.5.11 and 3.2.5.12
+    folder_id, handle = folder
+    inside = mapi.call(rops.create_folder("inside"), handle)
+
+    def messages(count):
+        return [mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "one"})) for _ in range(count)]
+
+    def partial(rop, *to):
+        return bool(mapi.call(rop, handle, *to).partial_completion)
+
+    first, second, third = messages(3)
+    hidden = mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "hidden", "PidTagMessageClass": "IPM.Mapigate"}, associated=True))
+    nobody = first + (0x123456 << 16)
+    assert not partial(rops.move_copy_messages([first, hidden], copy=True), inside.handle)
+    assert partial(rops.move_copy_messages([first, nobody], copy=True), inside.handle)
+    assert mapi.call(rops.get_contents_table(), inside.handle).row_count == 2
+    assert not partial(rops.move_copy_messages([first]), inside.handle)
+    assert partial(rops.move_copy_messages([first]), inside.handle)  # it has gone there
+    assert not partial(rops.delete_messages([second]))
+    assert partial(rops.delete_messages([second]))
+    assert partial(rops.delete_messages([third, nobody], hard=True))
+    assert not partial(rops.delete_messages([hidden]))
+    assert mapi.call(rops.get_contents_table(), handle).row_count == 0
 
 
 def test_search_folders_take_no_messages(mapi, folder):
