@@ -84,6 +84,8 @@ Value convert(const Value& given, PropertyTag asked, Arena& arena, const CellOpt
     if (units > 0 && (text->at(units - 1) & 0xFC00) == 0xD800) --units;  // not half of a pair
     out = Value::string(Utf16{text->bytes.first(2 * units)});
   }
+  if (const auto* bytes = value.get<View>(); bytes && value.type == PropertyType::PtypBinary && bytes->size() > options.max_binary)
+    out = Value::binary(bytes->first(options.max_binary));
   if (type != PropertyType::PtypUnspecified && type != value.type) {
     if (type == PropertyType::PtypString8 && value.type == PropertyType::PtypString)
       out = Value::string8(arena.copy(std::string_view(to_code_page(mapi::text_of(out), options.code_page))));

@@ -40,6 +40,7 @@ struct CellOptions {
   unsigned code_page = 1252;
   bool unicode = true;               // which string type PtypUnspecified gives
   std::size_t max_text = SIZE_MAX;   // characters; longer strings are cut, as in table cells
+  std::size_t max_binary = SIZE_MAX;  // bytes; the same for binary values
   std::size_t max_value = SIZE_MAX;  // bytes; larger values become ecMemory ("not enough memory": open a stream)
 };
 

@@ -13,8 +13,10 @@ using mapi::PropertyType;
 constexpr std::uint8_t tblstat_complete = 0x00;
 constexpr std::size_t max_columns = 1024, max_sort_orders = 100, max_bookmarks = 1000;
 constexpr std::size_t page = 64;            // rows read from the index at once
-constexpr std::size_t max_cell_text = 255;  // characters of a string cell
-constexpr std::size_t max_cell = 4096;      // bytes of any other
+// Longer ones are cut ([MS-OXCTABL] 2.2.2.5.2). By a length that is just this a client knows that there is more.
+constexpr std::size_t max_cell_text = 255;    // characters of a string cell
+constexpr std::size_t max_cell_binary = 510;  // bytes of a binary one
+constexpr std::size_t max_cell = 4096;        // bytes of a multiple value, which would not be whole without its last ones
 constexpr std::size_t query_rows_fields = 3;  // Origin, RowCount
 
 // A list that would be too long, or a text that nobody looks for.
@@ -401,12 +403,13 @@ CellOptions cell_options(const OpenMailbox& session) {
   CellOptions options;
   options.code_page = session.options().code_page;
   options.max_text = max_cell_text;
+  options.max_binary = max_cell_binary;
   options.max_value = max_cell;
   return options;
 }
 CellOptions cell_options(const OpenMailbox& session, const TableObject& table) {
   auto options = cell_options(session);
-  if (table.source == TableObject::Source::rules) options.max_text = options.max_value = SIZE_MAX;
+  if (table.source == TableObject::Source::rules) options.max_text = options.max_binary = options.max_value = SIZE_MAX;
   return options;
 }
 

@@ -125,6 +125,25 @@ def test_sizes_of_messages_in_both_widths(mapi, folder):
     assert opened[short] == opened[wide] > 1000
 
 
+def test_long_values_are_cut_in_rows(mapi, folder):
+    """[MS-OXCTABL] 2.2.2.5.2: whoever wants all of it opens the message."""
+    folder_id, handle = folder
+    blob = 0x7D500102
+    values = [bytes([number]) * size for number, size in enumerate((510, 511, 6000))]
+    for value in values:
+        mapi.save(mapi.new_message(folder_id, {SUBJECT: "s" * 300, blob: value}))
+    table = mapi.contents_table(handle)
+    shown = mapi.rows(table, [SUBJECT, MID, blob])
+    assert sorted(row[blob] for row in shown) == [value[:510] for value in values]
+    assert {len(row[SUBJECT]) for row in shown} == {255}
+    whole = [mapi.properties(mapi.open_message(folder_id, row[MID]), [blob])[blob] for row in shown]
+    assert sorted(whole) == values
+    # FindRow shows rows, too.
+    mapi.call(rops.seek_row(rops.BOOKMARK_BEGINNING, 0), table)
+    hit = mapi.call(rops.find_row([SUBJECT, MID, blob], res_content(SUBJECT, "s")), table)
+    assert len(hit.row[blob]) == 510
+
+
 def table_events(session, table, seconds=30):
     """The table events that come next, with their rows read."""
     deadline = time.monotonic() + seconds
