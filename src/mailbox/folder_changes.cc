@@ -265,7 +265,9 @@ Task<ErrorCode> copy_folder(RopCall& call, const wire::RopCopyFolder::Request& r
                                        &response.PartialCompletion);
   if (request.WantRecursive && is_below(*tree, to->id, id)) co_return mapi::ecFolderCycle;
   auto done = co_await copy_one(&call.mailbox, id, to->id, name, request.WantRecursive, 0);
-  co_return done ? mapi::ecNone : folder_error(done.error());
+  if (!done) co_return folder_error(done.error());
+  call.mailbox.tell_copied_folder(*done, id, from->id);
+  co_return mapi::ecNone;
 }
 
 GlobalCounter container_id(const Object& object) {

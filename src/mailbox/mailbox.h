@@ -60,7 +60,7 @@ struct MailboxEvent {
     new_mail,          // `message` came into `folder`
     message_created, message_changed, message_removed,
     message_moved, message_copied,  // from old_folder, old_message
-    folder_created, folder_removed, folder_moved, folder_copied,  // `folder`; moved: from old_folder, its parent
+    folder_created, folder_removed, folder_moved, folder_copied,  // `folder`; moved, copied: from old_folder, the parent of old_message
     contents_changed,  // of `folder`: tables over it look different now; comes once a change
     folder_changed,    // counts or properties
     hierarchy_changed, // folders came, went or were renamed
@@ -261,6 +261,10 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   }
   // A client has delivered this message by itself.
   void tell_new_mail(const state::Message& message);
+  // Folder `made` is a copy of `folder`, which is below `parent`.
+  void tell_copied_folder(GlobalCounter made, GlobalCounter folder, GlobalCounter parent) {
+    tell({MailboxEvent::Kind::folder_copied, made, 0, 0, parent, folder});
+  }
   // Stands by for news of the backend (mailbox_watch.cc); what that does not see is refreshed when listeners watch it and
   // it is older than the interval.
   void refresh_watched();

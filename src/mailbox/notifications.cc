@@ -24,10 +24,14 @@ Task<ErrorCode> register_notification(RopCall& call, const wire::RopRegisterNoti
 
 constexpr mapi::PropertyTag counts[] = {mapi::PidTagContentCount, mapi::PidTagContentUnreadCount};
 
-bool concerns(const SubscriptionObject& subscription, const MailboxEvent& event) {
+// `above`: the folder that a moved or copied one is in now.
+bool concerns(const SubscriptionObject& subscription, const MailboxEvent& event, GlobalCounter above) {
   if (subscription.whole_store) return true;
-  if (subscription.message != 0 && subscription.message != event.message) return false;
-  return subscription.folder == event.folder || (event.old_folder != 0 && subscription.folder == event.old_folder);
+  // A moved message is another one where it is now.
+  const bool of_message = event.message != 0 && (subscription.message == event.message || subscription.message == event.old_message);
+  if (subscription.message != 0 && !of_message) return false;
+  return subscription.folder == event.folder || (event.old_folder != 0 && subscription.folder == event.old_folder) ||
+         (above != 0 && subscription.folder == above);
 }
 
 }  // namespace
@@ -106,10 +110,12 @@ void OpenMailbox::on_event(const MailboxEvent& event) {
     case Kind::contents_changed: return mark_tables(TableObject::Source::contents, event.folder, true);
     case Kind::hierarchy_changed: return mark_tables(TableObject::Source::hierarchy, 0, true);
   }
+  const bool came = event.kind == Kind::folder_moved || event.kind == Kind::folder_copied;
+  const auto above = came && folder ? folder->parent : GlobalCounter{0};
   for (const auto& [handle, object] : objects_) {
     if (object->kind != Object::Kind::subscription) continue;
     const auto& subscription = static_cast<const SubscriptionObject&>(*object);
-    if ((subscription.types & type) != 0 && concerns(subscription, event)) queue(handle, subscription, data, text);
+    if ((subscription.types & type) != 0 && concerns(subscription, event, above)) queue(handle, subscription, data, text);
   }
 }
 

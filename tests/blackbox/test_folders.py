@@ -3,6 +3,7 @@ import struct
 import uuid
 
 from harness import rops
+from harness.processes import wait_until
 from harness.properties import tag_of
 
 NOT_SUPPORTED, NOT_FOUND, INVALID_PARAM, SEARCH_FOLDER, EC_ERROR = 0x80040102, 0x8004010F, 0x80070057, 0x460, 0x80004005
@@ -99,6 +100,48 @@ def test_search_criteria_come_in_unicode_or_the_code_page(mapi, folder):
     mapi.call(rops.set_search_criteria(wide, [folder_id], RESTART), found.handle)
     assert mapi.call(rops.get_search_criteria(), found.handle).restriction == wide
     assert mapi.call(rops.get_search_criteria(unicode=False), found.handle).restriction == narrow
+
+
+# -- what is told of them ([MS-OXCNOTIF])
+
+def told(mapi, subscription, kind, rop, handle, to=rops.NO_HANDLE):
+    """What the subscription is told of that kind after the ROP: one event."""
+    responses, _ = mapi.client.execute([(rop, [0, 1])], [handle, to])
+    assert responses[0].error == 0
+    seen = []
+
+    def heard():
+        nonlocal responses
+        seen.extend(one.notification for one in responses
+                    if one.rop_id == 0x2A and one.notification_handle == subscription and one.notification.kind == kind)
+        responses, _ = mapi.client.execute([(rops.long_term_id_from_id(0), [0])], [mapi.logon_handle])
+        return seen
+    wait_until(heard, "the notification", 10, 0.1)
+    (one,) = seen
+    return one
+
+
+def test_copied_and_moved_folders_are_told_as_such(mapi, folder):
+    folder_id, handle = folder
+    source, target = (mapi.call(rops.create_folder(name), handle) for name in ("source", "target"))
+    kinds = rops.CREATED | rops.MOVED | rops.COPIED
+    there = mapi.call(rops.register_notification(kinds, target.folder_id)).handle
+    copied = told(mapi, there, rops.COPIED, rops.copy_folder(source.folder_id, "copy"), handle, target.handle)
+    (row,) = mapi.rows(mapi.hierarchy_table(target.handle), ["PidTagFolderId"])
+    assert copied.folder_id == row[tag_of("PidTagFolderId")] and copied.parent_folder_id == target.folder_id
+    assert (copied.old_folder_id, copied.old_id) == (source.folder_id, folder_id)
+    moved = told(mapi, there, rops.MOVED, rops.move_folder(source.folder_id, "moved"), handle, target.handle)
+    assert (moved.folder_id, moved.parent_folder_id, moved.old_id) == (source.folder_id, target.folder_id, folder_id)
+
+
+def test_who_watches_a_message_is_told_where_it_went(mapi, folder):
+    folder_id, handle = folder
+    target = mapi.call(rops.create_folder("target"), handle)
+    watched, other = (mapi.save(mapi.new_message(folder_id, {"PidTagSubject": name})) for name in ("watched", "other"))
+    subscription = mapi.call(rops.register_notification(rops.MOVED | rops.COPIED, folder_id, watched)).handle
+    mapi.call(rops.move_copy_messages([other]), handle, target.handle)
+    event = told(mapi, subscription, rops.MOVED, rops.move_copy_messages([watched]), handle, target.handle)
+    assert (event.folder_id, event.old_folder_id, event.old_id) == (target.folder_id, folder_id, watched)
 
 
 # -- the store ([MS-OXCSTOR])
