@@ -5,6 +5,7 @@
 #include "mailbox/across_rops.h"
 #include "mailbox/message_edit.h"
 #include "mailbox/property_writing.h"
+#include "mailbox/search.h"
 #include "mailbox/store_out_of_office.h"
 
 namespace mapigate::mailbox {
@@ -215,15 +216,23 @@ Task<Result<GlobalCounter>> copy_one(Mailbox* mailbox, GlobalCounter id, GlobalC
   const Folder source = *row;
   std::vector<GlobalCounter> below;
   for (const auto* child : mailbox->tree()->children(id)) below.push_back(child->id);
-  auto made = co_await mailbox->create_folder(to, name, source.container_class);
+  const bool searches = source.role == FolderRole::search;
+  const auto role = searches ? FolderRole::search : FolderRole::none;
+  auto made = co_await mailbox->create_folder(to, name, source.container_class, role);
   if (!made) co_return made;
+  // What it shows is in other folders: the copy looks for the same.
+  if (const auto search = mailbox->search(id); searches && search) {
+    auto criteria = search->criteria;
+    auto set = co_await mailbox->set_search(*made, std::move(criteria), true);
+    if (!set) co_return set.error();
+  }
   if (auto extras = mailbox->folder_extras(id)) {
     auto copies = extras->clone();
     copies.remove(mapi::PidTagHasRules);  // rules stay behind
     auto kept = co_await mailbox->set_folder_extras(*made, std::move(copies));
     if (!kept) co_return kept.error();
   }
-  if (source.selectable) {
+  if (source.selectable && !searches) {
     auto indexed = co_await mailbox->wait_indexed(id, mailbox->context().options.first_index_wait);
     if (!indexed) co_return indexed.error();
     std::vector<GlobalCounter> ids;

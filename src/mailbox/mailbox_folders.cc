@@ -195,7 +195,9 @@ Task<Status> Mailbox::move_folder(GlobalCounter id, GlobalCounter parent_id, std
       changed_rows.push_back(*row);
       changed_rows.back().remote_id = new_id;
     }
-  } else if (holds_mail(parent) && parent.role != FolderRole::ipm_subtree) {
+  } else if (parent.role == FolderRole::search) {
+    co_return error(Errc::unsupported, "a search folder holds no folders");
+  } else if (holds_mail(parent) && parent.role != FolderRole::ipm_subtree && folder.role != FolderRole::search) {
     co_return error(Errc::unsupported, "the folder cannot go to a backend");
   }
   if (std::none_of(changed_rows.begin(), changed_rows.end(), [&](const auto& row) { return row.id == id; }))

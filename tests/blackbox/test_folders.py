@@ -73,6 +73,27 @@ def test_search_folders_take_no_messages(mapi, folder):
         assert mapi.try_call(rops.move_copy_messages([message], copy), handle, found.handle).error == SEARCH_FOLDER
 
 
+def test_search_folders_are_copied_and_moved_with_what_they_look_for(mapi, folder):
+    folder_id, handle = folder
+    mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "here"}))
+    target = mapi.call(rops.create_folder("target"), handle)
+    found = mapi.call(rops.create_folder("found", kind=SEARCH), handle)
+    mapi.call(rops.set_search_criteria(EXIST_CLASS, [folder_id], RESTART), found.handle)
+    mapi.call(rops.copy_folder(found.folder_id, "again"), handle, target.handle)
+    mapi.call(rops.move_folder(found.folder_id, "moved"), handle, target.handle)
+    columns = ["PidTagDisplayName", "PidTagFolderType", "PidTagFolderId"]
+    rows = mapi.rows(mapi.hierarchy_table(target.handle), columns)
+    shown = {row[tag_of("PidTagDisplayName")]: row for row in rows}
+    assert set(shown) == {"again", "moved"}
+    for row in rows:
+        assert row[tag_of("PidTagFolderType")] == SEARCH
+        opened = mapi.open_folder(row[tag_of("PidTagFolderId")])
+        criteria = mapi.call(rops.get_search_criteria(), opened)
+        assert (criteria.restriction, criteria.folder_ids) == (EXIST_CLASS, [folder_id])
+        wait_until(lambda: mapi.call(rops.get_contents_table(), opened).row_count == 1, "the message", 20, 0.1)
+    assert mapi.call(rops.get_contents_table(), handle).row_count == 1  # and none was copied
+
+
 def test_properties_that_the_store_makes(mapi, folder):
     folder_id, handle = folder
     columns = ["PidTagFolderFlags", "PidTagHierRev", "PidTagHierarchyChangeNumber", "PidTagFolderType"]
