@@ -11,7 +11,8 @@ namespace {
 
 constexpr char list_key[] = "engine.per_user";  // a line "database counter replica" for each folder
 constexpr std::size_t most_folders = 1000, most_bytes = 1 << 20;
-constexpr std::size_t response_fields = 3, default_piece = 4096;
+constexpr std::size_t response_fields = 3;
+constexpr std::size_t largest_piece = 4096;  // of what is read at once, and what comes when nothing is said
 
 struct Entry {
   mapi::LongTermId folder;
@@ -81,7 +82,7 @@ Task<ErrorCode> read_per_user_information(RopCall& call, const wire::RopReadPerU
   if (!*hex) co_return mapi::ecNone;
   Bytes data;
   if (!from_hex(**hex, data) || request.DataOffset > data.size()) co_return mapi::ecError;
-  const std::size_t wanted = request.MaxDataSize == 0 ? default_piece : request.MaxDataSize;
+  const std::size_t wanted = request.MaxDataSize == 0 ? largest_piece : std::min<std::size_t>(request.MaxDataSize, largest_piece);
   const auto room = call.budget > response_fields ? call.budget - response_fields : 0;
   const auto n = std::min({wanted, room, data.size() - request.DataOffset});
   response.Data = call.arena.copy(View(data).subspan(request.DataOffset, n));

@@ -266,6 +266,11 @@ def test_what_was_read_in_public_folders_is_kept(mapi):
     rest = mapi.call(rops.read_per_user_information(folder, counter, 5))
     assert (rest.has_finished, rest.data) == (1, b"fg")
     assert mapi.try_call(rops.read_per_user_information(folder, counter, 8)).error == EC_ERROR
+    # In pieces of 4096 bytes at most ([MS-OXCSTOR] 3.2.5.12.1).
+    mapi.call(rops.write_per_user_information(folder, counter, b"z" * 5000, 0, True, replica))
+    for size in (0, 4096, 8000):
+        piece = mapi.call(rops.read_per_user_information(folder, counter, 0, size))
+        assert (piece.has_finished, len(piece.data)) == (0, 4096)
     assert mapi.call(rops.get_per_user_guid(folder, counter)).database_guid == replica
     assert [one[:2] for one in mapi.call(rops.get_per_user_long_term_ids(replica)).ids] == [(folder, counter)]
     assert mapi.call(rops.get_per_user_long_term_ids(folder)).ids == []
