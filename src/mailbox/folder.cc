@@ -2,6 +2,7 @@
 #include "mailbox/receipts.h"
 #include "mailbox/recoverable.h"
 #include "mailbox/rop_call.h"
+#include "mailbox/whole_mailbox.h"
 
 namespace mapigate::mailbox {
 
@@ -45,11 +46,16 @@ Task<ErrorCode> get_contents_table(RopCall& call, const wire::RopGetContentsTabl
   constexpr std::uint8_t known = Rop::Associated | Rop::DeferredErrors | Rop::NoNotifications | Rop::SoftDeletes | Rop::UseUnicode |
                                  Rop::ConversationMembers;
   if (request.TableFlags & ~known) co_return mapi::ecInvalidParam;  // [MS-OXCFOLD] 3.2.5.14
-  // It asks for messages of all folders, but on the root alone.
-  if ((request.TableFlags & Rop::ConversationMembers) && folder->id == special_id(FolderRole::root)) co_return mapi::ecNotSupported;
   auto table = std::make_shared<TableObject>();
   table->source = TableObject::Source::contents;
   table->folder = folder->id;
+  // On the root it asks for messages of all folders, and on others for nothing more.
+  if ((request.TableFlags & Rop::ConversationMembers) && folder->id == special_id(FolderRole::root)) {
+    if (request.TableFlags & (Rop::Associated | Rop::SoftDeletes)) co_return mapi::ecNotSupported;
+    table->notify = false;
+    table->rows = std::make_unique<WholeMailboxRows>();
+    co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);
+  }
   table->notify = !(request.TableFlags & Rop::NoNotifications);
   if ((request.TableFlags & Rop::Associated) && !(request.TableFlags & Rop::SoftDeletes)) {
     table->folder = state::associated_of(folder->id);

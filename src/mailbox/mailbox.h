@@ -137,6 +137,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> wait_indexed(GlobalCounter folder, Duration limit);
   std::uint64_t version(GlobalCounter folder) const;  // changes with every change to the folder's index
   std::uint64_t tree_version() const { return tree_version_; }
+  std::uint64_t newest_version() const { return next_version_; }  // changes with every change to any of them
 
   // -- messages
 

@@ -53,22 +53,25 @@ Task<Result<bool>> ContentsRows::load(Mailbox& mailbox, std::shared_ptr<const Li
   co_return true;
 }
 
-Task<Result<RowSources>> ContentsRows::read(Mailbox& mailbox, std::size_t first, std::size_t count) {
-  RowSources out;
-  if (first >= size()) co_return out;
-  const auto n = std::min(count, size() - first);
-  if (grouped_) co_return co_await read_grouped(mailbox, first, n);
-  std::vector<GlobalCounter> ids(list_->begin() + static_cast<std::ptrdiff_t>(first),
-                                 list_->begin() + static_cast<std::ptrdiff_t>(first + n));
+Task<Result<RowSources>> read_messages(Mailbox& mailbox, std::vector<GlobalCounter> ids) {
   auto load = [&ids](state::MailboxState& s) { return s.messages(ids); };
   auto messages = co_await mailbox.with_state(load);
   if (!messages) co_return messages.error();
   auto store = mailbox.identity();
-  out.resize(n);
+  RowSources out(ids.size());
   std::size_t at = 0;  // messages come in the order of the ids
-  for (std::size_t i = 0; i < n && at < messages->size(); ++i)
+  for (std::size_t i = 0; i < ids.size() && at < messages->size(); ++i)
     if ((*messages)[at].id == ids[i]) out[i] = std::make_unique<MessageSource>(MessageView{store, std::move((*messages)[at++])});
   co_return out;
+}
+
+Task<Result<RowSources>> ContentsRows::read(Mailbox& mailbox, std::size_t first, std::size_t count) {
+  if (first >= size()) co_return RowSources();
+  const auto n = std::min(count, size() - first);
+  if (grouped_) co_return co_await read_grouped(mailbox, first, n);
+  std::vector<GlobalCounter> ids(list_->begin() + static_cast<std::ptrdiff_t>(first),
+                                 list_->begin() + static_cast<std::ptrdiff_t>(first + n));
+  co_return co_await read_messages(mailbox, std::move(ids));
 }
 
 Task<Result<RowSources>> ContentsRows::read_grouped(Mailbox& mailbox, std::size_t first, std::size_t count) {

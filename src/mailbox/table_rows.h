@@ -10,6 +10,8 @@ namespace mapigate::mailbox {
 struct MessageObject;
 
 using RowSources = std::vector<std::unique_ptr<PropertySource>>;
+// Messages by their ids, from the index; null for one that has gone.
+Task<Result<RowSources>> read_messages(Mailbox& mailbox, std::vector<GlobalCounter> ids);
 
 class Rows {
  public:

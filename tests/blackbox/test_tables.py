@@ -4,7 +4,7 @@ import time
 from conftest import ALICE
 from harness import mailgen, rops
 from harness.processes import wait_until
-from harness.properties import EC_NOT_FOUND, Reader, res_and, res_bitmask, res_content, res_not, tag_of
+from harness.properties import EC_NOT_FOUND, Reader, res_and, res_bitmask, res_content, res_not, res_property, tag_of
 
 SUBJECT, MID, PARENT = tag_of("PidTagSubject"), tag_of("PidTagMid"), tag_of("PidTagParentFolderId")
 SENDER, FLAGS = tag_of("PidTagSentRepresentingName"), tag_of("PidTagMessageFlags")
@@ -13,7 +13,7 @@ COUNT, UNREAD = tag_of("PidTagContentCount"), tag_of("PidTagContentUnreadCount")
 COLUMNS = [ROW_TYPE, DEPTH, INST_ID, SENDER, SUBJECT, COUNT, UNREAD, MID, FLAGS]
 LEAF, EXPANDED, COLLAPSED = 1, 3, 4
 NOT_COLLAPSED, NOT_EXPANDED, INVALID_BOOKMARK, NULL_OBJECT = 0x4F8, 0x4F7, 0x80040405, 0x4B9
-NOT_SEARCH_FOLDER, NOT_INITIALIZED = 0x461, 0x80040605
+NOT_SEARCH_FOLDER, NOT_INITIALIZED, NOT_SUPPORTED, TOO_COMPLEX = 0x461, 0x80040605, 0x80040102, 0x80040117
 RUNNING, COMPLETE = 0x1, 0x1000
 ERIN = "erin@example.test"
 
@@ -123,6 +123,37 @@ def test_sizes_of_messages_in_both_widths(mapi, folder):
     assert row[short] == row[wide] > 1000
     opened = mapi.properties(mapi.open_message(folder_id, message_id), [short, wide])
     assert opened[short] == opened[wide] > 1000
+
+
+def test_members_of_a_conversation_in_all_folders(mapi, folder):
+    """[MS-OXCFOLD] 2.2.1.14.1: the root has a table of them."""
+    folder_id, handle = folder
+    target = mapi.call(rops.create_folder("elsewhere"), handle)
+    conversation = 0x30130102
+    first, other = (mapi.save(mapi.new_message(folder_id, {SUBJECT: name})) for name in ("member", "stranger"))
+    mapi.call(rops.move_copy_messages([first], copy=True), handle, target.handle)
+    wanted = mapi.properties(mapi.open_message(folder_id, first), [conversation])[conversation]
+    root = mapi.open_folder(mapi.root)
+    opened = mapi.call(rops.get_contents_table(0x80), root)
+    assert opened.row_count >= 3
+    table = opened.handle
+    assert {first, other} <= {row[MID] for row in mapi.rows(table, [MID])}
+    mapi.call(rops.restrict(res_property(conversation, 4, wanted)), table)
+    for order in ((tag_of("PidTagParentFolderId"), 0), (tag_of("PidTagParentFolderId"), 1)):
+        mapi.call(rops.sort_table(order), table)
+        members = mapi.rows(table, [SUBJECT, PARENT, MID])
+        assert [row[SUBJECT] for row in members] == ["member", "member"]
+        parents = [row[PARENT] for row in members]
+        signed = [one - (1 << 64) if one >> 63 else one for one in parents]
+        assert signed == sorted(signed, reverse=bool(order[1])) and set(parents) == {folder_id, target.folder_id}
+        assert [mapi.properties(mapi.open_message(row[PARENT], row[MID]), [SUBJECT])[SUBJECT] for row in members] == ["member"] * 2
+    hit = mapi.call(rops.find_row([SUBJECT, PARENT, MID], res_property(PARENT, 4, target.folder_id)), table)
+    assert hit.row[PARENT] == target.folder_id
+    # What comes is there when the table is looked at next.
+    mapi.call(rops.move_copy_messages([first], copy=True), handle, target.handle)
+    assert mapi.call(rops.query_position(), table).denominator == 3
+    assert mapi.try_call(rops.sort_table((SUBJECT, 0), categories=1), table).error == TOO_COMPLEX
+    assert mapi.try_call(rops.get_contents_table(0x82), root).error == NOT_SUPPORTED
 
 
 def test_long_values_are_cut_in_rows(mapi, folder):
