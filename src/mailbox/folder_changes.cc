@@ -228,7 +228,8 @@ Task<Result<GlobalCounter>> copy_one(Mailbox* mailbox, GlobalCounter id, GlobalC
   }
   if (auto extras = mailbox->folder_extras(id)) {
     auto copies = extras->clone();
-    copies.remove(mapi::PidTagHasRules);  // rules stay behind
+    // Rules stay behind, and so does what was counted.
+    for (const auto tag : {mapi::PidTagHasRules, mapi::PidTagDeletedCountTotal, mapi::PidTagHierarchyChangeNumber}) copies.remove(tag);
     auto kept = co_await mailbox->set_folder_extras(*made, std::move(copies));
     if (!kept) co_return kept.error();
   }

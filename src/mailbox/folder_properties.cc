@@ -175,7 +175,7 @@ const Folders folder_getters[] = {
     {PidTagContentCount, [](auto& v, Arena&) { return number(v.folder->total); }},
     {PidTagContentUnreadCount, [](auto& v, Arena&) { return number(v.folder->unread); }},
     {PidTagAssociatedContentCount, [](auto& v, Arena&) { return number(v.folder->associated); }},
-    {PidTagDeletedCountTotal, [](auto&, Arena&) { return number(0); }},
+    {PidTagDeletedCountTotal, [](auto&, Arena&) { return number(0); }},  // until one was (Mailbox::delete_messages)
     {PidTagMessageSize, [](auto& v, Arena&) { return number(static_cast<std::int64_t>(std::min<std::uint64_t>(v.folder->size, INT32_MAX))); }},
     {PidTagMessageSizeExtended, [](auto& v, Arena&) { return wide(v.folder->size); }},
     {PidTagSubfolders, [](auto& v, Arena&) { return flag(v.tree->has_visible_children(v.folder->id)); }},

@@ -210,6 +210,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::shared_ptr<const mapi::PropertyBag> folder_extras(GlobalCounter folder) const;
   Task<Status> set_folder_extras(GlobalCounter folder, mapi::PropertyBag extras);
   Task<Status> count_hierarchy_change(GlobalCounter folder);  // one more folder below it, or one less
+  // What the store counts beside a folder: `more` to what it is, or to `first`.
+  Task<Status> add_to_count(GlobalCounter folder, mapi::PropertyTag tag, std::size_t more, std::int64_t first);
 
   // -- search folders (search.cc); they are folders of role search, made by create_folder
 

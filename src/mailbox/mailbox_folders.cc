@@ -65,11 +65,16 @@ Task<Status> Mailbox::set_folder_extras(GlobalCounter folder, mapi::PropertyBag 
 Task<Status> Mailbox::count_hierarchy_change(GlobalCounter folder) {
   const auto* row = tree_->find(folder);
   if (!row) co_return Status{};
+  const auto first = static_cast<std::int64_t>(row->change_number & 0x7FFFFFFF);
+  co_return co_await add_to_count(folder, mapi::PidTagHierarchyChangeNumber, 1, first);
+}
+
+Task<Status> Mailbox::add_to_count(GlobalCounter folder, mapi::PropertyTag tag, std::size_t more, std::int64_t first) {
+  if (!tree_->find(folder)) co_return Status{};
   const auto before = folder_extras(folder);
   auto extras = before ? before->clone() : mapi::PropertyBag();
-  const auto tag = mapi::PidTagHierarchyChangeNumber;
-  const auto count = extras.contains(tag) ? extras.number(tag) : static_cast<std::int64_t>(row->change_number & 0x7FFFFFFF);
-  extras.set_integer(tag, static_cast<std::int32_t>(count + 1));
+  const auto count = (extras.contains(tag) ? extras.number(tag) : first) + static_cast<std::int64_t>(more);
+  extras.set_integer(tag, static_cast<std::int32_t>(std::min<std::int64_t>(count, INT32_MAX)));
   auto held = std::make_shared<const mapi::PropertyBag>(std::move(extras));
   auto write = [folder, held](state::MailboxState& s) { return s.set_extra_properties(folder, *held); };
   auto written = co_await with_state(write);

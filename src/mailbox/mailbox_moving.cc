@@ -45,7 +45,8 @@ Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<Globa
       here.push_back(std::move(row));
     }
   }
-  if (!hidden.removed.empty()) {
+  const auto hidden_count = hidden.removed.size();
+  if (hidden_count > 0) {
     auto gone = co_await apply_locked(state::associated_of(folder_id), std::move(hidden));
     if (!gone) co_return gone;
   }
@@ -55,10 +56,13 @@ Task<Status> Mailbox::delete_messages(GlobalCounter folder_id, std::vector<Globa
     auto purged = co_await remove_rows(*row, old);
     if (!purged) co_return purged;
   }
-  if (here.empty()) co_return Status{};
+  const auto count = here.size() + hidden_count;
   const bool keep = !hard && context_.options.deleted_retention > Duration::zero() && !keeps_deleted(folder.role);
-  if (keep) co_return co_await keep_deleted(folder, std::move(here));
-  co_return co_await remove_rows(folder, here);
+  Status done;
+  if (keep && !here.empty()) done = co_await keep_deleted(folder, std::move(here));
+  else if (!here.empty()) done = co_await remove_rows(folder, here);
+  if (!done || count == 0) co_return done;
+  co_return co_await add_to_count(folder_id, PidTagDeletedCountTotal, count, 0);
 }
 
 Task<Status> Mailbox::remove_rows(Folder folder, const std::vector<state::Message>& rows) {

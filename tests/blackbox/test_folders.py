@@ -64,6 +64,25 @@ def test_messages_that_are_not_there_make_a_completion_partial(mapi, folder):  #
     assert mapi.call(rops.get_contents_table(), handle).row_count == 0
 
 
+def test_deleted_messages_are_counted(mapi, folder):  # [MS-OXCFOLD] 2.2.2.2.1, PidTagDeletedCountTotal
+    folder_id, handle = folder
+    inside = mapi.call(rops.create_folder("inside"), handle)
+    total = 0x670B0003
+    first, second, third = (mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "one"})) for _ in range(3))
+    below = mapi.save(mapi.new_message(inside.folder_id, {"PidTagSubject": "below"}))
+    assert mapi.properties(handle, [total])[total] == 0
+    mapi.call(rops.delete_messages([first]), handle)
+    mapi.call(rops.delete_messages([first]), handle)  # gone already
+    mapi.call(rops.delete_messages([second], hard=True), handle)
+    mapi.call(rops.delete_messages([below]), inside.handle)
+    mapi.call(rops.move_copy_messages([third]), handle, inside.handle)
+    assert [mapi.properties(one, [total])[total] for one in (handle, inside.handle)] == [2, 1]
+    copy = mapi.call(rops.copy_folder(inside.folder_id, "copy"), handle, handle)
+    assert copy.partial_completion == 0
+    rows = mapi.rows(mapi.hierarchy_table(handle), ["PidTagDisplayName", total])
+    assert {row[tag_of("PidTagDisplayName")]: row[total] for row in rows} == {"inside": 1, "copy": 0}
+
+
 def test_search_folders_take_no_messages(mapi, folder):
     folder_id, handle = folder
     message = mapi.save(mapi.new_message(folder_id, {"PidTagSubject": "here"}))
