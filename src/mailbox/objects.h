@@ -93,8 +93,8 @@ struct TableObject final : Object {
   std::size_t position = 0;
   struct Bookmark {
     std::size_t position;
-    std::optional<std::uint64_t> row;  // none: the end
-    bool gone = false;                 // the row it was made for; it stands at the one that followed
+    std::optional<std::uint64_t> row;  // that it was made for; none: the end
+    bool gone = false;                 // the row is not to be seen; it stands at the one that followed
   };
   std::map<std::uint32_t, Bookmark> bookmarks;
   std::uint32_t next_bookmark = 1;

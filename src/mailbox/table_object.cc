@@ -35,6 +35,8 @@ void TableObject::restore(const Places& places) {
   };
   want(places.cursor);
   for (const auto& [number, place] : places.bookmarks) want(place);
+  for (const auto& [number, bookmark] : bookmarks)
+    if (bookmark.row) where.emplace(*bookmark.row, lost);
   const auto size = rows->size();
   for (std::size_t i = 0; i < size; ++i)
     if (const auto found = where.find(rows->identity(i)); found != where.end()) found->second = i;
@@ -52,10 +54,10 @@ void TableObject::restore(const Places& places) {
     const auto found = bookmarks.find(number);
     if (found == bookmarks.end()) continue;
     auto& bookmark = found->second;
-    bookmark.position = find(place);
-    const auto now = bookmark.position < size ? std::optional(rows->identity(bookmark.position)) : std::nullopt;
-    bookmark.gone |= bookmark.row != now;
-    bookmark.row = now;
+    // Its row may be back: its category is expanded again, or it meets the restriction again.
+    const auto at = bookmark.row ? where[*bookmark.row] : lost;
+    bookmark.gone = bookmark.row && at == lost;
+    bookmark.position = at != lost ? at : find(place);
   }
 }
 

@@ -114,6 +114,25 @@ def test_bookmarks(session):
     assert session.try_call(rops.query_rows(COLUMNS, 1), table).error == NULL_OBJECT
 
 
+def test_bookmarks_find_rows_that_are_shown_again(session):  # [MS-OXCTABL] 3.2.5.10
+    table = inbox_table(session)
+    session.call(rops.sort_table((SENDER, 0), (SUBJECT, 0), categories=1, expanded=1), table)
+    shown = rows(session, table)
+    header = next(place for place, row in enumerate(shown) if row[ROW_TYPE] == EXPANDED and row[COUNT] > 2)
+    session.call(rops.seek_row(rops.BOOKMARK_BEGINNING, header + 2), table)
+    bookmark = session.call(rops.create_bookmark(), table).bookmark
+
+    def at_bookmark():
+        moved = session.call(rops.seek_row_bookmark(bookmark, 0), table)
+        return moved.row_no_longer_visible, session.call(rops.query_rows(COLUMNS, 1, flags=1), table).rows
+    assert at_bookmark() == (0, [shown[header + 2]])
+    session.call(rops.collapse_row(shown[header][INST_ID]), table)
+    after = header + 1 + shown[header][COUNT]
+    assert at_bookmark() == (1, shown[after:after + 1])
+    session.call(rops.expand_row(COLUMNS, shown[header][INST_ID]), table)
+    assert at_bookmark() == (0, [shown[header + 2]])
+
+
 def test_sizes_of_messages_in_both_widths(mapi, folder):
     """PidTagMessageSize and PidTagMessageSizeExtended have one id; the type says which is meant."""
     folder_id, handle = folder
