@@ -54,6 +54,24 @@ class Pairing {
     return -1;
   }
 
+  // Whether `rest`, what stands behind a response, is what can stand there: nothing, what a server sends on its own, or
+  // the response to a request to come.
+  bool may_follow(View rest) const {
+    if (rest.empty()) return true;
+    const auto* codec = find_rop(static_cast<RopId>(rest[0]));
+    if (codec == nullptr || !codec->has_response) return false;
+    if (!codec->response_has_head) return true;
+    constexpr std::size_t head = 6;
+    if (rest.size() < head || requests_ == nullptr) return rest.size() >= head;
+    const auto& rops = requests_->rops;
+    for (auto i = next_; i < rops.size(); ++i) {
+      const auto& request = rops[i];
+      const bool of_it = response_id(request.id) == codec->id || codec->id == RopId::RopProgress || request.id == RopId::RopProgress;
+      if (of_it && (rest[1] == request.HandleIndex || request.codec->output_handle_index(request) == rest[1])) return true;
+    }
+    return false;
+  }
+
  private:
   const RopRequestBuffer* requests_;
   std::size_t next_ = 0;
@@ -85,8 +103,10 @@ class BufferColumns {
   std::vector<std::pair<std::uint8_t, std::optional<Columns>>> set_;
 };
 
+View left_of(const Cursor& cursor) { return {cursor.position(), cursor.left()}; }
+
 bool read_response(RopResponse& response, Cursor& cursor, Arena& arena, const RopRequest* request,
-                   const BufferColumns& known) {
+                   const BufferColumns& known, const Pairing& pairing) {
   const auto& codec = *response.codec;
   ResponseContext context;
   context.request = request;
@@ -104,9 +124,16 @@ bool read_response(RopResponse& response, Cursor& cursor, Arena& arena, const Ro
     if (const auto columns = known.of(response.HandleIndex)) response.columns = Columns(arena.copy(*columns));
     context.columns = response.columns;
   }
+  const auto bare = cursor;
   FieldReader reader(cursor, arena);
   response.body = codec.read_response(reader, context);
-  return cursor.ok();
+  // Some servers send errors without the fields that [MS-OXCROPS] gives them: then what seemed to be those is the next
+  // response, and only without them one begins where they end.
+  if (response.ReturnValue == mapi::ecNone || (cursor.ok() && pairing.may_follow(left_of(cursor)))) return cursor.ok();
+  if (!pairing.may_follow(left_of(bare))) return cursor.ok();
+  cursor = bare;
+  response.body = nullptr;
+  return true;
 }
 
 // The name of a field that does not fit goes to the writer.
@@ -225,7 +252,7 @@ Result<RopResponseBuffer> decode_responses(View payload, Arena& arena, const Rop
     }
     rop.request = rop.codec->response_has_head ? pairing.match(rop.id) : -1;
     const auto* request = rop.request < 0 ? nullptr : &requests->rops[static_cast<std::size_t>(rop.request)];
-    if (!read_response(rop, cursor, arena, request, known)) {
+    if (!read_response(rop, cursor, arena, request, known, pairing)) {
       out.problem = cursor.error(rop.codec->name).message;
       rop.body = nullptr;
       out.broken = rop;

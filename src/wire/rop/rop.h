@@ -12,8 +12,8 @@
 // A Request or Response without fields is left out. A response's fields are on the
 // wire only when ReturnValue is ecNone, unless it declares `static constexpr bool
 // on_error = true`; then its field list is visited always and looks at ReturnValue
-// through the context. (A peer that ends the list after the ReturnValue of an error
-// is understood too: the body is then null.) A field list that depends on more than
+// through the context. (A peer that leaves the fields of an error out is understood too, if
+// the list ends there or what follows is plainly the next response: the body is then null.) A field list that depends on more than
 // its own bytes takes a ResponseContext as third argument; a request that depends on
 // the kind of logon has a member `bool public_logon`, which is not on the wire.
 #pragma once

@@ -488,6 +488,43 @@ TEST(RopBuffer, ProgressStandsForItsOperation) {
   for (int i = 0; i < 3; ++i) EXPECT_EQ(read->rops[static_cast<std::size_t>(i)].request, i);
 }
 
+// [MS-OXCROPS] 2.2.6.10.2, 2.2.9.2.2 and others have their fields in errors too; not all servers send them.
+TEST(RopBuffer, ErrorsWithoutFieldsDoNotHideWhatFollows) {
+  Arena arena;
+  RopRequestBuffer requests;
+  requests.rops.push_back(make_request<RopSetReadFlags>(arena, 0, 1, {}));
+  requests.rops.push_back(make_request<RopReadStream>(arena, 0, 2, {}));
+  requests.rops.push_back(make_request<RopDeleteMessages>(arena, 0, 1, {}));
+  RopOpenFolder::Request open;
+  open.OutputHandleIndex = 3;
+  requests.rops.push_back(make_request<RopOpenFolder>(arena, 0, 0, open));
+  const auto check = [&](const Bytes& list, bool with_fields) {
+    const auto payload = payload_of(list);
+    const auto read = decode_responses(payload, arena, &requests, nullptr);
+    ASSERT_TRUE(read);
+    EXPECT_EQ(read->problem, "");
+    ASSERT_EQ(read->rops.size(), 4u);
+    for (int i = 0; i < 4; ++i) EXPECT_EQ(read->rops[static_cast<std::size_t>(i)].request, i);
+    EXPECT_EQ(read->rops[0].as<RopSetReadFlags>() != nullptr, with_fields);
+    EXPECT_EQ(read->rops[1].as<RopReadStream>() != nullptr, with_fields);
+    EXPECT_EQ(read->rops[2].as<RopDeleteMessages>() != nullptr, with_fields);
+    ASSERT_NE(read->rops[3].as<RopOpenFolder>(), nullptr);
+    EXPECT_TRUE(read->rops[3].as<RopOpenFolder>()->HasRules);
+    auto anew = *read;
+    for (auto& rop : anew.rops) rop.raw = {};
+    Bytes again;
+    ASSERT_TRUE(encode_responses(anew, again, &requests));
+    EXPECT_EQ(to_hex(again, ' '), to_hex(payload, ' '));
+  };
+  const Bytes opened{0x02, 3, 0, 0, 0, 0, 1, 0};
+  Bytes bare{0x66, 1, 0x0F, 0x01, 0x04, 0x80, 0x2C, 2, 0x0F, 0x01, 0x04, 0x80, 0x1E, 1, 0x0F, 0x01, 0x04, 0x80};
+  bare.insert(bare.end(), opened.begin(), opened.end());
+  check(bare, false);
+  Bytes whole{0x66, 1, 0x0F, 0x01, 0x04, 0x80, 1, 0x2C, 2, 0x0F, 0x01, 0x04, 0x80, 0, 0, 0x1E, 1, 0x0F, 0x01, 0x04, 0x80, 0};
+  whole.insert(whole.end(), opened.begin(), opened.end());
+  check(whole, true);
+}
+
 TEST(Rop, HandleIndexesAreFound) {
   Arena arena;
   RopOpenFolder::Request open;
