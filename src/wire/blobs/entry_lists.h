@@ -1,9 +1,26 @@
-// Lists of entry ids: of recipients, of search folders, of special folders.
+// Lists of entry ids: of recipients, of search folders, of special folders. And the ids that servers give instead.
 #pragma once
 
 #include "wire/blobs/entry_ids.h"
 
 namespace mapigate::wire::blobs {
+
+// [MS-OXCDATA] 2.11.1.4 "PtypServerId": the value without its size.
+struct ServerId {
+  static constexpr const char* name = "ServerId";
+  std::uint8_t Ours = 1;
+  mapi::Id FolderId{};
+  mapi::Id MessageId{};  // zero: a folder
+  std::uint32_t Instance = 0;
+  View ClientData{};  // not Ours: as the client made it
+  static void fields(auto& s, auto& v) {
+    v("Ours", s.Ours);
+    if (s.Ours != 1) return v.rest("ClientData", s.ClientData);
+    v("FolderId", s.FolderId);
+    v("MessageId", s.MessageId);
+    v("Instance", s.Instance);
+  }
+};
 
 // [MS-OXCDATA] 2.3.3 "FlatEntryList", the value of PidTagReplyRecipientEntries and the like.
 struct FlatEntry {
