@@ -76,6 +76,11 @@ class Dumper {
       if (!body) return trouble(body.error().message);
       payload = body->RopBuffer;
     }
+    if (options_.kind == DumpOptions::Kind::stub) {
+      const auto stub = wire::ndr::rops_of_request(options_.method, request, arena_);
+      if (!stub) return trouble("the paired request: " + stub.error().message);
+      payload = *stub;
+    }
     if (options_.kind != DumpOptions::Kind::rops) {
       const auto payloads = rpc::read_extended_buffers(payload, arena_, rpc::request_limits);
       if (!payloads) return trouble("the paired request: " + payloads.error().message);
@@ -169,6 +174,18 @@ class Dumper {
     sink_.end_list();
   }
 
+  // One stub alone, with the ROPs and auxiliary blocks in it.
+  void stub(View input) {
+    const auto method = wire::ndr::find_method(options_.method);
+    if (!method) return trouble(fmt::format("there is no method \"{}\"", options_.method));
+    rpc::CapturedCall call;
+    call.interface = method->interface;
+    call.opnum = method->opnum;
+    (options_.is_request ? call.request : call.response) = to_bytes(input);
+    const auto rops = stub(call, !options_.is_request, arena_);
+    if (!rops.empty()) chain(arena_.copy(rops));
+  }
+
   void object(View input);
 
   void msg(View input) {
@@ -254,12 +271,13 @@ class Dumper {
     wire::ndr::CarriedBuffers carried;
     const View bytes = response ? call.response : call.request;
     sink_.begin(response ? "response" : "request");
-    const auto told = wire::ndr::describe_stub(sink_, call.interface, call.opnum, response, bytes,
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    const auto told = wire::ndr::describe_stub(placed, placed.start(), call.interface, call.opnum, response, bytes,
                                                response ? call.response_big_endian : call.request_big_endian, arena, carried);
     if (!told) {
-      sink_.bytes("stub", bytes);
       sink_.text("problem", told.error().message);
-      if (told.error().code != Errc::unsupported) trouble(told.error().message);
+      if (told.error().code == Errc::unsupported) sink_.bytes("stub", bytes);
+      else trouble(told.error().message);
     }
     auxiliary(carried.auxiliary);
     sink_.end();
@@ -370,7 +388,7 @@ class Dumper {
   }
 
   void payload(View plain) {
-    if (options_.kind == DumpOptions::Kind::body) return rops(plain);
+    if (options_.kind == DumpOptions::Kind::body || options_.kind == DumpOptions::Kind::stub) return rops(plain);
     if (options_.kind == DumpOptions::Kind::object) return aux_blocks(plain);
     // What a chain carries is not said in it: shown as ROPs only if it is all ROPs, or as auxiliary blocks if all are known.
     Arena arena;
@@ -449,6 +467,7 @@ DumpResult dump_to(Sink& sink, const DumpOptions& options, GivenColumns columns,
     case DumpOptions::Kind::lz77: dumper.lz77(input); break;
     case DumpOptions::Kind::fasttransfer: dumper.fasttransfer(input); break;
     case DumpOptions::Kind::pcap: dumper.capture(input); break;
+    case DumpOptions::Kind::stub: dumper.stub(input); break;
     case DumpOptions::Kind::object: dumper.object(input); break;
   }
   if (!dumper.problem().empty()) sink.text("problem", dumper.problem());
@@ -529,6 +548,11 @@ int dump_command(const DumpOptions& options) {
       return fail(fmt::format("there is no kind \"{}\"", options.object),
                   near.empty() ? "`mapigate dump --help` lists the kinds." : fmt::format("Did you mean \"{}\"?", near));
     }
+  }
+  if (options.kind == DumpOptions::Kind::stub && !wire::ndr::find_method(options.method)) {
+    const auto near = nearest(options.method, wire::ndr::method_names());
+    return fail(options.method.empty() ? "a stub does not say which method it belongs to" : fmt::format("there is no method \"{}\"", options.method),
+                near.empty() ? "Give the method with --method, such as EcDoRpcExt2 or NspiBind." : fmt::format("Did you mean \"{}\"?", near));
   }
   if (options.kind == DumpOptions::Kind::lz77 && options.size == 0)
     return fail("a plain LZ77 stream does not say how many bytes come out", "Give SizeActual of the RPC_HEADER_EXT: --size N.");

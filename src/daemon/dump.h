@@ -18,6 +18,7 @@ struct DumpOptions {
     lz77,     // one plain LZ77 stream
     fasttransfer,  // a FastTransfer stream, its transfer buffers one behind the other
     pcap,          // captured traffic of plain DCE/RPC, as pcap or pcapng
+    stub,          // the parameters of a call of DCE/RPC as NDR, little-endian: `method`
     object,        // a blob of a property, a file, a set of ids …: `object`
   };
   enum class Encoding : std::uint8_t { raw, hex, base64 };
@@ -32,6 +33,7 @@ struct DumpOptions {
   std::vector<std::string> columns;      // of the table whose rows a reply holds, by name or number
   std::size_t size = 0;                  // lz77: bytes that come out
   std::string object;                    // one of object_kinds()
+  std::string method;                    // stub: its name in idl/, such as EcDoRpcExt2
   bool json = false;
   bool full = false;                     // binary values whole, not their first 64 bytes
 };

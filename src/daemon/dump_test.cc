@@ -458,8 +458,9 @@ TEST(Dump, CapturedCallsWithTheirRops) {
   const auto& call = told["connections"][0]["calls"][0];
   EXPECT_EQ(call["interface"], "emsmdb");
   EXPECT_EQ(call["opnum"]["name"], "EcDoRpcExt2");
-  EXPECT_EQ(call["request"]["pulFlags"], 3);
-  EXPECT_EQ(call["request"]["pcbOut"], 0x8000);
+  EXPECT_EQ(call["request"]["pulFlags"]["value"], 3);
+  EXPECT_EQ(call["request"]["pulFlags"]["offset"], 20);
+  EXPECT_EQ(call["request"]["pcbOut"]["value"], 0x8000);
   EXPECT_EQ(call["ROP requests"].count("RopOpenFolder"), 1u) << call.dump(1);
   EXPECT_FALSE(dump(options, Bytes(40), {}).problem.empty());
 }

@@ -189,12 +189,14 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
                                                               {"rpc-ext", DumpOptions::Kind::rpc_ext},
                                                               {"fasttransfer", DumpOptions::Kind::fasttransfer},
                                                               {"lz77", DumpOptions::Kind::lz77},
-                                                              {"pcap", DumpOptions::Kind::pcap}};
+                                                              {"pcap", DumpOptions::Kind::pcap},
+                                                              {"stub", DumpOptions::Kind::stub}};
   dump->add_option_function<std::string>("--kind", [&to](const std::string& name) {
     const auto capture = kinds.find(name);
     to.kind = capture == kinds.end() ? DumpOptions::Kind::object : capture->second;
     to.object = name;
-  }, "What the input is: body, rops, rpc-ext, fasttransfer, lz77, pcap (captured plain DCE/RPC), or one of the kinds below")->type_name("KIND");
+  }, "What the input is: body, rops, rpc-ext, fasttransfer, lz77, pcap (captured plain DCE/RPC), stub (parameters of a call of DCE/RPC), or one of the kinds below")->type_name("KIND");
+  dump->add_option("--method", to.method, "stub: the method it belongs to: EcDoConnectEx, EcDoRpcExt2, EcDoAsyncWaitEx, RfrGetNewDSA, NspiQueryRows, epm_Map …")->type_name("METHOD");
   constexpr const char* size_help = "lz77: bytes that come out (SizeActual); the stream does not say";
   dump->add_option("--size", to.size, size_help)->type_name("N")->check(CLI::Range(0, 1 << 24));
   dump->add_option_function<std::string>("--type", [&to](const std::string& name) { to.endpoint = endpoints.at(name); },
@@ -220,6 +222,7 @@ void add_dump_command(CLI::App& app, DumpOptions& to) {
       "  mapigate dump --kind recurrence --hex recurrence.txt\n"
       "  mapigate dump --kind msg --json meeting.msg\n"
       "  mapigate dump --kind pcap outlook.pcapng\n"
+      "  mapigate dump --kind stub --method EcDoConnectEx --reply --json stub.bin\n"
       "  echo 0700... | mapigate dump rops --hex -");
 }
 

@@ -12,23 +12,27 @@ namespace {
 template <class T>
 concept Structure = requires { T::minimum_size; };
 
-// Visits what Reader has made. A structure is told whole where its fixed part stands: what its pointers point to
-// belongs to it, wherever the wire has it.
+// Visits what Reader has made, or of a broken stub what it could. A structure is told whole where its fixed part
+// stands: what its pointers point to belongs to it, wherever the wire has it.
 class Describer {
  public:
-  explicit Describer(FieldSink& sink) : sink_(sink) {}
+  Describer(FieldSink& sink, const Places& places, std::size_t* start) : sink_(sink), places_(places), start_(start) {}
 
   template <class T>
   requires std::is_arithmetic_v<T>
   void scalars(const char* name, const T& x) {
-    sink_.number(name, static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<T>>(x)), sizeof(T));
+    if (at(Of::field, &x)) number(name, x);
   }
-  void scalars(const char* name, const mapi::Guid& x) { sink_.text(name, mapi::to_string(x)); }
-  void scalars(const char* name, const ContextHandle& x) { sink_.text(name, fmt::format("{}:{}", x.attributes, mapi::to_string(x.uuid))); }
+  void scalars(const char* name, const mapi::Guid& x) {
+    if (at(Of::field, &x)) sink_.text(name, mapi::to_string(x));
+  }
+  void scalars(const char* name, const ContextHandle& x) {
+    if (at(Of::field, &x)) sink_.text(name, fmt::format("{}:{}", x.attributes, mapi::to_string(x.uuid)));
+  }
   template <class T, std::size_t N>
   void scalars(const char* name, const std::array<T, N>& x) {
     if constexpr (std::is_same_v<T, std::uint8_t>) {
-      sink_.bytes(name, x);
+      if (at(Of::field, &x.back()) && at(Of::field, &x)) sink_.bytes(name, x);
     } else {
       sink_.begin_list(name, N);
       for (const auto& one : x) scalars(name, one);
@@ -41,6 +45,7 @@ class Describer {
   void scalars(const char*, const T* const&) {}
   template <Structure T>
   void scalars(const char* name, const T& x) {
+    if (!at(Of::structure, &x)) return;
     sink_.begin(name);
     T::scalars(x, *this);
     T::buffers(x, *this);
@@ -71,17 +76,30 @@ class Describer {
   }
 
   void align(std::size_t) {}
-  void text(const char* name, std::string_view x) { sink_.text(name, from_code_page(x, 1252)); }
-  void text(const char* name, const Utf16& x) { sink_.text(name, to_utf8(x)); }
-  void fixed_text(const char* name, std::string_view x, std::uint32_t) { text(name, x); }
+  void text(const char* name, const std::string_view& x) {
+    if (at(Of::field, &x)) sink_.text(name, from_code_page(x, 1252));
+  }
+  void text(const char* name, const Utf16& x) {
+    if (at(Of::field, &x)) sink_.text(name, to_utf8(x));
+  }
+  void fixed_text(const char* name, const std::string_view& x, std::uint32_t) { text(name, x); }
   std::uint32_t conformance(const char*, std::uint64_t size) { return static_cast<std::uint32_t>(size); }
   void adopt(const std::uint32_t&, std::uint32_t) {}
 
   template <class T>
   void elements(const char* name, const List<T>& list, std::uint32_t) {
+    if (!at(Of::field, &list)) return;
     if constexpr (std::is_same_v<T, std::uint8_t>) {
       sink_.bytes(name, list.span());
-    } else if constexpr (std::is_arithmetic_v<T> || Structure<T> || std::is_same_v<T, mapi::Guid>) {
+    } else if constexpr (std::is_arithmetic_v<T>) {
+      // One behind the other, without places of their own.
+      sink_.begin_list(name, list.size());
+      for (const auto& one : list) {
+        number(name, one);
+        if (start_ != nullptr) *start_ += sizeof(T);
+      }
+      sink_.end_list();
+    } else if constexpr (Structure<T> || std::is_same_v<T, mapi::Guid>) {
       sink_.begin_list(name, list.size());
       for (const auto& one : list) scalars(name, one);
       sink_.end_list();
@@ -94,6 +112,7 @@ class Describer {
   template <class T>
   void element_buffers(const char* name, const List<T>& list) {
     if constexpr (!std::is_arithmetic_v<T> && !Structure<T> && !std::is_same_v<T, mapi::Guid>) {
+      if (!at(Of::field, &list)) return;
       sink_.begin_list(name, list.size());
       for (const auto& one : list) buffers(name, one);
       sink_.end_list();
@@ -108,7 +127,10 @@ class Describer {
     element_buffers(name, list);
   }
 
-  void discriminant(const char* name, std::uint32_t x) { scalars(name, x); }
+  template <class Union>
+  void discriminant(const char* name, const Union& of, std::uint32_t x) {
+    if (at(Of::discriminant, &of)) number(name, x);
+  }
   template <std::size_t I, class V>
   const auto& arm(const V& x) {
     static const std::variant_alternative_t<I, V> none{};
@@ -122,11 +144,26 @@ class Describer {
   void agree(const char*, bool) {}
 
  private:
+  using Of = Places::Of;
+  // Whether it was read; sets the offset that is told with it.
+  bool at(Of of, const void* address) {
+    const auto offset = places_.find(of, address);
+    if (offset && start_ != nullptr) *start_ = *offset;
+    return offset.has_value();
+  }
+  template <class T>
+  void number(const char* name, T x) {
+    sink_.number(name, static_cast<std::uint64_t>(static_cast<std::make_unsigned_t<T>>(x)), sizeof(T));
+  }
+
   FieldSink& sink_;
+  const Places& places_;
+  std::size_t* start_;
 };
 
 struct Call {
   FieldSink& sink;
+  std::size_t* start;
   std::uint16_t opnum;
   bool response;
   View stub;
@@ -144,10 +181,15 @@ struct Call {
   template <class T>
   void tell() {
     T parameters{};
-    status = decode("stub", stub, big_endian, arena, parameters);
-    if (!status) return;
-    Describer describer(sink);
+    Places places;
+    std::size_t stopped = 0;
+    status = decode("stub", stub, big_endian, arena, parameters, &places, &stopped);
+    Describer describer(sink, places, start);
     T::fields(std::as_const(parameters), describer);
+    if (!status && stopped < stub.size()) {
+      if (start != nullptr) *start = stopped;
+      sink.bytes("rest", stub.subspan(stopped));
+    }
     if constexpr (requires { parameters.rgbIn; }) carried.rops = parameters.rgbIn.span();
     if constexpr (requires { parameters.rgbOut; }) carried.rops = parameters.rgbOut.span();
     if constexpr (requires { parameters.rgbAuxIn; }) carried.auxiliary = parameters.rgbAuxIn.span();
@@ -177,9 +219,32 @@ MethodName method_name(const mapi::Guid& interface, std::uint16_t opnum) {
   return out;
 }
 
-Status describe_stub(FieldSink& sink, const mapi::Guid& interface, std::uint16_t opnum, bool response, View stub,
-                     bool big_endian, Arena& arena, CarriedBuffers& carried) {
-  Call call{sink, opnum, response, stub, big_endian, arena, carried};
+std::optional<MethodId> find_method(std::string_view name) {
+  for (const auto& interface : {emsmdb::interface, asyncemsmdb::interface, rfr::interface, nspi::interface, epm::interface})
+    for (std::uint16_t opnum = 0; opnum < interface.methods; ++opnum)
+      if (const auto one = method_name(interface.uuid, opnum); one.method != nullptr && one.method == name)
+        return MethodId{interface.uuid, opnum};
+  return {};
+}
+
+std::vector<std::string> method_names() {
+  std::vector<std::string> out;
+  for (const auto& interface : {emsmdb::interface, asyncemsmdb::interface, rfr::interface, nspi::interface, epm::interface})
+    for (std::uint16_t opnum = 0; opnum < interface.methods; ++opnum)
+      if (const auto one = method_name(interface.uuid, opnum); one.method != nullptr) out.emplace_back(one.method);
+  return out;
+}
+
+Result<View> rops_of_request(std::string_view method, View stub, Arena& arena) {
+  if (method != emsmdb::method_names[emsmdb::EcDoRpcExt2::opnum]) return error(Errc::unsupported, "{} carries no ROPs", method);
+  emsmdb::EcDoRpcExt2::In in;
+  if (const auto decoded = decode("stub", stub, false, arena, in); !decoded) return decoded.error();
+  return in.rgbIn.span();
+}
+
+Status describe_stub(FieldSink& sink, std::size_t* start, const mapi::Guid& interface, std::uint16_t opnum, bool response,
+                     View stub, bool big_endian, Arena& arena, CarriedBuffers& carried) {
+  Call call{sink, start, opnum, response, stub, big_endian, arena, carried};
   if (!with_interface(interface, [&](const Interface&, const auto&, auto for_each) { for_each(call); }))
     return error(Errc::unsupported, "interface {} is unknown", mapi::to_string(interface));
   return call.status;

@@ -16,7 +16,7 @@ extern "C" {
 namespace mapigate::wire::ndr {
 
 void Reader::fail(const char* name, Errc code, std::string_view why) {
-  if (!problem_) problem_ = error(code, "{}: {}", name, why);
+  if (!problem_) problem_ = error(code, "{} at offset {}: {}", name, offset(), why);
 }
 
 void Reader::check(const char* name, int ndr_error) {
@@ -25,18 +25,19 @@ void Reader::check(const char* name, int ndr_error) {
 }
 
 std::size_t Reader::left() const { return pull_->data_size - pull_->offset; }
+std::size_t Reader::offset() const { return pull_->offset; }
 
-void Reader::scalars(const char* name, std::uint8_t& x) {
+void Reader::pull(const char* name, std::uint8_t& x) {
   if (problem_) return;
   check(name, ndr_pull_uint8(pull_, NDR_SCALARS, &x));
 }
 
-void Reader::scalars(const char* name, std::uint16_t& x) {
+void Reader::pull(const char* name, std::uint16_t& x) {
   if (problem_) return;
   check(name, ndr_pull_uint16(pull_, NDR_SCALARS, &x));
 }
 
-void Reader::scalars(const char* name, std::uint32_t& x) {
+void Reader::pull(const char* name, std::uint32_t& x) {
   if (problem_) return;
   check(name, ndr_pull_uint32(pull_, NDR_SCALARS, &x));
 }
@@ -50,12 +51,14 @@ void Reader::scalars(const char* name, mapi::Guid& x) {
   for (unsigned i = 0; i < 4; ++i) x.bytes[i] = static_cast<std::uint8_t>(first >> 8 * i);
   for (unsigned i = 0; i < 2; ++i) x.bytes[4 + i] = static_cast<std::uint8_t>(second >> 8 * i);
   for (unsigned i = 0; i < 2; ++i) x.bytes[6 + i] = static_cast<std::uint8_t>(third >> 8 * i);
-  for (unsigned i = 8; i < 16; ++i) scalars(name, x.bytes[i]);
+  for (unsigned i = 8; i < 16; ++i) x.bytes[i] = number<std::uint8_t>(name);
+  place(&x, 16);
 }
 
 void Reader::scalars(const char* name, ContextHandle& x) {
   scalars(name, x.attributes);
   scalars(name, x.uuid);
+  place(&x, 20);
 }
 
 void Reader::align(std::size_t size) {
@@ -85,18 +88,24 @@ std::uint32_t Reader::variance(const char* name, std::uint32_t size) {
 }
 
 void Reader::text(const char* name, std::string_view& x) {
+  align(4);
+  const auto start = offset();
   const auto bytes = take(name, variance(name, number<std::uint32_t>(name)));
   if (problem_) return;
+  place(&x, offset() - start);
   agree(name, !bytes.empty() && bytes.back() == 0);
   const auto all = as_text(bytes);
   x = all.substr(0, all.find('\0'));
 }
 
 void Reader::text(const char* name, Utf16& x) {
+  align(4);
+  const auto start = offset();
   const auto count = variance(name, number<std::uint32_t>(name));
   if (!fits(name, count, 2)) return;
   const auto bytes = take(name, count * 2);
   if (problem_) return;
+  place(&x, offset() - start);
   auto own = arena_.make_span<std::uint8_t>(bytes.size());
   const bool swap = NDR_BE(pull_);
   std::size_t length = bytes.size();
@@ -110,8 +119,11 @@ void Reader::text(const char* name, Utf16& x) {
 }
 
 void Reader::fixed_text(const char* name, std::string_view& x, std::uint32_t size) {
+  align(4);
+  const auto start = offset();
   const auto bytes = take(name, variance(name, size));
   if (problem_) return;
+  place(&x, offset() - start);
   const auto all = as_text(bytes);
   x = all.substr(0, all.find('\0'));
 }

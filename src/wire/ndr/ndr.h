@@ -11,6 +11,7 @@
 #pragma once
 
 #include <array>
+#include <map>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -70,21 +71,39 @@ constexpr std::size_t minimum_size_of() {
   else return 4;  // a pointer
 }
 
+// Where what was read stood in the stub, by the address that it was read to. For dumps: they tell a structure
+// whole, although its pieces stand apart, and of a broken stub only what was read.
+class Places {
+ public:
+  enum class Of : std::uint8_t { field, structure, discriminant };
+  void set(Of of, const void* address, std::size_t offset) { offsets_[{address, of}] = offset; }
+  std::optional<std::size_t> find(Of of, const void* address) const {
+    const auto found = offsets_.find({address, of});
+    return found == offsets_.end() ? std::nullopt : std::optional(found->second);
+  }
+
+ private:
+  std::map<std::pair<const void*, Of>, std::size_t> offsets_;
+};
+
 inline constexpr unsigned max_depth = 64;  // nested pointers: restrictions are the deepest there is
 
 class Reader {
  public:
   // Both have to outlive what is read: byte arrays and narrow strings are views into the bytes of `pull`.
-  Reader(::ndr_pull* pull, Arena& arena) : pull_(pull), arena_(arena) {}
+  // `places`, if given, is told where each field stood; lists then keep the elements before a broken one.
+  Reader(::ndr_pull* pull, Arena& arena, Places* places = nullptr) : pull_(pull), arena_(arena), places_(places) {}
 
   const std::optional<Error>& problem() const { return problem_; }
-  std::size_t left() const;  // bytes not read
+  std::size_t left() const;    // bytes not read
+  std::size_t offset() const;  // where it stands; after a failure, where that was
 
-  void scalars(const char* name, std::uint8_t& x);
-  void scalars(const char* name, std::uint16_t& x);
-  void scalars(const char* name, std::uint32_t& x);
-  void scalars(const char* name, std::int16_t& x) { x = static_cast<std::int16_t>(number<std::uint16_t>(name)); }
-  void scalars(const char* name, std::int32_t& x) { x = static_cast<std::int32_t>(number<std::uint32_t>(name)); }
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  void scalars(const char* name, T& x) {
+    x = static_cast<T>(number<std::make_unsigned_t<T>>(name));
+    place(&x, sizeof(T));
+  }
   void scalars(const char* name, mapi::Guid& x);
   void scalars(const char* name, ContextHandle& x);
   template <class T, std::size_t N>
@@ -103,6 +122,7 @@ class Reader {
   template <class T>
   requires requires { T::minimum_size; }
   void scalars(const char*, T& x) {
+    if (places_ != nullptr && !problem_) places_->set(Places::Of::structure, &x, offset());
     T::scalars(x, *this);
   }
 
@@ -150,11 +170,18 @@ class Reader {
     if constexpr (std::is_same_v<T, std::uint8_t>) {
       const auto bytes = take(name, size);
       list = {bytes.data(), bytes.size()};
+      place(&list, bytes.size());
     } else {
       const auto items = arena_.make_span<T>(size);
-      for (auto& one : items) {
-        if (problem_) return;
-        scalars(name, one);
+      if constexpr (minimum_size_of<T>() >= 4) align(4);
+      place(&list, 0);
+      for (std::size_t i = 0; i < items.size(); ++i) {
+        if (problem_) {
+          if (places_ != nullptr) list = {items.data(), i};
+          return;
+        }
+        if constexpr (std::is_arithmetic_v<T>) items[i] = static_cast<T>(number<std::make_unsigned_t<T>>(name));
+        else scalars(name, items[i]);
       }
       list = {items.data(), items.size()};
     }
@@ -185,8 +212,11 @@ class Reader {
     leave();
   }
 
-  void discriminant(const char* name, std::uint32_t expected) {
-    agree(name, number<std::uint32_t>(name) == expected);
+  template <class Union>
+  void discriminant(const char* name, Union& x, std::uint32_t expected) {
+    const auto read = number<std::uint32_t>(name);
+    if (places_ != nullptr && !problem_) places_->set(Places::Of::discriminant, &x, offset() - sizeof read);
+    agree(name, read == expected);
   }
   template <std::size_t I, class V>
   auto& arm(V& x) {
@@ -201,11 +231,18 @@ class Reader {
   void agree(const char* name, bool so);
 
  private:
+  void pull(const char* name, std::uint8_t& x);
+  void pull(const char* name, std::uint16_t& x);
+  void pull(const char* name, std::uint32_t& x);
   template <class T>
   T number(const char* name) {
     T x = 0;
-    scalars(name, x);
+    pull(name, x);
     return x;
+  }
+  // That `size` bytes, the last that were read, are what is at `address`.
+  void place(const void* address, std::size_t size) {
+    if (places_ != nullptr && !problem_) places_->set(Places::Of::field, address, offset() - size);
   }
   bool referent(const char* name) { return number<std::uint32_t>(name) != 0; }
   std::uint32_t variance(const char* name, std::uint32_t size);  // offset and actual count
@@ -218,6 +255,7 @@ class Reader {
 
   ::ndr_pull* pull_;
   Arena& arena_;
+  Places* places_;
   unsigned depth_ = 0;
   std::optional<Error> problem_;
 };
@@ -320,7 +358,10 @@ class Writer {
     if constexpr (!std::is_arithmetic_v<T>) element_buffers(name, list);
   }
 
-  void discriminant(const char* name, std::uint32_t x) { scalars(name, x); }
+  template <class Union>
+  void discriminant(const char* name, const Union&, std::uint32_t x) {
+    scalars(name, x);
+  }
   template <std::size_t I, class V>
   const auto& arm(const V& x) {
     static const std::variant_alternative_t<I, V> none{};
@@ -369,11 +410,14 @@ class NewStub {
 };
 
 // `what` names the method in errors. Padding behind the last field is no error, anything longer is.
+// With `places`, `stopped` is set to the offset of what is broken, or of the end.
 template <class T>
-Status decode(const char* what, View stub, bool big_endian, Arena& arena, T& out) {
+Status decode(const char* what, View stub, bool big_endian, Arena& arena, T& out, Places* places = nullptr,
+              std::size_t* stopped = nullptr) {
   const Stub source(stub, big_endian);
-  Reader reader(source.pull(), arena);
+  Reader reader(source.pull(), arena, places);
   T::fields(out, reader);
+  if (stopped != nullptr) *stopped = reader.offset();
   if (reader.problem()) return Error(*reader.problem()).within(what);
   if (reader.left() >= 16) return error(Errc::malformed, "{}: {} bytes follow the last parameter", what, reader.left());
   return {};

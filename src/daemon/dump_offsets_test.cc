@@ -1,0 +1,78 @@
+// That dumps say where each field stands, and show what is broken up to the field that is.
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "daemon/dump.h"
+
+namespace mapigate::daemon {
+namespace {
+
+using Kind = DumpOptions::Kind;
+using nlohmann::json;
+
+bool holds(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+Bytes hex(std::string_view digits) {
+  Bytes out;
+  EXPECT_TRUE(from_hex(digits, out));
+  return out;
+}
+DumpOptions of_method(std::string method) {
+  DumpOptions options;
+  options.kind = Kind::stub;
+  options.method = std::move(method);
+  return options;
+}
+
+// ulFlags, cbMailboxServerDN, and a string with its three counts.
+const auto rfr_stub = "00000000100000001000000000000000100000002f6f3d46697273742f636e3d73727600";
+
+TEST(DumpOffsets, ParametersOfACall) {
+  const auto bytes = hex(rfr_stub);
+  auto options = of_method("RfrGetFQDNFromServerDN");
+  const auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0000 ulFlags: 0\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0004 cbMailboxServerDN: 16 (0x00000010)\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0008 szMailboxServerDN: \"/o=First/cn=srv\"\n")) << shown.text;
+  options.json = true;
+  const auto told = json::parse(dump(options, bytes, {}).text).at("request");
+  EXPECT_EQ(told.at("szMailboxServerDN").at("offset"), 8);
+  EXPECT_EQ(told.at("szMailboxServerDN").at("value"), "/o=First/cn=srv");
+}
+
+TEST(DumpOffsets, ACutCallIsShownUpToTheFieldThatIs) {
+  const auto bytes = hex(rfr_stub);
+  const auto options = of_method("RfrGetFQDNFromServerDN");
+  const auto shown = dump(options, View(bytes).first(24), {});
+  EXPECT_TRUE(holds(shown.problem, "szMailboxServerDN at offset 20")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "0004 cbMailboxServerDN: 16")) << shown.text;
+  EXPECT_FALSE(holds(shown.text, "szMailboxServerDN: \"")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0014 rest: 2f 6f 3d 46\n")) << shown.text;
+  for (std::size_t size = 0; size < bytes.size(); ++size) EXPECT_NE(dump(options, View(bytes).first(size), {}).problem, "") << size;
+}
+
+// What pointers lead to stands behind all pointers, and is told where it belongs; an element that is broken is told
+// as far as it was read.
+TEST(DumpOffsets, WhatPointersLeadTo) {
+  const auto bytes = hex("00000000100000001000000000000000000000000000000002000000"  // hRpc, Reserved, dwFlags
+                         "0200000002000000" "0000020000000000"                        // two names, the second null
+                         "04000200" "00000000" "05800000" "000102030405060708090a0b0c0d0e0f");
+  const auto options = of_method("NspiGetIDsFromNames");
+  auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0034 lID: 32773")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0038 ab: 00 01 02")) << shown.text;
+  shown = dump(options, View(bytes).first(60), {});
+  EXPECT_NE(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0034 lID: 32773")) << shown.text;
+  EXPECT_FALSE(holds(shown.text, "ab: ")) << shown.text;
+}
+
+TEST(DumpOffsets, AStubNeedsItsMethod) {
+  EXPECT_TRUE(holds(dump(of_method("EcDoNothing"), Bytes(8), {}).problem, "no method \"EcDoNothing\""));
+}
+
+}  // namespace
+}  // namespace mapigate::daemon
