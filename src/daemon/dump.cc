@@ -286,9 +286,8 @@ class Dumper {
   void auxiliary(View chain) {
     Arena arena;
     const auto payloads = rpc::read_extended_buffers(chain, arena, rpc::auxiliary_limits);
-    if (!payloads) return;
-    for (const auto& payload : *payloads)
-      if (const auto blocks = rpc::read_aux(payload, arena)) rpc::describe(sink_, *blocks);
+    if (!payloads) return sink_.text("problem", payloads.error().message);
+    for (const auto& payload : *payloads) aux_blocks(payload);
   }
   void buffers(View asked, View said, Arena& arena, wire::LogonTracker& logons, wire::ColumnTracker& columns) {
     if (asked.empty()) return;
@@ -382,9 +381,8 @@ class Dumper {
   }
 
   void aux_blocks(View payload) {
-    const auto blocks = rpc::read_aux(payload, arena_);
-    if (blocks) rpc::describe(sink_, *blocks);
-    else broken(payload, blocks.error());
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    if (const auto told = rpc::tell_aux(placed, placed.start(), payload); !told) trouble(told.error().message);
   }
 
   void payload(View plain) {
@@ -398,7 +396,7 @@ class Dumper {
     if (fits) return rops(plain);
     const auto blocks = rpc::read_aux(plain, arena);
     const auto known = [](const rpc::AuxBlock& block) { return block.get<rpc::UnknownAuxBlock>() == nullptr; };
-    if (blocks && !blocks->empty() && std::all_of(blocks->begin(), blocks->end(), known)) rpc::describe(sink_, *blocks);
+    if (blocks && !blocks->empty() && std::all_of(blocks->begin(), blocks->end(), known)) aux_blocks(plain);
     else sink_.bytes("Payload", plain);
   }
 

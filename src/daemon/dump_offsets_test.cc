@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "daemon/dump.h"
+#include "wire/rpc/aux.h"
 
 namespace mapigate::daemon {
 namespace {
@@ -72,6 +73,33 @@ TEST(DumpOffsets, WhatPointersLeadTo) {
 
 TEST(DumpOffsets, AStubNeedsItsMethod) {
   EXPECT_TRUE(holds(dump(of_method("EcDoNothing"), Bytes(8), {}).problem, "no method \"EcDoNothing\""));
+}
+
+TEST(DumpOffsets, AuxiliaryBlocksFieldByField) {
+  Bytes payload;
+  ASSERT_TRUE(wire::rpc::write_aux(wire::rpc::server_aux_blocks(1, 2, 3, 4), payload));
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "aux";
+  auto shown = dump(options, payload, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0003 Type: AUX_TYPE_EXORGINFO\n    0004 OrgFlags: 1\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "000c EnableFlags: 2\n    0010 ExpiryTime: 3\n")) << shown.text;
+
+  // Cut within ExpiryTime.
+  shown = dump(options, View(payload).first(18), {});
+  EXPECT_TRUE(holds(shown.problem, "AUX_TYPE_CLIENT_CONTROL: ExpiryTime at offset 16: truncated")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "000c EnableFlags: 2\n    0010 rest: 03 00\n")) << shown.text;
+
+  // A body that does not fit its block: what follows is told.
+  payload[8] = 8;
+  payload.erase(payload.begin() + 16, payload.begin() + 20);
+  shown = dump(options, payload, {});
+  EXPECT_TRUE(holds(shown.problem, "ExpiryTime at offset 16")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "EndpointCapabilityFlags: 4")) << shown.text;
+  options.json = true;
+  const auto told = json::parse(dump(options, payload, {}).text);
+  EXPECT_EQ(told.at("AuxiliaryBlocks").at(1).at("EnableFlags").at("offset"), 12);
 }
 
 }  // namespace

@@ -116,6 +116,13 @@ class FieldTeller {
   }
   void check(bool condition, const char* why) { reader_.check(condition, why); }
 
+  // A number that people know by a name.
+  template <class T>
+  void named(const char* name, T& x, auto name_of) {
+    mark();
+    reader_(name, x);
+    if (ok()) sink_.symbol(name, static_cast<std::uint64_t>(x), sizeof(T), name_of(x));
+  }
   // What stands in the bytes only indirectly: the date behind a number of minutes, the names of flags.
   void remark(const char* name, std::string_view text) {
     if (ok()) sink_.text(name, text);

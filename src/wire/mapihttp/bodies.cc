@@ -11,12 +11,14 @@
 namespace mapigate::wire::mapihttp {
 namespace {
 
-// The blocks of an auxiliary buffer that can be read; one that cannot is only bytes.
-void describe_auxiliary(View buffer, FieldSink& sink) {
+// The blocks of an auxiliary buffer. One that cannot be read is no error of the body where nobody asked for offsets.
+Status describe_auxiliary(View buffer, FieldSink& sink, blobs::OffsetSink* placed) {
   Arena arena;
   const auto payloads = rpc::read_extended_buffers(buffer, arena, rpc::auxiliary_limits);
-  if (!payloads || payloads->empty()) return;
-  if (const auto blocks = rpc::read_aux(payloads->front(), arena); blocks) rpc::describe(sink, *blocks);
+  if (!payloads || payloads->empty()) return {};
+  if (placed != nullptr) return rpc::tell_aux(*placed, placed->start(), payloads->front());
+  (void)rpc::tell_aux(sink, nullptr, payloads->front());
+  return {};
 }
 
 // The fields as they are read; of a body that does not decode those up to the one that failed, then what is left.
@@ -41,8 +43,7 @@ Status describe_as(std::string_view name, View body, FieldSink& sink, blobs::Off
     FieldDescriber describer(sink);
     T::fields(*decoded, describer);
   }
-  describe_auxiliary(decoded->AuxiliaryBuffer, sink);
-  return {};
+  return describe_auxiliary(decoded->AuxiliaryBuffer, sink, placed);
 }
 
 template <class T, CountWidth width>

@@ -1,6 +1,8 @@
 #include "wire/rpc/aux.h"
 
-#include "wire/describe.h"
+#include <algorithm>
+
+#include "wire/read_and_tell.h"
 
 namespace mapigate::wire::rpc {
 namespace {
@@ -8,17 +10,21 @@ namespace {
 struct TypeRow {
   AuxType type;
   std::string_view name;
-  void (*read_v1)(FieldReader&, AuxBlock&);
-  void (*read_v2)(FieldReader&, AuxBlock&);  // null: there is no second version
+  // Reads a body with either visitor.
+  struct Body {
+    void (*read)(FieldReader&, AuxBlock&);
+    void (*tell)(FieldTeller&, AuxBlock&);
+  };
+  Body v1;
+  Body v2;  // null: there is no second version
 };
 
 template <class T>
-void read_as(FieldReader& reader, AuxBlock& block) {
-  T::fields(block.body.emplace<T>(), reader);
-}
+constexpr TypeRow::Body body_of{[](FieldReader& v, AuxBlock& block) { T::fields(block.body.emplace<T>(), v); },
+                                [](FieldTeller& v, AuxBlock& block) { T::fields(block.body.emplace<T>(), v); }};
 
-#define ROW(type, v1) {AuxType::type, #type, read_as<v1>, nullptr}
-#define ROW2(type, v1, v2) {AuxType::type, #type, read_as<v1>, read_as<v2>}
+#define ROW(type, v1) {AuxType::type, #type, body_of<v1>, {nullptr, nullptr}}
+#define ROW2(type, v1, v2) {AuxType::type, #type, body_of<v1>, body_of<v2>}
 constexpr TypeRow types[] = {
     ROW(AUX_TYPE_PERF_REQUESTID, AUX_PERF_REQUESTID),
     ROW(AUX_TYPE_PERF_CLIENTINFO, AUX_PERF_CLIENTINFO),
@@ -61,17 +67,39 @@ const TypeRow* find(AuxType type) {
   return nullptr;
 }
 
-AuxBlock read_block(AuxVersion version, AuxType type, View bytes, Arena& arena) {
-  AuxBlock block{version, type, UnknownAuxBlock{bytes}, {}};
-  const auto* row = find(type);
-  const auto read = row == nullptr                          ? nullptr
-                    : version == AuxVersion::AUX_VERSION_1 ? row->read_v1
-                    : version == AuxVersion::AUX_VERSION_2 ? row->read_v2
-                                                            : nullptr;
-  if (read == nullptr) return block;
+struct AUX_HEADER {
+  std::uint16_t Size = 0;  // with the header
+  AuxVersion Version{};
+  AuxType Type{};
+  static void fields(auto& s, auto& v) {
+    v("Size", s.Size);
+    v.check(s.Size >= aux_header_size, "smaller than the header itself");
+    v("Version", s.Version);
+    type(v, s.Type);
+  }
+  static void type(FieldReader& v, AuxType& x) { v("Type", x); }
+  static void type(FieldTeller& v, AuxType& x) {
+    v.named("Type", x, [](AuxType of) { return to_string(of); });
+  }
+};
+
+// Null when it is not known.
+const TypeRow::Body* body_row(const AUX_HEADER& header) {
+  const auto* row = find(header.Type);
+  if (row == nullptr) return nullptr;
+  const auto* body = header.Version == AuxVersion::AUX_VERSION_1   ? &row->v1
+                     : header.Version == AuxVersion::AUX_VERSION_2 ? &row->v2
+                                                                    : nullptr;
+  return body == nullptr || body->read == nullptr ? nullptr : body;
+}
+
+AuxBlock read_block(const AUX_HEADER& header, View bytes, Arena& arena) {
+  AuxBlock block{header.Version, header.Type, UnknownAuxBlock{bytes}, {}};
+  const auto* body = body_row(header);
+  if (body == nullptr) return block;
   Cursor cursor(bytes);
   FieldReader reader(cursor, arena);
-  read(reader, block);
+  body->read(reader, block);
   if (reader.ok()) block.padding = cursor.rest();
   else block.body = UnknownAuxBlock{bytes};
   return block;
@@ -87,15 +115,14 @@ std::string_view to_string(AuxType type) {
 Result<std::vector<AuxBlock>> read_aux(View payload, Arena& arena) {
   std::vector<AuxBlock> blocks;
   Cursor cursor(payload);
+  FieldReader reader(cursor, arena);
   while (cursor.left() != 0) {
-    cursor.set_field("Size");
-    const std::size_t size = cursor.scalar<std::uint16_t>();
-    const auto version = cursor.scalar<AuxVersion>();
-    const auto type = cursor.scalar<AuxType>();
-    if (size < aux_header_size) cursor.fail("smaller than the header itself");
-    const auto bytes = cursor.bytes(size - aux_header_size);
+    AUX_HEADER header;
+    AUX_HEADER::fields(header, reader);
+    cursor.set_field("block");
+    const auto bytes = cursor.bytes(header.Size - aux_header_size);
     if (!cursor.ok()) return cursor.error("AUX_HEADER");
-    blocks.push_back(read_block(version, type, bytes, arena));
+    blocks.push_back(read_block(header, bytes, arena));
   }
   return blocks;
 }
@@ -118,22 +145,56 @@ Status write_aux(std::span<const AuxBlock> blocks, Bytes& out) {
   return {};
 }
 
-void describe(FieldSink& sink, std::span<const AuxBlock> blocks) {
-  FieldDescriber describer(sink);
-  sink.begin_list("AuxiliaryBlocks", blocks.size());
-  std::size_t offset = 0;
-  for (const auto& block : blocks) {
+// Blocks by their sizes, with one that breaks off.
+static std::size_t count_blocks(View payload) {
+  std::size_t count = 0;
+  for (Cursor cursor(payload); cursor.ok() && cursor.left() != 0; ++count) {
+    const std::size_t size = cursor.scalar<std::uint16_t>();
+    if (size < aux_header_size) return count + 1;
+    cursor.skip(size - sizeof(std::uint16_t));
+  }
+  return count;
+}
+
+Status tell_aux(FieldSink& sink, std::size_t* start, View payload) {
+  Arena arena;
+  Status status;
+  const auto broken = [&](const Cursor& cursor, const char* what, View rest) {
+    if (start != nullptr) *start = cursor.offset();
+    if (!rest.empty()) sink.bytes("rest", rest);
+    if (status) status = cursor.error(what);
+  };
+  sink.begin_list("AuxiliaryBlocks", count_blocks(payload));
+  for (std::size_t at = 0; at < payload.size();) {
     sink.begin("AuxiliaryBlock");
-    sink.number("offset", offset, 4);
-    Bytes written;
-    if (write_aux({&block, 1}, written)) offset += written.size();
-    sink.number("Version", static_cast<std::uint8_t>(block.Version), 1);
-    sink.symbol("Type", static_cast<std::uint8_t>(block.Type), 1, to_string(block.Type));
-    std::visit([&]<class T>(const T& body) { T::fields(body, describer); }, block.body);
-    if (!block.padding.empty()) sink.bytes("Padding", block.padding);
+    Cursor head(payload);
+    head.skip(at);
+    FieldReader head_reader(head, arena);
+    FieldTeller head_teller(head_reader, sink, start);
+    AUX_HEADER header;
+    AUX_HEADER::fields(header, head_teller);
+    if (!head.ok()) {
+      broken(head, "AUX_HEADER", payload.subspan(head.offset()));
+      sink.end();
+      break;
+    }
+    const auto end = std::min(at + header.Size, payload.size());
+    Cursor cursor(payload.first(end));
+    cursor.skip(head.offset());
+    FieldReader reader(cursor, arena);
+    FieldTeller teller(reader, sink, start);
+    AuxBlock block;
+    const auto* body = body_row(header);
+    if (body != nullptr) body->tell(teller, block);
+    View rest;
+    if (cursor.ok() && (cursor.left() != 0 || body == nullptr)) teller.rest(body == nullptr ? "Payload" : "Padding", rest);
+    if (cursor.ok() && end < at + header.Size) cursor.set_field("block"), cursor.fail("truncated");
+    if (!cursor.ok()) broken(cursor, std::string(to_string(header.Type)).c_str(), payload.first(end).subspan(cursor.offset()));
+    at += header.Size;
     sink.end();
   }
   sink.end_list();
+  return status;
 }
 
 std::vector<AuxBlock> server_aux_blocks(std::uint32_t OrgFlags, std::uint32_t EnableFlags, std::uint32_t ExpiryTime,

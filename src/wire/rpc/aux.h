@@ -81,7 +81,10 @@ inline constexpr std::size_t aux_header_size = 4;
 // only when a Size contradicts the bytes there are. Blocks borrow from both arguments.
 Result<std::vector<AuxBlock>> read_aux(View payload, Arena& arena);
 Status write_aux(std::span<const AuxBlock> blocks, Bytes& out);
-void describe(FieldSink& sink, std::span<const AuxBlock> blocks);
+// Tells each field as soon as it is read. What breaks off is told up to the field that the error names, and what
+// follows in its block as `rest`; the blocks behind a body that does not fit its block are told, too. `start`, if given,
+// is set to the offset of each field before it is told.
+Status tell_aux(FieldSink& sink, std::size_t* start, View payload);
 
 // What a server says of itself on Connect: AUX_EXORGINFO, AUX_CLIENT_CONTROL and
 // AUX_ENDPOINT_CAPABILITIES, each with a block's head.
