@@ -148,7 +148,8 @@ class Dumper {
     else tail_ = hex_lines(plain);
   }
   void fasttransfer(View stream) {
-    if (const auto told = wire::fxics::describe_stream(sink_, stream); !told) trouble(told.error().message);
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    if (const auto told = wire::fxics::describe_stream(sink_, placed, placed.start(), stream); !told) trouble(told.error().message);
   }
   const std::string& tail() const { return tail_; }
 
@@ -225,9 +226,9 @@ class Dumper {
   }
   template <class Replica>
   void idset(View input) {
-    const auto set = wire::fxics::read_idset<Replica>(input);
-    if (set) wire::fxics::describe_idset(sink_, "IDSET", *set);
-    else broken(input, set.error());
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    Cursor cursor(input);
+    if (const auto told = wire::fxics::tell_idset<Replica>(placed, placed.start(), "IDSET", cursor); !told) trouble(told.error().message);
   }
 
  private:

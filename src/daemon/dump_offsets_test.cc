@@ -102,5 +102,47 @@ TEST(DumpOffsets, AuxiliaryBlocksFieldByField) {
   EXPECT_EQ(told.at("AuxiliaryBlocks").at(1).at("EnableFlags").at("offset"), 12);
 }
 
+// A push of all six bytes; five bytes, a bitmask, a pop and a range.
+const auto idset = "0100 06000000000007 050000000001 421005 50 52000000002000000000003000 00";
+
+TEST(DumpOffsets, CommandsOfSetsOfIds) {
+  const auto bytes = hex(idset);
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "idset-replid";
+  auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0000 REPLID: \"0x0001\"")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0002 Command: Push\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0003 CommonBytes: 00 00 00 00 00 07\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0010 StartingValue: 10\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0011 Bitmask: 05\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "adds: \"0x110, 0x111, 0x113\"")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0002 GLOBSET: \"0x7, 0x110-0x111, 0x113, 0x2000-0x3000\"")) << shown.text;
+
+  // Cut within HighValue.
+  shown = dump(options, View(bytes).first(28), {});
+  EXPECT_TRUE(holds(shown.problem, "HighValue at offset 26: truncated")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "0014 LowValue: 00 00 00 00 20 00\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "001a rest: 00 00\n")) << shown.text;
+  options.json = true;
+  const auto told = json::parse(dump(options, bytes, {}).text).at("IDSET").at(0);
+  EXPECT_EQ(told.at("commands").at(2).at("Command").at("offset"), 15);
+  EXPECT_EQ(told.at("commands").at(2).at("Command").at("value").at("name"), "Bitmask");
+}
+
+TEST(DumpOffsets, ValuesOfFastTransferStreams) {
+  // IncrSyncStateBegin, MetaTagIdsetGiven with a set that ends in its middle, IncrSyncStateEnd.
+  const auto bytes = hex("03003A40 02011740 18000000 11111111111111111111111111111111 06000000000007 52 03003B40");
+  DumpOptions options;
+  options.kind = Kind::fasttransfer;
+  const auto shown = dump(options, bytes, {});
+  EXPECT_TRUE(holds(shown.problem, "LowValue at offset 36: truncated")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "000c REPLGUID: \"11111111")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "001d CommonBytes: 00 00 00 00 00 07\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0023 Command: Range\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "IncrSyncStateEnd")) << shown.text;
+}
+
 }  // namespace
 }  // namespace mapigate::daemon

@@ -5,39 +5,11 @@
 #include "mapi/errors.h"
 #include "mapi/properties.h"
 #include "wire/fxics/structures.h"
+#include "wire/read_and_tell.h"
 
 namespace mapigate::wire::fxics {
 
 namespace {
-
-constexpr std::size_t max_ranges_told = 1000;
-
-std::string text_of_ranges(const GlobSet& set) {
-  std::string out;
-  std::size_t told = 0;
-  for (const auto& range : set.ranges()) {
-    if (told++ == max_ranges_told) return fmt::format("{} … {} ranges", out, set.ranges().size());
-    if (!out.empty()) out += ", ";
-    out += range.low == range.high ? fmt::format("0x{:x}", range.low) : fmt::format("0x{:x}-0x{:x}", range.low, range.high);
-  }
-  return out;
-}
-
-std::string text_of_replica(std::uint16_t replid) { return fmt::format("0x{:04x}", replid); }
-std::string text_of_replica(const mapi::Guid& guid) { return mapi::to_string(guid); }
-
-template <class Replica>
-void tell_idset(FieldSink& sink, const char* name, const IdSet<Replica>& set) {
-  sink.begin_list(name, static_cast<std::size_t>(std::distance(set.begin(), set.end())));
-  for (const auto& [replica, counters] : set) {
-    sink.begin("set");
-    sink.text(std::is_same_v<Replica, mapi::Guid> ? "REPLGUID" : "REPLID", text_of_replica(replica));
-    sink.text("GLOBSET", text_of_ranges(counters));
-    sink.number("count", counters.size(), 8);
-    sink.end();
-  }
-  sink.end_list();
-}
 
 std::string text_of(const Xid& xid) { return fmt::format("{}-{}", mapi::to_string(xid.NamespaceGuid), to_hex(xid.LocalId)); }
 
@@ -69,7 +41,8 @@ class Counter final : public NoSink {
 
 class Teller final : public ElementSink {
  public:
-  Teller(FieldSink& sink, std::vector<std::size_t> sizes) : sink_(sink), describer_(sink), sizes_(std::move(sizes)) {}
+  Teller(FieldSink& sink, FieldSink& values, std::size_t* start, View stream, std::vector<std::size_t> sizes)
+      : sink_(sink), values_(values), describer_(values), start_(start), stream_(stream), sizes_(std::move(sizes)) {}
 
   void read_from(const SyntaxReader& reader) { reader_ = &reader; }
   const std::string& problem() const { return problem_; }
@@ -108,7 +81,6 @@ class Teller final : public ElementSink {
   Status property(const PropDef& definition, std::uint32_t count) override {
     definition_ = definition;
     in_property_ = true;
-    values_ = multiple() ? count : 0;
     sink_.begin("property");
     sink_.number("offset", reader_->element_offset(), 4);
     const auto name = meta_name_of(definition.tag);
@@ -154,27 +126,41 @@ class Teller final : public ElementSink {
     sink_.text("problem", error.message);
     if (problem_.empty()) problem_ = fmt::format("at offset {}: {}", reader_->element_offset(), error.message);
   }
+  // What was told last, in the stream: values there are whole, and their fields have the offsets that people look for.
+  Cursor in_stream(View bytes) const {
+    const auto end = std::min<std::size_t>(static_cast<std::size_t>(reader_->offset()), stream_.size());
+    Cursor cursor(stream_.first(end));
+    cursor.skip(end - std::min(bytes.size(), end));
+    return cursor;
+  }
   template <class Structure>
   void structure(const char* name, View bytes) {
     Arena arena;
-    const auto decoded = decode<Structure>(name, bytes, arena, CountWidth::narrow);
-    if (decoded) {
-      describer_(name, *decoded);
-      return;
-    }
-    sink_.bytes("Value", bytes);
-    trouble(decoded.error());
+    auto cursor = in_stream(bytes);
+    FieldReader reader(cursor, arena);
+    FieldTeller teller(reader, values_, start_);
+    Structure value;
+    teller(name, value);
+    rest_of(bytes, cursor);
+    if (!cursor.ok()) trouble(cursor.error(name));
+    else if (cursor.left() != 0) trouble(error(Errc::malformed, "{}: {} bytes are left over", name, cursor.left()));
   }
   template <class Replica>
   void idset(View bytes) {
-    const auto set = read_idset<Replica>(bytes);
-    if (set) return tell_idset(sink_, "Value", *set);
-    sink_.bytes("Value", bytes);
-    trouble(set.error());
+    auto cursor = in_stream(bytes);
+    const auto told = tell_idset<Replica>(values_, start_, "Value", cursor);
+    if (!told) trouble(told.error());
+  }
+  void rest_of(View bytes, const Cursor& cursor) {
+    const auto taken = cursor.offset() + bytes.size() - static_cast<std::size_t>(reader_->offset());
+    if (taken >= bytes.size()) return;
+    if (start_ != nullptr) *start_ = cursor.offset();
+    values_.bytes("rest", bytes.subspan(taken));
   }
 
   void tell(View bytes) {
     const auto tag = definition_.tag;
+    if (start_ != nullptr) *start_ = static_cast<std::size_t>(reader_->offset()) - bytes.size();
     if (tag == structure_tag) {
       switch (element_) {
         case Element::progressTotal: return structure<ProgressInformation>("ProgressInformation", bytes);
@@ -190,13 +176,13 @@ class Teller final : public ElementSink {
       if (tag == known) return idset<std::uint16_t>(bytes);
     if (tag == mapi::PidTagPredecessorChangeList) {
       if (const auto list = read_predecessor_change_list(bytes)) {
-        sink_.begin_list("Value", list->size());
-        for (const auto& xid : *list) sink_.text("XID", text_of(xid));
-        return sink_.end_list();
+        values_.begin_list("Value", list->size());
+        for (const auto& xid : *list) values_.text("XID", text_of(xid));
+        return values_.end_list();
       }
     }
     if (tag == mapi::PidTagSourceKey || tag == mapi::PidTagParentSourceKey || tag == mapi::PidTagChangeKey)
-      if (const auto xid = read_xid(bytes)) return sink_.text("Value", text_of(*xid));
+      if (const auto xid = read_xid(bytes)) return values_.text("Value", text_of(*xid));
     if (bytes.size() == sizeof(std::uint64_t))
       for (const auto id : {mapi::PidTagFolderId, mapi::PidTagParentFolderId, mapi::PidTagMid, mapi::PidTagChangeNumber})
         if (tag == id) {
@@ -208,24 +194,26 @@ class Teller final : public ElementSink {
     if (!value) return trouble(value.error());
     if (tag == MetaTagFXDelProp || tag == MetaTagEcWarning) {
       const auto number = static_cast<std::uint32_t>(mapi::number_of(*value));
-      return sink_.symbol("Value", number, 4,
+      return values_.symbol("Value", number, 4,
                           tag == MetaTagEcWarning ? mapi::to_string(static_cast<mapi::ErrorCode>(number))
                                                   : mapi::to_string(mapi::PropertyTag(number)));
     }
     if (const auto* text = value->get<mapi::String8>(); text != nullptr && definition_.layout.code_page != 0)
-      return sink_.text("Value", from_code_page(text->text, definition_.layout.code_page));
+      return values_.text("Value", from_code_page(text->text, definition_.layout.code_page));
     describer_.value("Value", *value, value->type);
   }
 
   FieldSink& sink_;
+  FieldSink& values_;
   FieldDescriber describer_;
+  std::size_t* start_;
+  View stream_;
   std::vector<std::size_t> sizes_;
   std::size_t next_ = 1;
   std::size_t depth_ = 0;
   const SyntaxReader* reader_ = nullptr;
   Element element_ = Element::stream;
   PropDef definition_;
-  std::uint32_t values_ = 0;
   bool in_property_ = false;
   Bytes value_;
   std::string problem_;
@@ -233,10 +221,7 @@ class Teller final : public ElementSink {
 
 }  // namespace
 
-void describe_idset(FieldSink& sink, const char* name, const ReplIdSet& set) { tell_idset(sink, name, set); }
-void describe_idset(FieldSink& sink, const char* name, const ReplGuidSet& set) { tell_idset(sink, name, set); }
-
-Status describe_stream(FieldSink& sink, View stream, Element root) {
+Status describe_stream(FieldSink& sink, FieldSink& values, std::size_t* start, View stream, Element root) {
   // What the root is shows only further on; the second pass knows it from the start.
   Counter counter;
   SyntaxReader first(counter, root);
@@ -245,7 +230,7 @@ Status describe_stream(FieldSink& sink, View stream, Element root) {
   SyntaxReader second(counted_again, first.root());
   if (const auto read = second.feed(stream)) (void)second.finish();
 
-  Teller teller(sink, std::move(counted_again.sizes));
+  Teller teller(sink, values, start, stream, std::move(counted_again.sizes));
   SyntaxReader reader(teller, first.root());
   teller.read_from(reader);
   auto read = reader.feed(stream);

@@ -4,6 +4,7 @@
 
 #include <initializer_list>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "base/cursor.h"
@@ -63,9 +64,21 @@ GlobSet intersection(const GlobSet& a, const GlobSet& b);
 // What reading a set may cost before it is refused.
 inline constexpr std::size_t max_ranges_read = std::size_t{1} << 22;
 
+// Hears what a set consists of while it is read, for dumps; of one that breaks off, all that stands before the break.
+// Offsets are those of the cursor.
+class SetTeller {
+ public:
+  virtual ~SetTeller() = default;
+  virtual void replica(const char* name, std::size_t offset, std::string_view text) = 0;
+  virtual void command(std::size_t offset, std::uint8_t command, const char* name) = 0;
+  virtual void operand(const char* name, std::size_t offset, View bytes) = 0;
+  virtual void adds(Range range) = 0;  // by the last command
+  virtual void set(const GlobSet& whole) = 0;
+};
+
 // Reads commands up to and with End. `budget` is the number of ranges that may still be read; it is
-// lowered by those of this set.
-GlobSet read_globset(Cursor& cursor, std::size_t& budget);
+// lowered by those of this set. `teller` may be null.
+GlobSet read_globset(Cursor& cursor, std::size_t& budget, SetTeller* teller = nullptr);
 // The shortest encoding there is, as long as no range is divided at a byte border.
 void write_globset(const GlobSet& set, Bytes& out);
 

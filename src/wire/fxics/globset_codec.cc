@@ -211,7 +211,13 @@ class Encoder {
 
 void write_globset(const GlobSet& set, Bytes& out) { Encoder(set.ranges(), out).run(); }
 
-GlobSet read_globset(Cursor& cursor, std::size_t& budget) {
+static const char* name_of(std::uint8_t command) {
+  if (command == End) return "End";
+  if (command <= counter_size) return "Push";
+  return command == Pop ? "Pop" : command == Bitmask ? "Bitmask" : command == Range_ ? "Range" : "unknown";
+}
+
+GlobSet read_globset(Cursor& cursor, std::size_t& budget, SetTeller* teller) {
   std::vector<Range> ranges;
   std::array<std::uint8_t, counter_size> stack{};
   std::array<std::uint8_t, counter_size> pushed{};  // sizes of the pushes that are on the stack
@@ -222,7 +228,15 @@ GlobSet read_globset(Cursor& cursor, std::size_t& budget) {
     std::copy(tail.begin(), tail.end(), counter.begin() + static_cast<std::ptrdiff_t>(depth));
     return mapi::counter_from(counter);
   };
+  const auto operand = [&](const char* name, std::size_t size) {
+    cursor.set_field(name);
+    const auto at = cursor.offset();
+    const auto bytes = cursor.bytes(size);
+    if (teller != nullptr && cursor.ok()) teller->operand(name, at, bytes);
+    return bytes;
+  };
   const auto add = [&](mapi::GlobalCounter low, mapi::GlobalCounter high) {
+    if (teller != nullptr) teller->adds({low, high});
     if (!ranges.empty() && low >= ranges.back().low && low <= ranges.back().high + 1) {
       ranges.back().high = std::max(ranges.back().high, high);
       return;
@@ -234,8 +248,10 @@ GlobSet read_globset(Cursor& cursor, std::size_t& budget) {
 
   while (cursor.ok()) {
     cursor.set_field("Command");
+    const auto at = cursor.offset();
     const auto command = cursor.scalar<std::uint8_t>();
     if (!cursor.ok()) break;
+    if (teller != nullptr) teller->command(at, command, name_of(command));
     if (command == End) {
       if (depth != 0) cursor.fail("End while bytes are left on the common byte stack");
       break;
@@ -245,8 +261,7 @@ GlobSet read_globset(Cursor& cursor, std::size_t& budget) {
         cursor.fail("pushes more than six bytes");
         break;
       }
-      cursor.set_field("CommonBytes");
-      const auto bytes = cursor.bytes(command);
+      const auto bytes = operand("CommonBytes", command);
       if (!cursor.ok()) break;
       if (depth + command == counter_size) {
         const auto value = low_bytes(bytes);
@@ -267,12 +282,10 @@ GlobSet read_globset(Cursor& cursor, std::size_t& budget) {
         cursor.fail("Bitmask without five bytes on the common byte stack");
         break;
       }
-      cursor.set_field("StartingValue");
-      const auto start = cursor.scalar<std::uint8_t>();
-      cursor.set_field("Bitmask");
-      const auto mask = cursor.scalar<std::uint8_t>();
+      const auto tail = operand("StartingValue", 1);
+      const auto masks = operand("Bitmask", 1);
       if (!cursor.ok()) break;
-      const std::array<std::uint8_t, 1> tail{start};
+      const auto start = tail.front(), mask = masks.front();
       const auto first = low_bytes(tail);
       add(first, first);
       for (unsigned bit = 0; bit < bits_of_bitmask && cursor.ok(); ++bit) {
@@ -281,10 +294,8 @@ GlobSet read_globset(Cursor& cursor, std::size_t& budget) {
         else add(first + bit + 1, first + bit + 1);
       }
     } else if (command == Range_) {
-      cursor.set_field("LowValue");
-      const auto low = cursor.bytes(counter_size - depth);
-      cursor.set_field("HighValue");
-      const auto high = cursor.bytes(counter_size - depth);
+      const auto low = operand("LowValue", counter_size - depth);
+      const auto high = operand("HighValue", counter_size - depth);
       if (!cursor.ok()) break;
       const auto from = low_bytes(low), to = low_bytes(high);
       if (from > to) {

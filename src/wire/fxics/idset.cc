@@ -20,6 +20,15 @@ bool IdSet<Replica>::operator==(const IdSet& other) const {
 template <class Replica>
 Result<IdSet<Replica>> read_idset(View bytes) {
   Cursor cursor(bytes);
+  return read_idset<Replica>(cursor, nullptr);
+}
+
+static std::string text_of(std::uint16_t replid) { return fmt::format("0x{:04x}", replid); }
+static std::string text_of(const mapi::Guid& guid) { return mapi::to_string(guid); }
+
+template <class Replica>
+Result<IdSet<Replica>> read_idset(Cursor& cursor, SetTeller* teller) {
+  constexpr const char* name = std::is_same_v<Replica, mapi::Guid> ? "REPLGUID" : "REPLID";
   Arena arena;
   FieldReader reader(cursor, arena);
   IdSet<Replica> out;
@@ -27,10 +36,14 @@ Result<IdSet<Replica>> read_idset(View bytes) {
   std::size_t replicas = 0;
   while (cursor.ok() && cursor.left() != 0) {
     Replica replica{};
-    reader(std::is_same_v<Replica, mapi::Guid> ? "REPLGUID" : "REPLID", replica);
+    const auto at = cursor.offset();
+    reader(name, replica);
     if (++replicas > max_replicas_read) cursor.fail("has too many replicas");
-    const auto set = read_globset(cursor, budget);
-    if (cursor.ok()) out.of(replica).unite(set);
+    if (teller != nullptr && cursor.ok()) teller->replica(name, at, text_of(replica));
+    const auto set = read_globset(cursor, budget, teller);
+    if (!cursor.ok()) break;
+    if (teller != nullptr) teller->set(set);
+    out.of(replica).unite(set);
   }
   if (!cursor.ok()) return cursor.error("IDSET");
   return out;
@@ -52,6 +65,8 @@ template class IdSet<std::uint16_t>;
 template class IdSet<mapi::Guid>;
 template Result<ReplIdSet> read_idset(View);
 template Result<ReplGuidSet> read_idset(View);
+template Result<ReplIdSet> read_idset(Cursor&, SetTeller*);
+template Result<ReplGuidSet> read_idset(Cursor&, SetTeller*);
 template Bytes write_idset(const ReplIdSet&);
 template Bytes write_idset(const ReplGuidSet&);
 

@@ -66,6 +66,9 @@ using ReplGuidSet = IdSet<mapi::Guid>;
 // The whole of `bytes` is one set; none at all is the empty set. A replica may come twice.
 template <class Replica>
 Result<IdSet<Replica>> read_idset(View bytes);
+// The same of what `cursor` has left; `teller` may be null.
+template <class Replica>
+Result<IdSet<Replica>> read_idset(Cursor& cursor, SetTeller* teller);
 template <class Replica>
 Bytes write_idset(const IdSet<Replica>& set);
 
