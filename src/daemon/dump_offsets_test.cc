@@ -144,5 +144,24 @@ TEST(DumpOffsets, ValuesOfFastTransferStreams) {
   EXPECT_TRUE(holds(shown.text, "IncrSyncStateEnd")) << shown.text;
 }
 
+// Both of: a value exists, a value contains "x".
+TEST(DumpOffsets, PartsOfRestrictions) {
+  const auto bytes = hex("00 0200 08 1F003700 03 01000000 1F003700 1F003700 78000000");
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "restriction";
+  auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0003 RestrictType: ExistRestriction\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0004 PropTag: PidTagSubject")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0008 RestrictType: ContentRestriction\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0009 FuzzyLevelLow: 1\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0015 PropertyValue: \"x\"\n")) << shown.text;
+  shown = dump(options, View(bytes).first(22), {});
+  EXPECT_NE(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0011 PropertyTag: PidTagSubject")) << shown.text;
+  EXPECT_FALSE(holds(shown.text, "PropertyValue")) << shown.text;
+}
+
 }  // namespace
 }  // namespace mapigate::daemon

@@ -37,9 +37,13 @@ void FieldDescriber::value(const char* name, const mapi::Value& value, mapi::Pro
           sink_.begin_list(name, x == nullptr ? 0 : x->actions.size());
           for (const auto& action : x == nullptr ? std::span<const mapi::RuleAction>{} : x->actions) {
             sink_.begin("ActionBlock");
+            at(&action.ActionType);
             sink_.number("ActionType", action.ActionType, 1);
+            at(&action.ActionFlavor);
             sink_.number("ActionFlavor", action.ActionFlavor, 4);
+            at(&action.ActionFlags);
             sink_.number("ActionFlags", action.ActionFlags, 4);
+            at(&action.ActionData);
             sink_.bytes("ActionData", action.ActionData);
             sink_.end();
           }
@@ -57,8 +61,9 @@ void FieldDescriber::value(const char* name, const mapi::Value& value, mapi::Pro
 
 void FieldDescriber::tagged(const char* name, const mapi::TaggedValue& value) {
   sink_.begin(name);
+  const bool noted = at(&value.tag);
   tag("PropertyTag", value.tag);
-  this->value("PropertyValue", value.value, value.tag.type());
+  if (!noted || at(&value.value)) this->value("PropertyValue", value.value, value.tag.type());
   sink_.end();
 }
 
@@ -76,38 +81,48 @@ void FieldDescriber::restriction(const char* name, const Restriction* restrictio
                                           "CommentRestriction", "CountRestriction"};
   const auto& r = *restriction;
   const auto type = static_cast<std::size_t>(r.type);
+  // Without notes all of it was read.
+  const bool noted = places_ != nullptr && places_->find(Places::Of::structure, restriction);
+  const auto there = [&](const auto& field) { return at(&field) || !noted; };
+  if (!there(r.type)) return;
   sink_.begin(name);
   sink_.symbol("RestrictType", type, 1, type < std::size(names) ? names[type] : "unknown");
   switch (r.type) {
     case RestrictType::ContentRestriction:
-      sink_.number("FuzzyLevelLow", r.FuzzyLevelLow, 2);
-      sink_.number("FuzzyLevelHigh", r.FuzzyLevelHigh, 2);
-      tag("PropertyTag", r.tag);
-      tagged("TaggedValue", r.value);
+      if (there(r.FuzzyLevelLow)) sink_.number("FuzzyLevelLow", r.FuzzyLevelLow, 2);
+      if (there(r.FuzzyLevelHigh)) sink_.number("FuzzyLevelHigh", r.FuzzyLevelHigh, 2);
+      if (there(r.tag)) tag("PropertyTag", r.tag);
+      if (there(r.value.tag)) tagged("TaggedValue", r.value);
       break;
     case RestrictType::PropertyRestriction:
-      sink_.number("RelOp", static_cast<std::uint8_t>(r.relop), 1);
-      tag("PropertyTag", r.tag);
-      tagged("TaggedValue", r.value);
+      if (there(r.relop)) sink_.number("RelOp", static_cast<std::uint8_t>(r.relop), 1);
+      if (there(r.tag)) tag("PropertyTag", r.tag);
+      if (there(r.value.tag)) tagged("TaggedValue", r.value);
       break;
     case RestrictType::ComparePropertiesRestriction:
-      sink_.number("RelOp", static_cast<std::uint8_t>(r.relop), 1);
-      tag("PropTag1", r.tag);
-      tag("PropTag2", r.tag2);
+      if (there(r.relop)) sink_.number("RelOp", static_cast<std::uint8_t>(r.relop), 1);
+      if (there(r.tag)) tag("PropTag1", r.tag);
+      if (there(r.tag2)) tag("PropTag2", r.tag2);
       break;
     case RestrictType::BitMaskRestriction:
-      sink_.number("BitmapRelOp", r.bits_must_be_set ? 1 : 0, 1);
-      tag("PropTag", r.tag);
-      sink_.number("Mask", r.number, 4);
+      if (there(r.bits_must_be_set)) sink_.number("BitmapRelOp", r.bits_must_be_set ? 1 : 0, 1);
+      if (there(r.tag)) tag("PropTag", r.tag);
+      if (there(r.number)) sink_.number("Mask", r.number, 4);
       break;
     case RestrictType::SizeRestriction:
-      sink_.number("RelOp", static_cast<std::uint8_t>(r.relop), 1);
-      tag("PropTag", r.tag);
-      sink_.number("Size", r.number, 4);
+      if (there(r.relop)) sink_.number("RelOp", static_cast<std::uint8_t>(r.relop), 1);
+      if (there(r.tag)) tag("PropTag", r.tag);
+      if (there(r.number)) sink_.number("Size", r.number, 4);
       break;
-    case RestrictType::ExistRestriction: tag("PropTag", r.tag); break;
-    case RestrictType::SubObjectRestriction: tag("Subobject", mapi::PropertyTag(r.number)); break;
-    case RestrictType::CountRestriction: sink_.number("Count", r.number, 4); break;
+    case RestrictType::ExistRestriction:
+      if (there(r.tag)) tag("PropTag", r.tag);
+      break;
+    case RestrictType::SubObjectRestriction:
+      if (there(r.number)) tag("Subobject", mapi::PropertyTag(r.number));
+      break;
+    case RestrictType::CountRestriction:
+      if (there(r.number)) sink_.number("Count", r.number, 4);
+      break;
     case RestrictType::CommentRestriction: tagged_list("TaggedValues", r.values, r.values.size()); break;
     default: break;
   }
@@ -121,10 +136,12 @@ void FieldDescriber::restriction(const char* name, const Restriction* restrictio
 
 void FieldDescriber::row(const char* name, const PropertyRow& row, Columns columns) {
   sink_.begin(name);
+  at(&row.Flag);
   sink_.number("Flag", row.Flag, 1);
   sink_.begin_list("Values", row.values.size());
   for (std::size_t i = 0; i < row.values.size(); ++i) {
     sink_.begin("Value");
+    at(&row.values[i]);
     if (i < columns.size()) tag("PropertyTag", columns[i]);
     value("PropertyValue", row.values[i], row.values[i].type);
     sink_.end();

@@ -29,6 +29,11 @@ class FieldSink {
 class FieldDescriber {
  public:
   explicit FieldDescriber(FieldSink& sink, unsigned code_page = 1252) : sink_(sink), code_page_(code_page) {}
+  // What the reader noted in `places` is told with `start` set to its offset, and of a broken restriction what was read.
+  void locate(const Places& places, std::size_t* start) {
+    places_ = &places;
+    start_ = start;
+  }
 
   template <class T>
   void operator()(const char* name, const T& x) {
@@ -99,7 +104,15 @@ class FieldDescriber {
  private:
   void number(const char* name, std::uint64_t value, unsigned bytes);  // ReturnValue gets its error name
   void tag(const char* name, mapi::PropertyTag tag);
+  // Whether the reader noted it; then it is what is told next.
+  bool at(const void* address) {
+    const auto offset = places_ == nullptr ? std::nullopt : places_->find(Places::Of::field, address);
+    if (offset) *start_ = *offset;
+    return offset.has_value();
+  }
   FieldSink& sink_;
+  const Places* places_ = nullptr;
+  std::size_t* start_ = nullptr;
   unsigned code_page_;
 };
 

@@ -151,12 +151,13 @@ void FieldReader::read_rare_value(PropertyType type, Value& out) {
       if (!cursor_.can_hold(blocks, wide ? 13 : 11)) break;
       auto actions = arena_.make_span<mapi::RuleAction>(blocks);
       for (auto& action : actions) {
+        cursor_.set_field("ActionLength");
         const auto length = count();
         if (length < 9) return cursor_.fail("action block is too short");
-        action.ActionType = cursor_.scalar<std::uint8_t>();
-        action.ActionFlavor = cursor_.scalar<std::uint32_t>();
-        action.ActionFlags = cursor_.scalar<std::uint32_t>();
-        action.ActionData = cursor_.bytes(length - 9);
+        part("ActionType", action.ActionType);
+        part("ActionFlavor", action.ActionFlavor);
+        part("ActionFlags", action.ActionFlags);
+        part("ActionData", action.ActionData, [&] { return cursor_.bytes(length - 9); });
         if (!cursor_.ok()) return;
       }
       out.data = static_cast<const mapi::RuleActions*>(arena_.make<mapi::RuleActions>(actions));
@@ -235,50 +236,53 @@ void FieldReader::read_restriction_node(Restriction& out) {
       --promised_;
       read_restriction(node);
       if (cursor_.ok()) continue;
-      // Kept for dumps: those before the one that breaks off, and that one if parts of it are whole.
-      const auto whole = static_cast<std::size_t>(&node - nodes.data());
-      out.children = nodes.first(whole + (node.children.empty() ? 0 : 1));
+      out.children = nodes.first(shown(nodes, node));
       return;
     }
     out.children = nodes;
   };
   const auto wide = width_ != CountWidth::narrow;
-  out.type = cursor_.scalar<RestrictType>();
+  const auto tag = [&](const char* name, mapi::PropertyTag& x) {
+    part(name, x, [this] { return mapi::PropertyTag(cursor_.scalar<std::uint32_t>()); });
+  };
+  note(&out, cursor_.offset(), Places::Of::structure);
+  part("RestrictType", out.type);
   switch (out.type) {
     case RestrictType::AndRestriction:
     case RestrictType::OrRestriction:
+      cursor_.set_field("RestrictCount");
       children(wide ? cursor_.scalar<std::uint32_t>() : cursor_.scalar<std::uint16_t>());
       break;
     case RestrictType::NotRestriction: children(1); break;
     case RestrictType::ContentRestriction:
-      out.FuzzyLevelLow = cursor_.scalar<std::uint16_t>();
-      out.FuzzyLevelHigh = cursor_.scalar<std::uint16_t>();
-      out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
+      part("FuzzyLevelLow", out.FuzzyLevelLow);
+      part("FuzzyLevelHigh", out.FuzzyLevelHigh);
+      tag("PropTag", out.tag);
       read_compared(out.value);
       break;
     case RestrictType::PropertyRestriction:
-      out.relop = cursor_.scalar<mapi::RelationalOperator>();
-      out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
+      part("RelOp", out.relop);
+      tag("PropTag", out.tag);
       read_compared(out.value);
       break;
     case RestrictType::ComparePropertiesRestriction:
-      out.relop = cursor_.scalar<mapi::RelationalOperator>();
-      out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
-      out.tag2 = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
+      part("RelOp", out.relop);
+      tag("PropTag", out.tag);
+      tag("PropTag2", out.tag2);
       break;
     case RestrictType::BitMaskRestriction:
-      out.bits_must_be_set = cursor_.scalar<std::uint8_t>() != 0;
-      out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
-      out.number = cursor_.scalar<std::uint32_t>();
+      part("BitmapRelOp", out.bits_must_be_set, [this] { return cursor_.scalar<std::uint8_t>() != 0; });
+      tag("PropTag", out.tag);
+      part("Mask", out.number);
       break;
     case RestrictType::SizeRestriction:
-      out.relop = cursor_.scalar<mapi::RelationalOperator>();
-      out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>());
-      out.number = cursor_.scalar<std::uint32_t>();
+      part("RelOp", out.relop);
+      tag("PropTag", out.tag);
+      part("Size", out.number);
       break;
-    case RestrictType::ExistRestriction: out.tag = mapi::PropertyTag(cursor_.scalar<std::uint32_t>()); break;
+    case RestrictType::ExistRestriction: tag("PropTag", out.tag); break;
     case RestrictType::SubObjectRestriction:
-      out.number = cursor_.scalar<std::uint32_t>();
+      part("Subobject", out.number);
       children(1);
       break;
     case RestrictType::CommentRestriction:
@@ -286,7 +290,7 @@ void FieldReader::read_restriction_node(Restriction& out) {
       if (cursor_.scalar<std::uint8_t>() != 0) children(1);
       break;
     case RestrictType::CountRestriction:
-      out.number = cursor_.scalar<std::uint32_t>();
+      part("Count", out.number);
       children(1);
       break;
     default: cursor_.fail("unknown restriction type"); break;
@@ -299,7 +303,9 @@ void FieldReader::row(const char* name, PropertyRow& row, Columns columns) {
 }
 
 void FieldReader::read_row(PropertyRow& row, Columns columns) {
+  const auto start = cursor_.offset();
   row.Flag = cursor_.scalar<std::uint8_t>();
+  note(&row.Flag, start);
   if (row.Flag > 1) return cursor_.fail("row flag is neither standard nor flagged");
   if (!cursor_.ok() || columns.empty()) return;
   auto* values = static_cast<Value*>(arena_.allocate(columns.size() * sizeof(Value), alignof(Value)));
@@ -309,6 +315,7 @@ void FieldReader::read_row(PropertyRow& row, Columns columns) {
   std::size_t done = 0;
   for (; done < columns.size() && cursor.ok(); ++done) {
     auto& out = *new (values + done) Value{};
+    if (places_ != nullptr) [[unlikely]] places_->set(Places::Of::field, &out, cursor.offset());
     auto type = row_type(columns[done]);
     if (row.Flag != 0) {
       // FlaggedPropertyValueWithType where the column leaves the type open.

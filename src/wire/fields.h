@@ -45,6 +45,7 @@
 #include "base/cursor.h"
 #include "mapi/restriction.h"
 #include "mapi/value.h"
+#include "wire/places.h"
 
 namespace mapigate::wire {
 
@@ -169,8 +170,10 @@ class FieldReader {
   }
   void value(const char* name, mapi::Value& value, mapi::PropertyType type);
   void tagged(const char* name, mapi::TaggedValue& value) {
-    (*this)(name, value.tag);
+    part(name, value.tag, [this] { return mapi::PropertyTag(cursor_.scalar<std::uint32_t>()); });
+    const auto at = cursor_.offset();
     this->value(name, value.value, value.tag.type());
+    note(&value.value, at);
   }
   void tagged_list(const char* name, std::span<const mapi::TaggedValue>& values, std::size_t count);
   void restriction(const char* name, const mapi::Restriction*& restriction);
@@ -194,7 +197,32 @@ class FieldReader {
   Arena& arena() { return arena_; }
   CountWidth width() const { return width_; }
 
+  // From now on `places`, which may be null, gets the offsets of what has no visit of its own: the parts of
+  // restrictions, tagged values, rows and rule actions.
+  void note_in(Places* places) { places_ = places; }
+  void note(const void* address, std::size_t offset, Places::Of of = Places::Of::field) {
+    if (places_ != nullptr && cursor_.ok()) [[unlikely]] places_->set(of, address, offset);
+  }
+  // Reads such a part.
+  template <class T>
+  void part(const char* name, T& x, auto read) {
+    cursor_.set_field(name);
+    const auto at = cursor_.offset();
+    x = read();
+    note(&x, at);
+  }
+  // Of the restrictions of a list that breaks off in `broken` those that dumps show: the ones before it, and it as far
+  // as it was read.
+  std::size_t shown(std::span<const mapi::Restriction> nodes, const mapi::Restriction& broken) const {
+    const bool begun = !broken.children.empty() || (places_ != nullptr && places_->find(Places::Of::field, &broken.type));
+    return static_cast<std::size_t>(&broken - nodes.data()) + (begun ? 1 : 0);
+  }
+
  private:
+  template <class T>
+  void part(const char* name, T& x) {
+    part(name, x, [this] { return cursor_.scalar<T>(); });
+  }
   template <class T>
   static constexpr std::size_t minimum_size() {
     if constexpr (packed<T>) return sizeof(T);
@@ -229,6 +257,7 @@ class FieldReader {
   CountWidth width_;
   unsigned depth_ = 0;         // of restrictions, those in the values of restrictions included
   std::size_t promised_ = 0;  // restrictions that were counted and have not been read yet
+  Places* places_ = nullptr;
 };
 
 // Writing fails (ok() is false) when something does not fit its count field or

@@ -12,7 +12,13 @@ namespace mapigate::wire {
 class FieldTeller {
  public:
   FieldTeller(FieldReader& reader, FieldSink& sink, std::size_t* start = nullptr)
-      : reader_(reader), sink_(sink), describer_(sink), start_(start) {}
+      : reader_(reader), sink_(sink), describer_(sink), start_(start) {
+    if (start == nullptr) return;
+    reader.note_in(&places_);
+    describer_.locate(places_, start);
+  }
+  ~FieldTeller() { reader_.note_in(nullptr); }
+  FieldTeller(const FieldTeller&) = delete;
 
   template <class T>
   void operator()(const char* name, T& x) {
@@ -103,8 +109,11 @@ class FieldTeller {
   void restriction(const char* name, const mapi::Restriction*& restriction) {
     mark();
     reader_.restriction(name, restriction);
-    // Of one that breaks off what was read before.
-    if (ok() || (restriction != nullptr && !restriction->children.empty())) describer_.restriction(name, restriction);
+    tell_restriction(name, restriction);
+  }
+  // Of one that breaks off what was read before.
+  void tell_restriction(const char* name, const mapi::Restriction* restriction) {
+    if (ok() || (restriction != nullptr && (start_ != nullptr || !restriction->children.empty()))) describer_.restriction(name, restriction);
   }
   void row(const char* name, PropertyRow& row, Columns columns) {
     mark();
@@ -165,6 +174,7 @@ class FieldTeller {
   FieldSink& sink_;
   FieldDescriber describer_;
   std::size_t* start_;
+  Places places_;
 };
 
 }  // namespace mapigate::wire

@@ -125,10 +125,12 @@ Value read_large(FieldReader& reader, PropertyType type, ValueForm form) {
 // A value of the stored form, as restrictions hold it too.
 void read_stored(FieldReader& reader, mapi::TaggedValue& value) {
   auto& cursor = reader.cursor();
-  value.tag = mapi::PropertyTag(cursor.scalar<std::uint32_t>());
+  reader.part(cursor.field(), value.tag, [&] { return mapi::PropertyTag(cursor.scalar<std::uint32_t>()); });
   const auto type = value.tag.type();
+  const auto at = cursor.offset();
   if (is_small(type)) value.value = small_value(cursor, type, [&] { return cursor.scalar<std::uint16_t>(); });
   else value.value = read_large(reader, type, ValueForm::stored);
+  reader.note(&value.value, at);
 }
 
 class ValueWriter {
@@ -231,45 +233,49 @@ class RestrictionReader {
   void read(Restriction& out, unsigned depth) {
     if (depth >= mapi::max_restriction_depth) return cursor_.fail("restriction is nested too deeply");
     cursor_.set_field("RestrictType");
+    const auto at = cursor_.offset();
+    reader_.note(&out, at, Places::Of::structure);
     const auto type = small();
     if (type > static_cast<std::uint32_t>(RestrictType::CountRestriction)) return cursor_.fail("unknown restriction type");
     out.type = static_cast<RestrictType>(type);
+    reader_.note(&out.type, at);
     switch (out.type) {
       case RestrictType::AndRestriction:
       case RestrictType::OrRestriction:
+        cursor_.set_field("RestrictCount");
         children(out, stored_ ? cursor_.scalar<std::uint32_t>() : cursor_.scalar<std::uint16_t>(), depth);
         break;
       case RestrictType::NotRestriction: children(out, 1, depth); break;
       case RestrictType::ContentRestriction:
-        out.FuzzyLevelLow = cursor_.scalar<std::uint16_t>();
-        out.FuzzyLevelHigh = cursor_.scalar<std::uint16_t>();
-        out.tag = tag();
+        part("FuzzyLevelLow", out.FuzzyLevelLow);
+        part("FuzzyLevelHigh", out.FuzzyLevelHigh);
+        reader_.part("PropTag", out.tag, [this] { return tag(); });
         value(out.value);
         break;
       case RestrictType::PropertyRestriction:
-        out.relop = relop();
-        out.tag = tag();
+        reader_.part("RelOp", out.relop, [this] { return relop(); });
+        reader_.part("PropTag", out.tag, [this] { return tag(); });
         value(out.value);
         break;
       case RestrictType::ComparePropertiesRestriction:
-        out.relop = relop();
-        out.tag = tag();
-        out.tag2 = tag();
+        reader_.part("RelOp", out.relop, [this] { return relop(); });
+        reader_.part("PropTag", out.tag, [this] { return tag(); });
+        reader_.part("PropTag2", out.tag2, [this] { return tag(); });
         break;
       case RestrictType::BitMaskRestriction:
-        out.bits_must_be_set = small() != 0;
-        out.tag = tag();
-        out.number = cursor_.scalar<std::uint32_t>();
+        reader_.part("BitmapRelOp", out.bits_must_be_set, [this] { return small() != 0; });
+        reader_.part("PropTag", out.tag, [this] { return tag(); });
+        part("Mask", out.number);
         break;
       case RestrictType::SizeRestriction:
-        out.relop = relop();
-        out.tag = tag();
-        out.number = cursor_.scalar<std::uint32_t>();
+        reader_.part("RelOp", out.relop, [this] { return relop(); });
+        reader_.part("PropTag", out.tag, [this] { return tag(); });
+        part("Size", out.number);
         break;
-      case RestrictType::ExistRestriction: out.tag = tag(); break;
+      case RestrictType::ExistRestriction: reader_.part("PropTag", out.tag, [this] { return tag(); }); break;
       case RestrictType::SubObjectRestriction:
       case RestrictType::CountRestriction:
-        out.number = cursor_.scalar<std::uint32_t>();
+        part("Count", out.number);
         children(out, 1, depth);
         break;
       case RestrictType::CommentRestriction: comment(out, depth); break;
@@ -277,6 +283,10 @@ class RestrictionReader {
   }
 
  private:
+  template <class T>
+  void part(const char* name, T& x) {
+    reader_.part(name, x, [this] { return cursor_.scalar<T>(); });
+  }
   std::uint32_t small() { return stored_ ? cursor_.scalar<std::uint32_t>() : cursor_.scalar<std::uint8_t>(); }
   mapi::PropertyTag tag() { return mapi::PropertyTag(cursor_.scalar<std::uint32_t>()); }
   mapi::RelationalOperator relop() {
@@ -297,9 +307,7 @@ class RestrictionReader {
       --promised_;
       read(node, depth + 1);
       if (cursor_.ok()) continue;
-      // Kept for dumps, as in FieldReader.
-      const auto whole = static_cast<std::size_t>(&node - nodes.data());
-      out.children = nodes.first(whole + (node.children.empty() ? 0 : 1));
+      out.children = nodes.first(reader_.shown(nodes, node));
       return;
     }
     out.children = nodes;

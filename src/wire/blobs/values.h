@@ -57,7 +57,7 @@ void restriction_in(V& v, const char* name, auto& restriction, RestrictionForm f
   } else if constexpr (TellingVisitor<V>) {
     v.mark();
     read_restriction(v.reader(), name, restriction, form);
-    if (v.ok() || (restriction != nullptr && !restriction->children.empty())) v.describer().restriction(name, restriction);
+    v.tell_restriction(name, restriction);
   } else if constexpr (ReadingVisitor<V>) {
     read_restriction(v, name, restriction, form);
   } else {

@@ -11,7 +11,6 @@
 #pragma once
 
 #include <array>
-#include <map>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -22,6 +21,7 @@
 #include "base/result.h"
 #include "base/text.h"
 #include "mapi/ids.h"
+#include "wire/places.h"
 
 struct ndr_pull;
 struct ndr_push;
@@ -70,21 +70,6 @@ constexpr std::size_t minimum_size_of() {
   else if constexpr (requires { T::minimum_size; }) return T::minimum_size;
   else return 4;  // a pointer
 }
-
-// Where what was read stood in the stub, by the address that it was read to. For dumps: they tell a structure
-// whole, although its pieces stand apart, and of a broken stub only what was read.
-class Places {
- public:
-  enum class Of : std::uint8_t { field, structure, discriminant };
-  void set(Of of, const void* address, std::size_t offset) { offsets_[{address, of}] = offset; }
-  std::optional<std::size_t> find(Of of, const void* address) const {
-    const auto found = offsets_.find({address, of});
-    return found == offsets_.end() ? std::nullopt : std::optional(found->second);
-  }
-
- private:
-  std::map<std::pair<const void*, Of>, std::size_t> offsets_;
-};
 
 inline constexpr unsigned max_depth = 64;  // nested pointers: restrictions are the deepest there is
 
