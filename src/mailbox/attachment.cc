@@ -125,6 +125,7 @@ Task<ErrorCode> open_embedded_message(RopCall& call, const wire::RopOpenEmbedded
     if (!message->data && !create) co_return mapi::ecNotFound;
     if (!message->data) {
       message->data = std::make_shared<convert::MessageData>();
+      initialize(message->data->properties, call.session.options().locale);
       message->saved = false;
       attachment->edit->properties.set_integer(mapi::PidTagAttachMethod, convert::afEmbeddedMessage);
     }

@@ -61,7 +61,7 @@ Task<ErrorCode> create_message(RopCall& call, const wire::RopCreateMessage::Requ
   message->saved = false;
   message->content_changed = true;
   message->data = std::make_shared<convert::MessageData>();
-  initialize(message->data->properties);
+  initialize(message->data->properties, call.session.options().locale);
   if (request.CodePageId != 0x0FFF) message->code_page = request.CodePageId;
   // The id comes with the first save.
   co_return call.put(request.OutputHandleIndex, message);

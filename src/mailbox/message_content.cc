@@ -162,6 +162,12 @@ std::optional<Value> ContentSource::named(PropertyTag tag, Arena& arena) const {
   return std::nullopt;
 }
 
+bool ContentSource::has_named() const {
+  const auto any = [](const PropertyBag& bag) { return std::any_of(bag.begin(), bag.end(), [](const auto& one) { return one.tag.named(); }); };
+  return !content_->keywords().empty() || !content_->internet_headers().empty() || !content_->names().empty() || any(content_->beside()) ||
+         (row_ && any(row_->message().extras));
+}
+
 std::optional<Value> ContentSource::get(PropertyTag tag, Arena& arena) const {
   if (tag.id() == supplement_tag.id()) return std::nullopt;
   // What the user set counts more than what the message came with; flags are asked of the row below.
@@ -175,8 +181,9 @@ std::optional<Value> ContentSource::get(PropertyTag tag, Arena& arena) const {
     return named(tag, arena);
   }
   if (tag.id() == PidTagHasAttachments.id()) return Value::boolean(!content_->attachments().empty());
+  if (tag.id() == PidTagHasNamedProperties.id()) return Value::boolean(has_named());
   if (tag.id() == PidTagMessageFlags.id()) {
-    auto flags = row_ ? message_flags(row_->message()) : 0x3u;
+    auto flags = row_ ? message_flags(row_->message()) : 0x403u;
     if (!row_ && beside.contains(PidTagMessageFlags)) flags = static_cast<std::uint32_t>(beside.number(PidTagMessageFlags)) & ~0x10u;
     if (!content_->attachments().empty()) flags |= 0x10;
     return Value::integer32(static_cast<std::int32_t>(flags));
@@ -190,6 +197,8 @@ std::optional<Value> ContentSource::get(PropertyTag tag, Arena& arena) const {
   if (tag.id() == PidTagMessageClass.id()) return Value::string(arena, "IPM.Note");
   if (tag.id() == PidTagObjectType.id()) return Value::integer32(5);
   if (tag.id() == PidTagAccess.id()) return Value::integer32(2);
+  if (tag.id() == PidTagAccessLevel.id()) return Value::integer32(1);
+  if (tag.id() == PidTagMessageLocaleId.id() || tag.id() == PidTagLocaleId.id()) return Value::integer32(0x0409);
   if (tag.id() == PidTagMessageSize.id()) {
     const auto size = content_->source().size();
     if (tag.type() == PidTagMessageSizeExtended.type()) return Value::integer64(static_cast<std::int64_t>(size));

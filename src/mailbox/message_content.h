@@ -32,6 +32,7 @@ class ContentSource final : public PropertySource {
  private:
   std::optional<mapi::Value> body(mapi::PropertyTag tag, Arena& arena) const;
   std::optional<mapi::Value> named(mapi::PropertyTag tag, Arena& arena) const;
+  bool has_named() const;
   std::unique_ptr<MessageSource> row_;
   Content content_;
   NamedIds named_;

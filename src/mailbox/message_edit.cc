@@ -340,8 +340,9 @@ std::uint32_t flags_of_new(const PropertyBag& properties) {
   return ((n & mf_unsent) != 0 ? state::flag_draft : 0u) | ((n & mf_read) != 0 ? state::flag_seen : 0u);
 }
 
-void initialize(PropertyBag& bag) {
+void initialize(PropertyBag& bag, std::uint32_t locale) {
   if (!bag.contains(PidTagCreationTime)) bag.set_time(PidTagCreationTime, now());
+  if (locale != usual_locale && !bag.contains(PidTagMessageLocaleId)) bag.set_integer(PidTagMessageLocaleId, static_cast<std::int32_t>(locale));
   if (bag.contains(PidTagSearchKey)) return;
   Bytes key(16);
   (void)RAND_bytes(key.data(), static_cast<int>(key.size()));
@@ -391,9 +392,9 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
     }
     complete_new(message->data->properties);
     if (!message->data->properties.contains(PidTagLastModifierName)) sign(message->data->properties);
-    if (!guest.empty() && !message->data->properties.contains(PidTagCreatorName)) {
-      message->data->properties.set_string(PidTagCreatorName, guest);
-      message->data->properties.set_binary(PidTagCreatorEntryId, address_book_entry_id(user_dn(guest)));
+    if (!message->data->properties.contains(PidTagCreatorName)) {
+      message->data->properties.set_string(PidTagCreatorName, guest.empty() ? owner->display_name : guest);
+      if (!guest.empty()) message->data->properties.set_binary(PidTagCreatorEntryId, address_book_entry_id(user_dn(guest)));
     }
     const auto flags = (flags_of_new(message->data->properties) | message->set_flags) & ~message->clear_flags;
     auto saved = co_await mailbox.save_message(folder, message->associated, message->id, flags, message->data);
@@ -441,6 +442,8 @@ Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool
   if (!row) co_return row.error();
   message->opened_key = row->remote_key;
   message->opened_change = row->change_number;
+  if (message->data)
+    if (const auto* at = row->extras.find(PidTagLastModificationTime)) message->data->properties.set(PidTagLastModificationTime, *at);
   co_return Status{};
 }
 
@@ -495,6 +498,8 @@ std::optional<Value> DataSource::get(PropertyTag tag, Arena& arena) const {
     light.flags = flags_;
     light.received = row_->received;
     light.size = row_->size;
+    for (const auto also : {PidTagCreatorName, PidTagLastModifierName, PidTagLastModificationTime, PidTagMessageLocaleId})
+      if (const auto* value = data_->properties.find(also)) light.extras.set(also, *value);
     const MessageSource source({store_, std::move(light)});
     return source.get(tag, arena);
   }
@@ -513,7 +518,10 @@ std::optional<Value> DataSource::get(PropertyTag tag, Arena& arena) const {
   if (is(PidTagCreatorName) || is(PidTagLastModifierName)) return Value::string(arena, store_->display_name);
   if (is(PidTagCreatorEntryId) || is(PidTagLastModifierEntryId)) return Value::binary(arena.copy(View(store_->user_entry_id())));
   if (is(PidTagParentEntryId) && folder_ != 0) return Value::binary(arena.copy(View(store_->folder_entry_id(folder_))));
-  if (is(PidTagMessageLocaleId) || is(PidTagLocaleId)) return Value::integer32(0x0409);
+  if (is(PidTagLocaleId))
+    if (auto set = find_in(data_->properties, PidTagMessageLocaleId)) return set;
+  if (is(PidTagMessageLocaleId) || is(PidTagLocaleId)) return Value::integer32(usual_locale);
+  if (is(PidTagTrustSender)) return Value::integer32(1);  // written here
   return std::nullopt;
 }
 

@@ -34,8 +34,9 @@ Task<mapi::ErrorCode> delete_property(Mailbox& mailbox, std::shared_ptr<MessageO
 // `guest`: who saves it, in the mailbox of another.
 Task<Status> save(Mailbox& mailbox, std::shared_ptr<MessageObject> message, bool force, std::string guest = {});
 
-// What a new message has before it is saved.
-void initialize(mapi::PropertyBag& properties);
+// What a new message has before it is saved. The language is its writer's; of the usual one nothing is kept.
+constexpr std::uint32_t usual_locale = 0x0409;
+void initialize(mapi::PropertyBag& properties, std::uint32_t locale = usual_locale);
 // The flags that the properties of a new message tell.
 std::uint32_t flags_of_new(const mapi::PropertyBag& properties);
 

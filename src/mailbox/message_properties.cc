@@ -115,6 +115,23 @@ const Rows default_getters[] = {
     {PidTagMessageLocaleId, [](auto&, Arena&) { return number(0x0409); }},
 };
 
+// Whose name stands there is the owner; his entry id needs no place then.
+Cell entry_id_of_owner(const MessageView& v, PropertyTag name, Arena& arena) {
+  const auto said = beside(v, name);
+  return said && text_of(*said) == v.store->display_name ? bytes(arena, v.store->user_entry_id()) : Cell();
+}
+
+// Told when asked for ([MS-OXCMSG] 2.2.1); not listed, so that no synchronisation carries them.
+const Rows quiet_getters[] = {
+    {PidTagCreatorEntryId, [](auto& v, Arena& a) { return entry_id_of_owner(v, PidTagCreatorName, a); }},
+    {PidTagLastModifierEntryId,
+     [](auto& v, Arena& a) {
+       return beside(v, PidTagLastModifierName) ? entry_id_of_owner(v, PidTagLastModifierName, a) : bytes(a, v.store->user_entry_id());
+     }},
+    {PidTagLocaleId, [](auto& v, Arena&) { return beside(v, PidTagMessageLocaleId, number(0x0409)); }},
+    {PidTagLocalCommitTime, [](auto& v, Arena&) { return beside(v, PidTagLastModificationTime, Cell(Value::time(v.message.received))); }},
+};
+
 bool is_hidden(PropertyTag tag) { return tag.id() == supplement_tag.id() || tag.id() == state::said_sender.id(); }
 
 // Of two properties with one id (PidTagMessageSize and PidTagMessageSizeExtended) the one of this type.
@@ -147,6 +164,7 @@ Cell MessageSource::get(PropertyTag tag, Arena& arena) const {
   if (auto value = find_in(view_.message.extras, tag)) return value;
   if (auto value = from_bag(view_, tag)) return value;
   if (const auto* getter = getter_for(default_getters, tag)) return getter->get(view_, arena);
+  if (const auto* getter = getter_for(quiet_getters, tag)) return getter->get(view_, arena);
   return std::nullopt;
 }
 

@@ -4,6 +4,7 @@
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
 #include "mailbox/store_out_of_office.h"
+#include "mailbox/store_overlay.h"
 #include "mailbox/store_quota.h"
 
 namespace mapigate::mailbox {
@@ -167,6 +168,14 @@ Task<ErrorCode> get_properties_list(RopCall& call, const wire::RopGetPropertiesL
   co_return mapi::ecNone;
 }
 
+// What was opened to be read alone says so ([MS-OXCPRPT] 2.2.1.2), whatever its folder would allow.
+std::shared_ptr<const PropertySource> as_opened(const MessageObject& message, std::shared_ptr<const PropertySource> source) {
+  if (!is_read_only(message)) return source;
+  mapi::PropertyBag over;
+  over.set_integer(mapi::PidTagAccessLevel, 0);
+  return std::make_shared<StoreOverlay>(std::move(source), std::move(over));
+}
+
 // Asynchronous operations are over when their ROP is answered, which [MS-OXCFOLD] 3.2.5 and [MS-OXCPRPT] 3.2.5 leave to the
 // server: there is never one to ask about.
 Task<ErrorCode> progress(RopCall&, const wire::RopProgress::Request&, wire::RopProgress::Response&) { co_return mapi::ecNotSupported; }
@@ -212,8 +221,8 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
           flags = flags_of_new(message->data->properties);
         }
         flags = (flags | message->set_flags) & ~message->clear_flags;
-        co_return Source(std::make_shared<DataSource>(mailbox.identity(), std::move(stored), message->data, message->folder,
-                                                      message->associated, flags));
+        co_return as_opened(*message, std::make_shared<DataSource>(mailbox.identity(), std::move(stored), message->data, message->folder,
+                                                                   message->associated, flags));
       }
       auto content = co_await content_of(mailbox, message);
       if (!content) co_return content.error();
@@ -232,7 +241,7 @@ Task<Result<std::shared_ptr<const PropertySource>>> properties_of(RopCall& call,
         if (!looked_up) co_return looked_up.error();
         ids = std::move(*looked_up);
       }
-      co_return Source(std::make_shared<ContentSource>(mailbox.identity(), std::move(row), *content, std::move(ids)));
+      co_return as_opened(*message, std::make_shared<ContentSource>(mailbox.identity(), std::move(row), *content, std::move(ids)));
     }
     case Object::Kind::attachment: {
       auto attachment = std::static_pointer_cast<AttachmentObject>(object);

@@ -1,4 +1,4 @@
-// Properties of a store that somebody else has to be asked for, over those that it has by itself.
+// Properties that somebody else tells, over those that a store or a message has by itself.
 #pragma once
 
 #include <algorithm>

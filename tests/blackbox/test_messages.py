@@ -2,6 +2,7 @@
 import pytest
 
 from harness import rops
+from harness.mapihttp import Client, Session, discover
 from harness.properties import tag_of
 
 ACCESS_DENIED, NULL_OBJECT, NOT_SUPPORTED, EC_ERROR, UNKNOWN_CODE_PAGE = 0x80070005, 0x4B9, 0x80040102, 0x80004005, 0x3EF
@@ -22,6 +23,64 @@ def test_what_a_new_message_has(mapi, folder):
     assert row[CREATED] == row[MODIFIED] and row[FLAGS] == 0x409 and len(row[tag_of("PidTagSearchKey")]) == 16
     assert row[creator] and row[creator] == row[modifier] and row[creator_id] == row[modifier_id]
     assert row[locale] == row[message_locale] and row[named] is False
+
+
+def test_what_a_saved_message_has(mapi, folder):
+    """[MS-OXCMSG] 2.2.1 and 3.2.5.3: what was told before it was saved is told afterwards, by every handle."""
+    creator, creator_id, modifier, modifier_id = 0x3FF8001F, 0x3FF90102, 0x3FFA001F, 0x3FFB0102
+    locale, message_locale, named, committed, trusted = 0x66A10003, 0x3FF10003, 0x664A000B, 0x67090040, 0x0E790003
+    kept = [creator, creator_id, modifier, modifier_id, locale, message_locale, named]
+    for hidden in (False, True):
+        message = mapi.call(rops.create_message(folder[0], hidden)).handle
+        before = mapi.properties(message, kept)
+        assert mapi.properties(message, [trusted])[trusted] == 1
+        saved = mapi.save(message)
+        reopened = mapi.call(rops.open_message(folder[0], saved, 1)).handle
+        for handle in (message, reopened):
+            assert mapi.properties(handle, kept) == before, hidden
+            row = mapi.properties(handle, [committed, MODIFIED, CREATED])
+            assert row[CREATED] <= row[MODIFIED] == row[committed]
+        assert mapi.properties(message, [MODIFIED]) == mapi.properties(reopened, [MODIFIED])
+        mapi.call(rops.set_properties({"PidTagSubject": "second"}), message)
+        mapi.save(message)
+        again = mapi.call(rops.open_message(folder[0], saved, 1)).handle
+        assert mapi.properties(message, [MODIFIED, committed]) == mapi.properties(again, [MODIFIED, committed])
+
+
+def test_the_language_of_a_new_message_is_its_writers(gateway, certificates):
+    class German(Client):
+        def connect_body(self, user_dn, **keywords):
+            return super().connect_body(user_dn, lcid=0x0407, **keywords)
+
+    port, user = gateway.https_port, "frank@example.test"
+    dn, path = discover(port, certificates.ca, user, "secret")
+    locale, message_locale = 0x66A10003, 0x3FF10003
+    with Session(German(port, certificates.ca, user, "secret", path=path), dn) as mapi:
+        mapi.client.connect(dn)
+        mapi.log_on()
+        message = mapi.new_message(mapi.inbox, {"PidTagSubject": "Sprache"})
+        assert mapi.properties(message, [locale, message_locale]) == {locale: 0x0407, message_locale: 0x0407}
+        saved = mapi.save(message)
+        for handle in (message, mapi.open_message(mapi.inbox, saved)):
+            assert mapi.properties(handle, [locale, message_locale]) == {locale: 0x0407, message_locale: 0x0407}
+        mapi.call(rops.delete_messages([saved], hard=True), mapi.open_folder(mapi.inbox))
+
+
+def test_how_it_was_opened_is_its_access_level(mapi, folder):
+    level = 0x0FF70003  # [MS-OXCPRPT] 2.2.1.2
+    message = mapi.new_message(folder[0], {"PidTagSubject": "x"})
+    made = mapi.call(rops.create_attachment(), message).handle
+    inner = mapi.call(rops.open_embedded_message(2), made).handle
+    assert len(mapi.properties(inner, ["PidTagSearchKey"])[tag_of("PidTagSearchKey")]) == 16
+    mapi.call(rops.save_changes_message(), inner)
+    mapi.call(rops.save_changes_attachment(), made)
+    saved = mapi.save(message)
+    for mode, expected in ((0, 0), (1, 1), (3, 1)):
+        opened = mapi.call(rops.open_message(folder[0], saved, mode)).handle
+        assert mapi.properties(opened, [level])[level] == expected
+        assert mapi.call(rops.get_properties_all(), opened).row[level] == expected
+        inner = mapi.call(rops.open_embedded_message(), mapi.call(rops.open_attachment(0), opened).handle).handle
+        assert mapi.properties(inner, [level])[level] == expected
 
 
 def test_a_message_opened_to_be_read_is_not_changed(mapi, folder):
