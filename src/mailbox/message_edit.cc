@@ -553,6 +553,8 @@ std::optional<Value> AttachmentDataSource::get(PropertyTag tag, Arena& arena) co
   if (is(PidTagObjectType)) return Value::integer32(7);
   if (is(PidTagAccessLevel)) return Value::integer32(0);
   if (auto value = find_in(attachment_->properties, tag)) return value;
+  // Nothing yet of one that was just made ([MS-OXCMSG] 2.2.2.9).
+  if (is(PidTagAttachMethod) && attachment_->data.size() == 0 && !attachment_->embedded) return Value::integer32(convert::afNone);
   if (is(PidTagAttachMethod)) return Value::integer32(attachment_->embedded ? convert::afEmbeddedMessage : convert::afByValue);
   if (is(PidTagRenderingPosition)) return Value::integer32(-1);
   if (is(PidTagDisplayName)) {

@@ -16,15 +16,26 @@ using Problems = std::vector<wire::PropertyProblem>;
 // Read-only properties that may be set, so that saving fails ([MS-OXCMSG] 3.2.5.3).
 bool makes_saving_fail(PropertyTag tag) {
   for (const auto one : {mapi::PidTagHasAttachments, mapi::PidTagMessageSize, mapi::PidTagAccess, mapi::PidTagAccessLevel,
-                         mapi::PidTagObjectType, mapi::PidTagRecordKey})
+                         mapi::PidTagObjectType, mapi::PidTagRecordKey, mapi::PidTagMessageStatus})
+    if (tag.id() == one.id()) return true;
+  return false;
+}
+
+// Above there are ids that mean something else for each class of messages ([MS-OXPROPS] 1.3.3).
+constexpr std::uint16_t first_id_of_classes = 0x4000;
+
+bool has_wrong_type(PropertyTag tag) { return tag.id() < first_id_of_classes && mapi::is_of_other_type(tag); }
+
+// What the store says of an attachment.
+bool is_computed_of_attachment(PropertyTag tag) {
+  for (const auto one : {mapi::PidTagAttachNumber, mapi::PidTagAttachSize, mapi::PidTagObjectType, mapi::PidTagAccessLevel, mapi::PidTagRecordKey})
     if (tag.id() == one.id()) return true;
   return false;
 }
 
 ErrorCode set_on_attachment(AttachmentObject& attachment, PropertyTag tag, const mapi::Value& value, std::size_t memory_limit,
                             unsigned code_page) {
-  for (const auto fixed : {mapi::PidTagAttachNumber, mapi::PidTagAttachSize, mapi::PidTagObjectType, mapi::PidTagAccessLevel})
-    if (tag.id() == fixed.id()) return mapi::ecComputed;
+  if (is_computed_of_attachment(tag)) return mapi::ecComputed;
   if (tag.id() == mapi::PidTagAttachDataBinary.id()) {
     const auto* bytes = value.get<View>();
     if (!bytes) return mapi::ecUnexpectedType;
@@ -57,13 +68,18 @@ Task<ErrorCode> set_values(RopCall& call, std::span<const TaggedValue> values, s
     const auto tag = values[i].tag;
     const auto value = values[i].value;
     auto code = mapi::ecNone;
-    if (object->kind == Object::Kind::message) {
+    const bool is_item = object->kind == Object::Kind::message || object->kind == Object::Kind::attachment;
+    if (is_item && has_wrong_type(tag)) {
+      code = mapi::ecUnexpectedType;
+    } else if (object->kind == Object::Kind::message) {
       auto message = std::static_pointer_cast<MessageObject>(object);
       if (message->saved && !message->parent && (makes_saving_fail(tag) || tag.id() == mapi::PidTagChangeKey.id())) {
         message->refused = message->refused || makes_saving_fail(tag);
         continue;
       }
-      code = co_await set_property(call.mailbox, message, tag, value, message->code_page ? message->code_page : code_page);
+      // It has ROPs of its own ([MS-OXCMSG] 2.2.1.8).
+      if (tag.id() == mapi::PidTagMessageStatus.id()) code = mapi::ecComputed;
+      else code = co_await set_property(call.mailbox, message, tag, value, message->code_page ? message->code_page : code_page);
     } else if (object->kind == Object::Kind::attachment) {
       auto attachment = std::static_pointer_cast<AttachmentObject>(object);
       auto ready = co_await edit_attachment(call.mailbox, attachment);
@@ -94,7 +110,11 @@ Task<ErrorCode> delete_values(RopCall& call, std::span<const PropertyTag> tags, 
   }
   for (std::size_t i = 0; i < tags.size(); ++i) {
     auto code = mapi::ecNone;
-    if (object->kind == Object::Kind::message) {
+    if (object->kind == Object::Kind::message && tags[i].id() == mapi::PidTagMessageStatus.id()) {
+      code = mapi::ecComputed;
+    } else if (object->kind == Object::Kind::attachment && is_computed_of_attachment(tags[i])) {
+      code = mapi::ecComputed;
+    } else if (object->kind == Object::Kind::message) {
       code = co_await delete_property(call.mailbox, std::static_pointer_cast<MessageObject>(object), tags[i]);
     } else if (object->kind == Object::Kind::attachment) {
       auto attachment = std::static_pointer_cast<AttachmentObject>(object);

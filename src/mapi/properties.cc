@@ -49,6 +49,26 @@ std::string_view name_of(PropertyTag tag) {
   return name;
 }
 
+bool is_of_other_type(PropertyTag tag) {
+  const auto usual = [](PropertyType type) {
+    switch (type) {
+      case PropertyType::PtypString8: return PropertyType::PtypString;
+      case PropertyType::PtypMultipleString8: return PropertyType::PtypMultipleString;
+      case PropertyType::PtypObject:
+      case PropertyType::PtypServerId: return PropertyType::PtypBinary;
+      default: return type;
+    }
+  };
+  const auto* one = std::lower_bound(std::begin(known), std::end(known), tag.id(),
+                                     [](const Known& k, std::uint16_t id) { return k.tag.id() < id; });
+  bool is_known = false;
+  for (; one != std::end(known) && one->tag.id() == tag.id(); ++one) {
+    is_known = true;
+    if (usual(one->tag.type()) == usual(tag.type())) return false;
+  }
+  return is_known;
+}
+
 std::string_view name_of(PropertyType type) {
   for (const auto& k : known_types)
     if (k.type == type) return k.name;

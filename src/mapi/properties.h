@@ -69,5 +69,7 @@ std::string_view name_of(PropertyTag tag);
 // By canonical name ("PidTagSubject") or number ("0x0037001f").
 std::optional<PropertyTag> tag_from_string(std::string_view text);
 std::string_view name_of(PropertyType type);
+// Whether the property with the tag's id is known, and never of the tag's type. Strings are of both string types.
+bool is_of_other_type(PropertyTag tag);
 
 }  // namespace mapigate::mapi

@@ -6,6 +6,7 @@ from harness.mapihttp import Client, Session, discover
 from harness.properties import tag_of
 
 ACCESS_DENIED, NULL_OBJECT, NOT_SUPPORTED, EC_ERROR, UNKNOWN_CODE_PAGE = 0x80070005, 0x4B9, 0x80040102, 0x80004005, 0x3EF
+UNEXPECTED_TYPE, COMPUTED = 0x80040304, 0x8004011A
 NOT_FOUND, INVALID_PARAM = 0x8004010F, 0x80070057
 FLAGS, SUBJECT = tag_of("PidTagMessageFlags"), tag_of("PidTagSubject")
 CREATED, MODIFIED = tag_of("PidTagCreationTime"), tag_of("PidTagLastModificationTime")
@@ -114,6 +115,50 @@ def test_read_only_properties_fail_when_saved(mapi, folder):
     assert mapi.try_call(rops.save_changes_attachment(), made.handle).error == EC_ERROR
     assert mapi.properties(made.handle, [size])[size] == 0
     mapi.save(message)
+
+
+def test_values_of_another_type_are_refused(mapi, folder):
+    """[MS-OXCDATA] 2.4.2: what was there stays, instead of something that nobody can read."""
+    message = mapi.new_message(folder[0], {"PidTagSubject": "first", "PidTagImportance": 2})
+    for tag, value in ((0x00170002, 0), (0x0017001F, "low"), (0x00370102, b"second"), (0x0039001F, "now")):
+        assert mapi.call(rops.set_properties({0x3004001F: "fits", tag: value}), message).problems == [(1, tag, UNEXPECTED_TYPE)]
+    # Strings are of both types, and what an id above 0x4000 is depends on the class of the message.
+    assert mapi.call(rops.set_properties({0x0037001E: "third", 0x6800001F: "text", 0x68010003: 1}), message).problems == []
+    saved = mapi.save(message)
+    row = mapi.properties(mapi.open_message(folder[0], saved), [SUBJECT, "PidTagImportance", 0x3004001F, 0x6800001F, 0x68010003])
+    assert list(row.values()) == ["third", 2, "fits", "text", 1]
+    attachment = mapi.call(rops.create_attachment(), mapi.call(rops.open_message(folder[0], saved, 1)).handle).handle
+    assert mapi.call(rops.set_properties({0x37050102: b"1"}), attachment).problems == [(0, 0x37050102, UNEXPECTED_TYPE)]
+
+
+def test_the_status_is_not_set_as_a_property(mapi, folder):
+    """[MS-OXCMSG] 2.2.1.8 and 3.2.5.3."""
+    status, handle = 0x0E170003, folder[1]
+    message = mapi.new_message(folder[0], {"PidTagSubject": "x"})
+    assert mapi.call(rops.set_properties({status: 0x1000}), message).problems == [(0, status, COMPUTED)]
+    saved = mapi.save(message)
+    assert mapi.call(rops.set_message_status(saved, 0x2000, 0x2000), handle).message_status_flags == 0
+    message = mapi.call(rops.open_message(folder[0], saved, 1)).handle
+    assert mapi.call(rops.delete_properties([status]), message).problems == [(0, status, COMPUTED)]
+    mapi.save(message)
+    assert mapi.call(rops.set_properties({status: 0x1000}), message).problems == []
+    assert mapi.try_call(rops.save_changes_message(), message).error == EC_ERROR
+    assert mapi.call(rops.get_message_status(saved), handle).message_status_flags == 0x2000
+
+
+def test_what_the_store_says_of_an_attachment_is_not_deleted(mapi, folder):
+    number, method, key, level = tag_of("PidTagAttachNumber"), tag_of("PidTagAttachMethod"), 0x0FF90102, 0x0FF70003
+    message = mapi.new_message(folder[0], {"PidTagSubject": "x"})
+    made = mapi.call(rops.create_attachment(), message).handle
+    assert mapi.properties(made, [method])[method] == 0  # [MS-OXCMSG] 2.2.2.9: it has just been made
+    problems = mapi.call(rops.delete_properties([number, key, method, level]), made).problems
+    assert problems == [(0, number, COMPUTED), (1, key, COMPUTED), (3, level, COMPUTED)]
+    assert mapi.call(rops.set_properties({key: b"mine"}), made).problems == [(0, key, COMPUTED)]
+    mapi.write_stream(made, "PidTagAttachDataBinary", b"data")
+    assert mapi.properties(made, [method])[method] == 1
+    mapi.call(rops.save_changes_attachment(), made)
+    opened = mapi.open_message(folder[0], mapi.save(message))
+    assert [(one["method"], one["number"]) for one in mapi.attachments(opened)] == [(1, 0)]
 
 
 def test_read_flags(mapi, folder):
