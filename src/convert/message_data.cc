@@ -25,6 +25,8 @@ constexpr unsigned max_depth = 20;
 constexpr unsigned utf8_code_page = 65001;
 constexpr std::size_t max_original = std::size_t{16} << 20;
 
+bool is_internet(std::string_view address_type) { return address_type.empty() || equal_ignoring_ascii_case(address_type, "SMTP"); }
+
 }  // namespace
 
 MessageData MessageData::clone() const {
@@ -280,10 +282,10 @@ Address person(const PropertyBag& bag, const PersonTags& tags) {
   out.address = bag.string(tags.smtp_address);
   const auto type = bag.string(tags.address_type);
   const auto email = bag.string(tags.email_address);
-  if (out.address.empty() && (type.empty() || equal_ignoring_ascii_case(type, "SMTP")) && email.find('@') != email.npos)
+  if (out.address.empty() && is_internet(type) && email.find('@') != email.npos)
     out.address = email;
   if (out.address.empty()) {
-    if (auto one_off = parse_one_off_entry_id(bag.binary(tags.entry_id))) {
+    if (auto one_off = parse_one_off_entry_id(bag.binary(tags.entry_id)); one_off && is_internet(one_off->AddressType)) {
       out.address = one_off->EmailAddress;
       if (out.name.empty()) out.name = one_off->DisplayName;
     }
@@ -300,7 +302,8 @@ Address recipient_address(const PropertyBag& recipient) {
   auto out = person(recipient, {own_name ? PidTagRecipientDisplayName : PidTagDisplayName, PidTagAddressType,
                                 PidTagEmailAddress, PidTagEntryId, PidTagSmtpAddress});
   if (out.address.empty())
-    if (auto one_off = parse_one_off_entry_id(recipient.binary(PidTagRecipientEntryId))) out.address = one_off->EmailAddress;
+    if (auto one_off = parse_one_off_entry_id(recipient.binary(PidTagRecipientEntryId)); one_off && is_internet(one_off->AddressType))
+      out.address = one_off->EmailAddress;
   if (out.name == out.address) out.name.clear();
   return out;
 }
@@ -343,11 +346,15 @@ Recipient complete_recipient(const MessageData::Recipient& recipient) {
   unless(PidTagRecipientDisplayName, Value::string(arena, out.display_name));
   unless(PidTagAddressType, Value::string(arena, "SMTP"));
   unless(PidTagEmailAddress, Value::string(arena, out.smtp_address));
-  unless(PidTagSmtpAddress, Value::string(arena, out.smtp_address));
-  const auto entry_id = one_off_entry_id(out.display_name, out.smtp_address);
+  // Whom nobody has an Internet address of is addressed as the client said.
+  const auto type = bag.string(PidTagAddressType), email = bag.string(PidTagEmailAddress);
+  const bool elsewhere = out.smtp_address.empty() && !email.empty() && !is_internet(type);
+  if (!elsewhere) unless(PidTagSmtpAddress, Value::string(arena, out.smtp_address));
+  auto entry_id = elsewhere ? to_bytes(bag.binary(PidTagRecipientEntryId)) : one_off_entry_id(out.display_name, out.smtp_address);
+  if (entry_id.empty()) entry_id = type == "EX" ? address_book_entry_id(email) : one_off_entry_id(out.display_name, email, type);
   unless(PidTagEntryId, Value::binary(entry_id));
   unless(PidTagRecipientEntryId, Value::binary(bag.binary(PidTagEntryId)));
-  unless(PidTagSearchKey, Value::binary(arena.copy(View(search_key(out.smtp_address)))));
+  unless(PidTagSearchKey, Value::binary(arena.copy(View(elsewhere ? search_key(email, type) : search_key(out.smtp_address)))));
   unless(PidTagSendRichInfo, Value::boolean(false));
   unless(PidTagRecipientFlags, Value::integer32(1));
   unless(PidTagRecipientOrder, Value::integer32(static_cast<std::int32_t>(recipient.row)));

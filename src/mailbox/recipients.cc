@@ -66,7 +66,12 @@ RecipientRow recipient_row(const convert::Recipient& recipient, const std::vecto
     row.RecipientFlags |= static_cast<std::uint16_t>(RecipientRow::SMTP);
     row.RecipientFlags |= RecipientRow::E;
     row.EmailAddress.unicode = to_utf16(arena, recipient.smtp_address);
-  } else if (const auto type = recipient.properties.string(mapi::PidTagAddressType); !type.empty() && type != "SMTP") {
+  } else if (const auto type = recipient.properties.string(mapi::PidTagAddressType); type == "EX") {
+    // As its client wrote it ([MS-OXCDATA] 2.8.3.2).
+    row.RecipientFlags |= static_cast<std::uint16_t>(RecipientRow::X500DN);
+    row.DisplayType = static_cast<std::uint8_t>(recipient.properties.number(mapi::PidTagDisplayType));
+    row.X500Dn = arena.copy(std::string_view(recipient.properties.string(mapi::PidTagEmailAddress)));
+  } else if (!type.empty() && type != "SMTP") {
     const auto address = recipient.properties.string(mapi::PidTagEmailAddress);
     row.RecipientFlags |= static_cast<std::uint16_t>(RecipientRow::O | RecipientRow::E);
     row.AddressType = arena.copy(std::string_view(type));

@@ -76,17 +76,4 @@ Bytes StoreIdentity::store_entry_id() const {
 }
 Bytes StoreIdentity::user_entry_id() const { return address_book_entry_id(dn); }
 
-Bytes address_book_entry_id(std::string_view dn) {
-  static constexpr std::uint8_t provider[16] = {0xDC, 0xA7, 0x40, 0xC8, 0xC0, 0x42, 0x10, 0x1A,
-                                                0xB4, 0xB9, 0x08, 0x00, 0x2B, 0x2F, 0xE1, 0x82};
-  Bytes bytes;
-  Output out(bytes);
-  out.scalar<std::uint32_t>(0);
-  out.bytes(provider);
-  out.scalar<std::uint32_t>(1);
-  out.scalar<std::uint32_t>(0);  // DT_MAILUSER
-  text_z(out, dn);
-  return bytes;
-}
-
 }  // namespace mapigate::mailbox

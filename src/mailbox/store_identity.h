@@ -46,7 +46,6 @@ struct StoreIdentity {
   Bytes user_entry_id() const;   // [MS-NSPI] "PermanentEntryID"
 };
 
-// [MS-OXCMSG] and [MS-NSPI]: an address-book entry that is addressed by its distinguished name.
-Bytes address_book_entry_id(std::string_view dn);
+using mapi::address_book_entry_id;
 
 }  // namespace mapigate::mailbox

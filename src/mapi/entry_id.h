@@ -76,6 +76,8 @@ struct OneOff {
   std::string EmailAddress;
   bool operator==(const OneOff&) const = default;
 };
+// [MS-OXCDATA] 2.2.5.2: an entry of the address book, addressed by its distinguished name.
+Bytes address_book_entry_id(std::string_view dn);
 // Unicode form; marked as "no TNEF, do not look up", as fits an Internet address.
 Bytes one_off_entry_id(std::string_view display_name, std::string_view email_address,
                        std::string_view address_type = "SMTP");

@@ -1,9 +1,12 @@
 """What [MS-OXCMSG] says of single ROPs on messages, recipients and attachments."""
+import struct
+import uuid
+
 import pytest
 
 from harness import rops
 from harness.mapihttp import Client, Session, discover
-from harness.properties import tag_of
+from harness.properties import Reader, tag_of
 
 ACCESS_DENIED, NULL_OBJECT, NOT_SUPPORTED, EC_ERROR, UNKNOWN_CODE_PAGE = 0x80070005, 0x4B9, 0x80040102, 0x80004005, 0x3EF
 UNEXPECTED_TYPE, COMPUTED = 0x80040304, 0x8004011A
@@ -211,6 +214,22 @@ def test_recipients_and_attachments_stay_as_they_are(mapi, folder):
         assert mapi.stream(opened.handle, "PidTagBody").decode("utf-16-le") == "no line break"
         mapi.call(rops.set_properties({"PidTagSubject": "edited"}), opened.handle)
         mapi.save(opened.handle)
+
+
+def test_recipients_without_an_internet_address_are_told_as_they_came(mapi, folder):
+    """[MS-OXCDATA] 2.8.3.2: whom nobody here knows is still the one that the client has written."""
+    dn, entry_id, own_entry_id, key = "/o=Old Org/ou=First/cn=Recipients/cn=somebody", 0x0FFF0102, 0x5FF70102, 0x300B0102
+    message = mapi.new_message(folder[0], {"PidTagSubject": "x"}, [(0, 1, "Some Body", dn)])
+    for opened in (None, mapi.call(rops.open_message(folder[0], mapi.save(message)))):
+        summary = opened or mapi.call(rops.reload_cached_information(), message)
+        reader = Reader(summary.recipients[0][2])
+        assert reader.u16() & 0x8007 == 0x0001  # X500DN
+        reader.unpack("BB")
+        assert (reader.string8(), reader.unicode()) == (dn, "Some Body")
+        row = reader.row(summary.recipient_columns[:reader.u16()])
+        address_book = uuid.UUID("c840a7dc-42c0-1a10-b4b9-08002b2fe182").bytes_le
+        assert row[entry_id] == row[own_entry_id] == b"\0" * 4 + address_book + struct.pack("<II", 1, 0) + dn.encode() + b"\0"
+        assert row[key] == b"EX:" + dn.upper().encode() + b"\0"
 
 
 def test_embedded_messages_want_a_known_code_page(mapi, folder):

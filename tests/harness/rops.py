@@ -399,6 +399,10 @@ def open_message(folder_id, message_id, mode=0, code_page=0x0FFF):
     return Rop(0x03, "io", struct.pack("<HQBQ", code_page, folder_id, mode, message_id), _message_head)
 
 
+def reload_cached_information():
+    return Rop(0x10, "i", b"\0\0", _message_head)
+
+
 def get_properties_specific(columns, size_limit=0):
     tags = [tag_of(column) for column in columns]
 
