@@ -460,7 +460,7 @@ std::optional<Value> DataSource::made(PropertyTag tag, Arena& arena) const {
     if (flags_ & state::flag_seen) flags |= mf_read | mf_ever_read;
     flags |= (flags_ & state::flag_draft) != 0 ? mf_unsent : mf_unmodified;
     if (!data_->attachments.empty()) flags |= mf_has_attach;
-    if (row_) flags |= row_->extras.number(PidTagMessageFlags) & mf_submitted;
+    if (row_ && (row_->extras.number(PidTagMessageFlags) & mf_submitted) != 0) flags = (flags | mf_submitted) & ~mf_unsent;
     flags |= data_->properties.number(PidTagMessageFlags) & mf_resend;
     return Value::integer32(static_cast<std::int32_t>(flags));
   }

@@ -155,7 +155,8 @@ std::uint32_t message_flags(const state::Message& message) {
   if (state::is_associated(message.folder)) flags |= mfFAI;
   if (wants_receipt(message)) flags |= mfNotifyRead;
   if (wants_unread_receipt(message)) flags |= mfNotifyUnread;
-  return flags | (static_cast<std::uint32_t>(message.extras.number(PidTagMessageFlags)) & (mfSubmitted | mfResend));
+  flags |= static_cast<std::uint32_t>(message.extras.number(PidTagMessageFlags)) & (mfSubmitted | mfResend);
+  return (flags & mfSubmitted) != 0 ? flags & ~mfUnsent : flags;  // RopSubmitMessage clears it, until RopAbortSubmit
 }
 
 Cell MessageSource::get(PropertyTag tag, Arena& arena) const {

@@ -186,11 +186,13 @@ def test_deferred_and_taken_back(sender, mail_server, open_session):
     time.sleep(2)
     assert arrived(Imap(mail_server, BOB), "INBOX", "later") == 0
     flags = session.properties(session.open_message(session.outbox, saved), ["PidTagMessageFlags"])[tag_of("PidTagMessageFlags")]
-    assert flags & 4  # mfSubmitted
+    row = session.rows(session.contents_table(session.open_folder(session.outbox)), ["PidTagMid", "PidTagMessageFlags"])
+    listed = {one[tag_of("PidTagMid")]: one[tag_of("PidTagMessageFlags")] for one in row}
+    assert flags & 0xC == listed[saved] & 0xC == 0x4  # mfSubmitted, and mfUnsent no more ([MS-OXCMSG] 2.2.1.6)
     session.call(rops.abort_submit(session.outbox, saved))
     assert session.try_call(rops.abort_submit(session.outbox, saved)).error == 0x80040601  # ecNotInQueue
     flags = session.properties(session.open_message(session.outbox, saved), ["PidTagMessageFlags"])[tag_of("PidTagMessageFlags")]
-    assert not flags & 4
+    assert flags & 0xC == 0x8
 
 
 def test_number_and_units_outweigh_the_time(sender, mail_server, open_session):
