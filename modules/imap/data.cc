@@ -181,66 +181,6 @@ Result<std::vector<std::uint32_t>> expand(const std::vector<UidRange>& ranges, s
 
 namespace {
 
-std::string_view parameter(const Value& list, std::string_view name) {
-  for (std::size_t i = 0; i + 1 < list.list.size(); i += 2)
-    if (is(list.list[i], name) && list.list[i + 1].is_string()) return list.list[i + 1].text;
-  return {};
-}
-
-// (type subtype params id description encoding size [lines | envelope body lines] md5 disposition …)
-void summarize_part(const Value& part, std::string_view container, bool first, BodySummary& out) {
-  const auto& items = part.list;
-  if (items.empty()) return;
-  if (items[0].is_list()) {  // multipart: parts, then the subtype
-    std::size_t count = 0;
-    while (count < items.size() && items[count].is_list()) ++count;
-    const auto subtype = lower_ascii(
-        count < items.size() && items[count].is_string() ? items[count].text : std::string_view("mixed"));
-    if (out.content_type.empty()) out.content_type = "multipart/" + subtype;
-    for (std::size_t i = 0; i < count; ++i) summarize_part(items[i], subtype, first && i == 0, out);
-    return;
-  }
-  if (items.size() < 2 || !items[0].is_string() || !items[1].is_string()) return;
-  const auto type = lower_ascii(items[0].text) + "/" + lower_ascii(items[1].text);
-  if (out.content_type.empty()) out.content_type = type;
-  std::string_view disposition, name;
-  if (items.size() > 2) name = parameter(items[2], "name");
-  if (type == "text/calendar" && items.size() > 2 && (container == "alternative" || container.empty()) &&
-      out.calendar_method.empty()) {
-    for (const char c : parameter(items[2], "method"))
-      out.calendar_method += c >= 'a' && c <= 'z' ? static_cast<char>(c - 32) : c;
-  }
-  const std::size_t extension = type == "message/rfc822" ? 11 : type.starts_with("text/") ? 9 : 8;
-  if (items.size() > extension && items[extension].is_list() && !items[extension].list.empty() &&
-      items[extension].list[0].is_string()) {
-    disposition = items[extension].list[0].text;
-    if (items[extension].list.size() > 1) {
-      const auto file = parameter(items[extension].list[1], "filename");
-      if (!file.empty()) name = file;
-    }
-  }
-  const bool attached = equal_ignoring_ascii_case(disposition, "attachment");
-  const bool has_id = items.size() > 3 && items[3].is_string() && !items[3].text.empty();
-  if (type == "application/pkcs7-signature" || type == "application/pgp-signature") return;
-  if (attached || type == "message/rfc822") {
-    out.has_attachments = true;
-  } else if (type.starts_with("text/") || type.starts_with("multipart/")) {
-    if (!name.empty() && !first && container != "alternative") out.has_attachments = true;
-  } else if (!(container == "related" && has_id) && container != "report" && container != "encrypted") {
-    out.has_attachments = true;
-  }
-}
-
-}  // namespace
-
-BodySummary summarize_body(const Value& body_structure) {
-  BodySummary out;
-  summarize_part(body_structure, {}, true, out);
-  return out;
-}
-
-namespace {
-
 // False when a name stands without its value: then a literal was longer or shorter than announced.
 bool read_fetch_items(std::span<const Value> items, FetchData& out) {
   for (std::size_t i = 0; i < items.size(); i += 2) {

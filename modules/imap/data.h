@@ -36,9 +36,14 @@ Result<std::vector<std::uint32_t>> expand(const std::vector<UidRange>& ranges, s
 
 // What BODYSTRUCTURE tells about the message as a whole.
 struct BodySummary {
+  // By the rules of convert::sort_parts(), by which the opened message has its attachments.
   bool has_attachments = false;
+  bool shows_files = false;     // some of them are more than pictures in the text and other renderings of it
+  bool encrypted = false;       // it is one application/pkcs7-mime part, maybe under another type
+  bool has_calendar = false;    // a text/calendar part that is no mere attachment
+  bool has_tnef = false, has_tiff = false, has_audio = false;
   std::string content_type;     // of the outermost part, lower case
-  std::string calendar_method;  // of a text/calendar body part, upper case
+  std::string calendar_method;  // of the calendar, upper case
 };
 BodySummary summarize_body(const Value& body_structure);
 

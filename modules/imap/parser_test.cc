@@ -234,13 +234,23 @@ TEST(Parser, BodyStructures) {
   EXPECT_TRUE(body_of("(" + text + pdf + " \"mixed\" (\"boundary\" \"x\") NIL NIL)").has_attachments);
   EXPECT_EQ(body_of("(" + text + pdf + " \"MIXED\")").content_type, "multipart/mixed");
   EXPECT_FALSE(body_of("(" + text + text + " \"alternative\")").has_attachments);
-  EXPECT_FALSE(body_of("(" + text + image + " \"related\")").has_attachments) << "a picture within the text";
-  EXPECT_TRUE(body_of("(" + text + image + " \"mixed\")").has_attachments);
-  EXPECT_TRUE(body_of(pdf).has_attachments) << "nothing but an attachment";
+  const auto picture = body_of("(" + text + image + " \"related\")");
+  EXPECT_TRUE(picture.has_attachments);
+  EXPECT_FALSE(picture.shows_files) << "a picture within the text";
+  EXPECT_TRUE(body_of("(" + text + image + " \"mixed\")").shows_files);
+  EXPECT_TRUE(body_of(pdf).shows_files) << "nothing but an attachment";
   const auto meeting = body_of(
       "(" + text + "(\"TEXT\" \"CALENDAR\" (\"METHOD\" \"request\") NIL NIL \"7BIT\" 5 1) \"alternative\")");
   EXPECT_EQ(meeting.calendar_method, "REQUEST");
-  EXPECT_FALSE(meeting.has_attachments);
+  EXPECT_TRUE(meeting.has_attachments && meeting.has_calendar);
+  EXPECT_FALSE(meeting.shows_files);
+  const std::string signature = "(\"application\" \"pkcs7-signature\" (\"name\" \"smime.p7s\") NIL NIL \"base64\" 500 NIL (\"attachment\" NIL))";
+  EXPECT_TRUE(body_of("(" + text + signature + " \"signed\")").has_attachments) << "the signed message as a whole";
+  EXPECT_FALSE(body_of("(" + text + signature + " \"signed\")").shows_files);
+  EXPECT_TRUE(body_of("((" + text + pdf + " \"mixed\")" + signature + " \"signed\")").shows_files);
+  const std::string status = "(\"message\" \"delivery-status\" NIL NIL NIL \"7bit\" 90)";
+  EXPECT_FALSE(body_of("(" + text + status + " \"report\")").has_attachments) << "it is what the report object says";
+  EXPECT_TRUE(body_of("(" + text + status + " \"mixed\")").has_attachments);
   EXPECT_TRUE(
       body_of("(" + text +
               "(\"message\" \"rfc822\" NIL NIL NIL \"7bit\" 9 (NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL) " +

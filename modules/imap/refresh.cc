@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "convert/headers.h"
-#include "convert/mime_message.h"
+#include "fetched.h"
 #include "io/runtime.h"
 #include "mailbox_name.h"
 #include "provider.h"
@@ -45,81 +45,6 @@ std::string content_key(const FetchData& fetch) {
 namespace {
 
 constexpr std::size_t part_size = 2000;  // changes handed on at once
-
-// A message as FETCH brought it.
-struct Fetched {
-  std::uint32_t uid = 0;
-  std::uint32_t flags = 0;
-  std::string keywords;
-  FileTime received;
-  std::uint64_t size = 0;
-  Bytes header;
-  BodySummary body;
-  Bytes reply;  // the beginning of a message that answers a meeting request
-};
-
-// Class and icon ([MS-OXOCAL] 2.2.1.49 "PidTagIconIndex") of meeting messages.
-struct MeetingKind {
-  std::string_view method, message_class;
-  std::int32_t icon;
-};
-constexpr std::string_view reply_method = "REPLY";
-constexpr MeetingKind meeting_kinds[] = {{"REQUEST", "IPM.Schedule.Meeting.Request", 0x404},
-                                         {"COUNTER", "IPM.Schedule.Meeting.Resp.Tent", 0x407},
-                                         {"CANCEL", "IPM.Schedule.Meeting.Canceled", 0x408}};
-
-// What a reply says stands in the calendar itself ([MS-OXCICAL] 2.1.3.1.1.1).
-void add_reply_properties(const Bytes& reply, mapi::PropertyBag& properties) {
-  auto parsed = convert::MimeMessage::parse(convert::ByteSource::from_bytes(reply));
-  if (!parsed) return;
-  const auto& bag = (*parsed)->properties();
-  const auto message_class = bag.string(mapi::PidTagMessageClass);
-  if (!message_class.starts_with("IPM.Schedule.Meeting.")) return;
-  properties.set_string(mapi::PidTagMessageClass, message_class);
-  properties.set_integer(mapi::PidTagIconIndex, static_cast<std::int32_t>(bag.number(mapi::PidTagIconIndex)));
-}
-
-void add_body_properties(const BodySummary& body, mapi::PropertyBag& properties) {
-  properties.set_boolean(mapi::PidTagHasAttachments, body.has_attachments);
-  // Meeting messages carry their kind in a part that the header block does not show ([MS-OXCMAIL] 2.2.3.4).
-  if (properties.string(mapi::PidTagMessageClass) != "IPM.Note") return;
-  for (const auto& kind : meeting_kinds) {
-    if (body.calendar_method != kind.method) continue;
-    properties.set_string(mapi::PidTagMessageClass, kind.message_class);
-    properties.set_integer(mapi::PidTagIconIndex, kind.icon);
-  }
-}
-
-std::vector<state::Message> convert_all(const std::vector<Fetched>& batch) {
-  std::vector<state::Message> out;
-  out.reserve(batch.size());
-  for (const auto& one : batch) {
-    state::Message message;
-    message.remote_key = one.uid;
-    message.flags = one.flags;
-    message.keywords = one.keywords;
-    message.received = one.received;
-    message.size = one.size;
-    convert::HeaderOptions options;
-    if (one.received.ticks != 0) options.internal_date = one.received;
-    message.properties = convert::header_properties(one.header, options);
-    add_body_properties(one.body, message.properties);
-    if (!one.reply.empty()) add_reply_properties(one.reply, message.properties);
-    out.push_back(std::move(message));
-  }
-  return out;
-}
-
-std::string header_items() {
-  std::string out = "(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (";
-  bool first = true;
-  for (const auto name : convert::index_headers()) {
-    if (!first) out += ' ';
-    first = false;
-    out += name;
-  }
-  return out + ")])";
-}
 
 // A batch on its way into the index: it is converted while the one ahead of it is stored, and then stored.
 struct Batch {
@@ -377,7 +302,7 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
       }
       auto fetched = co_await receive(*lease, tag, batches[i]);
       if (!fetched) co_return fetched.error();
-      auto looked = co_await look_into_replies(*lease, &*fetched);
+      auto looked = co_await look_into(*lease, &*fetched);
       if (!looked) co_return looked;
       if (i + 1 < batches.size()) {
         auto sent = co_await ask_for(*lease, batches[i + 1], items);
@@ -451,24 +376,35 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     co_return out;
   }
 
-  // Of the newest of them. No server minds reading a few small messages; one that refuses leaves them what they look like.
-  static Task<Status> look_into_replies(Connection& connection, std::vector<Fetched>* fetched) {
-    static constexpr std::size_t most = 100, most_bytes = 65536;
-    std::map<std::uint32_t, Fetched*> replies;
+  // The beginning of those that say only there what they are, a few at a time. One that the server refuses stays what it looks like.
+  Task<Status> look_into(Connection& connection, std::vector<Fetched>* fetched) {
+    static constexpr std::size_t at_once = 50, most_bytes = 65536;
+    std::vector<Fetched*> asked;
     for (auto& one : *fetched)
-      if (one.body.calendar_method == reply_method && replies.size() < most) replies.emplace(one.uid, &one);
-    if (replies.empty()) co_return Status();
-    std::vector<std::uint32_t> uids;
-    for (const auto& [uid, one] : replies) uids.push_back(uid);
-    auto on = [&replies](const Response& response) -> Status {
-      const auto fetch = parse_fetch(response);
-      if (!fetch || fetch->body == nullptr) return {};
-      const auto bytes = fetch->body->bytes();
-      if (const auto found = replies.find(fetch->uid); found != replies.end()) found->second->reply = to_bytes(bytes.first(std::min(bytes.size(), most_bytes)));
-      return {};
-    };
-    auto done = co_await connection.run(fmt::format("UID FETCH {} (UID BODY.PEEK[]<0.{}>)", make_uid_set(uids), most_bytes), on);
-    if (!done) co_return done.error();
+      if (has_to_be_read(one)) asked.push_back(&one);
+    std::reverse(asked.begin(), asked.end());  // by UID
+    for (std::size_t at = 0; at < asked.size(); at += at_once) {
+      std::map<std::uint32_t, std::pair<Fetched*, Bytes>> some;
+      for (auto i = at; i < std::min(asked.size(), at + at_once); ++i) some[asked[i]->uid].first = asked[i];
+      std::vector<std::uint32_t> uids;
+      for (const auto& [uid, one] : some) uids.push_back(uid);
+      auto on = [&some](const Response& response) -> Status {
+        const auto fetch = parse_fetch(response);
+        if (!fetch || fetch->body == nullptr) return {};
+        const auto bytes = fetch->body->bytes();
+        if (const auto found = some.find(fetch->uid); found != some.end()) found->second.second = to_bytes(bytes.first(std::min(bytes.size(), most_bytes)));
+        return {};
+      };
+      const auto command = fmt::format("UID FETCH {} (UID BODY.PEEK[]<0.{}>)", make_uid_set(uids), most_bytes);
+      auto done = co_await connection.run(command, on);
+      if (!done) co_return done.error();
+      auto read = [&some] {
+        for (auto& [uid, one] : some)
+          if (!one.second.empty()) read_content(one.second, one.first);
+        return true;
+      };
+      co_await io::run_blocking(account_->runtime, read);
+    }
     co_return Status();
   }
 

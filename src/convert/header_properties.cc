@@ -37,14 +37,16 @@ constexpr std::string_view index_header_names[] = {"From",
                                                    "Content-Class",
                                                    "Disposition-Notification-To",
                                                    "Return-Receipt-To",
-                                                   "X-Auto-Response-Suppress"};
+                                                   "X-Auto-Response-Suppress",
+                                                   "Expires",
+                                                   "Expiry-Date",
+                                                   "Reply-By"};
 
 // Mapped from the whole message only, or transport and MIME structure.
 constexpr std::string_view other_mapped[] = {"received",         "return-path",  "mime-version",
                                              "keywords",         "list-help",    "list-subscribe",
                                              "list-unsubscribe", "organization", "x-keywords",
                                              "dkim-signature",   "arc-seal",     "arc-message-signature",
-                                             "expiry-date",      "expires",      "reply-by",
                                              "x-message-flag",   "x-ms-tnef-correlator"};
 
 constexpr std::int32_t display_type_mail_user = 0, object_type_mail_user = 6;
@@ -176,6 +178,14 @@ void add_times(PropertyBag& bag, const std::vector<HeaderField>& fields, const H
   if (!delivered) delivered = received_time(fields);
   if (!delivered) delivered = submitted;
   if (submitted || delivered) bag.set_time(PidTagClientSubmitTime, submitted ? *submitted : *delivered);
+  const auto time = [&](PropertyTag tag, std::string_view name) {
+    const auto* field = find_field(fields, name);
+    const auto when = field == nullptr ? std::nullopt : parse_date(field->value);
+    if (when) bag.set_time(tag, *when);
+  };
+  time(PidTagExpiryTime, "Expires");
+  time(PidTagExpiryTime, "Expiry-Date");
+  time(PidTagReplyTime, "Reply-By");
   if (!delivered) return;
   bag.set_time(PidTagMessageDeliveryTime, *delivered);
   bag.set_time(PidTagCreationTime, *delivered);

@@ -15,6 +15,11 @@ bool is_pkcs7(const Entity& entity) {
          (entity.type == "application/octet-stream" && lower_ascii(entity.filename).ends_with(".p7m"));
 }
 
+bool is_signature(const Entity& entity) {
+  return entity.type == "application/pkcs7-signature" || entity.type == "application/x-pkcs7-signature" ||
+         entity.type == "application/pgp-signature";
+}
+
 class Sorter {
  public:
   explicit Sorter(Content& out) : out_(out) {}
@@ -115,6 +120,9 @@ Content sort_parts(const Entity& root) {
     out.body.clear();
   } else if (root.type == "multipart/signed" && !root.children.empty()) {
     out.opaque = &root;  // its text stays readable
+    out.signed_files = std::any_of(out.attachments.begin(), out.attachments.end(), [](const AttachedPart& part) {
+      return !part.alternative && !(part.related && !part.entity->content_id.empty()) && !is_signature(*part.entity);
+    });
   }
   if (out.opaque != nullptr) {
     out.attachments.assign(1, {out.opaque, false, false});

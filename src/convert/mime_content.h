@@ -25,6 +25,7 @@ struct Content {
   std::vector<AttachedPart> attachments;
   bool has_html() const;
   const Entity* opaque = nullptr;    // signed or encrypted as a whole: becomes the only attachment
+  bool signed_files = false;         // of what is signed: there are files in it
   const Entity* calendar = nullptr;  // the first text/calendar part that is no mere attachment
 };
 

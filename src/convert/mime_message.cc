@@ -50,6 +50,7 @@ struct MimeMessage::Impl {
   void restore_attachments();
   std::string message_class() const;
   NativeBody native_body() const;
+  bool shows_files() const;
   bool body_in_tnef() const { return tnef && tnef->has_body(); }
   std::size_t in_tnef() const { return tnef ? tnef->data.size() : 0; }  // attachments
 };
@@ -77,6 +78,14 @@ std::string MimeMessage::Impl::message_class() const {
   if ((asked.starts_with("IPM.Note.Microsoft.Voicemail") || asked.starts_with("IPM.Note.Microsoft.Conversation")) && !has_part(root, "audio/"))
     asked.clear();
   return asked.empty() ? "IPM.Note" : asked;
+}
+
+// Some attachment is more than a picture in the text, another rendering of the body, or a signature.
+bool MimeMessage::Impl::shows_files() const {
+  if (content.opaque != nullptr && content.opaque->is_multipart()) return content.signed_files;
+  for (const auto& one : attachments)
+    if (one.properties.number(PidTagAttachmentHidden) == 0 && !(meeting && one.properties.string(PidTagAttachMimeTag) == "text/calendar")) return true;
+  return false;
 }
 
 void MimeMessage::Impl::fill_header() {
@@ -112,14 +121,6 @@ void MimeMessage::Impl::fill_header() {
   text(PidTagListUnsubscribe, "List-Unsubscribe");
   text(PidTagInternetOrganization, "Organization");
   text(PidTagInternetReturnPath, "Return-Path");
-  const auto time = [&](PropertyTag tag, std::string_view name) {
-    const auto* field = find_field(root.fields, name);
-    const auto when = field == nullptr ? std::nullopt : parse_date(field->value);
-    if (when) properties.set_time(tag, *when);
-  };
-  time(PidTagExpiryTime, "Expires");
-  time(PidTagExpiryTime, "Expiry-Date");
-  time(PidTagReplyTime, "Reply-By");
   // Of voice and fax messages ([MS-OXOUM] 2.2).
   text(PidTagSenderTelephoneNumber, "X-CallingTelephoneNumber");
   text(PidTagVoiceMessageSenderName, "X-VoiceMessageSenderName");
@@ -269,11 +270,11 @@ void MimeMessage::Impl::fill() {
     restore_recipients();
     restore_attachments();
   }
-  const bool visible = std::any_of(attachments.begin(), attachments.end(),
-                                   [](const auto& one) { return one.properties.number(PidTagAttachmentHidden) == 0; });
+  // [MS-OXCMSG] 2.2.1.2 and 2.2.1.14: what has attachments but none to show says so in a property of its own.
+  if (!attachments.empty() && !shows_files()) add_named(PidLidSmartNoAttach, PidLidSmartNoAttach.type, Value::boolean(true));
   const bool html = native_body() == NativeBody::html;
   code_page = body_in_tnef() ? static_cast<unsigned>(tnef->body.number(PidTagInternetCodepage)) : body_code_page(content, options.max_body_bytes);
-  properties.set_boolean(PidTagHasAttachments, visible);
+  properties.set_boolean(PidTagHasAttachments, !attachments.empty());
   const auto size = static_cast<std::int32_t>(std::min<std::size_t>(source.size(), 0x7FFFFFFF));
   properties.set_integer(PidTagMessageSize, size);
   properties.set(PidTagMessageSizeExtended, Value::integer64(static_cast<std::int64_t>(source.size())));
@@ -298,6 +299,7 @@ Result<std::shared_ptr<MimeMessage>> MimeMessage::parse(ByteSource source, const
 
 const PropertyBag& MimeMessage::properties() const { return impl_->properties; }
 const std::vector<Recipient>& MimeMessage::recipients() const { return impl_->recipients; }
+bool MimeMessage::shows_files() const { return impl_->shows_files(); }
 bool MimeMessage::recipients_kept() const { return impl_->recipients_kept; }
 const std::shared_ptr<const Supplement>& MimeMessage::supplement() const { return impl_->options.supplement; }
 const PropertyBag& MimeMessage::beside() const {
@@ -407,6 +409,18 @@ Result<std::shared_ptr<MimeMessage>> MimeMessage::embedded(std::size_t i) const 
     return parse(ByteSource::from_bytes(std::move(*bytes)), options);
   }
   return parse(impl_->source.slice(entity.body), options);
+}
+
+void add_content_properties(const MimeMessage& message, PropertyBag& bag) {
+  constexpr PropertyTag told[] = {PidTagMessageClass,         PidTagIconIndex,           PidTagImportance,
+                                  PidTagPriority,             PidTagSensitivity,         PidTagReportTime,
+                                  PidTagReceiptTime,          PidTagOriginalSubject,     PidTagOriginalMessageId,
+                                  PidTagOriginalSubmitTime,   PidTagOriginalDisplayTo,   PidTagReportDisposition,
+                                  PidTagReportDispositionMode, PidTagReportingMessageTransferAgent, PidTagParentKey,
+                                  PidTagStartDate,            PidTagEndDate,             PidTagOwnerAppointmentId,
+                                  PidTagResponseRequested,    PidTagReplyRequested};
+  for (const auto tag : told)
+    if (const auto* value = message.properties().find(tag)) bag.set(tag, *value);
 }
 
 }  // namespace mapigate::convert

@@ -75,6 +75,8 @@ class MimeMessage {
   Bytes rtf_compressed() const;     // PidTagRtfCompressed, encapsulating HTML or text
 
   const std::vector<Attachment>& attachments() const;
+  // Some are more than pictures in the text, other renderings of it, and signatures. Else PidLidSmartNoAttach is set.
+  bool shows_files() const;
   // The index of the attachment with that PidTagAttachNumber.
   std::optional<std::size_t> attachment_numbered(std::size_t number) const;
   // Indices from 0 to attachments().size() - 1; beyond is Errc::not_found.
@@ -92,5 +94,9 @@ class MimeMessage {
  private:
   std::unique_ptr<Impl> impl_;
 };
+
+// Adds to properties of the header what only the content tells, of those that stand in tables: class and icon of reports and meetings,
+// and what is in these.
+void add_content_properties(const MimeMessage& message, mapi::PropertyBag& bag);
 
 }  // namespace mapigate::convert

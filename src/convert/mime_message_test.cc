@@ -209,13 +209,24 @@ TEST(MimeMessage, SortsBodiesAndAttachments) {
   }
 }
 
-TEST(MimeMessage, OnlyHiddenPicturesAreNoAttachments) {
+// [MS-OXCMSG] 2.2.1.2 and 2.2.1.14.
+TEST(MimeMessage, OnlyHiddenPicturesAreNoFilesToShow) {
+  const auto says_so = [](const MimeMessage& message) {
+    for (const auto& [id, name] : message.names())
+      if (name == PropertyName(PidLidSmartNoAttach)) return message.named_properties().number(PropertyTag(id, PropertyType::PtypBoolean)) == 1;
+    return false;
+  };
   const auto message = parse(
       "Content-Type: multipart/related; boundary=r\n\n--r\nContent-Type: text/html\n\n<img src='cid:1'>\n"
       "--r\nContent-Type: image/gif\nContent-ID: <1>\n\nGIF\n--r--\n");
   ASSERT_EQ(message->attachments().size(), 1u);
   EXPECT_EQ(name_of(message->attachments()[0]), "ATT00001.gif");
-  EXPECT_EQ(message->properties().number(PidTagHasAttachments), 0);
+  EXPECT_EQ(message->properties().number(PidTagHasAttachments), 1);
+  EXPECT_TRUE(says_so(*message));
+  const auto file = parse("Content-Type: multipart/mixed; boundary=r\n\n--r\n\ntext\n--r\nContent-Type: image/gif\n\nGIF\n--r--\n");
+  EXPECT_EQ(file->properties().number(PidTagHasAttachments), 1);
+  EXPECT_FALSE(says_so(*file));
+  EXPECT_FALSE(says_so(*parse("\ntext")));
 }
 
 // [MS-OXCMAIL] 2.2.3.4, RFC 1740.

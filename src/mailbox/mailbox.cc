@@ -125,6 +125,10 @@ Task<Status> Mailbox::load_state() {
   auto guids = [out](state::MailboxState& s) -> Status {
     out->mailbox = s.mailbox_guid();
     out->replica = s.replica_guid();
+    const mapi::PropertyName shown[] = {mapi::PidLidSmartNoAttach};
+    auto ids = s.named_property_ids(shown, true);
+    if (!ids) return ids.error();
+    if (!ids->empty()) out->smart_no_attach = ids->front();
     return {};
   };
   auto known = co_await with_state(guids);

@@ -26,12 +26,6 @@ namespace {
 // Values above are not columns of a table over messages that live here.
 constexpr std::size_t max_column = 512;
 
-bool has_files(const convert::MessageData& data) {
-  return std::any_of(data.attachments.begin(), data.attachments.end(), [](const auto& a) {
-    return a.properties.number(PidTagAttachmentHidden) == 0 && (a.properties.number(PidTagAttachFlags) & 4) == 0;
-  });
-}
-
 // The columns of a message that the state store holds whole.
 PropertyBag columns_of(const convert::MessageData& data) {
   PropertyBag out;
@@ -49,7 +43,7 @@ PropertyBag columns_of(const convert::MessageData& data) {
   out.set_string(PidTagDisplayTo, lists[0]);
   out.set_string(PidTagDisplayCc, lists[1]);
   out.set_string(PidTagDisplayBcc, lists[2]);
-  out.set_boolean(PidTagHasAttachments, has_files(data));
+  out.set_boolean(PidTagHasAttachments, !data.attachments.empty());
   return out;
 }
 
@@ -255,8 +249,9 @@ Task<Status> Mailbox::store_appended(Folder folder, GlobalCounter id, std::uint6
   if (!parsed) {
     log::warning("mailbox: message {:x}: {}", id, parsed.error().message);
   } else {
-    row.properties.set_boolean(PidTagHasAttachments, (*parsed)->properties().number(PidTagHasAttachments) != 0);
-    row.properties.set_string(PidTagMessageClass, (*parsed)->properties().string(PidTagMessageClass));
+    convert::add_content_properties(**parsed, row.properties);
+    row.properties.set_boolean(PidTagHasAttachments, !(*parsed)->attachments().empty());
+    if (!(*parsed)->attachments().empty() && !(*parsed)->shows_files()) row.properties.set_boolean(state::no_files_shown, true);
     // With those whom the header has no address for.
     if ((*parsed)->recipients_kept())
       for (const auto tag : {PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc})

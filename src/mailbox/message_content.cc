@@ -90,8 +90,11 @@ Task<Result<PropertyBag>> named_values(Mailbox& mailbox, Content content) {
   Arena arena;
   PropertyBag out;
   const ContentSource source(mailbox.identity(), std::nullopt, content, *names);
-  for (const auto& [name, id] : *names)
+  for (const auto& [name, id] : *names) {
+    // What follows from the attachments is not written down: they may change.
+    if (name == PropertyName(PidLidSmartNoAttach)) continue;
     if (const auto value = source.get(PropertyTag(id, PropertyType::PtypUnspecified), arena)) out.set(PropertyTag(id, value->type), *value);
+  }
   co_return out;
 }
 

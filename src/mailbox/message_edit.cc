@@ -25,7 +25,8 @@ constexpr PropertyTag computed[] = {
     PidTagParentSourceKey, PidTagChangeKey, PidTagPredecessorChangeList, PidTagChangeNumber, PidTagStoreEntryId,
     PidTagStoreRecordKey, PidTagMappingSignature, PidTagObjectType, PidTagRowType, PidTagDepth, PidTagAccess,
     PidTagAccessLevel, PidTagAssociated, PidTagMessageSize, PidTagMessageSizeExtended, PidTagHasAttachments,
-    PidTagHasNamedProperties, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagRead, supplement_tag, state::said_sender};
+    PidTagHasNamedProperties, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagRead, supplement_tag, state::said_sender,
+    state::no_files_shown};
 // Told by the flags of the message, in the store and in the backend.
 constexpr PropertyTag by_flags[] = {PidTagMessageFlags, PidTagFlagStatus, PidTagMessageStatus};
 constexpr PropertyTag subjects[] = {PidTagSubject, PidTagSubjectPrefix, PidTagNormalizedSubject};

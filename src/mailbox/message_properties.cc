@@ -132,7 +132,9 @@ const Rows quiet_getters[] = {
     {PidTagLocalCommitTime, [](auto& v, Arena&) { return beside(v, PidTagLastModificationTime, Cell(Value::time(v.message.received))); }},
 };
 
-bool is_hidden(PropertyTag tag) { return tag.id() == supplement_tag.id() || tag.id() == state::said_sender.id(); }
+bool is_hidden(PropertyTag tag) {
+  return tag.id() == supplement_tag.id() || tag.id() == state::said_sender.id() || tag.id() == state::no_files_shown.id();
+}
 
 // Of two properties with one id (PidTagMessageSize and PidTagMessageSizeExtended) the one of this type.
 template <std::size_t N>
@@ -166,6 +168,7 @@ Cell MessageSource::get(PropertyTag tag, Arena& arena) const {
   if (auto value = from_bag(view_, tag)) return value;
   if (const auto* getter = getter_for(default_getters, tag)) return getter->get(view_, arena);
   if (const auto* getter = getter_for(quiet_getters, tag)) return getter->get(view_, arena);
+  if (tag.id() != 0 && tag.id() == view_.store->smart_no_attach && view_.message.properties.number(state::no_files_shown) != 0) return flag(true);
   return std::nullopt;
 }
 

@@ -25,6 +25,8 @@ struct StoreIdentity {
   std::string dn;         // of the user (mapi/legacy_dn.h)
   std::string server_dn;  // and of the server
 
+  std::uint16_t smart_no_attach = 0;  // the id of PidLidSmartNoAttach here: what rows say that is named
+
   std::map<GlobalCounter, std::uint32_t> rights;  // of folders in which the backend does not grant all
 
   std::uint32_t rights_in(GlobalCounter folder) const;
