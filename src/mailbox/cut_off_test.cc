@@ -19,12 +19,12 @@ class CutOff : public EngineTest {
     backend.stuck = what;
   }
   // Cuts the call off where the backend is stuck in `what`.
-  template <class Rop>
-  void cut(Client& client, const Ask<Rop>& ask, const std::string& what) {
+  template <class... Rops>
+  void cut(Client& client, const std::string& what, const Ask<Rops>&... asks) {
     stick(what);
     const auto before = backend.count(what);
     wire::RopRequestBuffer buffer;
-    buffer.rops = {client.request(ask)};
+    (buffer.rops.push_back(client.request(asks)), ...);
     buffer.handles = client.handles;
     Bytes payload;
     ASSERT_TRUE(wire::encode_requests(buffer, payload).has_value());
@@ -66,7 +66,7 @@ TEST_F(CutOff, AnEditedMessageIsThereOnce) {
   ASSERT_EQ(client->open_message(inbox).value(), ecNone);
   ASSERT_EQ(set(*client, PidTagSubject, "after"), ecNone);
   const auto ids = rows(*client, inbox, {PidTagMid});
-  cut(*client, Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3}, "remove");
+  cut(*client, "remove", Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3});
   EXPECT_EQ(rows(*client, inbox, {PidTagSubject}), (Rows{{"after"}}));
   EXPECT_EQ(rows(*client, inbox, {PidTagMid}), ids);
   std::lock_guard lock(backend.mutex);
@@ -82,9 +82,28 @@ TEST_F(CutOff, WhatStandsBesideAMovedMessageFollowsIt) {
   ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3}).value(), ecNone);
   const auto ids = client->message_ids(inbox);
   ASSERT_EQ(client->open_folder(sent_items, 5), ecNone);
-  cut(*client, Ask<wire::RopMoveCopyMessages>{{5, ids, false, false}, 1}, "copy");
+  cut(*client, "copy", Ask<wire::RopMoveCopyMessages>{{5, ids, false, false}, 1});
   EXPECT_EQ(rows(*client, sent_items, {PidTagSubject, PidTagComment}), (Rows{{"moved", "beside"}}));
   EXPECT_TRUE(rows(*client, inbox, {PidTagSubject}).empty());
+}
+
+// The client has never heard of them.
+TEST_F(CutOff, HandlesOfACallWithoutAnAnswerAreReleased) {
+  backend.add("INBOX", "moved");
+  auto client = connect();
+  ASSERT_EQ(client->logon().value(), ecNone);
+  const auto ids = client->message_ids(inbox);
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_EQ(client->open_folder(sent_items, 5), ecNone);
+  const auto objects = client->session->objects();
+  Ask<wire::RopOpenFolder> one;
+  one.body.FolderId = Id(own_replid, special_id(notes));
+  one.body.OutputHandleIndex = 7;
+  auto other = one;
+  other.body.OutputHandleIndex = 8;
+  cut(*client, "copy", one, other, Ask<wire::RopMoveCopyMessages>{{5, ids, false, false}, 1});
+  EXPECT_EQ(client->open_folder(notes, 9), ecNone);
+  EXPECT_EQ(client->session->objects(), objects + 1);
 }
 
 }  // namespace

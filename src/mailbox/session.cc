@@ -28,6 +28,26 @@ Task<std::shared_ptr<OpenMailbox>> open_as_guest(std::shared_ptr<Mailbox> mailbo
   co_return OpenMailbox::make(std::move(mailbox), options, std::move(share), std::move(guest));
 }
 
+// The handles that a call has made. Those of one that ends without an answer, because it is cut off or fails as a whole, are nobody's.
+class MadeHandles {
+ public:
+  MadeHandles(const RopAnswer& answer, std::vector<std::uint32_t>& nobodys) : answer_(answer), nobodys_(nobodys) {}
+  ~MadeHandles() {
+    if (answered_) return;
+    add();
+    nobodys_.insert(nobodys_.end(), made_.begin(), made_.end());
+  }
+  MadeHandles(const MadeHandles&) = delete;
+  void add() { made_.insert(made_.end(), answer_.made.begin(), answer_.made.end()); }  // of the ROP that was answered last
+  void answered() { answered_ = true; }
+
+ private:
+  const RopAnswer& answer_;
+  std::vector<std::uint32_t>& nobodys_;
+  std::vector<std::uint32_t> made_;
+  bool answered_ = false;
+};
+
 void append_pending(Bytes& rops, std::size_t limit) {
   wire::RopPending::Response body;
   wire::RopResponse response;
@@ -51,6 +71,10 @@ Task<ExecuteResult> Session::execute(const wire::RopRequestBuffer& requests, std
   auto turn = co_await turn_.lock(std::chrono::minutes(5));
   if (!turn) co_return ExecuteResult{mapi::ecTimeout, {}};
   auto using_it = mailbox().use();
+  if (!nobodys_.empty()) {
+    co_await release(nobodys_);
+    nobodys_.clear();
+  }
   co_await close_forbidden();
   co_return co_await run(requests, flags, max_rop_out, arena);
 }
@@ -153,6 +177,7 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
   }
   RopAnswer answer(arena);
   answer.handles = requests.handles;
+  MadeHandles made(answer, nobodys_);
   const auto overhead = [&] { return rpc::header_ext_size + rop_size_field + answer.handles.size() * 4; };
   // What is not answered must at least fit into a RopBufferTooSmall.
   if (room < overhead() + too_small_head + remaining) co_return ExecuteResult{mapi::ecBufferTooSmall, {}};
@@ -168,6 +193,7 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
     const auto budget = room > used + response_head ? room - used - response_head : 0;
     const bool last = i + 1 == requests.rops.size();
     answer.bytes.clear();
+    made.add();
     answer.made.clear();
     answer.left = 0;
     answer.too_small = false;
@@ -225,6 +251,7 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
     const auto& request = requests.rops.back();
     (void)co_await chain_more(request, answer, max_rop_out, used, result.payloads);
   }
+  made.answered();
   co_return result;
 }
 

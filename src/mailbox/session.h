@@ -48,6 +48,7 @@ class Session {
 
   std::shared_ptr<SessionShare> share_ = std::make_shared<SessionShare>();
   std::vector<Open> open_;  // the own one first
+  std::vector<std::uint32_t> nobodys_;  // handles of calls that ended without an answer; the next call releases them
   bool closed_ = false;
   io::Mutex turn_;
 };
