@@ -244,6 +244,25 @@ TEST(Faults, AMailboxInWhichNothingCanBeReadIsSelectedAnew) {
   EXPECT_EQ(server.heard("SELECT"), 3) << "what was selected before, and once more";
 }
 
+TEST(Faults, AMailboxInWhichNothingCanBeWrittenIsSelectedAnew) {
+  const std::string refused = "{T} NO Mailbox does not exist\r\n";
+  FakeServer server(FakeServer::Script{{"SELECT", select_answer}, {"UID STORE", refused}, {"UID COPY", refused}, {"UID SEARCH", refused}});
+  TestAccount account(hasty_settings(server.port()));
+  const auto id = account.add_folder("INBOX").id;
+  const auto other = account.add_folder("Other").id;
+  const auto selected = [&server] { return server.heard("SELECT"); };
+  EXPECT_FALSE(account.set_flags(id, {1}, state::flag_seen, 0).has_value());
+  EXPECT_EQ(selected(), 1) << "the connection was new";
+  EXPECT_FALSE(account.set_flags(id, {1}, state::flag_seen, 0).has_value());
+  EXPECT_EQ(selected(), 3) << "what was selected before, and once more";
+  EXPECT_EQ(server.heard("UID STORE"), 3);
+  for (const bool move : {false, true}) {
+    const auto before = selected();
+    EXPECT_FALSE(account.copy(id, {1}, other, move).has_value());
+    EXPECT_GE(selected(), before + 2);
+  }
+}
+
 TEST(Faults, LoginAnswersAreToldApart) {
   const std::pair<const char*, Errc> rows[] = {
       {"{T} NO [AUTHENTICATIONFAILED] wrong\r\n", Errc::denied},

@@ -27,6 +27,12 @@ Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t n
   co_return Status();
 }
 
+bool select_again(Pool::Lease& lease, bool* again) {
+  if (!lease->is_open()) return false;
+  lease->forget_selection();
+  return lease.reused() && !std::exchange(*again, true);
+}
+
 ImapProvider::ImapProvider(Options options, io::Runtime& runtime, Credentials credentials,
                            io::Executor executor) {
   auto pool = std::make_shared<Pool>(options.server, options.pool, std::move(credentials), executor);
@@ -110,12 +116,7 @@ Task<Result<convert::ByteSource>> ImapProvider::content(state::Folder folder, st
     const auto command = fmt::format("UID FETCH {} (UID BODY.PEEK[])", remote_key);
     auto done = co_await connection.run_ok(command, on);
     if (!done && lease->stale()) continue;
-    if (!done && connection.is_open()) {
-      // The mailbox may be gone, renamed or another one by now: Cyrus refuses all that is done in the selection from before.
-      // SELECT knows.
-      connection.forget_selection();
-      if (lease->reused() && !std::exchange(again, true)) continue;
-    }
+    if (!done && select_again(*lease, &again)) continue;
     if (!done) co_return done.error();
     if (!found)
       co_return error(Errc::not_found, "message {} of mailbox {} is gone", remote_key, folder.remote_id);
@@ -131,7 +132,7 @@ Task<Status> ImapProvider::set_flags(state::Folder folder, std::vector<std::uint
   std::sort(uids.begin(), uids.end());
   uids.erase(std::unique(uids.begin(), uids.end()), uids.end());
   if (uids.empty()) co_return Status();
-  for (;;) {
+  for (bool again = false;;) {
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
@@ -165,6 +166,7 @@ Task<Status> ImapProvider::set_flags(state::Folder folder, std::vector<std::uint
       if (!done->ok && failed) failed = done->error("UID STORE");
     }
     if (!failed && lease->stale()) continue;
+    if (!failed && select_again(*lease, &again)) continue;
     co_return failed;
   }
 }

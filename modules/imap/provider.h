@@ -46,6 +46,9 @@ struct Account {
 // Selects the folder unless it is, so that the connection sees messages up to the UID `newest`, whoever stored them, and
 // makes sure that UIDs mean what the index thinks.
 Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t newest);
+// After a refusal: the mailbox may be gone, renamed or another one by now, and Cyrus refuses all that is done in the selection from
+// before. SELECT knows, the next time. True: this call may try it, once, because its connection had been used before.
+bool select_again(Pool::Lease& lease, bool* again);
 
 // Message-ID, size and date: what stays when a mailbox is numbered anew or renamed.
 std::string content_key(std::string_view message_id, std::uint64_t size, FileTime received);

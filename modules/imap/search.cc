@@ -25,7 +25,7 @@ Task<Result<std::vector<std::uint64_t>>> ImapProvider::search(state::Folder fold
   std::vector<std::uint32_t> uids;
   for (const auto key : among) uids.push_back(static_cast<std::uint32_t>(key));
   std::sort(uids.begin(), uids.end());
-  for (;;) {
+  for (bool again = false;;) {
     auto lease = co_await account->pool->acquire(folder.remote_id);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
@@ -48,6 +48,7 @@ Task<Result<std::vector<std::uint64_t>>> ImapProvider::search(state::Folder fold
     if (!done && lease->stale()) continue;
     if (!done) co_return done.error();
     if (!done->ok && done->code == "BADCHARSET") co_return error(Errc::unsupported, "the IMAP server does not search in UTF-8");
+    if (!done->ok && select_again(*lease, &again)) continue;
     if (!done->ok) co_return done->error("UID SEARCH");
     auto all = expand(found, most_found);
     if (!all) co_return all.error();

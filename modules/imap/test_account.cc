@@ -125,6 +125,11 @@ Status TestAccount::set_flags(state::GlobalCounter id, std::vector<std::uint64_t
   return run(provider_->set_flags(folder(id), std::move(keys), set, clear));
 }
 
+Result<std::vector<mailbox::CopiedMessage>> TestAccount::copy(state::GlobalCounter from, std::vector<std::uint64_t> keys, state::GlobalCounter to,
+                                                              bool move) {
+  return run(provider_->copy(folder(from), std::move(keys), folder(to), move));
+}
+
 std::vector<state::Message> TestAccount::messages(state::GlobalCounter id) {
   std::vector<state::GlobalCounter> ids;
   for (const auto& key : state_->message_keys(id).value()) ids.push_back(key.id);

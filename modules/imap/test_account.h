@@ -29,6 +29,7 @@ class TestAccount {
   Result<convert::ByteSource> content(state::GlobalCounter folder, std::uint64_t key);
   Status set_flags(state::GlobalCounter folder, std::vector<std::uint64_t> keys, std::uint32_t set,
                    std::uint32_t clear);
+  Result<std::vector<mailbox::CopiedMessage>> copy(state::GlobalCounter from, std::vector<std::uint64_t> keys, state::GlobalCounter to, bool move);
   // The folder against mailboxes that came: the remote id of the one that it is, or nothing.
   std::string recognize(state::GlobalCounter folder, const std::vector<std::string>& came);
   // All messages of a folder by remote_key.

@@ -104,7 +104,7 @@ Task<Status> ImapProvider::remove(state::Folder folder, std::vector<std::uint64_
   auto account = account_;
   const auto uids = ascending(remote_keys);
   if (uids.empty()) co_return Status();
-  for (;;) {
+  for (bool again = false;;) {
     auto lease = co_await account->pool->acquire(folder.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
@@ -114,14 +114,15 @@ Task<Status> ImapProvider::remove(state::Folder folder, std::vector<std::uint64_
     if (connection.selection().read_only)
       co_return error(Errc::denied, "mailbox {} is read-only for this user", folder.remote_id);
     auto alone = co_await none_deleted(&connection);
-    if (!alone && lease->stale()) continue;
+    if (!alone && (lease->stale() || select_again(*lease, &again))) continue;
     if (!alone) co_return alone.error();
-    for (std::size_t at = 0; at < uids.size(); at += at_once) {
+    Status done;
+    for (std::size_t at = 0; at < uids.size() && done; at += at_once) {
       const auto part = std::span(uids).subspan(at, std::min(at_once, uids.size() - at));
-      auto done = co_await expunge(&connection, make_uid_set(part), *alone);
-      if (!done) co_return done;
+      done = co_await expunge(&connection, make_uid_set(part), *alone);
     }
-    co_return Status();
+    if (!done && select_again(*lease, &again)) continue;
+    co_return done;
   }
 }
 
@@ -131,7 +132,7 @@ Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Fold
   auto account = account_;
   const auto uids = ascending(remote_keys);
   std::vector<mailbox::CopiedMessage> out;
-  while (!uids.empty()) {
+  for (bool again = false; !uids.empty();) {
     auto lease = co_await account->pool->acquire(from.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
@@ -141,12 +142,13 @@ Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Fold
     if (move && connection.selection().read_only)
       co_return error(Errc::denied, "mailbox {} is read-only for this user", from.remote_id);
     auto alone = co_await none_deleted(&connection);
-    if (!alone && lease->stale()) continue;
+    if (!alone && (lease->stale() || select_again(*lease, &again))) continue;
     if (!alone) co_return alone.error();
     const bool at_a_stroke = move && connection.has("MOVE");
     const bool uids_told = connection.has("UIDPLUS");
     OnResponse on;
     if (uids_told) on = collect_copied(out);
+    bool from_the_start = false;
     for (std::size_t at = 0; at < uids.size(); at += at_once) {
       const auto part = std::span(uids).subspan(at, std::min(at_once, uids.size() - at));
       const auto set = make_uid_set(part);
@@ -154,6 +156,11 @@ Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Fold
       auto command = fmt::format("UID {} {} {}", at_a_stroke ? "MOVE" : "COPY", set, quote(to.remote_id));
       auto done = co_await connection.run(std::move(command), on);
       if (!done) co_return done.error();
+      // What is refused as a whole may be tried again while nothing else has been done.
+      if (!done->ok && select_again(*lease, &again) && at == 0 && out.empty()) {
+        from_the_start = true;
+        break;
+      }
       if (!done->ok) co_return done->error(at_a_stroke ? "UID MOVE" : "UID COPY");
       if (done->code == "COPYUID" && uids_told) note_copied(done->code_values, out);
       if (out.size() == before && !uids_told)
@@ -163,7 +170,7 @@ Task<Result<std::vector<mailbox::CopiedMessage>>> ImapProvider::copy(state::Fold
         if (!gone) co_return gone.error();
       }
     }
-    break;
+    if (!from_the_start) break;
   }
   co_return out;
 }
@@ -206,7 +213,7 @@ Task<Status> ImapProvider::set_keywords(state::Folder folder, std::vector<std::u
     for (const auto& word : *words) list += list.empty() ? word : " " + word;
     changes.push_back(fmt::format("{}FLAGS.SILENT ({})", words == &add ? '+' : '-', list));
   }
-  for (;;) {
+  for (bool again = false;;) {
     auto lease = co_await account->pool->acquire(folder.remote_id, Pool::Purpose::writing);
     if (!lease) co_return lease.error();
     auto& connection = **lease;
@@ -215,15 +222,19 @@ Task<Status> ImapProvider::set_keywords(state::Folder folder, std::vector<std::u
     if (!entered) co_return entered;
     if (connection.selection().read_only)
       co_return error(Errc::denied, "mailbox {} is read-only for this user", folder.remote_id);
+    bool anew = false;
     if (!add.empty() && !connection.selection().keywords)
       co_return error(Errc::unsupported, "mailbox {} takes no keywords", folder.remote_id);
     for (const auto& change : changes) {
       auto done = co_await connection.run(fmt::format("UID STORE {} {}", make_uid_set(uids), change), {});
       if (!done && lease->stale()) continue;
       if (!done) co_return done.error();
+      anew = !done->ok && select_again(*lease, &again);
+      if (anew) break;
       // There are limits to their number and length, which nothing announces.
       if (!done->ok) co_return error(meaning_of(done->code, Errc::limit), "the IMAP server refuses keywords: {}", done->text);
     }
+    if (anew) continue;
     co_return Status();
   }
 }
