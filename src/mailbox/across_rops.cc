@@ -39,7 +39,37 @@ Task<Result<GlobalCounter>> make_folder(Mailbox* mailbox, GlobalCounter parent, 
   co_return made;
 }
 
+Task<Result<GlobalCounter>> reserve_in(Mailbox* mailbox) {
+  auto using_it = mailbox->use();
+  auto opened = co_await mailbox->open();
+  if (!opened) co_return opened.error();
+  co_return co_await mailbox->reserve_id();
+}
+
 // -- here
+
+// A message that is noted as on its way. Whatever ends this before end(), an error or a call that is cut off, leaves the note to the
+// next who looks after the journal.
+class Noted {
+ public:
+  Noted(Mailbox* mailbox, std::uint64_t entry) : mailbox_(mailbox->weak_from_this()), entry_(entry) {}
+  ~Noted() {
+    const auto mailbox = entry_ == 0 ? nullptr : mailbox_.lock();
+    if (mailbox) mailbox->leave_handover(entry_);
+  }
+  Noted(const Noted&) = delete;
+  Task<Status> end() {
+    const auto mailbox = mailbox_.lock();
+    if (!mailbox) co_return error(Errc::unavailable, "the mailbox is closed");
+    auto ended = co_await mailbox->end_handover(entry_);
+    if (ended) entry_ = 0;
+    co_return ended;
+  }
+
+ private:
+  std::weak_ptr<Mailbox> mailbox_;
+  std::uint64_t entry_;
+};
 
 struct Way {
   Mailbox* from;
@@ -49,20 +79,40 @@ struct Way {
 
 // False: it was gone.
 Task<Result<bool>> carry_message(Way way, GlobalCounter from, GlobalCounter id, GlobalCounter to) {
+  if (!way.copy) {
+    auto settled = co_await way.from->settle_journal();
+    if (!settled) co_return settled.error();
+  }
   auto parcel = co_await way.from->pack(from, id);
   if (!parcel && parcel.error().code == Errc::not_found) co_return false;
   if (!parcel) co_return parcel.error();
   const auto packed = (*parcel)->change_number;
+  std::optional<Noted> noted;
+  if (!way.copy) {
+    auto reserving = reserve_in(way.to);
+    auto there = co_await io::on(way.to->executor(), std::move(reserving));
+    if (!there) co_return there.error();
+    (*parcel)->id = *there;
+    auto entry = co_await way.from->note_handover(from, id, packed, way.to->login()->user, *there);
+    if (!entry) co_return entry.error();
+    noted.emplace(way.from, *entry);
+  }
   auto unpacking = way.to->unpack(to, std::move(*parcel));
   auto stored = co_await io::on(way.to->executor(), std::move(unpacking));
   if (!stored) co_return stored.error();
   if (way.copy) co_return true;
   // What somebody wrote into it meanwhile is here alone.
   auto now = co_await way.from->message(id);
-  if (now && now->change_number != packed) co_return error(Errc::conflict, "the message was changed meanwhile");
+  if (now && now->change_number != packed) {
+    auto dropped = co_await noted->end();
+    if (!dropped) co_return dropped.error();
+    co_return error(Errc::conflict, "the message was changed meanwhile");
+  }
   std::vector<GlobalCounter> one(1, id);
   auto removed = co_await way.from->delete_messages(from, std::move(one), Deletion::hard);
   if (!removed) co_return removed.error();
+  auto ended = co_await noted->end();
+  if (!ended) co_return ended.error();
   co_return true;
 }
 

@@ -75,6 +75,8 @@ bool Mailbox::close_if_idle(Duration idle) {
   rekeyed_.clear();
   ended_.clear();
   journal_open_ = true;
+  handing_over_.clear();
+  ask_handovers_after_ = {};
   tree_ = std::make_shared<FolderTree>();
   // Tables that outlive the closing must not take a new list for theirs: versions only grow.
   base_version_ = tree_version_ = ++next_version_;

@@ -183,6 +183,14 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // A message for another mailbox, and one from there (mailbox_across.cc). Errc::not_found: it is not in this folder any more.
   Task<Result<std::shared_ptr<Parcel>>> pack(GlobalCounter folder, GlobalCounter id);
   Task<Status> unpack(GlobalCounter folder, std::shared_ptr<Parcel> parcel);
+  Task<Status> settle_journal();  // ends what was begun before; what depends on other mailboxes may stay open
+  // A message on its way there is noted here until it is in one place only (handover.cc). `change`: its change number when it was
+  // packed; `there`: the id that it gets. Whoever notes it ends that, or leaves it to the next who finishes the journal.
+  Task<Result<std::uint64_t>> note_handover(GlobalCounter folder, GlobalCounter id, GlobalCounter change, std::string to_user, GlobalCounter there);
+  Task<Status> end_handover(std::uint64_t entry);
+  void leave_handover(std::uint64_t entry);
+  enum class Arrival : std::uint8_t { no, yes, open };
+  Task<Result<Arrival>> arrival(GlobalCounter id);  // here, of one that another mailbox has noted
   // The same of named properties alone: all that occur in a message, also of its recipients; and our ids of those of another mailbox.
   Task<Result<std::map<std::uint16_t, mapi::PropertyName>>> all_names_in(const convert::MessageData* message);
   Task<Result<std::map<std::uint16_t, std::uint16_t>>> own_ids(std::map<std::uint16_t, mapi::PropertyName> from);
@@ -380,6 +388,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> finish_append(state::JournalEntry entry);
   Task<Status> finish_move(state::JournalEntry entry);
   Task<Status> finish_across(state::JournalEntry entry);
+  Task<Result<bool>> finish_handover(state::JournalEntry entry);
   Task<Status> remove_moved(GlobalCounter from, std::uint64_t key);
   Task<Status> load_replids();
   void start_folder_refresh(GlobalCounter folder, FolderActivity& activity);
@@ -418,6 +427,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::uint64_t tree_writes_ = 0;                        // a folder list that was asked for before is stale
   unsigned slow_recognitions_ = 0;                       // that took too long, one after the other
   bool journal_open_ = true;                             // there may be something to finish
+  std::set<std::uint64_t> handing_over_;                 // entries of the journal that somebody works on
+  Clock::time_point ask_handovers_after_{};
   std::map<GlobalCounter, std::pair<std::uint64_t, std::uint64_t>> ended_;  // edits that were cut off: keys before and after
   std::map<GlobalCounter, std::shared_ptr<const mapi::PropertyBag>> folder_extras_;
   std::map<GlobalCounter, std::shared_ptr<Search>> searches_;

@@ -1,7 +1,7 @@
 // Messages between two mailboxes. They have no id in common, nor the ids of named properties, nor an executor: a message is
 // packed in one, and unpacked in the other. What came from a backend arrives there byte for byte.
 //
-// It is stored in the one before it is removed from the other. A kill between the two leaves it in both.
+// It is stored in the one before it is removed from the other; handover.cc knows of what a kill leaves in both.
 #include <algorithm>
 
 #include "convert/mime_supplement.h"
@@ -161,7 +161,8 @@ Task<Status> Mailbox::unpack(GlobalCounter folder_id, std::shared_ptr<Parcel> pa
   auto known = co_await own_ids(parcel->names);
   if (!known) co_return known.error();
   const auto ids = std::move(*known);
-  auto id = co_await reserve_id();
+  Result<GlobalCounter> id = parcel->id;
+  if (*id == 0) id = co_await reserve_id();
   if (!id) co_return id.error();
   auto data = parcel->data ? renamed(*parcel->data, ids) : nullptr;
   auto extras = renamed_extras(parcel->extras, ids);

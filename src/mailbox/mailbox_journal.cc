@@ -79,7 +79,7 @@ Task<Status> Mailbox::finish_journal() {
     auto appends = s.journal(append_kind);
     if (!appends) return appends;
     // What went from one place to another counts only when it has arrived.
-    for (const char* kind : {move_kind, across_kind}) {
+    for (const char* kind : {move_kind, across_kind, handover_kind}) {
       auto more = s.journal(kind);
       if (!more) return more;
       appends->insert(appends->end(), more->begin(), more->end());
@@ -88,9 +88,15 @@ Task<Status> Mailbox::finish_journal() {
   };
   auto entries = co_await with_state(read);
   if (!entries) co_return entries.error();
+  bool kept = false;
   for (auto& entry : *entries) {
     Status done;
-    if (entry.kind == append_kind) done = co_await finish_append(entry);
+    if (entry.kind == handover_kind) {
+      auto ended = co_await finish_handover(entry);
+      if (!ended) co_return std::move(ended.error()).within("what went to another mailbox");
+      kept |= !*ended;
+      if (!*ended) continue;
+    } else if (entry.kind == append_kind) done = co_await finish_append(entry);
     else if (entry.kind == move_kind) done = co_await finish_move(entry);
     else done = co_await finish_across(entry);
     if (!done && done.error().code != Errc::not_found) co_return std::move(done.error()).within("what was begun before");
@@ -99,8 +105,16 @@ Task<Status> Mailbox::finish_journal() {
     auto dropped = co_await with_state(drop);
     if (!dropped) co_return dropped;
   }
-  journal_open_ = false;
+  journal_open_ = kept;
   co_return Status{};
+}
+
+Task<Status> Mailbox::settle_journal() {
+  if (!journal_open_) co_return Status{};
+  auto lock = co_await write_lock();
+  if (!lock) co_return lock.error();
+  if (!journal_open_) co_return Status{};
+  co_return co_await finish_journal();
 }
 
 // Where what was begun belongs, and what is to stand beside it; nothing where no backend has the folder any more.

@@ -12,6 +12,7 @@ struct Parcel {
   mapi::PropertyBag extras;                    // what stands beside them,
   std::string message_id;                      // and what its journal finds it by
   std::shared_ptr<convert::MessageData> data;  // any other message; null when it is MIME
+  mapi::GlobalCounter id = 0;                  // that the other mailbox has reserved for it; 0: it gets one
   bool associated = false;
   std::uint32_t flags = 0;
   FileTime received;

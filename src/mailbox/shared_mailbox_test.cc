@@ -531,6 +531,71 @@ TEST_F(SharedMailboxTest, FoldersGoOverIntoAnotherMailbox) {
   EXPECT_EQ(send(*client, 1, move).value(), ecAccessDenied);
 }
 
+// Cut off at each of its steps, over a restart or another try of the client.
+TEST_F(SharedMailboxTest, AMessageThatWasOnItsWayIsInOneMailboxInTheEnd) {
+  const auto raws = [this](const std::string& user) {
+    auto& backend = backends.of(user);
+    const std::lock_guard lock(backend.mutex);
+    std::multiset<std::string> out;
+    for (const auto& [uid, message] : backend.folders.at("INBOX").messages) out.insert(message.raw);
+    return out;
+  };
+  const auto all = [&raws] {
+    auto out = raws(bob);
+    out.merge(raws(office));
+    return out;
+  };
+  const auto go = [](Client& client, const std::vector<Id>& ids) {
+    EXPECT_EQ(send(client, 0, open_inbox(0, 5)).value(), ecNone);
+    EXPECT_EQ(send(client, 1, open_inbox(4, 6)).value(), ecNone);
+    return send(client, 1, Ask<wire::RopMoveCopyMessages>{{5, ids, false, false}, 6}).value();
+  };
+  struct Point {
+    std::string where, what;
+    bool restart;
+    bool arrives;
+  };
+  for (const auto& point : {Point{office, "remove", true, true}, Point{office, "remove", false, true}, Point{bob, "append answer", true, true},
+                            Point{bob, "append", true, false}}) {
+    SCOPED_TRACE(point.what);
+    backends.of(office).add("INBOX", "carried");
+    auto owner = connect(office, "owner's");
+    owner->logon();
+    settle(*owner, inbox);
+    auto client = connect(bob);
+    client->logon();
+    settle(*client, inbox);
+    ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+    const auto ids = owner->message_ids(inbox);
+    ASSERT_FALSE(ids.empty());
+    const std::vector<Id> one{ids.front()};
+    const auto before = all();
+    const auto there = raws(bob).size();
+    backends.of(point.where).set_down(point.what);
+    EXPECT_NE(go(*client, one), ecNone);
+    backends.of(point.where).set_down(point.what, false);
+    EXPECT_EQ(all().size(), before.size() + point.arrives) << "it is in both";
+    if (point.restart) {
+      client.reset();
+      owner.reset();
+      make_engine();
+      client = connect(bob);
+      client->logon();
+      settle(*client, inbox);
+      owner = connect(office, "owner's");
+      owner->logon();
+      settle(*owner, inbox);
+    } else {
+      EXPECT_EQ(go(*client, one), ecNone);
+    }
+    EXPECT_EQ(all(), before);
+    EXPECT_EQ(raws(bob).size(), there + point.arrives);
+    EXPECT_EQ(owner->message_ids(inbox).size(), raws(office).size());
+    client.reset();
+    owner.reset();
+  }
+}
+
 // Receipts go out in the owner's name, to whom the message says: a guest could write to anybody that way.
 TEST(Guests, SendNoReceipts) {
   for (const std::uint8_t flags : {std::uint8_t{0}, std::uint8_t{rfGenerateReceiptOnly}}) {
