@@ -386,6 +386,36 @@ TEST(MimeMessage, BrokenStructures) {
   EXPECT_EQ(class_of(*parse("Content-Type: multipart/signed; boundary=x\n\nnothing")), "IPM.Note");
 }
 
+// [MS-OXCMAIL] 2.2.3.9.1 and 3.1.5.
+TEST(MimeMessage, FilesInTextsWithoutMime) {
+  const std::string files = "begin 664 Flag.png\r\n#86)C\r\n`\r\nend\r\nbetween\r\nbegin 0644 a b.xyz\r\n#9&5F\r\n \r\nend\r\n";
+  const auto message = parse("Subject: x\r\nContent-Type: text/plain; charset=iso-8859-1\r\n\r\nGr\xFC\xDF" "e\r\n" + files);
+  EXPECT_EQ(message->text(), "Grüße\r\nbetween\r\n");
+  EXPECT_EQ(message->native_body(), NativeBody::text);
+  ASSERT_EQ(message->attachments().size(), 2u);
+  EXPECT_EQ(name_of(message->attachments()[0]), "Flag.png");
+  EXPECT_EQ(message->attachments()[0].properties.string(PidTagAttachMimeTag), "image/png");
+  EXPECT_EQ(data_of(*message, 0), "abc");
+  EXPECT_EQ(name_of(message->attachments()[1]), "a b.xyz");
+  EXPECT_EQ(data_of(*message, 1), "def");
+  EXPECT_EQ(parse("\n" + files)->attachments().size(), 2u);
+  // MIME would have said so; and what is cut off, damaged or merely talked about is text.
+  const auto whole = parse("MIME-Version: 1.0\nContent-Type: text/plain\n\n" + files);
+  EXPECT_TRUE(whole->attachments().empty());
+  EXPECT_EQ(whole->text(), files);
+  for (const std::string text : {"begin 664 a\r\n#86)C\r\n`\r\n", "begin 664 a\r\n#86)\r\n`\r\nend\r\n", "begin 664 \r\n`\r\nend\r\n",
+                                 "begin at 644\r\nend\r\n", "> begin 664 a\r\n> `\r\n> end\r\n", "begin 664 a\r\n#86)C\r\nend\r\n"}) {
+    EXPECT_TRUE(parse("\n" + text)->attachments().empty()) << text;
+    EXPECT_EQ(parse("\n" + text)->text(), text);
+  }
+  // A part's own name counts first, then the one in its data.
+  const auto part = parse("MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\n\ntext\n--b\nContent-Type: application/x-own\n"
+                          "Content-Transfer-Encoding: x-uue\n\nbegin 600 inside.dat\n#86)C\n`\nend\n--b--\n");
+  ASSERT_EQ(part->attachments().size(), 1u);
+  EXPECT_EQ(name_of(part->attachments()[0]), "inside.dat");
+  EXPECT_EQ(data_of(*part, 0), "abc");
+}
+
 TEST(MimeMessage, LimitsDegrade) {
   std::string many = "Content-Type: multipart/mixed; boundary=b\n\n";
   for (int i = 0; i < 10000; ++i) many += "--b\nContent-Type: image/png\n\nx\n";

@@ -2,10 +2,12 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 
 #include "base/text.h"
 #include "convert/gmime_support.h"
 #include "convert/header_properties.h"
+#include "convert/mime_attachments.h"
 
 namespace mapigate::convert {
 
@@ -37,6 +39,52 @@ std::string guess_boundary(View body) {
   return {};
 }
 
+// A file in uuencode (IEEE 1003.1 "uuencode"), as a stretch of a text.
+struct UuFile {
+  std::size_t begin = 0, end = 0;
+  std::string_view name;
+};
+
+// Up to the line break, without it; `at` moves to the next line.
+std::string_view take_line(std::string_view text, std::size_t& at) {
+  const auto end = std::min(text.find('\n', at), text.size());
+  auto line = text.substr(at, end - at);
+  at = std::min(end + 1, text.size());
+  if (line.ends_with('\r')) line.remove_suffix(1);
+  return line;
+}
+
+// The name in "begin 644 name".
+std::optional<std::string_view> uu_name(std::string_view line) {
+  constexpr std::string_view word = "begin ";
+  if (!line.starts_with(word)) return std::nullopt;
+  line.remove_prefix(word.size());
+  const auto digits = std::min(line.find_first_not_of("01234567"), line.size());
+  if (digits < 3 || digits > 4 || digits == line.size() || line[digits] != ' ') return std::nullopt;
+  const auto name = trim(line.substr(digits));
+  return name.empty() ? std::nullopt : std::optional(name);
+}
+
+// The first one that is whole: its lines have the lengths that they tell, up to the one that says "end".
+std::optional<UuFile> find_uu_file(std::string_view text, std::size_t from) {
+  for (auto begin = text.find("begin ", from); begin != text.npos; begin = text.find("begin ", begin + 1)) {
+    if (begin != 0 && text[begin - 1] != '\n') continue;
+    auto at = begin;
+    const auto name = uu_name(take_line(text, at));
+    if (!name) continue;
+    for (bool last = false; at < text.size();) {
+      const auto line = take_line(text, at);
+      if (last && line == "end") return UuFile{begin, at, *name};
+      if (last) break;
+      const auto size = line.empty() ? 0u : (static_cast<unsigned char>(line[0]) - 0x20u) & 0x3F;
+      const bool plain = std::all_of(line.begin(), line.end(), [](char c) { return c >= 0x20 && c <= 0x60; });
+      if (!plain || line.size() != (size + 2) / 3 * 4 + 1) break;
+      last = size == 0;
+    }
+  }
+  return std::nullopt;
+}
+
 class Builder {
  public:
   explicit Builder(const StructureLimits& limits) : limits_(limits) {}
@@ -48,6 +96,7 @@ class Builder {
     out.fields = split_header(out.header, limits_.max_header_bytes);
     describe(out, default_type);
     if (out.is_multipart() && depth < limits_.max_depth) add_children(out, depth);
+    else if (depth == 0) add_uu_files(out);
     return out;
   }
 
@@ -69,6 +118,11 @@ class Builder {
     }
     if (out.filename.empty() && content_type != nullptr)
       out.filename = convert::parameter(content_type->value, "name");
+    // [MS-OXCMAIL] 2.2.3.4.1.1.
+    const bool uu = out.encoding == "x-uuencode" || out.encoding == "uuencode" || out.encoding == "x-uue";
+    if (uu && out.filename.empty() && !out.is_text()) {
+      if (const auto file = find_uu_file(as_text(out.body), 0)) out.filename = decode_header_text(as_view(file->name));
+    }
     if (const auto* field = find_field(out.fields, "Content-ID")) {
       out.content_id = decode_header_text(field->value);
       if (out.content_id.starts_with('<')) out.content_id.erase(0, 1);
@@ -90,6 +144,43 @@ class Builder {
     for (const auto part : parts) out.children.push_back(build(part, default_type, depth + 1));
     // Without a delimiter in it, it is text that claims to be more.
     if (out.children.empty()) out.type = "text/plain";
+  }
+
+  // [MS-OXCMAIL] 2.2.3.9.1: what came without MIME is text with files in it.
+  void add_uu_files(Entity& out) {
+    const auto* type = find_field(out.fields, "Content-Type");
+    if (out.type != "text/plain" || (type != nullptr && find_field(out.fields, "MIME-Version") != nullptr)) return;
+    if (!out.encoding.empty() && out.encoding != "7bit" && out.encoding != "8bit" && out.encoding != "binary") return;
+    const auto text = as_text(out.body);
+    std::size_t at = 0;
+    const auto add = [&](std::size_t begin, std::size_t end) -> Entity& {
+      auto& part = out.children.emplace_back();
+      part.whole = part.body = out.body.subspan(begin, end - begin);
+      part.header = part.whole.first(0);
+      ++parts_;
+      return part;
+    };
+    const auto add_text = [&](std::size_t end) {
+      if (text.substr(at, end - at).find_first_not_of(" \t\r\n") == text.npos) return;
+      auto& part = add(at, end);
+      part.type = out.type;
+      if (type != nullptr) part.fields.push_back(*type);
+    };
+    while (parts_ + 2 < limits_.max_parts) {
+      const auto file = find_uu_file(text, at);
+      if (!file) break;
+      add_text(file->begin);
+      auto& part = add(file->begin, file->end);
+      part.type = media_type_of_file(file->name);
+      if (part.type.empty() || part.type.starts_with("message/")) part.type = "application/octet-stream";
+      part.encoding = "x-uuencode";
+      part.disposition = "attachment";
+      part.filename = decode_header_text(as_view(file->name));
+      at = file->end;
+    }
+    if (out.children.empty()) return;
+    add_text(text.size());
+    out.type = "multipart/mixed";
   }
 
   const StructureLimits& limits_;
