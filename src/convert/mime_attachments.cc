@@ -74,11 +74,6 @@ std::string subject_of(View message) {
   return subject == nullptr ? std::string() : decode_header_text(subject->value);
 }
 
-// "cid:" links write the id as a URL; ids rarely hold what has to be escaped there.
-bool shown_in(std::string_view html, const Entity& entity, std::string_view location) {
-  if (!entity.content_id.empty() && html.find("cid:" + entity.content_id) != html.npos) return true;
-  return !location.empty() && html.find("\"" + std::string(location) + "\"") != html.npos;
-}
 
 constexpr MediaExtension file_types[] = {
     {"application/gzip", "gz"},
@@ -140,6 +135,17 @@ constexpr MediaExtension file_types[] = {
 };
 
 }  // namespace
+
+// "cid:" links write the id as a URL; ids rarely hold what has to be escaped there.
+bool refers_to(std::string_view html, std::string_view content_id, std::string_view location) {
+  const auto escaped = percent_encode(content_id);
+  auto entirely = escaped;
+  if (const auto at = entirely.find('@'); at != entirely.npos) entirely.replace(at, 1, "%40");
+  if (!content_id.empty())
+    for (const auto& id : {std::string(content_id), escaped, entirely})
+      if (html.find("cid:" + id) != html.npos) return true;
+  return !location.empty() && html.find("\"" + std::string(location) + "\"") != html.npos;
+}
 
 std::string_view media_type_of_file(std::string_view name) {
   const auto dot = name.rfind('.');
@@ -223,10 +229,17 @@ Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t nu
   });
   (void)status;  // the sink above never fails
 
+  // [MS-OXCMAIL] 2.2.3.4.1.1: the name that people see, and the file's for lack of another.
+  const auto field_text = [&](std::string_view field_name) {
+    const auto* field = find_field(entity.fields, field_name);
+    return field == nullptr || opaque ? std::string() : decode_header_text(field->value);
+  };
+  const auto description = field_text("Content-Description");
   auto name = opaque ? std::string("smime.p7m") : safe_file_name(entity.filename);
-  auto display = name;
+  if (name.empty() && out.kind == Attachment::Kind::data) name = safe_file_name(description);
+  auto display = description.empty() ? name : description;
   if (out.kind == Attachment::Kind::embedded) {
-    display = subject_of(head);
+    if (auto subject = subject_of(head); description.empty() || !subject.empty()) display = std::move(subject);
     if (name.empty() && !display.empty()) name = safe_file_name(display + ".eml");
   }
   if (name.empty()) {
@@ -259,14 +272,18 @@ Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t nu
   if (!location.empty()) bag.set_string(PidTagAttachContentLocation, location);
   if (const auto* field = find_field(entity.fields, "Content-Base"))
     bag.set_string(PidTagAttachContentBase, decode_header_text(field->value));
+  // 2.2.3.4.1: which software shows it.
+  for (const auto& [tag, field_name] : {std::pair(PidTagAttachPayloadClass, "X-Payload-Class"),
+                                        std::pair(PidTagAttachPayloadProviderGuidString, "X-Payload-Provider-Guid")})
+    if (const auto text = field_text(field_name); !text.empty()) bag.set_string(tag, text);
   if (entity.is_text()) {
     if (const auto charset = entity.parameter("charset"); !charset.empty())
       bag.set_string(PidTagTextAttachmentCharset, charset);
   }
   const bool inline_image = !opaque && out.kind == Attachment::Kind::data &&
-                            entity.disposition != "attachment" && shown_in(context.html, entity, location);
+                            entity.disposition != "attachment" && refers_to(context.html, entity.content_id, location);
   // Some senders mark the pictures of their HTML as attachments; within multipart/related they are none.
-  const bool rendered = inline_image || (!opaque && part.related && shown_in(context.html, entity, location));
+  const bool rendered = inline_image || (!opaque && part.related && refers_to(context.html, entity.content_id, location));
   bag.set_integer(PidTagAttachFlags, rendered ? attRenderedInBody : 0);
   bag.set_boolean(PidTagAttachmentHidden, rendered || (part.alternative && entity.type != "text/calendar"));
   bag.set_integer(PidTagAttachmentLinkId, 0);

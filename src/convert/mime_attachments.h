@@ -23,6 +23,9 @@ bool in_part(mapi::PropertyTag tag);
 // The bytes of the attachment. An opaque multipart comes with its Content-Type field, byte for byte.
 Status read_part(const Entity& entity, bool opaque, const std::function<Status(View)>& sink);
 
+// Whether an HTML document in UTF-8 shows the attachment with that Content-ID or Content-Location; both may be empty.
+bool refers_to(std::string_view html, std::string_view content_id, std::string_view location);
+
 // What a file is by its name, for clients that do not say it ([MS-OXCMAIL] 2.1.3.4): "application/pdf"; empty when
 // nothing is known.
 std::string_view media_type_of_file(std::string_view name);

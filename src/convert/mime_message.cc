@@ -121,6 +121,14 @@ void MimeMessage::Impl::fill_header() {
   text(PidTagListUnsubscribe, "List-Unsubscribe");
   text(PidTagInternetOrganization, "Organization");
   text(PidTagInternetReturnPath, "Return-Path");
+  // [MS-OXCMAIL] 2.2.3.2.26, of the part that is the body.
+  if (content.body.size() == 1) {
+    const auto& segment = content.body.front();
+    const auto& part = segment.html != nullptr ? *segment.html : *segment.plain;
+    const auto* location = find_field(part.fields, "Content-Location");
+    if (location != nullptr) properties.set_string(PidTagBodyContentLocation, decode_header_text(location->value));
+    if (!part.content_id.empty()) properties.set_string(PidTagBodyContentId, part.content_id);
+  }
   // Of voice and fax messages ([MS-OXOUM] 2.2).
   text(PidTagSenderTelephoneNumber, "X-CallingTelephoneNumber");
   text(PidTagVoiceMessageSenderName, "X-VoiceMessageSenderName");

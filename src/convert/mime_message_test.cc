@@ -386,6 +386,23 @@ TEST(MimeMessage, BrokenStructures) {
   EXPECT_EQ(class_of(*parse("Content-Type: multipart/signed; boundary=x\n\nnothing")), "IPM.Note");
 }
 
+// [MS-OXCMAIL] 2.2.3.4.1.1 and 2.2.3.2.26.
+TEST(MimeMessage, DescriptionsNameAttachments) {
+  const auto message = parse(
+      "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n--b\nContent-Type: text/html\nContent-Location: http://x/page\n"
+      "Content-ID: <body@x>\n\n<p>text\n--b\nContent-Type: application/pdf; name=a.pdf\nContent-Description: =?utf-8?q?Das_B=C3=BCchlein?=\n\nx\n"
+      "--b\nContent-Type: application/x-own\nContent-Description: Plan: B.dat\n\ny\n--b\nContent-Type: message/rfc822\n"
+      "Content-Description: forwarded\n\nSubject: inner\n\nz\n--b--\n");
+  EXPECT_EQ(message->properties().string(PidTagBodyContentLocation), "http://x/page");
+  EXPECT_EQ(message->properties().string(PidTagBodyContentId), "body@x");
+  ASSERT_EQ(message->attachments().size(), 3u);
+  EXPECT_EQ(name_of(message->attachments()[0]), "a.pdf");
+  EXPECT_EQ(message->attachments()[0].properties.string(PidTagDisplayName), "Das Büchlein");
+  EXPECT_EQ(name_of(message->attachments()[1]), "Plan_ B.dat");
+  EXPECT_EQ(message->attachments()[1].properties.string(PidTagDisplayName), "Plan: B.dat");
+  EXPECT_EQ(message->attachments()[2].properties.string(PidTagDisplayName), "inner");
+}
+
 // [MS-OXCMAIL] 2.2.3.9.1 and 3.1.5.
 TEST(MimeMessage, FilesInTextsWithoutMime) {
   const std::string files = "begin 664 Flag.png\r\n#86)C\r\n`\r\nend\r\nbetween\r\nbegin 0644 a b.xyz\r\n#9&5F\r\n \r\nend\r\n";

@@ -148,10 +148,11 @@ std::string charset_parameter(const MessageData::Attachment& attachment) {
   return is_utf8(bytes) ? "; charset=utf-8" : std::string();
 }
 
+// [MS-OXCMAIL] 2.1.3.3.5 and 2.1.3.4.1.2: what the HTML does not refer to is a file like others, whatever its flags say.
 bool is_shown(const MessageData::Attachment& attachment, std::string_view html) {
-  const auto id = attachment.properties.string(PidTagAttachContentId);
-  if (id.empty() || attachment.embedded) return false;
-  return html.find("cid:" + id) != html.npos || (attachment.properties.number(PidTagAttachFlags) & 4) != 0;
+  const auto& bag = attachment.properties;
+  const auto id = bag.string(PidTagAttachContentId);
+  return !attachment.embedded && refers_to(html, trim(id), bag.string(PidTagAttachContentLocation));
 }
 
 // Whether reading the part gives the value anyway.
@@ -338,6 +339,12 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
   }
   if (const auto location = bag.string(PidTagAttachContentLocation); !location.empty() && location.size() < 900 && is_url(location))
     head += "Content-Location: " + location + "\r\n";
+  if (const auto base = bag.string(PidTagAttachContentBase); base.find(':') != base.npos && base.size() < 900 && is_url(base))
+    head += "Content-Base: " + base + "\r\n";
+  if (const auto display = words(bag.string(PidTagDisplayName)); display != name && display.size() < 900) put_text(head, "Content-Description", display);
+  for (const auto& [tag, field] : {std::pair(PidTagAttachPayloadClass, "X-Payload-Class"),
+                                   std::pair(PidTagAttachPayloadProviderGuidString, "X-Payload-Provider-Guid")})
+    if (const auto text = words(bag.string(tag)); text.size() < 900) put_text(head, field, text);
   if (auto done = put(head + kept + "\r\n"); !done) return done;
   return base64(attachment.data.view());
 }

@@ -197,6 +197,35 @@ TEST(MimeWriter, FilesHaveTheTypeThatTheirNameTells) {
   EXPECT_EQ(mime->attachments().back().properties.string(PidTagAttachContentLocation), "http://example.test/a");
 }
 
+// [MS-OXCMAIL] 2.1.3.3.5, 2.1.3.4.1.2 and 2.1.3.4.2, and back.
+TEST(MimeWriter, OnlyWhatTheHtmlRefersToIsWithinIt) {
+  auto message = sample();
+  message.properties.set_binary(PidTagHtml, as_view("<img src=\"http://example.test/a.png\"><img src=\"cid:b%40x\">"));
+  message.properties.set_integer(PidTagInternetCodepage, 65001);
+  add_file(message, "a.png", "A");
+  message.attachments.back().properties.set_string(PidTagAttachContentLocation, "http://example.test/a.png");
+  message.attachments.back().properties.set_string(PidTagAttachContentBase, "http://example.test/");
+  add_file(message, "b.png", "B", "b@x");
+  add_file(message, "unseen.png", "C", "c@x");
+  message.attachments.back().properties.set_integer(PidTagAttachFlags, 4);
+  message.attachments.back().properties.set_string(PidTagDisplayName, "Übersicht");
+  message.attachments.back().properties.set_string(PidTagAttachPayloadClass, "class\r\nX-Evil: 1");
+  message.attachments.back().properties.set_string(PidTagAttachPayloadProviderGuidString, "4A1B");
+  const auto mime = written(message);
+  ASSERT_EQ(mime->attachments().size(), 3u);
+  const auto& first = mime->attachments()[0].properties;
+  EXPECT_EQ(first.number(PidTagAttachFlags), 4);
+  EXPECT_EQ(first.string(PidTagAttachContentBase), "http://example.test/");
+  EXPECT_EQ(mime->attachments()[1].properties.number(PidTagAttachFlags), 4);
+  const auto& third = mime->attachments()[2].properties;
+  EXPECT_EQ(third.number(PidTagAttachFlags), 0);
+  EXPECT_EQ(third.number(PidTagAttachmentHidden), 0);
+  EXPECT_EQ(third.string(PidTagDisplayName), "Übersicht");
+  EXPECT_EQ(third.string(PidTagAttachLongFilename), "unseen.png");
+  EXPECT_EQ(third.string(PidTagAttachPayloadClass), "class  X-Evil: 1");
+  EXPECT_EQ(third.string(PidTagAttachPayloadProviderGuidString), "4A1B");
+}
+
 TEST(MimeWriter, KeepsWhatPartsDoNotTellInTheStoreAlone) {
   auto message = sample();
   message.properties.set_string(PidTagBody, "text");
