@@ -1,10 +1,12 @@
 #include "convert/charset.h"
 
 #include <unicode/ucnv.h>
+#include <unicode/uloc.h>
 #include <unicode/unistr.h>
 #include <unicode/ustring.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <memory>
 #include <string>
@@ -29,6 +31,10 @@ constexpr Known known_charsets[] = {
     {"ansi_x3.4-1968", 20127},
     {"iso-8859-1", 28591},
     {"latin1", 28591},
+    {"iso8859-1", 28591},
+    {"iso_8859-1", 28591},
+    {"iso-latin-1", 28591},
+    {"l1", 28591},
     {"iso-8859-2", 28592},
     {"iso-8859-3", 28593},
     {"iso-8859-4", 28594},
@@ -51,6 +57,8 @@ constexpr Known known_charsets[] = {
     {"euc-kr", 51949},
     {"ks_c_5601-1987", 949},
     {"gb2312", 936},
+    {"gb_2312-80", 936},
+    {"x-gbk", 936},
     {"eucgb2312_cn", 936},  // what Python calls it in mail
     {"gbk", 936},
     {"gb18030", 54936},
@@ -136,6 +144,8 @@ std::string decode_charset(View bytes, std::string_view charset) {
   if (page == 28591) return clean(convert(bytes, "windows-1252"));  // a superset, as browsers read it
   if (page == 38598) return clean(convert(bytes, "iso-8859-8"));    // logical order either way
   if (page == 936) return clean(convert(bytes, "gb18030"));         // a superset
+  if (page == 51949) return clean(convert(bytes, "windows-949"));   // a superset
+  if (page == 28599) return clean(convert(bytes, "windows-1254"));  // a superset
   return clean(convert(bytes, name));
 }
 
@@ -169,6 +179,33 @@ Bytes encode_html(std::string_view utf8, unsigned code_page) {
     }
   }
   return to_bytes(as_view(out));
+}
+
+std::int32_t locale_of_language(std::string_view tag) {
+  constexpr std::size_t longest = 35;
+  if (tag.size() > longest) return 0;
+  std::array<char, 160> name{};
+  UErrorCode status = U_ZERO_ERROR;
+  std::int32_t used = 0;
+  uloc_forLanguageTag(std::string(tag).c_str(), name.data(), static_cast<std::int32_t>(name.size()), &used, &status);
+  if (U_FAILURE(status) || status == U_STRING_NOT_TERMINATED_WARNING || used != static_cast<std::int32_t>(tag.size())) return 0;
+  return static_cast<std::int32_t>(uloc_getLCID(name.data()));
+}
+
+std::string language_of_locale(std::int32_t locale) {
+  constexpr std::int32_t invariant = 0x7F;
+  if (locale <= 0 || locale > 0xFFFFF || locale == invariant) return {};
+  std::array<char, 160> name{}, base{}, tag{};
+  UErrorCode status = U_ZERO_ERROR;
+  uloc_getLocaleForLCID(static_cast<std::uint32_t>(locale), name.data(), static_cast<std::int32_t>(name.size()), &status);
+  uloc_getBaseName(name.data(), base.data(), static_cast<std::int32_t>(base.size()), &status);
+  uloc_toLanguageTag(base.data(), tag.data(), static_cast<std::int32_t>(tag.size()), true, &status);
+  if (U_FAILURE(status) || status == U_STRING_NOT_TERMINATED_WARNING) return {};
+  std::string out(tag.data());
+  if (out == "und" || out == "root") return {};
+  // "zh-TW" and the like, where the region tells the script.
+  if ((out.starts_with("zh-Hant-") || out.starts_with("zh-Hans-"))) out.erase(2, 5);
+  return out;
 }
 
 }  // namespace mapigate::convert

@@ -20,4 +20,8 @@ Bytes encode_html(std::string_view utf8, unsigned code_page);
 // Code page 1252 or 65001 or 1200, whichever guessing says.
 std::string guess_text(View bytes);
 
+// Windows' number of a language, by its tag as in RFC 5646, and back ([MS-LCID] 2.2); 0 and "" when there is none.
+std::int32_t locale_of_language(std::string_view tag);
+std::string language_of_locale(std::int32_t locale);
+
 }  // namespace mapigate::convert

@@ -47,7 +47,10 @@ constexpr std::string_view other_mapped[] = {"received",         "return-path", 
                                              "keywords",         "list-help",    "list-subscribe",
                                              "list-unsubscribe", "organization", "x-keywords",
                                              "dkim-signature",   "arc-seal",     "arc-message-signature",
-                                             "x-message-flag",   "x-ms-tnef-correlator"};
+                                             "x-message-flag",   "x-ms-tnef-correlator",
+                                             "x-microsoft-classified", "x-microsoft-classification", "x-microsoft-classdesc",
+                                             "x-microsoft-classid", "x-microsoft-classkeep",
+                                             "x-ms-exchange-organization-autoforwarded"};
 
 constexpr std::int32_t display_type_mail_user = 0, object_type_mail_user = 6;
 

@@ -69,6 +69,27 @@ TEST(Charset, KnowsCodePages) {
   EXPECT_EQ(decode_charset(as_view("\xEF\xBB\xBFx"), ""), "x");
 }
 
+// Supersets, as their names are used in mail.
+TEST(Charset, ReadsWhatIsSentUnderTheNamesOfSmallerOnes) {
+  EXPECT_EQ(decode_charset(as_view("\x8C\x63"), "euc-kr"), "똠");
+  EXPECT_EQ(decode_charset(as_view("\x80"), "iso-8859-9"), "€");
+  EXPECT_EQ(decode_charset(as_view("\x93x\x94"), "ISO_8859-1"), "“x”");
+  EXPECT_EQ(decode_charset(as_view("\xC4\xE3"), "GB_2312-80"), "你");
+  EXPECT_EQ(decode_charset(as_view("Gr+APw-+AN8-e"), "unicode-1-1-utf-7"), "Grüße");
+}
+
+// [MS-LCID] 2.2.
+TEST(Charset, LanguagesHaveNumbers) {
+  const std::pair<const char*, std::int32_t> known[] = {{"en-US", 0x0409}, {"de-AT", 0x0C07}, {"de", 0x0007},    {"zh-CN", 0x0804},
+                                                         {"zh-TW", 0x0404}, {"pt-BR", 0x0416}, {"nb-NO", 0x0414}, {"sr-Latn-RS", 0x241A}};
+  for (const auto& [tag, locale] : known) {
+    EXPECT_EQ(locale_of_language(tag), locale) << tag;
+    EXPECT_EQ(language_of_locale(locale), tag);
+  }
+  for (const auto* tag : {"", "x-none", "klingon!", "de_DE\r\n", "a-very-long-tag-that-is-no-language-of-any-country"}) EXPECT_EQ(locale_of_language(tag), 0) << tag;
+  for (const std::int32_t locale : {0, -1, 0x7F, 0x0800, 0x7FFFFFFF}) EXPECT_EQ(language_of_locale(locale), "") << locale;
+}
+
 TEST(Header, SplitsFields) {
   const auto fields =
       split_header(as_view("Subject: one\r\n two\nX-Empty:\nbroken line\n more\nTo : x\n\nBody: no\n"));

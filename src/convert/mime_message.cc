@@ -42,6 +42,8 @@ struct MimeMessage::Impl {
   void fill();
   void fill_header();
   void fill_internet_headers();
+  void fill_classification();
+  void fill_language();
   void fill_tnef();
   void fill_meeting();
   void add_named(const PropertyName& name, PropertyType type, const Value& value);
@@ -58,6 +60,13 @@ struct MimeMessage::Impl {
 namespace {
 
 constexpr std::size_t max_transport_headers = 256 * 1024, max_internet_headers = 500;
+
+// Unfolded, otherwise as it came.
+std::string words_of(View raw) {
+  std::string out(as_text(raw));
+  std::erase_if(out, [](char c) { return c == '\r' || c == '\n' || c == '\0'; });
+  return std::string(trim(out));
+}
 
 bool has_part(const Entity& entity, std::string_view type) {
   return entity.type.starts_with(type) ||
@@ -159,10 +168,49 @@ void MimeMessage::Impl::fill_header() {
       at = end + 1;
     }
   }
+  // 2.2.3.2.21.
+  if (const auto* field = find_field(root.fields, "X-MS-Exchange-Organization-AutoForwarded");
+      field != nullptr && equal_ignoring_ascii_case(decode_header_text(field->value), "true"))
+    properties.set_boolean(PidTagAutoForwarded, true);
+  fill_classification();
+  fill_language();
   fill_internet_headers();
 }
 
+// [MS-OXCMAIL] 2.2.3.2.22.
+void MimeMessage::Impl::fill_classification() {
+  const auto text = [&](std::string_view name) {
+    const auto* field = find_field(root.fields, name);
+    return field == nullptr ? std::string() : decode_header_text(field->value);
+  };
+  if (!equal_ignoring_ascii_case(text("X-Microsoft-Classified"), "true")) return;
+  add_named(PidLidClassified, PidLidClassified.type, Value::boolean(true));
+  add_named(PidLidClassificationKeep, PidLidClassificationKeep.type, Value::boolean(equal_ignoring_ascii_case(text("X-Microsoft-ClassKeep"), "true")));
+  Arena arena;
+  if (const auto value = text("X-Microsoft-Classification"); !value.empty()) add_named(PidLidClassification, PidLidClassification.type, Value::string(arena, value));
+  if (const auto value = text("X-Microsoft-ClassDesc"); !value.empty())
+    add_named(PidLidClassificationDescription, PidLidClassificationDescription.type, Value::string(arena, value));
+  if (const auto value = text("X-Microsoft-ClassID"); !value.empty())
+    add_named(PidLidClassificationGuid, PidLidClassificationGuid.type, Value::string(arena, value));
+}
+
+// [MS-OXCMAIL] 2.2.3.2.11: the first language counts.
+void MimeMessage::Impl::fill_language() {
+  if (const auto* field = find_field(root.fields, "Content-Language")) {
+    const auto list = decode_header_text(field->value);
+    const auto locale = locale_of_language(trim(std::string_view(list).substr(0, list.find_first_of(",; "))));
+    if (locale != 0) properties.set_integer(PidTagMessageLocaleId, locale);
+  }
+  const auto* other = find_field(root.fields, "X-Accept-Language");
+  if (other != nullptr && find_field(root.fields, "Accept-Language") == nullptr)
+    internet_headers.emplace_back(PropertyName{PS_INTERNET_HEADERS, std::nullopt, "accept-language"}, decode_header_text(other->value));
+}
+
 void MimeMessage::Impl::fill_internet_headers() {
+  // [MS-OXOSMIME] 2.1: what kind of message lies in the attachment, with all parameters.
+  if (const auto* field = content.opaque == nullptr ? nullptr : find_field(root.fields, "Content-Type"))
+    internet_headers.emplace_back(PropertyName{PS_INTERNET_HEADERS, std::nullopt, "content-type"},
+                                  words_of(field->value.first(std::min<std::size_t>(field->value.size(), 32768))));
   for (const auto& field : root.fields) {
     if (internet_headers.size() >= max_internet_headers) break;
     auto name = lower_ascii(field.name);

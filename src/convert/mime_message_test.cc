@@ -386,6 +386,42 @@ TEST(MimeMessage, BrokenStructures) {
   EXPECT_EQ(class_of(*parse("Content-Type: multipart/signed; boundary=x\n\nnothing")), "IPM.Note");
 }
 
+const Value* named(const MimeMessage& message, const PropertyName& name) {
+  for (const auto& [id, its_name] : message.names())
+    if (its_name == name) return message.named_properties().find(PropertyTag(id, PropertyType::PtypUnspecified));
+  return nullptr;
+}
+
+// [MS-OXCMAIL] 2.2.3.2.11, 2.2.3.2.21 and 2.2.3.2.22.
+TEST(MimeMessage, LanguageAndClassificationOfTheSender) {
+  const auto message = parse(
+      "Content-Language: de-CH, en\nX-Accept-Language: de\nX-Microsoft-Classified: true\nX-Microsoft-Classification: =?utf-8?q?Gesch=C3=A4ft?=\n"
+      "X-Microsoft-ClassID: 8e1f\nX-Microsoft-ClassKeep: true\nX-MS-Exchange-Organization-AutoForwarded: true\n\nx");
+  EXPECT_EQ(message->properties().number(PidTagMessageLocaleId), 0x0807);
+  EXPECT_EQ(message->properties().number(PidTagAutoForwarded), 1);
+  ASSERT_NE(named(*message, PidLidClassified), nullptr);
+  EXPECT_EQ(number_of(*named(*message, PidLidClassified)), 1);
+  EXPECT_EQ(number_of(*named(*message, PidLidClassificationKeep)), 1);
+  EXPECT_EQ(text_of(*named(*message, PidLidClassification)), "Geschäft");
+  EXPECT_EQ(text_of(*named(*message, PidLidClassificationGuid)), "8e1f");
+  EXPECT_EQ(named(*message, PidLidClassificationDescription), nullptr);
+  ASSERT_EQ(message->internet_headers().size(), 2u);  // and the field that it came in
+  EXPECT_EQ(message->internet_headers()[0].first.name, "accept-language");
+  EXPECT_EQ(message->internet_headers()[0].second, "de");
+  const auto other = parse("Content-Language: x-none\nX-Microsoft-Classified: no\nX-Microsoft-Classification: secret\n\nx");
+  EXPECT_FALSE(other->properties().contains(PidTagMessageLocaleId));
+  EXPECT_FALSE(other->properties().contains(PidTagAutoForwarded));
+  EXPECT_TRUE(other->names().empty());
+}
+
+// [MS-OXOSMIME] 2.1.
+TEST(MimeMessage, SecuredMessagesKeepTheirContentType) {
+  const auto message = parse("Content-Type: application/pkcs7-mime; smime-type=enveloped-data;\n name=smime.p7m\n\nx");
+  ASSERT_EQ(message->internet_headers().size(), 1u);
+  EXPECT_EQ(message->internet_headers()[0].first.name, "content-type");
+  EXPECT_EQ(message->internet_headers()[0].second, "application/pkcs7-mime; smime-type=enveloped-data; name=smime.p7m");
+}
+
 // [MS-OXCMAIL] 2.2.3.4.1.1 and 2.2.3.2.26.
 TEST(MimeMessage, DescriptionsNameAttachments) {
   const auto message = parse(

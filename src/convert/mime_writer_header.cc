@@ -142,6 +142,10 @@ void put_importance(std::string& out, const PropertyBag& bag) {
   const auto level = importance == nullptr ? 1 : number_of(*importance);
   if (level == 2) out += "Importance: high\r\nX-Priority: 1\r\n";
   if (level == 0) out += "Importance: low\r\nX-Priority: 5\r\n";
+  // Readers take the one for the other where it stands alone.
+  const auto priority = bag.number(PidTagPriority);
+  if (level == 1 && priority == 1) out += "Importance: normal\r\nPriority: urgent\r\n";
+  if (level == 1 && priority == -1) out += "Importance: normal\r\nPriority: non-urgent\r\n";
   constexpr const char* sensitivities[] = {"", "Personal", "Private", "Company-Confidential"};
   const auto sensitivity = bag.number(PidTagSensitivity);
   if (sensitivity > 0 && sensitivity < 4) put_field(out, "Sensitivity", sensitivities[sensitivity]);
@@ -193,12 +197,46 @@ void put_wishes(std::string& out, const PropertyBag& bag, const MimeWriteOptions
   put_text(out, "List-Unsubscribe", words(bag.string(PidTagListUnsubscribe)));
 }
 
+// [MS-OXCMAIL] 2.1.3.2.16, 2.1.3.2.17 and 2.1.3.2.21.
+void put_kind(std::string& out, const PropertyBag& bag, const MimeWriteOptions& options) {
+  put_field(out, "Content-Language", language_of_locale(static_cast<std::int32_t>(bag.number(PidTagMessageLocaleId))));
+  if (bag.number(PidTagAutoForwarded) != 0) out += "X-MS-Exchange-Organization-AutoForwarded: true\r\n";
+  const auto value = [&](const PropertyName& wanted) -> const Value* {
+    for (const auto& [id, name] : options.names)
+      if (name == wanted)
+        if (const auto* found = bag.find(PropertyTag(id, PropertyType::PtypUnspecified))) return found;
+    return nullptr;
+  };
+  const auto is_true = [&](const PropertyName& name) {
+    const auto* found = value(name);
+    return found != nullptr && number_of(*found) != 0;
+  };
+  const auto text = [&](std::string_view field, const PropertyName& name) {
+    if (const auto* found = value(name)) put_text(out, field, words(text_of(*found)));
+  };
+  if (!is_true(PidLidClassified)) return;
+  out += "X-Microsoft-Classified: true\r\n";
+  if (is_true(PidLidClassificationKeep)) out += "X-Microsoft-ClassKeep: true\r\n";
+  text("X-Microsoft-Classification", PidLidClassification);
+  text("X-Microsoft-ClassDesc", PidLidClassificationDescription);
+  text("X-Microsoft-ClassID", PidLidClassificationGuid);
+}
+
+// [MS-OXCMAIL] 2.1.3.2 "Arbitrary headers": servers alone write these, and believe them.
+bool is_reserved(std::string_view lower_name) {
+  for (const std::string_view prefix : {"x-microsoft-exchange-organization", "x-microsoft-exchange-forest", "x-ms-exchange-organization-",
+                                        "x-ms-exchange-forest-"})
+    if (lower_name.starts_with(prefix)) return true;
+  return false;
+}
+
 // Only fields that no property of its own stands for.
 void put_internet_headers(std::string& out, const PropertyBag& bag, const MimeWriteOptions& options) {
   for (const auto& [tag, value] : bag) {
     const auto name = options.names.find(tag.id());
     if (name == options.names.end() || name->second.set != PS_INTERNET_HEADERS || name->second.lid) continue;
     const auto lower = lower_ascii(name->second.name);
+    if (!options.attachment_properties && is_reserved(lower)) continue;
     if (is_field_name(lower) && !is_mapped_header(lower)) put_text(out, name->second.name, text_of(value));
   }
 }
@@ -319,6 +357,7 @@ std::string write_header(MessageData& message, const MimeWriteOptions& options) 
     put_field(out, "Thread-Index", to_base64(index));
   put_receipt_requests(out, bag, by);
   put_wishes(out, bag, options);
+  put_kind(out, bag, options);
   put_internet_headers(out, bag, options);
   if (report && lower_ascii(out).find("\nauto-submitted:") == out.npos) out += "Auto-Submitted: auto-replied\r\n";  // RFC 3834 5
   return out + "MIME-Version: 1.0\r\n";

@@ -120,6 +120,46 @@ TEST(MimeWriter, WishesOfTheSender) {
   EXPECT_EQ(written(plain)->properties().number(PidTagAutoResponseSuppress), -1);
 }
 
+// [MS-OXCMAIL] 2.1.3.2.16, 2.1.3.2.17, 2.1.3.2.21 and what precedes them, and back.
+TEST(MimeWriter, LanguageAndClassificationLeave) {
+  auto message = sample();
+  auto& bag = message.properties;
+  MimeWriteOptions options;
+  const PropertyTag classified(0x8010, PropertyType::PtypBoolean), keep(0x8011, PropertyType::PtypBoolean), name(0x8012, PropertyType::PtypString);
+  const PropertyTag reserved(0x8013, PropertyType::PtypString), own(0x8014, PropertyType::PtypString);
+  options.names[classified.id()] = PidLidClassified;
+  options.names[keep.id()] = PidLidClassificationKeep;
+  options.names[name.id()] = PidLidClassification;
+  options.names[reserved.id()] = PropertyName{PS_INTERNET_HEADERS, std::nullopt, "X-MS-Exchange-Organization-AuthAs"};
+  options.names[own.id()] = PropertyName{PS_INTERNET_HEADERS, std::nullopt, "X-Own"};
+  bag.set_integer(PidTagMessageLocaleId, 0x0404);
+  bag.set_boolean(PidTagAutoForwarded, true);
+  bag.set_boolean(classified, true);
+  bag.set_boolean(keep, true);
+  bag.set_string(name, "Geschäftlich");
+  bag.set_string(reserved, "Internal");
+  bag.set_string(own, "1");
+  bag.set_integer(PidTagImportance, 1);
+  bag.set_integer(PidTagPriority, -1);
+  const auto mime = written(message, options);
+  const auto text = std::string(as_text(mime->source().view()));
+  EXPECT_NE(text.find("\r\nContent-Language: zh-TW\r\n"), text.npos);
+  EXPECT_NE(text.find("\r\nX-Microsoft-Classified: true\r\nX-Microsoft-ClassKeep: true\r\n"), text.npos);
+  EXPECT_NE(text.find("\r\nX-Own: 1\r\n"), text.npos);
+  EXPECT_EQ(text.find("AuthAs"), text.npos);
+  const auto& back = mime->properties();
+  EXPECT_EQ(back.number(PidTagMessageLocaleId), 0x0404);
+  EXPECT_EQ(back.number(PidTagAutoForwarded), 1);
+  EXPECT_EQ(back.number(PidTagImportance), 1);
+  EXPECT_EQ(back.number(PidTagPriority), -1);
+  EXPECT_EQ(mime->names().size(), 3u);
+  bag.set_boolean(classified, false);
+  bag.set_boolean(PidTagAutoForwarded, false);
+  bag.set_integer(PidTagMessageLocaleId, 0x7F);
+  const auto none = std::string(as_text(written(message, options)->source().view()));
+  for (const auto field : {"X-Microsoft", "AutoForwarded", "Content-Language"}) EXPECT_EQ(none.find(field), none.npos) << field;
+}
+
 // [MS-OXCDATA] 2.2.5.2: somebody of the address book.
 TEST(MimeWriter, RepliesGoToPeopleOfTheAddressBook) {
   Bytes id(28);

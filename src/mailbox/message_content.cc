@@ -18,7 +18,7 @@ PropertyName keywords_name() { return {PS_PUBLIC_STRINGS, {}, "Keywords"}; }
 bool index_wins(PropertyTag tag) {
   for (const auto content : {PidTagMessageClass, PidTagHasAttachments, PidTagSubject, PidTagNormalizedSubject,
                              PidTagSubjectPrefix, PidTagDisplayTo, PidTagDisplayCc, PidTagDisplayBcc, PidTagImportance,
-                             PidTagPriority, PidTagSensitivity, PidTagSearchKey})
+                             PidTagPriority, PidTagSensitivity, PidTagSearchKey, PidTagMessageLocaleId})
     if (content.id() == tag.id()) return false;
   return true;
 }
