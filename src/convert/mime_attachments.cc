@@ -24,6 +24,7 @@ constexpr MediaExtension extensions[] = {
     {"text/rfc822-headers", ".txt"},
     {"text/vcard", ".vcf"},
     {"text/x-vcard", ".vcf"},
+    {"text/directory", ".vcf"},
     {"text/csv", ".csv"},
     {"text/xml", ".xml"},
     {"text/enriched", ".txt"},

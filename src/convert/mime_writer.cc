@@ -12,6 +12,7 @@
 #include "convert/mime_tnef_writer.h"
 #include "convert/mime_writer_parts.h"
 #include "convert/rtf.h"
+#include "convert/vcard.h"
 #include "wire/property_bag_codec.h"
 
 namespace mapigate::convert {
@@ -41,6 +42,7 @@ class Writer {
   Status related(const Bodies& bodies, std::vector<MessageData::Attachment*> shown, unsigned depth);
   Status text_part(std::string_view subtype, const std::string& text);
   Status attachment(MessageData::Attachment& attachment, bool shown, unsigned depth);
+  Status vcard(const MessageData& contact);
   Status base64(View bytes);
   Status secured(const MessageData::Attachment& attachment);
   Status lines(View bytes);
@@ -317,6 +319,7 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
   if (name.empty() && !attachment.embedded) name = bag.string(PidTagDisplayName);
   name = safe_file_name(name);
   const auto kept = options_.attachment_properties ? kept_properties(attachment, name, shown) : std::string();
+  if (attachment.embedded && !options_.bcc && is_contact(*attachment.embedded)) return vcard(*attachment.embedded);
   if (attachment.embedded) {
     if (auto done = put("Content-Type: message/rfc822\r\nContent-Disposition: attachment\r\n" + kept + "\r\n"); !done) return done;
     if (goes_as_it_came(*attachment.embedded, options_)) return lines(attachment.embedded->original.view());
@@ -347,6 +350,17 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
     if (const auto text = words(bag.string(tag)); text.size() < 900) put_text(head, field, text);
   if (auto done = put(head + kept + "\r\n"); !done) return done;
   return base64(attachment.data.view());
+}
+
+// [MS-OXCMAIL] 2.1.3.4.6: of a contact as an object of its own nobody outside sees more than the subject.
+Status Writer::vcard(const MessageData& contact) {
+  auto name = safe_file_name(subject_of(contact.properties));
+  if (name.empty()) name = safe_file_name(contact.properties.string(PidTagDisplayName));
+  name = (name.empty() ? "contact" : name) + ".vcf";
+  std::string head = "Content-Type: text/directory; profile=vCard; charset=utf-8" + name_parameter("name", name);
+  head += "\r\nContent-Transfer-Encoding: quoted-printable\r\nContent-Disposition: attachment" + name_parameter("filename", name) + "\r\n\r\n";
+  if (auto done = put(head); !done) return done;
+  return put(quoted_printable(write_vcard(contact, options_.names)));
 }
 
 // What a clear-signed message holds is its signature's: only line ends are made those of the Internet, which is what

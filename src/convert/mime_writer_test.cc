@@ -160,6 +160,53 @@ TEST(MimeWriter, LanguageAndClassificationLeave) {
   for (const auto field : {"X-Microsoft", "AutoForwarded", "Content-Language"}) EXPECT_EQ(none.find(field), none.npos) << field;
 }
 
+// [MS-OXCMAIL] 2.1.3.4.6, [MS-OXVCARD] 2.1.3.
+TEST(MimeWriter, ContactsLeaveAsVcards) {
+  auto message = sample();
+  message.properties.set_string(PidTagBody, "see there");
+  MessageData::Attachment attachment;
+  attachment.embedded = std::make_shared<MessageData>();
+  auto& bag = attachment.embedded->properties;
+  const PropertyTag email(0x8020, PropertyType::PtypString), other(0x8021, PropertyType::PtypString), city(0x8022, PropertyType::PtypString);
+  MimeWriteOptions options;
+  options.names[email.id()] = PidLidEmail1EmailAddress;
+  options.names[other.id()] = PidLidEmail2EmailAddress;
+  options.names[city.id()] = PidLidWorkAddressCity;
+  bag.set_string(PidTagMessageClass, "IPM.Contact.Own");
+  bag.set_string(PidTagSubject, "Jürgen Müller");
+  bag.set_string(PidTagDisplayName, "Jürgen Müller");
+  bag.set_string(PidTagSurname, "Müller; \\");
+  bag.set_string(PidTagGivenName, "Jürgen");
+  bag.set_string(PidTagMobileTelephoneNumber, "+1\r\nEND:VCARD");
+  bag.set_string(PidTagBody, "first\r\nsecond " + std::string(200, 'x') + "\r\n");
+  bag.set_time(PidTagBirthday, from_unix(86400));
+  bag.set_string(email, "j@example.test");
+  bag.set_string(other, "/o=org/cn=j");
+  bag.set_string(city, "Köln");
+  message.attachments.push_back(std::move(attachment));
+  // The sender's own copy stays a contact.
+  EXPECT_TRUE(written(message, options)->embedded(0));
+  options.bcc = false;
+  const auto mime = written(message, options);
+  ASSERT_EQ(mime->attachments().size(), 1u);
+  const auto& part = mime->attachments()[0].properties;
+  EXPECT_EQ(part.string(PidTagAttachMimeTag), "text/directory");
+  EXPECT_EQ(part.string(PidTagAttachLongFilename), "Jürgen Müller.vcf");
+  const auto card = std::string(as_text(*mime->attachment_data(0)));
+  EXPECT_TRUE(card.starts_with("BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Jürgen Müller\r\nN:Müller\\; \\\\;Jürgen;;;\r\nBDAY;VALUE=DATE:1970-01-02\r\n")) << card;
+  EXPECT_NE(card.find("\r\nADR;TYPE=WORK:;;;Köln;;;\r\n"), card.npos);
+  EXPECT_NE(card.find("\r\nTEL;TYPE=CELL:+1\\nEND:VCARD\r\n"), card.npos);
+  EXPECT_NE(card.find("\r\nEMAIL;TYPE=INTERNET:j@example.test\r\n"), card.npos);
+  EXPECT_NE(card.find("\r\nNOTE:first\\nsecond xxx"), card.npos);
+  EXPECT_EQ(card.find("/o=org"), card.npos);
+  EXPECT_TRUE(card.ends_with("\r\nCLASS:PUBLIC\r\nEND:VCARD\r\n"));
+  for (std::size_t at = 0; at < card.size();) {
+    const auto end = card.find("\r\n", at);
+    EXPECT_LE(end - at, 75u);
+    at = end + 2;
+  }
+}
+
 // [MS-OXCDATA] 2.2.5.2: somebody of the address book.
 TEST(MimeWriter, RepliesGoToPeopleOfTheAddressBook) {
   Bytes id(28);

@@ -1,6 +1,7 @@
 // Sending ([MS-OXOMSG] 3.2.5): a message becomes Internet mail and goes to the outbox of its mailbox.
 #include <algorithm>
 
+#include "convert/vcard.h"
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
 #include "mailbox/user_services.h"
@@ -148,7 +149,7 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   Mailbox::Submission submission;
   submission.mime = form->mime;
   const bool as_tnef = convert::leaves_as_tnef(data, options.names, mailbox.context().options.tnef);
-  if (as_tnef || tells_bcc(data)) {
+  if (as_tnef || tells_bcc(data) || convert::has_contacts(data)) {
     // For those who get it alone: the sender's own copy stays whole and readable to every client.
     auto leaving_options = options;
     leaving_options.bcc = false;
