@@ -299,4 +299,59 @@ std::string text_to_html(std::string_view text, std::string_view charset) {
          text_to_html_fragment(text) + "</div>\r\n</body>\r\n</html>\r\n";
 }
 
+namespace {
+
+// What a formatting command opens; empty for those without an equal.
+std::string_view element_of_command(std::string_view command) {
+  constexpr std::pair<std::string_view, std::string_view> known[] = {
+      {"bold", "b"},      {"italic", "i"},           {"underline", "u"},    {"fixed", "tt"},          {"smaller", "small"},
+      {"bigger", "big"},  {"center", "center"},      {"nofill", "pre"},     {"indent", "blockquote"}, {"indentright", "blockquote"},
+      {"excerpt", "blockquote"}, {"paraindent", "blockquote"}};
+  for (const auto& [name, element] : known)
+    if (name == command) return element;
+  return {};
+}
+
+}  // namespace
+
+std::string enriched_to_html(std::string_view text) {
+  constexpr std::size_t longest_command = 62;
+  std::string out;
+  unsigned verbatim = 0, hidden = 0, breaks = 0;
+  const auto flush = [&] {
+    // One line break is a space, and each further one begins a line.
+    if (breaks == 1) out += ' ';
+    for (; breaks > 1; --breaks) out += "<br>\r\n";
+    breaks = 0;
+  };
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\r') continue;
+    if (c == '\n' && verbatim == 0) {
+      ++breaks;
+      continue;
+    }
+    const bool escaped = c == '<' && i + 1 < text.size() && text[i + 1] == '<';
+    const auto end = c == '<' && !escaped ? text.find('>', i) : text.npos;
+    if (end != text.npos && end - i <= longest_command) {
+      flush();
+      auto command = lower_ascii(text.substr(i + 1, end - i - 1));
+      i = end;
+      const bool closing = command.starts_with('/');
+      if (closing) command.erase(0, 1);
+      const auto count = [&](unsigned& depth) { closing ? depth -= depth > 0 : ++depth; };
+      if (command == "param") count(hidden);
+      if (command == "nofill") count(verbatim);
+      if (const auto element = element_of_command(command); !element.empty() && hidden == 0) out += (closing ? "</" : "<") + std::string(element) + ">";
+      continue;
+    }
+    if (escaped) ++i;
+    if (hidden > 0) continue;
+    flush();
+    out += escape_html(std::string_view(&c, 1));
+  }
+  flush();
+  return out;
+}
+
 }  // namespace mapigate::convert

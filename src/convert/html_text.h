@@ -16,4 +16,7 @@ std::string text_to_html_fragment(std::string_view text);
 // &, <, > and quotes as entities.
 std::string escape_html(std::string_view text);
 
+// text/enriched (RFC 1896) as a fragment of HTML; fonts, colours and languages are left out.
+std::string enriched_to_html(std::string_view text);
+
 }  // namespace mapigate::convert

@@ -74,6 +74,7 @@ std::string unflow(std::string_view text, bool delete_space) {
 std::string entity_text(const Entity& entity, std::size_t limit) {
   const auto bytes = decoded_body(entity, limit);
   auto text = decode_charset(bytes, charset_of(entity, bytes));
+  if (entity.type == "text/enriched") return "<html><body>\r\n" + enriched_to_html(text) + "\r\n</body></html>\r\n";
   if (entity.type != "text/plain" || !equal_ignoring_ascii_case(entity.parameter("format"), "flowed")) return text;
   return unflow(text, equal_ignoring_ascii_case(entity.parameter("delsp"), "yes"));
 }
@@ -176,7 +177,7 @@ std::string body_html_utf8(const Content& content, std::size_t limit) {
 
 HtmlBody body_html(const Content& content, std::size_t limit) {
   HtmlBody out;
-  if (content.body.size() == 1 && content.has_html()) {
+  if (content.body.size() == 1 && content.has_html() && content.body[0].html->type == "text/html") {
     const auto& entity = *content.body[0].html;
     auto bytes = decoded_body(entity, limit);
     const auto page = labelled_page(entity, bytes);

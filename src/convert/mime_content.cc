@@ -8,7 +8,10 @@ namespace mapigate::convert {
 
 namespace {
 
-bool is_body_text(const Entity& entity) { return entity.type == "text/plain" || entity.type == "text/html"; }
+bool is_body_text(const Entity& entity) { return entity.type == "text/plain" || entity.type == "text/html" || entity.type == "text/enriched"; }
+
+// Enriched text is shown as HTML, where there is none.
+const Entity*& place_of(Segment& segment, const Entity& entity) { return entity.type == "text/plain" ? segment.plain : segment.html; }
 
 bool is_pkcs7(const Entity& entity) {
   return entity.type == "application/pkcs7-mime" || entity.type == "application/x-pkcs7-mime" ||
@@ -30,13 +33,14 @@ class Sorter {
     const bool named = entity.disposition == "attachment" || !entity.filename.empty();
     if (entity.type == "text/calendar" && entity.disposition != "attachment" && out_.calendar == nullptr)
       out_.calendar = &entity;
-    if (choice != nullptr && is_body_text(entity) && entity.disposition != "attachment") {
-      (entity.type == "text/html" ? choice->html : choice->plain) = &entity;
+    const bool worse = entity.type == "text/enriched" && choice != nullptr && choice->html != nullptr;
+    if (choice != nullptr && is_body_text(entity) && entity.disposition != "attachment" && !worse) {
+      place_of(*choice, entity) = &entity;
       return;
     }
     if (is_body_text(entity) && !named && !related && choice == nullptr) {
       Segment segment;
-      (entity.type == "text/html" ? segment.html : segment.plain) = &entity;
+      place_of(segment, entity) = &entity;
       out_.body.push_back(segment);
       return;
     }
@@ -70,7 +74,7 @@ class Sorter {
     // In multipart/mixed within an alternative only the first text is a rendering of the body.
     for (const auto& child : entity.children) {
       const bool taken =
-          choice != nullptr && (child.type == "text/html" ? choice->html : choice->plain) != nullptr;
+          choice != nullptr && is_body_text(child) && place_of(*choice, child) != nullptr;
       if (choice != nullptr && is_body_text(child) && taken)
         out_.attachments.push_back({&child, true, true});
       else if (choice != nullptr && !is_body_text(child) && child.children.empty())
@@ -110,7 +114,7 @@ Content sort_parts(const Entity& root) {
       return out;
     }
     Segment segment;
-    (root.type == "text/html" ? segment.html : segment.plain) = &root;
+    (is_body_text(root) ? place_of(segment, root) : segment.plain) = &root;
     out.body.push_back(segment);
     return out;
   }

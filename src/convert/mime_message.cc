@@ -125,9 +125,12 @@ void MimeMessage::Impl::fill_header() {
     if (const auto value = decode_header_text(field->value); !value.empty())
       properties.set_string(tag, value);
   };
-  text(PidTagListHelp, "List-Help");
-  text(PidTagListSubscribe, "List-Subscribe");
-  text(PidTagListUnsubscribe, "List-Unsubscribe");
+  // The former is what some list servers write; the latter counts.
+  for (const std::string prefix : {"X-", ""}) {
+    text(PidTagListHelp, prefix + "List-Help");
+    text(PidTagListSubscribe, prefix + "List-Subscribe");
+    text(PidTagListUnsubscribe, prefix + "List-Unsubscribe");
+  }
   text(PidTagInternetOrganization, "Organization");
   text(PidTagInternetReturnPath, "Return-Path");
   // [MS-OXCMAIL] 2.2.3.2.26, of the part that is the body.
@@ -158,13 +161,15 @@ void MimeMessage::Impl::fill_header() {
       Arena arena;
       add_named(PidLidFlagRequest, PidLidFlagRequest.type, Value::string(arena, request));
     }
-  for (const auto* field : {find_field(root.fields, "Keywords"), find_field(root.fields, "X-Keywords")}) {
-    if (field == nullptr || !keywords.empty()) continue;
-    const auto list = decode_header_text(field->value);
+  // There may be several; those that some clients write for themselves count where there are no others.
+  const bool usual = find_field(root.fields, "Keywords") != nullptr;
+  for (const auto& field : root.fields) {
+    if (!equal_ignoring_ascii_case(field.name, usual ? "Keywords" : "X-Keywords")) continue;
+    const auto list = decode_header_text(field.value);
     for (std::size_t at = 0; at <= list.size() && keywords.size() < 100;) {
       const auto end = std::min(list.find_first_of(",;", at), list.size());
       const auto word = trim(std::string_view(list).substr(at, end - at));
-      if (!word.empty()) keywords.emplace_back(word);
+      if (!word.empty() && std::find(keywords.begin(), keywords.end(), word) == keywords.end()) keywords.emplace_back(word);
       at = end + 1;
     }
   }

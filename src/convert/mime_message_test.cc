@@ -386,6 +386,35 @@ TEST(MimeMessage, BrokenStructures) {
   EXPECT_EQ(class_of(*parse("Content-Type: multipart/signed; boundary=x\n\nnothing")), "IPM.Note");
 }
 
+// [MS-OXCMAIL] 2.2.3.3.2, RFC 1896.
+TEST(MimeMessage, EnrichedTextIsABody) {
+  const auto message = parse(
+      "Content-Type: text/enriched; charset=iso-8859-1\n\n<bold>Gr\xFC\xDF" "e</bold>, one\nline <<b> & <x-own>more</x-own>\n\n"
+      "<color><param>red</param>next</color>\n<nofill>a\n b</nofill> <cut");
+  EXPECT_EQ(message->native_body(), NativeBody::html);
+  const auto html = html_of(*message);
+  EXPECT_NE(html.find("<b>Grüße</b>, one line &lt;b&gt; &amp; more<br>\r\nnext <pre>a\n b</pre> &lt;cut"), html.npos) << html;
+  EXPECT_EQ(message->text().find("<bold>"), std::string::npos);
+  EXPECT_TRUE(message->attachments().empty());
+  const std::string parts = "\n--a\n\nplain\n--a\nContent-Type: text/enriched\n\n<italic>rich</italic>\n";
+  const auto two = parse("Content-Type: multipart/alternative; boundary=a\n" + parts + "--a--\n");
+  EXPECT_EQ(two->text(), "plain");
+  EXPECT_NE(html_of(*two).find("<i>rich</i>"), std::string::npos);
+  const auto three = parse("Content-Type: multipart/alternative; boundary=a\n" + parts + "--a\nContent-Type: text/html\n\n<p>best\n--a--\n");
+  EXPECT_NE(html_of(*three).find("<p>best"), std::string::npos);
+  EXPECT_EQ(html_of(*three).find("rich"), std::string::npos);
+}
+
+// [MS-OXCMAIL] 2.2.3.2 "Categories" and "List Server Properties".
+TEST(MimeMessage, KeywordsAndListsInSeveralFields) {
+  const auto message = parse("Keywords: red, blue\nX-Keywords: own\nKeywords: green, red\nX-List-Help: <mailto:h@x>\nX-List-Unsubscribe: <mailto:x@x>\n"
+                             "List-Unsubscribe: <mailto:u@x>\n\ntext");
+  EXPECT_EQ(message->keywords(), (std::vector<std::string>{"red", "blue", "green"}));
+  EXPECT_EQ(message->properties().string(PidTagListHelp), "<mailto:h@x>");
+  EXPECT_EQ(message->properties().string(PidTagListUnsubscribe), "<mailto:u@x>");
+  EXPECT_EQ(parse("X-Keywords: own\n\ntext")->keywords(), std::vector<std::string>{"own"});
+}
+
 const Value* named(const MimeMessage& message, const PropertyName& name) {
   for (const auto& [id, its_name] : message.names())
     if (its_name == name) return message.named_properties().find(PropertyTag(id, PropertyType::PtypUnspecified));
