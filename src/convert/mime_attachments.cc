@@ -266,6 +266,12 @@ Attachment make_attachment(const AttachedPart& part, bool opaque, std::size_t nu
     bag.set_time(PidTagCreationTime, context.time);
     bag.set_time(PidTagLastModificationTime, context.time);
   }
+  // RFC 2183 2.4 and 2.5: those of the file.
+  if (const auto* field = find_field(entity.fields, "Content-Disposition"); field != nullptr && !opaque)
+    for (const auto& [tag, what] : {std::pair(PidTagCreationTime, "creation-date"), std::pair(PidTagLastModificationTime, "modification-date")}) {
+      const auto text = parameter(field->value, what);
+      if (const auto when = text.empty() ? std::nullopt : parse_date(as_view(text))) bag.set_time(tag, *when);
+    }
   if (!entity.content_id.empty()) bag.set_string(PidTagAttachContentId, entity.content_id);
   std::string location;
   if (const auto* field = find_field(entity.fields, "Content-Location"))

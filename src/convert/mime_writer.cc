@@ -334,6 +334,8 @@ Status Writer::attachment(MessageData::Attachment& attachment, bool shown, unsig
   head += "\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: ";
   head += shown ? "inline" : "attachment";
   if (!name.empty()) head += name_parameter("filename", name);
+  for (const auto& [tag, what] : {std::pair(PidTagCreationTime, "creation-date"), std::pair(PidTagLastModificationTime, "modification-date")})
+    if (const auto time = bag.time(tag); time.ticks != 0) head += fmt::format(";\r\n {}=\"{}\"", what, format_date(time));
   head += "\r\n";
   // On one line however long it is: row T2.
   if (auto id = bag.string(PidTagAttachContentId); !id.empty() && id.size() < 900 && is_ascii(as_view(id))) {

@@ -313,6 +313,25 @@ TEST(MimeWriter, OnlyWhatTheHtmlRefersToIsWithinIt) {
   EXPECT_EQ(third.string(PidTagAttachPayloadProviderGuidString), "4A1B");
 }
 
+// RFC 2183 2.4 and 2.5.
+TEST(MimeWriter, FilesKeepTheirTimes) {
+  auto message = sample();
+  message.properties.set_string(PidTagBody, "text");
+  add_file(message, "a.dat", "x");
+  message.attachments.back().properties.set_time(PidTagCreationTime, from_unix(1'600'000'000));
+  message.attachments.back().properties.set_time(PidTagLastModificationTime, from_unix(1'650'000'000));
+  add_file(message, "b.dat", "y");
+  const auto mime = written(message);
+  ASSERT_EQ(mime->attachments().size(), 2u);
+  EXPECT_EQ(mime->attachments()[0].properties.time(PidTagCreationTime), from_unix(1'600'000'000));
+  EXPECT_EQ(mime->attachments()[0].properties.time(PidTagLastModificationTime), from_unix(1'650'000'000));
+  EXPECT_EQ(mime->attachments()[1].properties.time(PidTagCreationTime), mime->properties().time(PidTagMessageDeliveryTime));
+  EXPECT_EQ(std::string(as_text(mime->source().view())).find("creation-date=\"\""), std::string::npos);
+  const auto odd = *MimeMessage::parse(ByteSource::from_string(
+      "Date: Tue, 14 Nov 2023 22:13:20 +0000\nContent-Disposition: attachment; filename=a; creation-date=\"soon\"\nContent-Type: image/png\n\nx"));
+  EXPECT_EQ(odd->attachments().at(0).properties.time(PidTagCreationTime), from_unix(1'700'000'000));
+}
+
 TEST(MimeWriter, KeepsWhatPartsDoNotTellInTheStoreAlone) {
   auto message = sample();
   message.properties.set_string(PidTagBody, "text");
