@@ -26,11 +26,7 @@ std::string calendar(std::string_view method, std::string_view event, bool with_
   return out + "BEGIN:VEVENT\r\n" + std::string(event) + "END:VEVENT\r\nEND:VCALENDAR\r\n";
 }
 
-const Value* named(const Meeting& meeting, const NamedProperty& name) {
-  for (const auto& [id, its_name] : meeting.names)
-    if (its_name == PropertyName(name)) return meeting.named.find(PropertyTag(id, name.type));
-  return nullptr;
-}
+const Value* named(const Meeting& meeting, const NamedProperty& name) { return meeting.find(name); }
 std::int64_t number(const Meeting& meeting, const NamedProperty& name) {
   const auto* value = named(meeting, name);
   return value == nullptr ? -1 : number_of(*value);
@@ -151,6 +147,24 @@ TEST(Meeting, DaysAndInstances) {
   EXPECT_EQ(time(*series, PidLidAppointmentStartWhole), "2024-07-01T08:00:00Z");
   EXPECT_EQ(number(*series, PidLidIsRecurring), 1);
   EXPECT_EQ(number(*series, PidLidIsException), 0);
+}
+
+// [MS-OXCICAL] 2.1.3.1.1.20.2: what the calendar says of those who are invited, and whom the header does not name.
+TEST(Meeting, Attendees) {
+  const auto mail = "Subject: x\r\nTo: Bob <B@example.test>\r\nContent-Type: text/calendar; charset=utf-8; method=REQUEST\r\n\r\n" +
+                    calendar("REQUEST", "UID:1\r\nDTSTART:20240701T080000Z\r\nORGANIZER:mailto:o@example.test\r\n"
+                                        "ATTENDEE;PARTSTAT=ACCEPTED:mailto:o@example.test\r\nATTENDEE;PARTSTAT=TENTATIVE;RSVP=TRUE:MAILTO:b@example.test\r\n"
+                                        "ATTENDEE;ROLE=OPT-PARTICIPANT;CN=\"Carl, C.\":mailto:c@example.test\r\nATTENDEE;CUTYPE=ROOM:mailto:r@example.test\r\n"
+                                        "ATTENDEE:urn:uuid:1\r\n");
+  const auto mime = *MimeMessage::parse(ByteSource::from_string(mail));
+  const auto& all = mime->recipients();
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].display_name, "Bob");
+  EXPECT_EQ(all[0].properties.number(PidTagRecipientTrackStatus), 2);
+  EXPECT_EQ(all[1].type, recipient_cc);
+  EXPECT_EQ(all[1].display_name, "Carl, C.");
+  EXPECT_EQ(all[2].smtp_address, "r@example.test");
+  EXPECT_EQ(all[2].type, recipient_bcc);
 }
 
 TEST(Meeting, OthersAreNone) {

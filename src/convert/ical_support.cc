@@ -1,5 +1,8 @@
 #include "convert/ical_support.h"
 
+#include <chrono>
+#include <limits>
+
 #include "base/text.h"
 
 namespace mapigate::convert {
@@ -47,6 +50,15 @@ std::string ical_x_text(icalcomponent* of, std::string_view name) {
 icaltimetype ical_datetime(icalcomponent* of, icalproperty_kind kind) {
   auto* property = icalcomponent_get_first_property(of, kind);
   return property == nullptr ? icaltime_null_time() : icalproperty_get_datetime_with_component(property, of);
+}
+
+std::int64_t ical_seconds(icaltimetype when) {
+  using namespace std::chrono;
+  if (icaltime_is_null_time(when) || when.year < 1601 || when.year > 4500) return std::numeric_limits<std::int64_t>::min() / 2;
+  const year_month_day date{year(when.year), month(static_cast<unsigned>(when.month)), day(static_cast<unsigned>(when.day))};
+  const auto days = sys_days(date).time_since_epoch().count();
+  const int of_day = when.is_date ? 0 : when.hour * 3600 + when.minute * 60 + when.second;
+  return static_cast<std::int64_t>(days) * 86400 + of_day;
 }
 
 FileTime ical_file_time(icaltimetype when) {

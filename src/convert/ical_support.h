@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include "base/time.h"
+#include "convert/ical_recurrence.h"
+#include "convert/ical_time_zone.h"
 
 namespace mapigate::convert {
 
@@ -37,5 +39,13 @@ icaltimetype ical_datetime(icalcomponent* of, icalproperty_kind kind);
 // Zero for null times and for years that FILETIME or a calendar does not have. What names no time zone counts as UTC, and a
 // date is the midnight at which it begins.
 FileTime ical_file_time(icaltimetype when);
+
+// What its fields say, in seconds since 1970 as if they were in UTC; below every time for null times and years outside of 1601 to 4500.
+std::int64_t ical_seconds(icaltimetype when);
+// The rules that a VTIMEZONE has for the year; none when it is damaged.
+std::optional<CalendarZone> read_time_zone(icalcomponent* component, int year);
+// The pattern of a rule whose first instance is at `start`, in the time zone of the series, and whose last
+// day is `until`. None for rules that Outlook has no pattern for.
+std::optional<wire::blobs::RecurrencePattern> read_rule(const icalrecurrencetype& rule, const icaltimetype& start, std::optional<std::uint32_t> until);
 
 }  // namespace mapigate::convert

@@ -46,6 +46,7 @@ struct MimeMessage::Impl {
   void fill_language();
   void fill_tnef();
   void fill_meeting();
+  void fill_attendees();
   void add_named(const PropertyName& name, PropertyType type, const Value& value);
   void add_attachments();
   void restore_recipients();
@@ -265,6 +266,19 @@ void MimeMessage::Impl::fill_meeting() {
     if (!properties.contains(tag)) properties.set(tag, value);
 }
 
+// What the calendar says of those in the header, and those that it alone names ([MS-OXCICAL] 2.1.3.1.1.20.2).
+void MimeMessage::Impl::fill_attendees() {
+  const bool of_all = meeting->message_class == "IPM.Schedule.Meeting.Request" || meeting->message_class == "IPM.Schedule.Meeting.Canceled";
+  if (!of_all || meeting->attendees.empty()) return;
+  std::map<std::string, std::size_t> known;
+  for (std::size_t i = 0; i < recipients.size(); ++i) known.emplace(lower_ascii(recipients[i].smtp_address), i);
+  for (const auto& one : meeting->attendees) {
+    const auto [place, is_new] = known.emplace(lower_ascii(one.address), recipients.size());
+    if (is_new) recipients.push_back(make_recipient(one.type, {one.name, one.address}, recipients.size()));
+    recipients[place->second].properties.set_integer(PidTagRecipientTrackStatus, one.track_status);
+  }
+}
+
 void MimeMessage::Impl::add_attachments() {
   if (tnef) {
     attachments = std::move(tnef->attachments);
@@ -326,6 +340,7 @@ void MimeMessage::Impl::fill() {
   if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);
   if (tnef) fill_tnef();
   if (meeting) fill_meeting();
+  if (meeting) fill_attendees();
   add_attachments();
   if (options.supplement) {
     restore_recipients();
