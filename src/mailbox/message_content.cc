@@ -277,7 +277,8 @@ std::vector<PropertyTag> AttachmentSource::list() const {
 std::vector<PropertyTag> attachment_columns() {
   return {PidTagAttachNumber,      PidTagAttachMethod,    PidTagAttachSize,      PidTagRenderingPosition, PidTagDisplayName,
           PidTagAttachFilename,    PidTagAttachLongFilename, PidTagAttachMimeTag, PidTagAttachContentId,  PidTagAttachExtension,
-          PidTagAttachFlags,       PidTagAttachmentHidden, PidTagObjectType,     PidTagAccessLevel};
+          PidTagAttachFlags,       PidTagAttachmentHidden, PidTagObjectType,     PidTagAccessLevel,
+          PidTagRecordKey,         PidTagCreationTime,    PidTagLastModificationTime};
 }
 
 std::string_view header_block(View message) {

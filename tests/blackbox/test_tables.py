@@ -4,7 +4,7 @@ import time
 from conftest import ALICE
 from harness import mailgen, rops
 from harness.processes import wait_until
-from harness.properties import EC_NOT_FOUND, Reader, res_and, res_bitmask, res_content, res_not, res_property, tag_of
+from harness.properties import EC_NOT_FOUND, PropertyError, Reader, res_and, res_bitmask, res_content, res_not, res_property, tag_of
 
 SUBJECT, MID, PARENT = tag_of("PidTagSubject"), tag_of("PidTagMid"), tag_of("PidTagParentFolderId")
 SENDER, FLAGS = tag_of("PidTagSentRepresentingName"), tag_of("PidTagMessageFlags")
@@ -131,6 +131,16 @@ def test_bookmarks_find_rows_that_are_shown_again(session):  # [MS-OXCTABL] 3.2.
     assert at_bookmark() == (1, shown[after:after + 1])
     session.call(rops.expand_row(COLUMNS, shown[header][INST_ID]), table)
     assert at_bookmark() == (0, [shown[header + 2]])
+
+
+def test_attachment_tables_tell_of_all_their_columns(mapi, folder):  # [MS-OXCTABL] 3.2.5.13
+    message = mapi.save(mapi.new_message(folder[0], {SUBJECT: "two"}, files=[("a.txt", b"one"), ("b.txt", b"two")]))
+    table = mapi.call(rops.get_attachment_table(), mapi.open_message(folder[0], message)).handle
+    wanted = [tag_of(name) for name in ("PidTagRecordKey", "PidTagCreationTime", "PidTagLastModificationTime", "PidTagAttachNumber")]
+    first, second = mapi.rows(table, wanted)
+    assert not [value for row in (first, second) for value in row.values() if isinstance(value, PropertyError)]
+    assert first[wanted[0]] != second[wanted[0]]
+    assert set(wanted) <= set(mapi.call(rops.query_columns_all(), table).columns)
 
 
 def test_sizes_of_messages_in_both_widths(mapi, folder):
