@@ -15,6 +15,8 @@ namespace {
 constexpr std::uint32_t open_public = 0x00000002;
 // ResponseFlags: reserved, owner. The right to send is there with the first submitter.
 constexpr std::uint8_t reserved_right = 0x01, owner_right = 0x02, send_as_right = 0x04, out_of_office = 0x10;
+// It tried too often to log on to a mailbox that is not here ([MS-OXCSTOR] 3.2.5.1.3).
+constexpr auto ecServerPaused = static_cast<ErrorCode>(0x0000047F);
 // When the address routing table changed last: there is none, so any time that stays the same will do.
 constexpr std::uint64_t gwart_time = 0x01CD000000000000;
 
@@ -43,6 +45,7 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   const auto owner = mapi::address_of_user_dn(request.essdn());
   if (!owner) co_return mapi::ecUnknownUser;
   if (const auto home = options.elsewhere.find(*owner); home != options.elsewhere.end()) {
+    if (!call.session.may_redirect()) co_return ecServerPaused;
     // Row L8.
     const auto name = call.arena.copy(std::string_view(home->second.c_str(), home->second.size() + 1));
     response.ServerName = as_view(name);

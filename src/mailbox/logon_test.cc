@@ -108,6 +108,24 @@ TEST_F(LogonTest, WrongPlacesAndPeople) {
   EXPECT_EQ(try_dn(user_dn("ALICE@example.test")).value(), ecNone);
 }
 
+TEST_F(LogonTest, WhoKeepsComingToTheWrongServerIsToWait) {  // [MS-OXCSTOR] 3.2.5.1.1
+  use([](EngineOptions& o) { o.elsewhere["moved@example.test"] = "/o=Other/cn=Servers/cn=EX9"; });
+  auto client = connect();
+  const auto try_user = [](Client& one, const std::string& user) {
+    Ask<wire::RopLogon> ask;
+    ask.body.LogonFlags = 1;
+    const auto name = user_dn(user) + '\0';
+    ask.body.Essdn = one.arena.copy(as_view(name));
+    return one.execute(ask).value();
+  };
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(try_user(*client, "moved@example.test"), ecWrongServer) << i;
+  EXPECT_EQ(try_user(*client, "moved@example.test"), static_cast<ErrorCode>(0x47F));  // ecServerPaused
+  // That is one client, and one mailbox.
+  EXPECT_EQ(try_user(*client, "alice@example.test"), ecNone);
+  auto other = connect();
+  EXPECT_EQ(try_user(*other, "moved@example.test"), ecWrongServer);
+}
+
 TEST_F(LogonTest, ReceiveFolders) {  // row F1
   auto client = connect();
   const auto logon = client->logon().get<wire::RopLogon>();

@@ -128,6 +128,17 @@ bool OpenMailbox::take_zeros(std::uint64_t count, std::uint64_t most) {
   return true;
 }
 
+bool OpenMailbox::may_redirect() {
+  constexpr std::size_t most = 5;
+  constexpr auto within = std::chrono::seconds(10);
+  auto& times = share_->redirections;
+  const auto now = Clock::now();
+  std::erase_if(times, [&](const auto at) { return now - at > within; });
+  if (times.size() >= most) return false;
+  times.push_back(now);
+  return true;
+}
+
 void OpenMailbox::note_writing(const std::shared_ptr<StreamObject>& stream) {
   std::erase_if(writing_, [](const auto& one) { return one.expired(); });
   writing_.push_back(stream);

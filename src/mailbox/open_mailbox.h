@@ -29,6 +29,7 @@ struct SessionShare {
   std::uint32_t next_handle = 1;
   std::size_t tables = 0, messages = 0;
   std::uint64_t zeros = 0;
+  std::deque<Clock::time_point> redirections;  // when the client was sent to another server
   io::Event wake;  // set when events come
 };
 
@@ -86,6 +87,8 @@ class OpenMailbox final : public Listener {
   void release(std::uint32_t handle);
   // A logon that takes an id in use releases what was opened under it ([MS-OXCROPS] 2.2.3.1.1).
   void release_logon(std::uint8_t logon_id);
+  // The client is to be sent to another server. False: it was, too often and just now ([MS-OXCSTOR] 3.2.5.1.1).
+  bool may_redirect();
   // A stream that can be written, whose value other ROPs are to see.
   void note_writing(const std::shared_ptr<StreamObject>& stream);
   // Bytes of streams that a client asks for without sending them: as many in all as one value may have.
