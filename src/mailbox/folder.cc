@@ -32,7 +32,8 @@ Task<ErrorCode> get_hierarchy_table(RopCall& call, const wire::RopGetHierarchyTa
   auto table = std::make_shared<TableObject>();
   table->source = TableObject::Source::hierarchy;
   table->folder = folder->id;
-  table->notify = !(request.TableFlags & (Rop::NoNotifications | Rop::SuppressesNotifications));
+  table->notify = !(request.TableFlags & Rop::NoNotifications);
+  table->quiet = (request.TableFlags & Rop::SuppressesNotifications) != 0;
   if (request.TableFlags & Rop::SoftDeletes) table->rows = std::make_unique<FixedRows>(std::vector<mapi::PropertyBag>(), folder_columns());
   else table->rows = std::make_unique<HierarchyRows>(folder->id, (request.TableFlags & Rop::Depth) != 0);
   co_return co_await open_table(call, request.OutputHandleIndex, std::move(table), &response.RowCount);

@@ -85,6 +85,7 @@ struct TableObject final : Object {
   Source source = Source::contents;
   mapi::GlobalCounter folder = 0;  // 0: not over a folder
   bool notify = false;             // its client wants RopNotify for it
+  bool quiet = false;              // … but not of what it does to folders itself
   bool told = false;               // … and has got "look again" since it last read
   std::vector<mapi::PropertyTag> columns;
   std::shared_ptr<const ListOrder> order = ListOrder::make({}, nullptr);

@@ -188,6 +188,23 @@ ErrorCode RopCall::put(std::uint8_t index, std::shared_ptr<Object> object) {
   return mapi::ecNone;
 }
 
+namespace {
+// What a client does to the rows of hierarchy tables ([MS-OXCFOLD] 2.2.1.13.1, SuppressesNotifications).
+bool changes_folders(RopId id) {
+  switch (id) {
+    case RopId::RopCreateFolder:
+    case RopId::RopDeleteFolder:
+    case RopId::RopMoveFolder:
+    case RopId::RopCopyFolder:
+    case RopId::RopEmptyFolder:
+    case RopId::RopHardDeleteMessagesAndSubfolders:
+    case RopId::RopSetProperties:
+    case RopId::RopDeleteProperties: return true;
+    default: return false;
+  }
+}
+}  // namespace
+
 Task<ErrorCode> OpenMailbox::answer(const wire::RopRequest& request, RopAnswer& answer, std::size_t budget, bool packed) {
   auto using_it = mailbox_->use();
   if (is_guest()) mailbox_->without_password();
@@ -217,7 +234,9 @@ Task<ErrorCode> OpenMailbox::answer(const wire::RopRequest& request, RopAnswer& 
     if (open) {
       code = mapi::ecNone;
       if (!writing_.empty()) code = co_await settle_streams(call);
+      changing_folders_ = changes_folders(request.id);
       if (code == mapi::ecNone) code = co_await handle(call);
+      changing_folders_ = false;
     } else {
       log::info("mailbox of {}: {}", owner_, open.error().message);
       code = mapi::to_error_code(open.error());

@@ -123,6 +123,7 @@ class OpenMailbox final : public Listener {
   std::vector<std::weak_ptr<StreamObject>> writing_;
   std::deque<Event> events_;
   bool tables_dirty_ = false;
+  bool changing_folders_ = false;  // while a ROP of this client does so
   std::atomic<bool> pending_{false};
 };
 

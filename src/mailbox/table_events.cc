@@ -82,6 +82,7 @@ void OpenMailbox::mark_tables(TableObject::Source source, GlobalCounter folder, 
     auto& table = static_cast<TableObject&>(*object);
     if (!table.notify || table.source != source || table.told) continue;
     if (source == TableObject::Source::contents && table.folder != folder) continue;
+    if (table.quiet && changing_folders_) continue;
     // Of a table that nobody has looked at nothing is told ([MS-OXCNOTIF] 3.1.4.3), but that it has filled.
     if (!table.viewed) {
       if (rows_too && table.fills) look_again(handle, table);

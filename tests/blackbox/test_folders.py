@@ -174,6 +174,29 @@ def test_copied_and_moved_folders_are_told_as_such(mapi, folder):
     assert (moved.folder_id, moved.parent_folder_id, moved.old_id) == (source.folder_id, target.folder_id, folder_id)
 
 
+def test_tables_whose_client_knows_what_it_does(mapi, folder, gateway, open_session):  # [MS-OXCFOLD] 2.2.1.13.1
+    folder_id, handle = folder
+    suppresses = 0x80
+    plain, quiet = (mapi.hierarchy_table(handle, flags) for flags in (0, suppresses))
+    for table in (plain, quiet):
+        assert mapi.rows(table, ["PidTagDisplayName"]) == []
+
+    def heard(rop, of):
+        responses, _ = mapi.client.execute([(rop, [0, 1])], [of, rops.NO_HANDLE])
+        return {one.notification_handle for one in responses if one.rop_id == 0x2A}
+
+    def look_on():
+        responses, _ = mapi.client.execute([(rops.long_term_id_from_id(0), [0])], [mapi.logon_handle])
+        return {one.notification_handle for one in responses if one.rop_id == 0x2A}
+    mine = heard(rops.create_folder("mine"), handle)
+    wait_until(lambda: mine.update(look_on()) or mine, "the change of this client", 10, 0.1)
+    assert mine == {plain}
+    other = open_session(gateway, "frank@example.test")
+    other.call(rops.create_folder("theirs"), other.open_folder(folder_id))
+    theirs = set()
+    wait_until(lambda: theirs.update(look_on()) or theirs == {plain, quiet}, "the change of another", 20, 0.1)
+
+
 def test_who_watches_a_message_is_told_where_it_went(mapi, folder):
     folder_id, handle = folder
     target = mapi.call(rops.create_folder("target"), handle)
