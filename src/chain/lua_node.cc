@@ -105,10 +105,11 @@ void NodeSink::begin(const char* name) { stack_.push_back(&add(name, Node::table
 void NodeSink::end() {
   auto& node = *stack_.back();
   stack_.pop_back();
-  if (node.fields.size() != 2) return;
-  if (node.fields[0].name != "PropertyTag" || node.fields[1].name != "PropertyValue") return;
+  const auto count = node.fields.size();
+  if (count == 0 || count > 2 || node.fields[0].name != "PropertyTag") return;
+  if (count == 2 && node.fields[1].name != "PropertyValue") return;
   node.fields[0].name = "tag";
-  node.fields[1].name = "value";
+  if (count == 2) node.fields[1].name = "value";
 }
 
 void NodeSink::begin_list(const char* name, std::size_t) {
@@ -199,6 +200,8 @@ std::string NodeSource::text(const char* name) {
 }
 
 Bytes NodeSource::bytes(const char* name) { return to_bytes(as_view(text_of(take(name), name))); }
+
+bool NodeSource::has(const char* name) { return take(name).kind != Node::Kind::nil; }
 
 mapi::Value NodeSource::value(const char* name, PropertyType type, Arena& arena) {
   return value_of(take(name), name, type, arena);

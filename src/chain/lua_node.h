@@ -80,6 +80,7 @@ class NodeSource : public wire::FieldSource {
   std::string text(const char* name) override;
   Bytes bytes(const char* name) override;
   mapi::Value value(const char* name, mapi::PropertyType type, Arena& arena) override;
+  bool has(const char* name) override;
   const mapi::Restriction* restriction(const char* name, Arena& arena) override;
   void fail(const char* name, const char* why) override;
 

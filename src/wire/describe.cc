@@ -2,6 +2,7 @@
 
 #include "mapi/errors.h"
 #include "mapi/properties.h"
+#include "wire/field_values.h"
 
 namespace mapigate::wire {
 
@@ -143,7 +144,8 @@ void FieldDescriber::row(const char* name, const PropertyRow& row, Columns colum
     sink_.begin("Value");
     at(&row.values[i]);
     if (i < columns.size()) tag("PropertyTag", columns[i]);
-    value("PropertyValue", row.values[i], row.values[i].type);
+    const bool absent = row.Flag != 0 && row.values[i].type == mapi::PropertyType::PtypUnspecified;
+    if (!absent) value("PropertyValue", row.values[i], row.values[i].type);
     sink_.end();
   }
   sink_.end_list();
@@ -178,8 +180,9 @@ void FieldBuilder::row(const char* name, PropertyRow& row, Columns columns) {
   check(values.size() == columns.size(), "a row has a value per column");
   for (std::size_t i = 0; i < values.size(); ++i) {
     source_.begin("Value");
-    const auto type = i < columns.size() ? columns[i].type() : mapi::PropertyType::PtypUnspecified;
-    values[i] = source_.value("PropertyValue", type, arena_);
+    const auto type = i < columns.size() ? row_type(columns[i]) : mapi::PropertyType::PtypUnspecified;
+    const bool absent = row.Flag != 0 && !source_.has("PropertyValue");
+    if (!absent) values[i] = source_.value("PropertyValue", type, arena_);
     source_.end();
   }
   source_.end_list();

@@ -132,6 +132,8 @@ class FieldSource {
   virtual mapi::Value value(const char* name, mapi::PropertyType type, Arena& arena) = 0;
   virtual const mapi::Restriction* restriction(const char* name, Arena& arena) = 0;
   virtual void fail(const char* name, const char* why) = 0;
+  // Whether the structure begun last has that field; asked where leaving it out means something.
+  virtual bool has(const char*) { return true; }
   // Says, before bytes() or begin_list(), how many bytes or elements the structure can only have.
   virtual void expect(std::size_t) {}
 };

@@ -345,7 +345,7 @@ constexpr Form responses[] = {
      " PropertyValue: \"Ab\", Value, PropertyTag: PidTagMessageSize, PropertyValue: 7"},
     {"150200000000020100010041006200000001",
      "ReturnValue: ecNone, Origin: 2, RowCount: 1, PropertyRow, Flag: 1, Value, PropertyTag: PidTagSubject,"
-     " PropertyValue: \"Ab\", Value, PropertyTag: PidTagMessageSize, PropertyValue: \"\""},
+     " PropertyValue: \"Ab\", Value, PropertyTag: PidTagMessageSize"},
     {"1702000000000100000004000000", "ReturnValue: ecNone, Numerator: 1, Denominator: 4"},
     {"18020000000001feffffff", "ReturnValue: ecNone, HasSoughtLess: true, RowsSought: 4294967294"},
     {"1902000000000100feffffff",
