@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "convert/tnef.h"
 #include "convert/tnef_attributes.h"
+#include "wire/describe.h"
 
 namespace mapigate::convert {
 
@@ -118,14 +119,71 @@ class ValueReader {
   Arena& arena_;
 };
 
+// Whom the reader tells what it reads, and where that stands in the whole file. Nobody by default.
+struct Listener {
+  wire::FieldSink* sink = nullptr;
+  std::size_t* start = nullptr;
+  const std::uint8_t* file = nullptr;
+
+  explicit operator bool() const { return sink != nullptr; }
+  void at(const std::uint8_t* position) const {
+    if (start != nullptr) *start = static_cast<std::size_t>(position - file);
+  }
+  void number(const char* name, const std::uint8_t* position, std::uint64_t value, unsigned bytes) const {
+    if (sink == nullptr) return;
+    at(position);
+    sink->number(name, value, bytes);
+  }
+  void text(const char* name, const std::uint8_t* position, std::string_view value) const {
+    if (sink == nullptr) return;
+    at(position);
+    sink->text(name, value);
+  }
+  void bytes(const char* name, View value) const {
+    if (sink == nullptr) return;
+    at(value.data());
+    sink->bytes(name, value);
+  }
+  void begin(const char* name) const {
+    if (sink != nullptr) sink->begin(name);
+  }
+  void end() const {
+    if (sink != nullptr) sink->end();
+  }
+  void begin_list(const char* name, std::size_t count) const {
+    if (sink != nullptr) sink->begin_list(name, count);
+  }
+  void end_list() const {
+    if (sink != nullptr) sink->end_list();
+  }
+};
+
+// Of a file, one that breaks off included.
+std::size_t count_attributes(View bytes) {
+  Cursor cursor(bytes);
+  cursor.skip(6);
+  std::size_t count = 0;
+  for (; cursor.left() >= 11; ++count) {
+    cursor.skip(5);
+    const std::size_t size = cursor.scalar<std::uint32_t>();
+    cursor.skip(size + 2);
+  }
+  return count;
+}
+
 class Reader {
  public:
-  Reader(const ObjectLimits& limits, unsigned depth) : limits_(limits), depth_(depth) {}
+  Reader(const ObjectLimits& limits, unsigned depth, const Listener& listener) : limits_(limits), depth_(depth), listener_(listener) {}
 
   Result<TnefMessage> read(View bytes) {
     Cursor cursor(bytes);
     if (cursor.scalar<std::uint32_t>() != tnef::signature || !cursor.ok()) return error(Errc::malformed, "no TNEF: its signature is missing");
-    cursor.scalar<std::uint16_t>();  // the key
+    const auto key = cursor.scalar<std::uint16_t>();
+    if (cursor.ok()) {
+      listener_.number("TNEFSignature", bytes.data(), tnef::signature, 4);
+      listener_.number("LegacyKey", bytes.data() + 4, key, 2);
+    }
+    listener_.begin_list("attributes", listener_ ? count_attributes(bytes) : 0);
     while (cursor.ok() && cursor.left() != 0 && problem_.empty()) {
       // Mail systems append line ends.
       if (cursor.left() < 11) {
@@ -133,9 +191,13 @@ class Reader {
           problem_ = fmt::format("{} bytes are left over", cursor.left());
         break;
       }
-      attribute(cursor);
-      if (!status_) return status_.error();
+      listener_.begin("attribute");
+      attribute(cursor, bytes);
+      listener_.end();
+      if (!status_) break;
     }
+    listener_.end_list();
+    if (!status_) return status_.error();
     if (!cursor.ok() && problem_.empty()) problem_ = cursor.error("TNEF").message;
     finish();
     TnefMessage out;
@@ -146,21 +208,40 @@ class Reader {
   }
 
  private:
-  void attribute(Cursor& cursor) {
+  void attribute(Cursor& cursor, View file) {
     const auto start = cursor.offset();
+    const auto* head = cursor.position();
     cursor.set_field("attribute");
     const auto level = cursor.scalar<std::uint8_t>();
-    if (level != tnef::lvlMessage && level != tnef::lvlAttachment) return stop(start, "an attribute has no known level");
+    listener_.number("attrLevel", head, level, 1);
+    if (level != tnef::lvlMessage && level != tnef::lvlAttachment) {
+      listener_.bytes("rest", file.subspan(start + 1));
+      return stop(start, "an attribute has no known level");
+    }
     const auto id = cursor.scalar<std::uint32_t>();
     const auto name = tnef::name_of(id);
     field_ = name.empty() ? fmt::format("attribute 0x{:08x}", id) : std::string(name);
     const auto size = cursor.scalar<std::uint32_t>();
+    if (listener_) {
+      listener_.at(head + 1);
+      listener_.sink->symbol("attrID", id, 4, field_);
+    }
+    listener_.number("attrLength", head + 5, size, 4);
     const auto data = cursor.bytes(size);
     const auto checksum = cursor.scalar<std::uint16_t>();
-    if (!cursor.ok()) return stop(start, "truncated");
+    if (!cursor.ok()) {
+      // Those who listen want the properties before the end.
+      const auto there = file.subspan(start + 9);
+      if (!listener_ || !has_properties(id)) listener_.bytes("rest", there);
+      else if (level == tnef::lvlMessage) of_message(id, there);
+      else of_attachment(id, there);
+      return stop(start, inner_problem_.empty() ? "truncated" : std::exchange(inner_problem_, {}));
+    }
     std::uint32_t sum = 0;
     for (const auto byte : data) sum += byte;
-    bad_checksums_ += (sum & 0xFFFF) != checksum;
+    const bool sums_up = (sum & 0xFFFF) == checksum;
+    bad_checksums_ += !sums_up;
+    if (listener_) tell_data(id, data);
     taken_ += size;
     if (taken_ > limits_.max_bytes) {
       status_ = error(Errc::limit, "TNEF: more than {} bytes of values", limits_.max_bytes);
@@ -168,7 +249,23 @@ class Reader {
     }
     if (level == tnef::lvlMessage) of_message(id, data);
     else of_attachment(id, data);
+    listener_.number("checksum", data.data() + size, checksum, 2);
+    if (!sums_up) listener_.text("problem", data.data() + size, fmt::format("the checksum of the data is 0x{:04x}", sum & 0xFFFF));
     if (!inner_problem_.empty()) stop(start, std::exchange(inner_problem_, {}));
+  }
+  static bool has_properties(std::uint32_t id) {
+    return id == tnef::attMsgProps || id == tnef::attAttachment || id == tnef::attRecipTable;
+  }
+  // By the type that is half of the id ([MS-OXTNEF] 2.1.3.3 "attrType"); what consists of properties is told as they are read.
+  void tell_data(std::uint32_t id, View data) const {
+    if (has_properties(id)) return;
+    enum : std::uint32_t { triples = 0, string = 1, text_ = 2, date = 3, short_ = 4, long_ = 5, byte = 6, word = 7, dword = 8 };
+    const auto type = id >> 16;
+    if (type == string || type == text_ || type == word) listener_.text("data", data.data(), text(data));
+    else if (type == date && data.size() == 14) listener_.text("data", data.data(), to_iso8601(tnef::from_dtr(data)));
+    else if ((type == short_ || type == long_ || type == dword) && (data.size() == 2 || data.size() == 4))
+      listener_.number("data", data.data(), static_cast<std::uint32_t>(number(data)) & (data.size() == 2 ? 0xFFFF : 0xFFFFFFFF), static_cast<unsigned>(data.size()));
+    else listener_.bytes("data", data);
   }
   void stop(std::size_t offset, std::string_view why) {
     if (problem_.empty()) problem_ = fmt::format("{} at offset {}: {}", field_.empty() ? "TNEF" : field_, offset, why);
@@ -216,7 +313,7 @@ class Reader {
       case tnef::attFrom: sender(data); break;
       case tnef::attMsgProps: {
         Cursor cursor(data);
-        properties(cursor, message_.properties, nullptr);
+        properties(cursor, data, message_.properties, nullptr);
         break;
       }
       case tnef::attRecipTable: recipients(data); break;
@@ -275,7 +372,7 @@ class Reader {
       case tnef::attAttachModifyDate: time(old_attachment_, PidTagLastModificationTime, data); break;
       case tnef::attAttachment: {
         Cursor cursor(data);
-        properties(cursor, attachment.properties, &attachment);
+        properties(cursor, data, attachment.properties, &attachment);
         break;
       }
       default: break;
@@ -305,37 +402,67 @@ class Reader {
     Cursor cursor(data);
     cursor.set_field("rows");
     const auto rows = cursor.scalar<std::uint32_t>();
-    if (!cursor.can_hold(rows, 4)) return broken(cursor);
+    if (cursor.ok()) listener_.number("RowCount", data.data(), rows, 4);
+    if (!cursor.can_hold(rows, 4)) return broken(cursor, data);
     if (rows > limits_.max_recipients) {
       status_ = error(Errc::limit, "TNEF: more than {} recipients", limits_.max_recipients);
       return;
     }
+    listener_.begin_list("rows", rows);
     for (std::uint32_t i = 0; i < rows && cursor.ok() && inner_problem_.empty(); ++i) {
       message_.recipients.emplace_back();
-      properties(cursor, message_.recipients.back(), nullptr);
+      listener_.begin("row");
+      properties(cursor, data, message_.recipients.back(), nullptr);
+      listener_.end();
     }
+    listener_.end_list();
   }
 
-  void properties(Cursor& cursor, PropertyBag& bag, MessageObject::Attachment* attachment) {
+  void properties(Cursor& cursor, View data, PropertyBag& bag, MessageObject::Attachment* attachment) {
     cursor.set_field("count");
+    const auto* head = cursor.position();
     const auto count = cursor.scalar<std::uint32_t>();
-    if (!cursor.can_hold(count, 8)) return broken(cursor);
-    for (std::uint32_t i = 0; i < count; ++i) {
-      cursor.set_field("property tag");
-      PropertyTag tag(cursor.scalar<std::uint32_t>());
-      if (tag.named()) {
-        const auto name = property_name(cursor);
-        if (!cursor.ok()) return broken(cursor);
-        tag = PropertyTag(message_.id_of(name), tag.type());
-      }
-      Arena arena;
-      bool object = false;
-      auto value = ValueReader(cursor, arena).read(tag.type(), object);
-      if (!cursor.ok()) return broken(cursor);
-      if (object && attachment != nullptr && tag.id() == PidTagAttachDataBinary.id()) this->object(*attachment, *value.get<View>());
-      else if (tag.id() != 0) bag.set(tag, value);
-      if (!status_) return;
+    if (cursor.ok()) listener_.number("PropertyCount", head, count, 4);
+    if (!cursor.can_hold(count, 8)) return broken(cursor, data);
+    listener_.begin_list("properties", count);
+    bool whole = true;
+    for (std::uint32_t i = 0; i < count && whole && status_; ++i) {
+      listener_.begin("property");
+      whole = property(cursor, data, bag, attachment);
+      listener_.end();
     }
+    listener_.end_list();
+  }
+  // False when it breaks off.
+  bool property(Cursor& cursor, View data, PropertyBag& bag, MessageObject::Attachment* attachment) {
+    cursor.set_field("property tag");
+    const auto* at = cursor.position();
+    PropertyTag tag(cursor.scalar<std::uint32_t>());
+    if (cursor.ok() && listener_) {
+      listener_.at(at);
+      listener_.sink->symbol("PropertyTag", tag.value, 4, to_string(tag));
+    }
+    if (tag.named()) {
+      at = cursor.position();
+      const auto name = property_name(cursor);
+      if (!cursor.ok()) return broken(cursor, data), false;
+      listener_.text("PropertyName", at, name.lid ? fmt::format("{}:0x{:04x}", to_string(name.set), *name.lid)
+                                                  : fmt::format("{}:{}", to_string(name.set), name.name));
+      tag = PropertyTag(message_.id_of(name), tag.type());
+    }
+    Arena arena;
+    bool object = false;
+    at = cursor.position();
+    auto value = ValueReader(cursor, arena).read(tag.type(), object);
+    if (!cursor.ok()) return broken(cursor, data), false;
+    const bool embedded = object && attachment != nullptr && tag.id() == PidTagAttachDataBinary.id();
+    if (listener_ && !embedded) {
+      listener_.at(at);
+      wire::FieldDescriber(*listener_.sink, message_.code_page).value("PropertyValue", value, tag.type());
+    }
+    if (embedded) this->object(*attachment, *value.get<View>());
+    else if (tag.id() != 0) bag.set(tag, value);
+    return true;
   }
   PropertyName property_name(Cursor& cursor) {
     PropertyName name;
@@ -359,7 +486,9 @@ class Reader {
     constexpr std::size_t interface = 16;
     if (data.size() < interface) return;
     const auto inner = data.subspan(interface);
+    listener_.bytes("interface", data.first(interface));
     if (!equal(data.first(interface), tnef::IID_IMessage.bytes)) {
+      listener_.bytes("PropertyValue", inner);
       attachment.properties.set_binary(PidTagAttachDataBinary, inner);
       return;
     }
@@ -367,7 +496,9 @@ class Reader {
       status_ = error(Errc::limit, "TNEF: messages are nested more than {} deep", limits_.max_depth);
       return;
     }
-    auto read = Reader(limits_, depth_ + 1).read(inner);
+    listener_.begin("message");
+    auto read = Reader(limits_, depth_ + 1, listener_).read(inner);
+    listener_.end();
     if (!read) {
       if (read.error().code == Errc::limit) status_ = read.error();
       else inner_problem_ = read.error().message;
@@ -377,7 +508,11 @@ class Reader {
     inner_problem_ = read->problem;
     bad_checksums_ += read->bad_checksums;
   }
-  void broken(const Cursor& cursor) { inner_problem_ = cursor.error("properties").message; }
+  // `data`: what the cursor reads.
+  void broken(const Cursor& cursor, View data) {
+    inner_problem_ = cursor.error("properties").message;
+    if (cursor.offset() < data.size()) listener_.bytes("rest", data.subspan(cursor.offset()));
+  }
 
   void finish_attachment() {
     if (message_.attachments.empty()) return;
@@ -394,6 +529,7 @@ class Reader {
 
   const ObjectLimits& limits_;
   unsigned depth_;
+  const Listener& listener_;
   MessageObject message_;
   PropertyBag old_;
   PropertyBag old_attachment_;
@@ -407,6 +543,9 @@ class Reader {
 
 }  // namespace
 
-Result<TnefMessage> read_tnef(View bytes, const ObjectLimits& limits) { return Reader(limits, 0).read(bytes); }
+Result<TnefMessage> read_tnef(View bytes, const ObjectLimits& limits, wire::FieldSink* sink, std::size_t* start) {
+  const Listener listener{sink, start, bytes.data()};
+  return Reader(limits, 0, listener).read(bytes);
+}
 
 }  // namespace mapigate::convert

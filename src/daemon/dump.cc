@@ -196,7 +196,8 @@ class Dumper {
     for (const auto& problem : file->problems) trouble(problem);
   }
   void tnef(View input) {
-    const auto tnef = convert::read_tnef(input);
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    const auto tnef = convert::read_tnef(input, {}, &placed, placed.start());
     if (!tnef) return broken(input, tnef.error());
     sink_.number("code page", tnef->message.code_page, 4);
     if (tnef->bad_checksums != 0) sink_.number("bad checksums", tnef->bad_checksums, 4);
@@ -353,16 +354,17 @@ class Dumper {
   std::size_t one_of_chain(View bytes, std::size_t at) {
     const auto left = bytes.subspan(at);
     sink_.number("offset", at, 4);
-    Cursor cursor(left);
+    Cursor cursor(bytes);
+    cursor.skip(at);
     wire::FieldReader reader(cursor, arena_);
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    wire::FieldTeller teller(reader, placed, placed.start());
     rpc::RPC_HEADER_EXT header;
-    rpc::RPC_HEADER_EXT::fields(header, reader);
+    rpc::RPC_HEADER_EXT::fields(header, teller);
     if (!cursor.ok()) {
-      broken(left, cursor.error("RPC_HEADER_EXT"));
+      broken(bytes.subspan(cursor.offset()), cursor.error("RPC_HEADER_EXT"));
       return left.size();
     }
-    wire::FieldDescriber describer(sink_);
-    rpc::RPC_HEADER_EXT::fields(header, describer);
     sink_.text("Flags", flags_of(header.Flags));
     const auto length = std::min(left.size(), rpc::header_ext_size + header.Size);
     // Read by itself, as if the chain ended here.

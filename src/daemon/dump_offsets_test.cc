@@ -4,7 +4,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "convert/tnef.h"
 #include "daemon/dump.h"
+#include "mapi/properties.h"
 #include "wire/rpc/aux.h"
 
 namespace mapigate::daemon {
@@ -102,6 +104,16 @@ TEST(DumpOffsets, AuxiliaryBlocksFieldByField) {
   EXPECT_EQ(told.at("AuxiliaryBlocks").at(1).at("EnableFlags").at("offset"), 12);
 }
 
+TEST(DumpOffsets, HeadsOfExtendedBuffers) {
+  const auto bytes = hex("0000 0400 0200 0200 4142");
+  DumpOptions options;
+  options.kind = Kind::rpc_ext;
+  EXPECT_TRUE(holds(dump(options, bytes, {}).text, "0002 Flags: 4\n    0004 Size: 2\n")) << dump(options, bytes, {}).text;
+  const auto shown = dump(options, View(bytes).first(5), {});
+  EXPECT_TRUE(holds(shown.problem, "RPC_HEADER_EXT: Size at offset 4: truncated")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "0002 Flags: 4\n")) << shown.text;
+}
+
 // A push of all six bytes; five bytes, a bitmask, a pop and a range.
 const auto idset = "0100 06000000000007 050000000001 421005 50 52000000002000000000003000 00";
 
@@ -161,6 +173,40 @@ TEST(DumpOffsets, PartsOfRestrictions) {
   EXPECT_NE(shown.problem, "");
   EXPECT_TRUE(holds(shown.text, "0011 PropertyTag: PidTagSubject")) << shown.text;
   EXPECT_FALSE(holds(shown.text, "PropertyValue")) << shown.text;
+}
+
+TEST(DumpOffsets, AttributesOfTnef) {
+  convert::MessageObject message;
+  message.properties.set_string(mapi::PidTagSubject, "Quartal");
+  message.properties.set_string(mapi::PidTagBody, "Zahlen");
+  const auto bytes = convert::write_tnef(message).value();
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "tnef";
+  auto shown = dump(options, bytes, {});
+  EXPECT_EQ(shown.problem, "");
+  EXPECT_TRUE(holds(shown.text, "0000 TNEFSignature: ")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0006 attrLevel: 1\n    0007 attrID: attTnefVersion\n    000b attrLength: 4\n")) << shown.text;
+  options.json = true;
+  const auto told = json::parse(dump(options, bytes, {}).text);
+  const auto& attribute = told.at("attributes").back();
+  ASSERT_EQ(attribute.at("attrID").at("value").at("name"), "attMsgProps") << told.dump(1);
+  const auto& property = attribute.at("properties").at(1);
+  const std::size_t at = property.at("PropertyTag").at("offset");
+  EXPECT_EQ(Cursor(View(bytes).subspan(at)).scalar<std::uint32_t>(), property.at("PropertyTag").at("value").at("value"));
+
+  // Cut within the second property: the attribute is told up to its tag.
+  options.json = false;
+  shown = dump(options, View(bytes).first(at + 10), {});
+  EXPECT_TRUE(holds(shown.problem, "attMsgProps at offset ")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "PropertyCount: 2\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "PropertyValue: \"Quartal\"\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, fmt::format("{:04x} PropertyTag: ", at))) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "rest: ")) << shown.text;
+  // A wrong checksum is named where it stands.
+  auto wrong = bytes;
+  wrong[19] ^= 1;
+  EXPECT_TRUE(holds(dump(options, wrong, {}).text, "problem: \"the checksum of the data is 0x")) << wrong.size();
 }
 
 }  // namespace
