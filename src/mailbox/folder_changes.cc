@@ -100,6 +100,8 @@ Task<Status> delete_contents(Mailbox* mailbox, GlobalCounter folder, bool associ
     for (const auto& key : *keys) ids.push_back(key.id);
   }
   if (ids.empty()) co_return Status{};
+  auto leaving = ids;
+  co_await mailbox->take_back(folder, std::move(leaving));
   co_return co_await mailbox->delete_messages(folder, std::move(ids), how);
 }
 

@@ -249,13 +249,19 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
     FileTime not_before;
     bool wants_delivery_report = false;
     bool is_report = false;                  // leaves with an empty sender; nobody is told when it fails
+    bool spooled = false;                    // its client files or deletes the source by itself, whenever it likes
   };
   bool can_submit() const;
-  // What was submitted is not submitted once more: the client may not have heard of it.
+  // What was submitted is not submitted once more: the client may not have heard of it. Before the first attempt it is
+  // submitted as it is now.
   Task<Status> submit(Submission submission);
   // On its way: it was tried to send it, and nobody knows how far that got.
   enum class Abort : std::uint8_t { stopped, not_there, on_its_way };
   Task<Result<Abort>> abort_submit(GlobalCounter folder, GlobalCounter message);
+  // The same for those of the messages that wait for their time: they are about to be deleted, or put elsewhere.
+  Task<> take_back(GlobalCounter folder, std::vector<GlobalCounter> messages);
+  // The message says no more that it was submitted.
+  Task<Status> unmark_submitted(GlobalCounter folder, GlobalCounter message);
 
   StreamLocks& stream_locks() { return stream_locks_; }
   io::Mutex& receipts_lock() { return receipts_lock_; }  // held while somebody finds out which are still to be sent

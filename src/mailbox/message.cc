@@ -179,6 +179,8 @@ Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, D
       unread = co_await take_unread_receipts(&call.mailbox, place, std::move(asked));
     }
     auto here = messages;
+    auto leaving = messages;
+    co_await call.mailbox.take_back(place, std::move(leaving));
     auto done = co_await call.mailbox.delete_messages(place, std::move(here), how, &found);
     if (!done) co_return mapi::to_error_code(done.error());
     co_await send_unread_receipts(&call.mailbox, std::move(unread));
@@ -211,6 +213,8 @@ Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessage
   std::set<GlobalCounter> found;
   for (const auto& [place, messages] : *places) {
     auto here = messages;
+    auto leaving = messages;
+    if (!request.WantCopy && place != to->id) co_await call.mailbox.take_back(place, std::move(leaving));
     auto done = co_await call.mailbox.move_messages(place, std::move(here), to->id, request.WantCopy, &found);
     if (!done) co_return mapi::to_error_code(done.error());
   }

@@ -27,6 +27,7 @@ namespace {
 constexpr char outbox_kind[] = "outbox";
 constexpr std::int64_t give_up_after = 2 * 24 * 3600;  // seconds
 constexpr std::int64_t longest_pause = 3600;
+constexpr std::int32_t mf_resend = 0x80;
 
 struct Entry {
   std::uint64_t journal = 0;
@@ -41,6 +42,7 @@ struct Entry {
   GlobalCounter copy_to = 0;              // 0: no copy
   bool report = false;
   std::uint64_t leaving = 0;  // bytes at the end of the payload: the form that is sent, where it has one of its own
+  bool spooled = false;
 };
 
 std::string to_head(const Entry& e) {
@@ -49,7 +51,7 @@ std::string to_head(const Entry& e) {
   const json head = {{"created", e.created}, {"first_due", e.first_due}, {"due", e.due},         {"attempts", e.attempts}, {"sent", e.sent},
                      {"from", e.from},       {"subject", e.subject}, {"to", e.to},             {"failed", failed},
                      {"folder", e.folder},   {"message", e.message}, {"copy_to", e.copy_to},   {"report", e.report},
-                     {"leaving", e.leaving}};
+                     {"leaving", e.leaving}, {"spooled", e.spooled}};
   return head.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
@@ -73,6 +75,7 @@ Entry from_head(const state::JournalEntry& stored) {
   e.copy_to = head.value("copy_to", GlobalCounter{0});
   e.report = head.value("report", false);
   e.leaving = head.value("leaving", std::uint64_t{0});
+  e.spooled = head.value("spooled", false);
   return e;
 }
 
@@ -116,6 +119,15 @@ std::string domain_of(std::string_view user) {
   return std::string(at == std::string_view::npos ? "localhost" : user.substr(at + 1));
 }
 
+Result<bool> is_in(state::MailboxState& state, GlobalCounter folder, GlobalCounter message) {
+  auto waiting = state.journal(outbox_kind);
+  if (!waiting) return waiting.error();
+  return message != 0 && std::any_of(waiting->begin(), waiting->end(), [&](const auto& stored) {
+    const auto known = from_head(stored);
+    return known.folder == folder && known.message == message;
+  });
+}
+
 }  // namespace
 
 Task<Status> Mailbox::submit(Submission submission) {
@@ -130,6 +142,7 @@ Task<Status> Mailbox::submit(Submission submission) {
   entry.copy_to = submission.copy_to;
   entry.report = submission.wants_delivery_report;
   entry.subject = submission.subject;
+  entry.spooled = submission.spooled;
   Bytes payload;
   Output out(payload);
   const auto extras = wire::serialize(submission.extras);
@@ -142,20 +155,68 @@ Task<Status> Mailbox::submit(Submission submission) {
   const auto& state_dir = context_.options.state_dir;
   const auto user = store_->user;
   const auto folder = entry.folder, message = entry.message;
-  auto add = [&head, &payload, &state_dir, &user, folder, message](state::MailboxState& s) -> Result<std::uint64_t> {
+  io::Mutex::Lock lock;
+  auto find = [folder, message](state::MailboxState& s) { return is_in(s, folder, message); };
+  auto is_there = co_await with_state(find);
+  if (!is_there) co_return std::move(is_there.error()).within("outbox");
+  if (*is_there) {
+    // Not while it is being sent.
+    auto held = co_await outbox_lock_.lock(context_.options.backend_wait);
+    if (!held) co_return std::move(held.error()).within("outbox");
+    lock = std::move(*held);
+  }
+  auto unnoted = unnoted_;
+  auto add = [&head, &payload, &state_dir, &user, folder, message, &unnoted](state::MailboxState& s) -> Result<std::uint64_t> {
     auto waiting = s.journal(outbox_kind);
     if (!waiting) return waiting.error();
+    std::uint64_t before = 0;
     for (const auto& stored : *waiting) {
       const auto known = from_head(stored);
-      if (message != 0 && known.folder == folder && known.message == message) return stored.id;
+      if (message == 0 || known.folder != folder || known.message != message) continue;
+      if (known.sent || known.attempts > 0 || unnoted.contains(stored.id)) return stored.id;
+      before = stored.id;
     }
     mark_waiting(state_dir, user, true);
-    return s.add_journal(outbox_kind, head, payload);
+    auto added = s.add_journal(outbox_kind, head, payload);
+    if (!added || before == 0) return added;
+    auto removed = s.remove_journal(before);
+    if (!removed) return removed.error();
+    return added;
   };
   auto added = co_await with_state(add);
   if (!added) co_return std::move(added.error()).within("outbox");
   start_outbox();
   co_return Status{};
+}
+
+Task<Status> Mailbox::unmark_submitted(GlobalCounter folder, GlobalCounter message) {
+  auto edit = [](const state::Message& current) {
+    auto extras = current.extras.clone();
+    const auto left = static_cast<std::int32_t>(extras.number(PidTagMessageFlags)) & mf_resend;
+    extras.remove(PidTagMessageFlags);
+    if (left != 0) extras.set_integer(PidTagMessageFlags, left);
+    return extras;
+  };
+  co_return co_await save_extras(folder, message, edit, 0, 0);
+}
+
+Task<> Mailbox::take_back(GlobalCounter folder, std::vector<GlobalCounter> messages) {
+  if (!outbox_running_) co_return;
+  auto read = [](state::MailboxState& s) { return s.journal(outbox_kind); };
+  auto entries = co_await with_state(read);
+  if (!entries) co_return;
+  std::vector<GlobalCounter> waiting;
+  for (const auto& stored : *entries) {
+    const auto entry = from_head(stored);
+    const bool waits = !entry.spooled && entry.message != 0 && entry.folder == folder && entry.due > seconds_now();
+    if (waits && std::find(messages.begin(), messages.end(), entry.message) != messages.end()) waiting.push_back(entry.message);
+  }
+  for (const auto message : waiting) {
+    auto stopped = co_await abort_submit(folder, message);
+    if (!stopped || *stopped != Abort::stopped) continue;
+    auto unmarked = co_await unmark_submitted(folder, message);
+    if (!unmarked) log::info("outbox of {}: {}", store_->user, unmarked.error().message);
+  }
 }
 
 Task<Result<Mailbox::Abort>> Mailbox::abort_submit(GlobalCounter folder, GlobalCounter message) {

@@ -102,7 +102,7 @@ bool tells_bcc(const convert::MessageData& message) {
   });
 }
 
-Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
+Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message, bool spooled) {
   if (message->parent || message->associated) co_return ecNotSupported;
   // Who may open a mailbox may not yet send as its owner; delegates send from their own.
   if (call.session.is_guest()) co_return ecAccessDenied;
@@ -171,6 +171,7 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
   submission.extras.remove(PidTagSentMailSvrEID);
   submission.not_before = not_before;
   submission.is_report = convert::is_report(bag);
+  submission.spooled = spooled;
   submission.wants_delivery_report = !submission.is_report && bag.number(PidTagOriginatorDeliveryReportRequested) != 0;
   if (bag.number(PidTagDeleteAfterSubmit) == 0) {
     submission.copy_to = folder_named(call, bag);
@@ -191,14 +192,14 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message) {
 Task<ErrorCode> submit_message(RopCall& call, const wire::RopSubmitMessage::Request&, wire::RopSubmitMessage::Response&) {
   auto message = call.object<MessageObject>();
   if (!message) co_return call.why;
-  co_return co_await submit(call, message);
+  co_return co_await submit(call, message, false);
 }
 
 // Row T1: what the client needs for its own copy.
 Task<ErrorCode> transport_send(RopCall& call, const wire::RopTransportSend::Request&, wire::RopTransportSend::Response& response) {
   auto message = call.object<MessageObject>();
   if (!message) co_return call.why;
-  const auto code = co_await submit(call, message);
+  const auto code = co_await submit(call, message, true);
   if (code != ecNone) co_return code;
   std::vector<TaggedValue> values;
   for (const auto tag : {PidTagSenderName, PidTagSenderAddressType, PidTagSenderEmailAddress, PidTagSenderEntryId, PidTagSenderSearchKey,
@@ -215,14 +216,7 @@ Task<ErrorCode> abort_submit(RopCall& call, const wire::RopAbortSubmit::Request&
   auto stopped = co_await call.mailbox.abort_submit(folder, id);
   if (!stopped) co_return to_error_code(stopped.error());
   if (*stopped != Mailbox::Abort::stopped) co_return *stopped == Mailbox::Abort::on_its_way ? ecUnableToAbort : ecNotInQueue;
-  auto edit = [](const state::Message& current) {
-    auto extras = current.extras.clone();
-    const auto left = static_cast<std::int32_t>(extras.number(PidTagMessageFlags)) & mf_resend;
-    extras.remove(PidTagMessageFlags);
-    if (left != 0) extras.set_integer(PidTagMessageFlags, left);
-    return extras;
-  };
-  auto marked = co_await call.mailbox.save_extras(folder, id, edit, 0, 0);
+  auto marked = co_await call.mailbox.unmark_submitted(folder, id);
   co_return marked ? ecNone : to_error_code(marked.error());
 }
 

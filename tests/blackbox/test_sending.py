@@ -195,6 +195,46 @@ def test_deferred_and_taken_back(sender, mail_server, open_session):
     assert flags & 0xC == 0x8
 
 
+def in_seconds(seconds):
+    return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=seconds)
+
+
+def test_what_is_deleted_before_its_time_is_not_sent(sender, mail_server, open_session):
+    session = open_session(sender)
+    outbox, deleted_items = session.open_folder(session.outbox), session.open_folder(session.deleted_items)
+    when = in_seconds(8)
+    soft, hard, moved = (submit(session, f"{how} in time", PidTagDeferredSendTime=when) for how in ("deleted", "destroyed", "moved"))
+    session.call(rops.delete_messages([soft]), outbox)
+    session.call(rops.delete_messages([hard], hard=True), outbox)
+    session.call(rops.move_copy_messages([moved]), outbox, to=deleted_items)
+    # A client that sends by itself deletes when it likes, and means nothing by it.
+    message = session.new_message(session.outbox, {"PidTagSubject": "spooled", "PidTagDeferredSendTime": when}, [(0, 1, BOB, BOB)])
+    spooled = session.save(message)
+    assert SUBJECT not in session.call(rops.transport_send(), message).row
+    session.call(rops.delete_messages([spooled], hard=True), outbox)
+    submit(session, "left alone", PidTagDeferredSendTime=when)
+    for subject in ("left alone", "spooled"):
+        wait_until(lambda: arrived(Imap(mail_server, BOB), "INBOX", subject) == 1, f"{subject} arrives", 40)
+    time.sleep(2)
+    for subject in ("deleted in time", "destroyed in time", "moved in time"):
+        assert arrived(Imap(mail_server, BOB), "INBOX", subject) == arrived(Imap(mail_server), "Sent", subject) == 0, subject
+    rows = session.rows(session.contents_table(deleted_items), ["PidTagSubject", "PidTagMessageFlags"])
+    assert [row[tag_of("PidTagMessageFlags")] & 0xC for row in rows if row[SUBJECT] == "moved in time"] == [0x8]
+
+
+def test_submitted_again_before_its_time_it_is_sent_as_it_is_then(sender, mail_server, open_session):
+    session = open_session(sender)
+    saved = submit(session, "first form", PidTagDeferredSendTime=in_seconds(5))
+    message = session.call(rops.open_message(session.outbox, saved, 1)).handle
+    session.call(rops.set_properties({"PidTagSubject": "second form"}), message)
+    session.save(message)
+    session.call(rops.submit_message(), message)
+    wait_until(lambda: arrived(Imap(mail_server, BOB), "INBOX", "second form") == 1, "it arrives", 30)
+    time.sleep(2)
+    assert arrived(Imap(mail_server, BOB), "INBOX", "second form") == 1
+    assert arrived(Imap(mail_server, BOB), "INBOX", "first form") == arrived(Imap(mail_server), "Sent", "first form") == 0
+
+
 def test_number_and_units_outweigh_the_time(sender, mail_server, open_session):
     """[MS-OXOMSG] 2.2.3.4: they count from the submission, and the time is computed anew."""
     session = open_session(sender)

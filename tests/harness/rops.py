@@ -600,6 +600,17 @@ def submit_message():
     return Rop(0x32, "i", b"\0")
 
 
+def transport_send():
+    def parse(reader, response):
+        response.row = {}
+        if reader.u8():  # NoPropertiesReturned
+            return
+        for _ in range(reader.u16()):
+            tag = reader.u32()
+            response.row[tag] = reader.value(tag & 0xFFFF)
+    return Rop(0x4A, "i", b"", parse)
+
+
 def abort_submit(folder_id, message_id):
     return Rop(0x34, "i", struct.pack("<QQ", folder_id, message_id))
 
