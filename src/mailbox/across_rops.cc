@@ -1,5 +1,6 @@
 #include "mailbox/across_rops.h"
 
+#include "base/log.h"
 #include "mailbox/parcel.h"
 
 namespace mapigate::mailbox {
@@ -23,11 +24,32 @@ Task<Result<GlobalCounter>> folder_in(OtherHandle to) {
   co_return id;
 }
 
-Task<Result<GlobalCounter>> make_folder(Mailbox* mailbox, GlobalCounter parent, std::string name, std::string container_class,
-                                        std::shared_ptr<const mapi::PropertyBag> extras) {
+const Folder* child_named(const FolderTree& tree, GlobalCounter parent, std::string_view name) {
+  for (const auto* child : tree.children(parent))
+    if (child->name == name) return child;
+  return nullptr;
+}
+
+Task<Result<bool>> is_name_free(Mailbox* mailbox, GlobalCounter parent, std::string name) {
   auto using_it = mailbox->use();
   auto opened = co_await mailbox->open();
   if (!opened) co_return opened.error();
+  const auto tree = mailbox->tree();
+  co_return child_named(*tree, parent, name) == nullptr;
+}
+
+// `again`: one that was made before an interruption is taken.
+Task<Result<GlobalCounter>> make_folder(Mailbox* mailbox, GlobalCounter parent, std::string name, std::string container_class,
+                                        std::shared_ptr<const mapi::PropertyBag> extras, bool again) {
+  auto using_it = mailbox->use();
+  auto opened = co_await mailbox->open();
+  if (!opened) co_return opened.error();
+  if (again) {
+    auto listed = co_await mailbox->refresh_folders();
+    if (!listed) co_return listed.error();
+    const auto tree = mailbox->tree();
+    if (const auto* before = child_named(*tree, parent, name)) co_return before->id;
+  }
   auto made = co_await mailbox->create_folder(parent, std::move(name), std::move(container_class));
   if (!made || !extras) co_return made;
   mapi::PropertyBag copies;
@@ -74,7 +96,9 @@ class Noted {
 struct Way {
   Mailbox* from;
   Mailbox* to;
+  std::string user;  // whose `to` is
   bool copy;
+  bool again = false;  // it goes on after an interruption
 };
 
 // False: it was gone.
@@ -93,7 +117,7 @@ Task<Result<bool>> carry_message(Way way, GlobalCounter from, GlobalCounter id, 
     auto there = co_await io::on(way.to->executor(), std::move(reserving));
     if (!there) co_return there.error();
     (*parcel)->id = *there;
-    auto entry = co_await way.from->note_handover(from, id, packed, way.to->login()->user, *there);
+    auto entry = co_await way.from->note_handover(from, id, packed, way.user, *there);
     if (!entry) co_return entry.error();
     noted.emplace(way.from, *entry);
   }
@@ -161,7 +185,7 @@ Task<Status> carry_folder(Way way, GlobalCounter id, GlobalCounter to, std::stri
   }
   std::vector<GlobalCounter> below;
   for (const auto* child : way.from->tree()->children(id)) below.push_back(child->id);
-  auto making = make_folder(way.to, to, std::move(name), source.container_class, way.from->folder_extras(id));
+  auto making = make_folder(way.to, to, std::move(name), source.container_class, way.from->folder_extras(id), way.again);
   auto made = co_await io::on(way.to->executor(), std::move(making));
   if (!made) co_return made.error();
   *partial = true;  // should it stop here
@@ -193,7 +217,7 @@ Task<Status> carry_folder(Way way, GlobalCounter id, GlobalCounter to, std::stri
 }  // namespace
 
 Task<ErrorCode> messages_to_other(RopCall& call, GlobalCounter from, OtherHandle to, std::vector<GlobalCounter> ids, bool copy, bool* partial) {
-  const Way way{&call.mailbox, &to.session->mailbox(), copy};
+  const Way way{&call.mailbox, &to.session->mailbox(), to.session->owner(), copy};
   auto finding = folder_in(to);
   auto folder = co_await io::on(way.to->executor(), std::move(finding));
   if (!folder) co_return folder.error().code == Errc::denied ? mapi::ecSearchFolder : mapi::to_error_code(folder.error());
@@ -216,15 +240,57 @@ Task<ErrorCode> folder_to_other(RopCall& call, GlobalCounter folder, OtherHandle
   if (!source) co_return mapi::ecNotFound;
   if (move && special_folder(source->role)) co_return mapi::ecAccessDenied;
   if (source->role == FolderRole::search) co_return mapi::ecNotSupported;
-  const Way way{&call.mailbox, &to.session->mailbox(), !move};
+  const Way way{&call.mailbox, &to.session->mailbox(), to.session->owner(), !move};
   auto finding = folder_in(to);
   auto parent = co_await io::on(way.to->executor(), std::move(finding));
   if (!parent) co_return mapi::to_error_code(parent.error());
+  std::optional<Noted> noted;
+  if (move) {
+    auto asking = is_name_free(way.to, *parent, name);
+    auto is_free = co_await io::on(way.to->executor(), std::move(asking));
+    if (!is_free) co_return mapi::to_error_code(is_free.error());
+    if (!*is_free) co_return mapi::ecDuplicateName;
+    Mailbox::FolderHandover what;
+    what.folder = folder;
+    what.parent = *parent;
+    what.user = way.user;
+    what.name = name;
+    auto entry = co_await way.from->note_folder_handover(std::move(what));
+    if (!entry) co_return mapi::to_error_code(entry.error());
+    noted.emplace(way.from, *entry);
+  }
   auto carried = co_await carry_folder(way, folder, *parent, std::move(name), recursive, 0, partial);
+  // The client hears how far it got: what goes on by itself is what was cut off.
+  if (noted) {
+    auto ended = co_await noted->end();
+    if (carried && !ended) co_return mapi::to_error_code(ended.error());
+  }
   if (carried) co_return mapi::ecNone;
   const bool begun = *partial;
   if (carried.error().code == Errc::conflict) co_return begun ? mapi::ecObjectModified : mapi::ecDuplicateName;
   co_return mapi::to_error_code(carried.error());
+}
+
+Task<> carry_on(std::shared_ptr<Mailbox> from) {
+  auto using_it = from->use();
+  auto left = co_await from->take_folder_handovers();
+  if (!left) co_return;
+  for (const auto& [entry, what] : *left) {
+    Noted noted(from.get(), entry);
+    auto to = from->context().mailbox_of(what.user);
+    const Way way{from.get(), to.get(), what.user, false, true};
+    bool partial = false;
+    auto carried = co_await carry_folder(way, what.folder, what.parent, what.name, true, 0, &partial);
+    if (!carried && carried.error().retryable()) {
+      log::info("mailbox: moving a folder to the mailbox of {} waits: {}", what.user, carried.error().message);
+      from->wait_with_handovers();
+      continue;
+    }
+    log::info("mailbox: moving a folder to the mailbox of {} was interrupted, and is over now{}", what.user,
+              carried ? std::string() : ": " + carried.error().message);
+    auto ended = co_await noted.end();
+    if (!ended) co_return;
+  }
 }
 
 }  // namespace mapigate::mailbox

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "base/log.h"
+#include "mailbox/across_rops.h"
 #include "mailbox/mailbox.h"
 #include "mailbox/writing_support.h"
 
@@ -44,10 +45,43 @@ Task<Result<std::uint64_t>> Mailbox::note_handover(GlobalCounter folder, GlobalC
   co_return entry;
 }
 
+Task<Result<std::uint64_t>> Mailbox::note_folder_handover(FolderHandover what) {
+  const auto head = fmt::format("{} {} {} {}", what.folder, what.parent, what.user, what.name);
+  auto note = [&head](state::MailboxState& s) { return s.add_journal(folder_handover_kind, head, View()); };
+  auto entry = co_await with_state(note);
+  if (entry) handing_over_.insert(*entry);
+  co_return entry;
+}
+
+Task<Result<std::vector<std::pair<std::uint64_t, Mailbox::FolderHandover>>>> Mailbox::take_folder_handovers() {
+  std::vector<std::pair<std::uint64_t, FolderHandover>> out;
+  auto read = [](state::MailboxState& s) { return s.journal(folder_handover_kind); };
+  auto entries = co_await with_state(read);
+  if (!entries) co_return entries.error();
+  for (const auto& entry : *entries) {
+    if (!handing_over_.insert(entry.id).second) continue;
+    FolderHandover what;
+    std::istringstream in(entry.head);
+    in >> what.folder >> what.parent >> what.user;
+    in.get();
+    std::getline(in, what.name);
+    out.emplace_back(entry.id, std::move(what));
+  }
+  co_return out;
+}
+
+void Mailbox::carry_on_soon() {
+  if (!folders_left_ || Clock::now() < ask_handovers_after_ || !context_.mailbox_of) return;
+  folders_left_ = false;
+  io::spawn(executor_, carry_on(shared_from_this()));
+}
+
 void Mailbox::leave_handover(std::uint64_t entry) {
   handing_over_.erase(entry);
-  journal_open_ = true;
+  journal_open_ = folders_left_ = true;
 }
+
+void Mailbox::wait_with_handovers() { ask_handovers_after_ = Clock::now() + ask_again_after; }
 
 Task<Status> Mailbox::end_handover(std::uint64_t entry) {
   auto drop = [entry](state::MailboxState& s) { return s.remove_journal(entry); };
@@ -88,11 +122,12 @@ Task<Result<bool>> Mailbox::finish_handover(state::JournalEntry entry) {
   auto asking = ask_for(other, head.there);
   auto arrived = co_await io::on(other->executor(), std::move(asking));
   if (!arrived || *arrived == Arrival::open) {
-    ask_handovers_after_ = Clock::now() + ask_again_after;
+    wait_with_handovers();
     co_return false;
   }
   if (*arrived == Arrival::no) co_return true;  // it never got there
   auto row = co_await message(head.message);
+  if (!row && row.error().code != Errc::not_found) co_return row.error();
   // What somebody wrote into it since is here alone, and stays.
   if (!row || state::folder_of(row->folder) != head.folder || row->change_number != head.change) co_return true;
   if (state::is_associated(row->folder)) {

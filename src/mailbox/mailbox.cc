@@ -76,6 +76,7 @@ bool Mailbox::close_if_idle(Duration idle) {
   ended_.clear();
   journal_open_ = true;
   handing_over_.clear();
+  folders_left_ = true;
   ask_handovers_after_ = {};
   tree_ = std::make_shared<FolderTree>();
   // Tables that outlive the closing must not take a new list for theirs: versions only grow.
@@ -89,6 +90,7 @@ Task<Status> Mailbox::open() {
   if (state_) {
     name_owner();
     refresh_folders_soon();
+    carry_on_soon();
     co_return Status{};
   }
   auto loaded = co_await load_state();
@@ -103,6 +105,7 @@ Task<Status> Mailbox::open() {
   }
   start_searches();
   start_outbox();  // what was submitted before a restart
+  carry_on_soon();
   co_return Status{};
 }
 

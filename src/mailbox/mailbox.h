@@ -4,6 +4,7 @@
 
 #include <deque>
 #include <map>
+#include <set>
 #include <memory>
 #include <set>
 
@@ -187,8 +188,17 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // A message on its way there is noted here until it is in one place only (handover.cc). `change`: its change number when it was
   // packed; `there`: the id that it gets. Whoever notes it ends that, or leaves it to the next who finishes the journal.
   Task<Result<std::uint64_t>> note_handover(GlobalCounter folder, GlobalCounter id, GlobalCounter change, std::string to_user, GlobalCounter there);
+  // A folder that moves there as a new child `name` of `parent`.
+  struct FolderHandover {
+    GlobalCounter folder = 0, parent = 0;
+    std::string user, name;
+  };
+  Task<Result<std::uint64_t>> note_folder_handover(FolderHandover what);
+  // Those that nobody works on, by entry; they are the caller's now.
+  Task<Result<std::vector<std::pair<std::uint64_t, FolderHandover>>>> take_folder_handovers();
   Task<Status> end_handover(std::uint64_t entry);
   void leave_handover(std::uint64_t entry);
+  void wait_with_handovers();  // for a while: the other mailbox, or its backend, is not to be had
   enum class Arrival : std::uint8_t { no, yes, open };
   Task<Result<Arrival>> arrival(GlobalCounter id);  // here, of one that another mailbox has noted
   // The same of named properties alone: all that occur in a message, also of its recipients; and our ids of those of another mailbox.
@@ -395,6 +405,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> finish_move(state::JournalEntry entry);
   Task<Status> finish_across(state::JournalEntry entry);
   Task<Result<bool>> finish_handover(state::JournalEntry entry);
+  void carry_on_soon();
   Task<Status> remove_moved(GlobalCounter from, std::uint64_t key);
   Task<Status> load_replids();
   void start_folder_refresh(GlobalCounter folder, FolderActivity& activity);
@@ -434,6 +445,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   unsigned slow_recognitions_ = 0;                       // that took too long, one after the other
   bool journal_open_ = true;                             // there may be something to finish
   std::set<std::uint64_t> handing_over_;                 // entries of the journal that somebody works on
+  bool folders_left_ = true;                             // there may be folders that were cut off on their way
   Clock::time_point ask_handovers_after_{};
   std::map<GlobalCounter, std::pair<std::uint64_t, std::uint64_t>> ended_;  // edits that were cut off: keys before and after
   std::map<GlobalCounter, std::shared_ptr<const mapi::PropertyBag>> folder_extras_;

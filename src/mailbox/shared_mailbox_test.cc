@@ -596,6 +596,52 @@ TEST_F(SharedMailboxTest, AMessageThatWasOnItsWayIsInOneMailboxInTheEnd) {
   }
 }
 
+// A restart in the middle: what is left goes over by itself, into the folder that was made already.
+TEST_F(SharedMailboxTest, AFolderThatWasOnItsWayGoesOnAfterARestart) {
+  auto& source = backends.of(office);
+  source.add_folder("Cases");
+  source.add_folder("Cases/Old", FolderRole::none, "Cases");
+  source.add("Cases", "a case");
+  source.add("Cases", "another case");
+  source.add("Cases/Old", "an old case");
+  {
+    auto owner = connect(office, "owner's");
+    owner->logon();
+    settle(*owner, inbox);
+    GlobalCounter cases = 0;
+    const auto tree = tree_of(*owner);
+    for (const auto& folder : tree->all())
+      if (folder.name == "Cases") cases = folder.id;
+    ASSERT_NE(cases, 0u);
+    auto client = connect(bob);
+    client->logon();
+    // What a kill leaves after the folder was made and before its first message went: the note, and the folder.
+    client.reset();
+    owner.reset();
+    engine.reset();
+    auto store = state::open_sqlite_store(folder.string());
+    ASSERT_TRUE(store.has_value());
+    auto state = (*store)->open(office);
+    ASSERT_TRUE(state.has_value());
+    const auto head = fmt::format("{} {} {} Moved here", cases, special_id(ipm_subtree), bob);
+    ASSERT_TRUE((*state)->add_journal("folder handover", head, View()).has_value());
+  }
+  backends.of(bob).add_folder("Moved here");
+  make_engine();
+  auto owner = connect(office, "owner's");
+  owner->logon();
+  const auto count_in = [this](const std::string& user, const std::string& folder) {
+    auto& backend = backends.of(user);
+    const std::lock_guard lock(backend.mutex);
+    return backend.folders.contains(folder) ? backend.folders.at(folder).messages.size() : 99;
+  };
+  EXPECT_TRUE(eventually([&] { return count_in(office, "Cases") == 99; }));
+  EXPECT_EQ(count_in(bob, "Moved here"), 2u);
+  EXPECT_EQ(count_in(bob, "Moved here/Old"), 1u);
+  EXPECT_EQ(count_in(office, "Cases/Old"), 99u);
+  EXPECT_EQ(count_in(bob, "Moved"), 99u);
+}
+
 // Receipts go out in the owner's name, to whom the message says: a guest could write to anybody that way.
 TEST(Guests, SendNoReceipts) {
   for (const std::uint8_t flags : {std::uint8_t{0}, std::uint8_t{rfGenerateReceiptOnly}}) {

@@ -14,7 +14,7 @@ namespace mapigate::mailbox {
 
 // Kinds of entries in the journal.
 inline constexpr char append_kind[] = "append", move_kind[] = "move", across_kind[] = "across",
-                      handover_kind[] = "handover";
+                      handover_kind[] = "handover", folder_handover_kind[] = "folder handover";
 inline constexpr unsigned move_version = 3;  // of the payload of a move; 1 had neither flags nor date, 2 no size
 
 // The head of an entry about a message that is appended.
