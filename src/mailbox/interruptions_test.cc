@@ -154,6 +154,41 @@ TEST_F(Interruptions, WhatWasMovedIsFoundAmongOthersOfItsMessageId) {
   EXPECT_NE(comments["of others"], "beside");
 }
 
+// A backend without UIDPLUS does not tell which is which.
+TEST_F(Interruptions, MovedMessagesOfOneMessageIdKeepWhatStandsBesideThem) {
+  open();
+  add_noted("first");
+  backend.add("INBOX", "second one");
+  backend.add("Sent", "there before");
+  {
+    std::lock_guard lock(backend.mutex);
+    backend.tells_keys = false;
+    const auto rename = [](std::string& raw, const std::string& from) {
+      const auto at = raw.find(from);
+      ASSERT_NE(at, std::string::npos) << raw;
+      raw.replace(at, from.size(), "<INBOX.1@example.test>");
+    };
+    for (auto& [uid, message] : backend.folders["INBOX"].messages)
+      if (message.raw.find("<INBOX.1@") == std::string::npos) rename(message.raw, "<INBOX.2@example.test>");
+    for (auto& [uid, message] : backend.folders["Sent"].messages) rename(message.raw, "<Sent.1@example.test>");
+  }
+  settle(*client, inbox);
+  settle(*client, sent_items);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  const auto newest = client->properties({PidTagSubject}, 3).at(0);
+  ASSERT_EQ(newest, "second one");
+  ASSERT_EQ(set(PidTagComment, "beside the second"), ecNone);
+  ASSERT_EQ(save(), ecNone);
+  EXPECT_EQ(move(client->message_ids(inbox), sent_items).value(), ecNone);
+  std::map<std::string, std::string> comments;
+  for (const auto& row : rows(sent_items, {PidTagSubject, PidTagComment})) comments[row[0]] = row[1];
+  EXPECT_EQ(comments.size(), 3u);
+  EXPECT_EQ(comments["first"], "beside");
+  EXPECT_EQ(comments["second one"], "beside the second");
+  EXPECT_TRUE(comments["there before"].starts_with("!ecNotFound"));
+  EXPECT_EQ(stored("INBOX"), 0u);
+}
+
 TEST_F(Interruptions, AMoveOutOfTheBackendThatWasCutOffLeavesNothingTwice) {
   open();
   add_noted("once");

@@ -384,9 +384,10 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Result<std::int64_t>> send_one(state::JournalEntry stored, Bytes payload);
   Task<Status> file_sent(GlobalCounter folder, GlobalCounter message, GlobalCounter copy_to, convert::ByteSource mime,
                          mapi::PropertyBag extras);
-  // Unless it is there already; `source`, which is not it, may have the same Message-ID.
+  // Unless it is there already. `source`, which is not it, may have the same Message-ID; so may others, where only the content tells:
+  // `exact`.
   Task<Status> deliver_once(GlobalCounter folder, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras,
-                            GlobalCounter source = 0);
+                            GlobalCounter source = 0, bool exact = false);
   Result<std::shared_ptr<Submitter>> submitter_of();
   Task<Status> load_folder_extras();
   struct Begun {
@@ -400,6 +401,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   };
   Task<Result<std::optional<Begun>>> begun(GlobalCounter folder, std::uint64_t entry);
   Task<Result<std::optional<Arrived>>> find_arrived(const Begun* to, std::vector<std::uint64_t> keys, std::function<bool(View)> is_it);
+  // Where the backend has put a message of whose new key it says nothing: one that `known`, the keys of before, has not. 0: not found.
+  Task<Result<std::uint64_t>> find_moved(const Begun* to, std::string message_id, std::uint64_t size, const std::set<std::uint64_t>* known);
   Task<Status> finish_journal();
   Task<Status> finish_append(state::JournalEntry entry);
   Task<Status> finish_move(state::JournalEntry entry);

@@ -156,6 +156,18 @@ Task<Result<std::optional<Mailbox::Arrived>>> Mailbox::find_arrived(const Begun*
   co_return Found();
 }
 
+Task<Result<std::uint64_t>> Mailbox::find_moved(const Begun* to, std::string message_id, std::uint64_t size, const std::set<std::uint64_t>* known) {
+  auto found = co_await to->provider->find(to->folder, std::move(message_id));
+  if (!found) co_return found.error();
+  std::erase_if(*found, [known](const auto key) { return known->contains(key); });
+  if (found->empty()) co_return std::uint64_t{0};
+  if (found->size() == 1) co_return found->front();
+  auto is_it = [size](View content) { return content.size() == size; };
+  auto arrived = co_await find_arrived(to, std::move(*found), is_it);
+  if (!arrived) co_return arrived.error();
+  co_return *arrived ? (*arrived)->key : std::uint64_t{0};
+}
+
 Task<Status> Mailbox::finish_append(state::JournalEntry entry) {
   const auto head = AppendHead::parse(entry.head);
   auto place = co_await begun(head.folder, entry.id);

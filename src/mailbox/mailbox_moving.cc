@@ -1,5 +1,6 @@
 // Removing messages, and moving them: within a backend, where that does the work, or from one place to another by storing them anew.
 #include <algorithm>
+#include <set>
 
 #include "base/cursor.h"
 #include "base/log.h"
@@ -175,6 +176,18 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
   state::FolderDelta there, here;
   bool left = false;
   std::vector<MailboxEvent> events;
+  // Of a backend that tells no new keys: what was there before, or has been found since, is another message.
+  Begun target;
+  target.folder = to;
+  target.provider = keep;
+  std::set<std::uint64_t> known;
+  if (std::any_of(moved->begin(), moved->end(), [](const auto& one) { return one.to == 0; })) {
+    const auto into = to.id;
+    auto read = [into](state::MailboxState& s) { return s.message_keys(into); };
+    auto before = co_await with_state(read);
+    if (!before) co_return before.error();
+    for (const auto& one : *before) known.insert(one.remote_key);
+  }
   const auto kind = copy ? MailboxEvent::Kind::message_copied : MailboxEvent::Kind::message_moved;
   for (const auto& one : *moved) {
     const auto found = by_key.find(one.from);
@@ -185,8 +198,9 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     const auto new_id = *reserved + found->second;
     if (!copy) here.removed.push_back(old_id);
     if (key == 0) {
-      auto again = co_await keep->find(to, row.properties.string(PidTagInternetMessageId));
-      if (again && !again->empty()) key = again->back();
+      auto again = co_await find_moved(&target, row.properties.string(PidTagInternetMessageId), row.size, &known);
+      if (again) key = *again;
+      known.insert(key);
     }
     if (key == 0) {
       // The next look at the folder finds it, and the journal what belongs to it.

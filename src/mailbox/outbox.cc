@@ -15,6 +15,7 @@
 #include "mailbox/message_edit.h"
 #include "mailbox/outbox.h"
 #include "mailbox/submitter.h"
+#include "mailbox/writing_support.h"
 #include "wire/property_bag_codec.h"
 
 namespace mapigate::mailbox {
@@ -397,7 +398,10 @@ Task<Result<std::int64_t>> Mailbox::send_one(state::JournalEntry stored, Bytes p
 Task<Status> Mailbox::file_sent(GlobalCounter folder, GlobalCounter message, GlobalCounter copy_to, convert::ByteSource mime,
                                 mapi::PropertyBag extras) {
   if (copy_to != 0 && tree_->find(copy_to)) {
-    auto kept = co_await deliver_once(copy_to, mime, state::flag_seen, std::move(extras), message);
+    // Servers that file sent messages themselves change them: there the Message-ID tells. Elsewhere it may be what came to its sender.
+    const auto* to = tree_->find(copy_to);
+    const bool exact = to && to->role != FolderRole::sent_items;
+    auto kept = co_await deliver_once(copy_to, mime, state::flag_seen, std::move(extras), message, exact);
     if (!kept) co_return std::move(kept.error()).within("copy of a sent message");
   }
   if (message == 0) co_return Status{};
@@ -408,7 +412,7 @@ Task<Status> Mailbox::file_sent(GlobalCounter folder, GlobalCounter message, Glo
 }
 
 Task<Status> Mailbox::deliver_once(GlobalCounter folder_id, convert::ByteSource mime, std::uint32_t flags, mapi::PropertyBag extras,
-                                   GlobalCounter source) {
+                                   GlobalCounter source, bool exact) {
   const auto* row = tree_->find(folder_id);
   if (!row) co_return error(Errc::not_found, "the folder is gone");
   Folder folder = *row;
@@ -433,7 +437,23 @@ Task<Status> Mailbox::deliver_once(GlobalCounter folder_id, convert::ByteSource 
     auto keep = *to;
     auto found = co_await keep->find(folder, message_id);
     if (!found) co_return found.error();
-    if (!found->empty()) co_return Status{};
+    if (source != 0) {
+      auto read = [source](state::MailboxState& s) { return s.message(source); };
+      auto before = co_await with_state(read);
+      if (!before) co_return before.error();
+      if (*before && (*before)->folder == folder_id) std::erase(*found, (*before)->remote_key);
+    }
+    if (!found->empty() && !exact) co_return Status{};
+    if (!found->empty()) {
+      Begun place;
+      place.folder = folder;
+      place.provider = keep;
+      const auto mark = content_mark(mime.view());
+      auto is_it = [mark](View content) { return content_mark(content) == mark; };
+      auto there = co_await find_arrived(&place, std::move(*found), is_it);
+      if (!there) co_return there.error();
+      if (*there) co_return Status{};
+    }
   }
   auto stored = co_await deliver(folder_id, mime, flags, std::move(extras));
   if (!stored) co_return stored.error();

@@ -1,4 +1,5 @@
 // What leaves a mailbox, over a way out that keeps what it is given.
+#include <cstring>
 #include <sqlite3.h>
 
 #include <thread>
@@ -194,6 +195,29 @@ TEST_F(OutboxTest, WhoRepresentsHimselfDoesSoInEveryProperty) {
   }
   EXPECT_EQ(seen, 2u);
   EXPECT_FALSE(tells(only_sent(), "boss@example.test"));
+}
+
+// Who sends to himself may have got it before the copy is kept, with fields of its way and the same Message-ID.
+TEST_F(OutboxTest, TheCopyIsKeptBesideWhatCameToItsSender) {
+  backend.add("INBOX", "it came");
+  create("it went");
+  Bytes folder_of_copy(21);
+  folder_of_copy[0] = 1;
+  const Id id(own_replid, special_id(inbox));
+  std::memcpy(folder_of_copy.data() + 1, &id.value, sizeof id.value);
+  const TaggedValue values[] = {{PidTagSentMailSvrEID, {PropertyType::PtypServerId, View(folder_of_copy)}},
+                                {PidTagInternetMessageId, Value::string(client->arena, "<INBOX.1@example.test>")}};
+  ASSERT_EQ(client->execute(Ask<wire::RopSetProperties>{{values}, 3}).value(), ecNone);
+  ASSERT_EQ(recipients(3, {{1, "bob@example.test"}}), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSubmitMessage>{{}, 3}).value(), ecNone);
+  const auto in_inbox = [this] {
+    std::lock_guard lock(backend.mutex);
+    std::size_t copies = 0;
+    for (const auto& [uid, message] : backend.folders["INBOX"].messages) copies += message.raw.find("Message-ID: <INBOX.1@example.test>") != std::string::npos;
+    return copies;
+  };
+  EXPECT_TRUE(eventually([&] { return in_inbox() == 2; }, std::chrono::seconds(20)));
+  EXPECT_EQ(post.sent().size(), 1u);
 }
 
 TEST_F(OutboxTest, SubmittedTwiceItIsSentOnce) {

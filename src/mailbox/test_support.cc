@@ -165,7 +165,7 @@ class FakeProvider final : public Provider {
       for (const auto key : keys) {
         const auto found = source.messages.find(key);
         if (found == source.messages.end()) continue;
-        out.push_back({key, target.next});
+        out.push_back({key, b_.tells_keys ? target.next : 0});
         target.messages[target.next++] = found->second;
         if (move) source.messages.erase(found);
       }

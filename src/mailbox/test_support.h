@@ -45,6 +45,7 @@ struct FakeBackend {
   std::string stuck;            // "remove" waits before it is done, "copy" after that, until it is cut off
   std::optional<Quota> quota;
   bool tells = false;           // news, by itself
+  bool tells_keys = true;       // of messages that are copied (UIDPLUS)
   News news;                    // not told yet
 
   std::string add(const std::string& folder, const std::string& subject, std::uint32_t flags = 0, std::string body = "Hello.\r\n",
