@@ -152,6 +152,34 @@ Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from,
 
 // -- into a message of another mailbox of the session, whose ids of named properties are others
 
+// Tags of the source and of this mailbox.
+class TagMap {
+ public:
+  explicit TagMap(NamedIdMap ids) : ids_(std::move(ids)) {
+    for (const auto& [theirs, own] : ids_) back_[own] = theirs;
+  }
+  const NamedIdMap& ids() const { return ids_; }
+  PropertyTag ours(PropertyTag tag) const { return through(tag, ids_); }
+  PropertyTag theirs(PropertyTag tag) const { return through(tag, back_); }
+  std::vector<PropertyTag> ours(std::span<const PropertyTag> tags) const {
+    std::vector<PropertyTag> out;
+    for (const auto tag : tags) out.push_back(ours(tag));
+    return out;
+  }
+  // As the client asked.
+  void give_back(Problems* problems, bool all_but, std::span<const PropertyTag> asked) const {
+    for (auto& problem : *problems)
+      problem.PropertyTag = !all_but && problem.Index < asked.size() ? asked[problem.Index] : theirs(problem.PropertyTag);
+  }
+
+ private:
+  static PropertyTag through(PropertyTag tag, const NamedIdMap& map) {
+    const auto found = map.find(tag.id());
+    return !tag.named() ? tag : PropertyTag(found == map.end() ? std::uint16_t{0} : found->second, tag.type());
+  }
+  NamedIdMap ids_, back_;
+};
+
 // On the executor of that mailbox. Tags are those of the source, coming and going.
 Task<ErrorCode> put_across(OtherHandle to, Taken taken, std::map<std::uint16_t, mapi::PropertyName> names, Selection selection,
                            unsigned code_page, Problems* problems, std::vector<PropertyTag>* copied) {
@@ -165,24 +193,17 @@ Task<ErrorCode> put_across(OtherHandle to, Taken taken, std::map<std::uint16_t, 
   if (is_read_only(*object)) co_return mapi::ecAccessDenied;
   auto ids = co_await mailbox.own_ids(std::move(names));
   if (!ids) co_return mapi::to_error_code(ids.error());
+  const TagMap map(std::move(*ids));
   taken.data->properties = std::move(taken.properties);
   Taken ours;
-  ours.data = renamed(*taken.data, *ids);
+  ours.data = renamed(*taken.data, map.ids());
   ours.properties = ours.data->properties.clone();
-  NamedIdMap back;
-  for (const auto& [theirs, own] : *ids) back[own] = theirs;
-  const auto through = [](PropertyTag tag, const NamedIdMap& map) {
-    const auto found = map.find(tag.id());
-    return !tag.named() ? tag : PropertyTag(found == map.end() ? std::uint16_t{0} : found->second, tag.type());
-  };
   const auto asked = selection.tags;
-  std::vector<PropertyTag> tags;
-  for (const auto tag : asked) tags.push_back(through(tag, *ids));
+  const auto tags = map.ours(asked);
   selection.tags = tags;
   const auto code = co_await put_into(&mailbox, std::static_pointer_cast<MessageObject>(object), &ours, selection, code_page, problems, copied);
-  for (auto& problem : *problems)
-    problem.PropertyTag = !selection.all_but && problem.Index < asked.size() ? asked[problem.Index] : through(problem.PropertyTag, back);
-  for (auto& tag : *copied) tag = through(tag, back);
+  map.give_back(problems, selection.all_but, asked);
+  for (auto& tag : *copied) tag = map.theirs(tag);
   co_return code;
 }
 
@@ -202,24 +223,30 @@ Task<ErrorCode> copy_across(RopCall& call, std::shared_ptr<MessageObject> from, 
   co_return co_await remove_copied(&call.mailbox, from, &copied);
 }
 
-Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject> from, std::shared_ptr<AttachmentObject> to,
-                                Selection selection, Problems* problems) {
-  auto& mailbox = call.mailbox;
-  const convert::MessageData::Attachment* source = from->edit.get();
+// -- attachments
+
+using Attached = convert::MessageData::Attachment;
+
+Task<Result<std::shared_ptr<Attached>>> take_attachment(Mailbox* mailbox, std::shared_ptr<AttachmentObject> from) {
+  const Attached* source = from->edit.get();
   std::shared_ptr<convert::MessageData> held;
   if (!source) {
-    auto data = co_await data_of(&mailbox, from->message);
-    if (!data) co_return mapi::to_error_code(data.error());
+    auto data = co_await data_of(mailbox, from->message);
+    if (!data) co_return data.error();
     held = *data;
     source = held->attachment(static_cast<std::uint32_t>(from->index));
   }
-  if (!source) co_return mapi::ecNotFound;
-  auto taken = source->clone();
-  auto ready = co_await edit_attachment(mailbox, to);
+  if (!source) co_return error(Errc::not_found, "the attachment is gone");
+  co_return std::make_shared<Attached>(source->clone());
+}
+
+Task<ErrorCode> put_attachment(Mailbox* mailbox, const Attached* taken, std::shared_ptr<AttachmentObject> to, Selection selection,
+                               Problems* problems) {
+  auto ready = co_await edit_attachment(*mailbox, to);
   if (!ready) co_return mapi::to_error_code(ready.error());
   const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
   std::size_t at = 0;
-  for (const auto& [tag, value] : taken.properties) {
+  for (const auto& [tag, value] : taken->properties) {
     const auto place = selection.place(tag, at++);
     if (!selection.wants(tag)) continue;
     if (tag.id() == mapi::PidTagAttachNumber.id() || tag.id() == mapi::PidTagAttachSize.id()) {
@@ -228,15 +255,61 @@ Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject>
     }
     if (overwrite || !to->edit->properties.contains(tag)) to->edit->properties.set(tag, value);
   }
-  const auto is_there = [&taken](PropertyTag tag) {
+  const auto is_there = [taken](PropertyTag tag) {
     return tag.id() == mapi::PidTagAttachDataBinary.id() || tag.id() == mapi::PidTagAttachNumber.id() ||
-           tag.id() == mapi::PidTagAttachSize.id() || taken.properties.contains(tag.with(mapi::PropertyType::PtypUnspecified));
+           tag.id() == mapi::PidTagAttachSize.id() || taken->properties.contains(tag.with(mapi::PropertyType::PtypUnspecified));
   };
   selection.report_missing(is_there, problems);
   const bool data = selection.wants(mapi::PidTagAttachDataBinary);
-  if (data && taken.data.size() > 0 && (overwrite || to->edit->data.size() == 0)) to->edit->data = taken.data;
-  if (taken.embedded && (selection.all_but ? selection.subobjects && data : data)) to->edit->embedded = taken.embedded;
+  if (data && taken->data.size() > 0 && (overwrite || to->edit->data.size() == 0)) to->edit->data = taken->data;
+  if (taken->embedded && (selection.all_but ? selection.subobjects && data : data)) to->edit->embedded = taken->embedded;
   co_return mapi::ecNone;
+}
+
+Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject> from, std::shared_ptr<AttachmentObject> to,
+                                Selection selection, Problems* problems) {
+  auto taken = co_await take_attachment(&call.mailbox, from);
+  if (!taken) co_return mapi::to_error_code(taken.error());
+  const auto held = *taken;
+  co_return co_await put_attachment(&call.mailbox, held.get(), to, selection, problems);
+}
+
+// On the executor of that mailbox; `holder` holds the attachment alone.
+Task<ErrorCode> put_attachment_across(OtherHandle to, std::shared_ptr<convert::MessageData> holder, std::map<std::uint16_t, mapi::PropertyName> names,
+                                      Selection selection, Problems* problems) {
+  auto& mailbox = to.session->mailbox();
+  auto using_it = mailbox.use();
+  auto opened = co_await mailbox.open();
+  if (!opened) co_return mapi::to_error_code(opened.error());
+  auto object = to.session->find(to.handle);
+  if (!object) co_return mapi::ecDstNullObject;
+  if (object->kind != Object::Kind::attachment) co_return mapi::ecNotSupported;
+  if (is_read_only(*object)) co_return mapi::ecAccessDenied;
+  auto ids = co_await mailbox.own_ids(std::move(names));
+  if (!ids) co_return mapi::to_error_code(ids.error());
+  const TagMap map(std::move(*ids));
+  const auto ours = renamed(*holder, map.ids());
+  const auto asked = selection.tags;
+  const auto tags = map.ours(asked);
+  selection.tags = tags;
+  const auto code = co_await put_attachment(&mailbox, &ours->attachments.front(), std::static_pointer_cast<AttachmentObject>(object), selection, problems);
+  map.give_back(problems, selection.all_but, asked);
+  co_return code;
+}
+
+Task<ErrorCode> copy_attachment_across(RopCall& call, std::shared_ptr<AttachmentObject> from, OtherHandle to, Selection selection,
+                                       Problems* problems) {
+  auto taken = co_await take_attachment(&call.mailbox, from);
+  if (!taken) co_return mapi::to_error_code(taken.error());
+  auto holder = std::make_shared<convert::MessageData>();
+  holder->attachments.push_back((*taken)->clone());
+  // The source's own may change while the other mailbox looks at it.
+  auto& alone = holder->attachments.front();
+  if (alone.embedded) alone.embedded = std::make_shared<convert::MessageData>(alone.embedded->clone());
+  auto names = co_await call.mailbox.all_names_in(holder.get());
+  if (!names) co_return mapi::to_error_code(names.error());
+  auto putting = put_attachment_across(to, holder, std::move(*names), selection, problems);
+  co_return co_await io::on(to.session->mailbox().executor(), std::move(putting));
 }
 
 // Whether `message` is somewhere within `outer`.
@@ -334,15 +407,19 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
   if (!from) co_return mapi::ecNullObject;
   auto* other = call.other_with(destination);
   if (!to && !other) co_return mapi::ecDstNullObject;
-  // Attachments and folders go over with the messages in them, and by RopCopyFolder.
-  if (other ? from->kind != Object::Kind::message : from->kind != to->kind) co_return mapi::ecNotSupported;
+  // Folders go over by RopCopyFolder.
+  const bool goes_over = from->kind == Object::Kind::message || from->kind == Object::Kind::attachment;
+  if (other ? !goes_over : from->kind != to->kind) co_return mapi::ecNotSupported;
   // The two flags do not go together ([MS-OXCPRPT] 2.2.10.1 and 2.2.11.1).
   if ((selection.flags & ~(flag_move | flag_no_overwrite)) || selection.flags == (flag_move | flag_no_overwrite))
     co_return mapi::ecInvalidParam;
   if ((to && is_read_only(*to)) || ((selection.flags & flag_move) && is_read_only(*from))) co_return mapi::ecAccessDenied;
   Problems problems;
   ErrorCode code = mapi::ecNotSupported;
-  if (other) {
+  if (other && from->kind == Object::Kind::attachment) {
+    const OtherHandle there{other, call.handles[destination]};
+    code = co_await copy_attachment_across(call, std::static_pointer_cast<AttachmentObject>(from), there, selection, &problems);
+  } else if (other) {
     code = co_await copy_across(call, std::static_pointer_cast<MessageObject>(from), {other, call.handles[destination]}, selection, &problems);
   } else if (from == to) {
     code = mapi::ecNone;

@@ -470,6 +470,48 @@ TEST_F(SharedMailboxTest, PropertiesAreCopiedIntoAMessageOfAnotherMailbox) {
   EXPECT_TRUE(to_text(answer.get<wire::RopGetPropertiesSpecific>().RowData.values[0]).find("Bridge") == std::string::npos);
 }
 
+// [MS-OXCPRPT] 2.2.10: an attachment, with its data and its named properties.
+TEST_F(SharedMailboxTest, AnAttachmentIsCopiedIntoAMessageOfAnotherMailbox) {
+  auto client = connect(bob);
+  client->logon();
+  ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+  const auto named = [&](std::uint8_t logon, std::uint8_t handle, std::initializer_list<const char*> names) {
+    PropertyTag last;
+    for (const auto* name : names) {
+      const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, {PS_PUBLIC_STRINGS, {}, name})};
+      const auto reply = send(*client, logon, Ask<wire::RopGetPropertyIdsFromNames>{{wire::RopGetPropertyIdsFromNames::Create, list}, handle});
+      last = PropertyTag(reply.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
+    }
+    return last;
+  };
+  const auto there = named(1, 4, {"Other", "Place"});
+  const auto here = named(0, 0, {"First", "Second", "Third", "Place"});
+  ASSERT_NE(there.id(), here.id());
+  // Handles 5 and 6: a message of the office and its attachment; 3 and 7: those of bob.
+  const auto attach = [&](std::uint8_t logon, std::uint8_t mailbox, std::uint8_t message, std::uint8_t attachment) {
+    ASSERT_EQ(send(*client, logon, Ask<wire::RopCreateMessage>{{message, 0x0FFF, Id(own_replid, special_id(inbox)), false}, mailbox}).value(), ecNone);
+    ASSERT_EQ(send(*client, logon, Ask<wire::RopCreateAttachment>{{attachment}, message}).value(), ecNone);
+  };
+  attach(1, 4, 5, 6);
+  attach(0, 0, 3, 7);
+  const TaggedValue values[] = {{there, Value::string(client->arena, "Bridge")},
+                                {PidTagAttachLongFilename, Value::string(client->arena, "plan.txt")},
+                                {PidTagAttachDataBinary, Value::binary(as_view(std::string_view("the plan")))}};
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopSetProperties>{{values}, 6}).value(), ecNone);
+  Ask<wire::RopCopyTo> copy_to;
+  copy_to.handle = 6;
+  copy_to.body.DestHandleIndex = 7;
+  copy_to.body.WantSubObjects = true;
+  ASSERT_EQ(send(*client, 1, copy_to).value(), ecNone);
+  const auto got = client->properties({here, PidTagAttachLongFilename, PidTagAttachDataBinary}, 7);
+  EXPECT_EQ(got[0], "Bridge");
+  EXPECT_EQ(got[1], "plan.txt");
+  EXPECT_EQ(got[2], to_text(Value::binary(as_view(std::string_view("the plan")))));
+  // Into an object of another kind it does not go.
+  copy_to.body.DestHandleIndex = 3;
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecNotSupported);
+}
+
 // [MS-OXCFOLD] 2.2.1.7 and 2.2.1.8.
 TEST_F(SharedMailboxTest, FoldersGoOverIntoAnotherMailbox) {
   auto& source = backends.of(office);
