@@ -139,12 +139,16 @@ constexpr MediaExtension file_types[] = {
 
 // "cid:" links write the id as a URL; ids rarely hold what has to be escaped there.
 bool refers_to(std::string_view html, std::string_view content_id, std::string_view location) {
+  constexpr std::string_view scheme = "cid:";
   const auto escaped = percent_encode(content_id);
   auto entirely = escaped;
   if (const auto at = entirely.find('@'); at != entirely.npos) entirely.replace(at, 1, "%40");
-  if (!content_id.empty())
-    for (const auto& id : {std::string(content_id), escaped, entirely})
-      if (html.find("cid:" + id) != html.npos) return true;
+  if (!content_id.empty()) {
+    for (auto at = html.find(scheme); at != html.npos; at = html.find(scheme, at + 1)) {
+      const auto id = html.substr(at + scheme.size());
+      if (id.starts_with(content_id) || id.starts_with(escaped) || id.starts_with(entirely)) return true;
+    }
+  }
   return !location.empty() && html.find("\"" + std::string(location) + "\"") != html.npos;
 }
 

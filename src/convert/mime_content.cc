@@ -30,7 +30,9 @@ class Sorter {
   // `choice` is the segment to fill when the entity is one rendering of the body.
   void visit(const Entity& entity, Segment* choice, bool related) {
     if (!entity.children.empty()) return visit_multipart(entity, choice, related);
-    const bool named = entity.disposition == "attachment" || !entity.filename.empty();
+    // The first text is the body even where it has a name ([MS-OXCMAIL] 2.2.3.3.2).
+    const bool first = out_.body.empty() && out_.attachments.empty();
+    const bool named = entity.disposition == "attachment" || (!entity.filename.empty() && !first);
     if (entity.type == "text/calendar" && entity.disposition != "attachment" && out_.calendar == nullptr)
       out_.calendar = &entity;
     const bool worse = entity.type == "text/enriched" && choice != nullptr && choice->html != nullptr;

@@ -386,6 +386,21 @@ TEST(MimeMessage, BrokenStructures) {
   EXPECT_EQ(class_of(*parse("Content-Type: multipart/signed; boundary=x\n\nnothing")), "IPM.Note");
 }
 
+// [MS-OXCMAIL] 2.2.3.3.2: as programs write that send mail.
+TEST(MimeMessage, TheFirstTextIsTheBodyEvenWithAName) {
+  const std::string head = "Content-Type: multipart/mixed; boundary=m\n\n--m\n";
+  const std::string html = "Content-Type: text/html; name=\"body.html\"\nContent-Disposition: inline\n\n<p>body\n--m\n";
+  const std::string file = "Content-Type: text/plain; name=\"log.txt\"\nContent-Disposition: inline\n\nlog\n--m--\n";
+  const auto message = parse(head + html + file);
+  EXPECT_NE(html_of(*message).find("<p>body"), std::string::npos);
+  EXPECT_EQ(html_of(*message).find("log"), std::string::npos);
+  ASSERT_EQ(message->attachments().size(), 1u);
+  EXPECT_EQ(name_of(message->attachments()[0]), "log.txt");
+  // Not behind a file, and not what says that it is one.
+  EXPECT_EQ(parse(head + "Content-Type: image/png\n\nx\n--m\n" + file)->attachments().size(), 2u);
+  EXPECT_EQ(parse(head + "Content-Disposition: attachment; filename=a.txt\n\nx\n--m--\n")->attachments().size(), 1u);
+}
+
 // [MS-OXCMAIL] 2.2.3.3.2, RFC 1896.
 TEST(MimeMessage, EnrichedTextIsABody) {
   const auto message = parse(
