@@ -335,6 +335,8 @@ void MimeMessage::Impl::fill() {
     const auto bytes = decoded_body(part, max_meeting_bytes + 1);
     meeting = read_meeting(decode_charset(bytes, part.parameter("charset")), part.parameter("method"));
     if (meeting && content.body.empty()) content.stand_in = meeting->text;
+    // It is what the message is, no file that came with it.
+    if (meeting) std::erase_if(content.attachments, [&](const auto& one) { return one.entity == &part && (one.alternative || &part == &root); });
   }
   fill_header();
   if (content.opaque == nullptr && options.max_embedded > 0) tnef = take_tnef(root, options.max_tnef_bytes);

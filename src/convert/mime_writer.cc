@@ -7,6 +7,7 @@
 #include "convert/charset.h"
 #include "convert/html_text.h"
 #include "convert/mime_attachments.h"
+#include "convert/mime_meeting_writer.h"
 #include "convert/mime_report_writer.h"
 #include "convert/mime_structure.h"
 #include "convert/mime_tnef_writer.h"
@@ -34,6 +35,8 @@ class Writer {
   struct Bodies {
     std::string text, html;
     bool has_html = false;
+    std::optional<MeetingPart> meeting{};
+    bool is_choice() const { return has_html || meeting; }
   };
   Status put(std::string_view text) { return spool_.append(as_view(text)); }
   Status body(const Bodies& bodies);
@@ -41,6 +44,7 @@ class Writer {
   Status rich(MessageData& message, View tnef);
   Status related(const Bodies& bodies, std::vector<MessageData::Attachment*> shown, unsigned depth);
   Status text_part(std::string_view subtype, const std::string& text);
+  Status calendar_part(const MeetingPart& meeting);
   Status attachment(MessageData::Attachment& attachment, bool shown, unsigned depth);
   Status vcard(const MessageData& contact);
   Status base64(View bytes);
@@ -275,6 +279,16 @@ Status Writer::text_part(std::string_view subtype, const std::string& text) {
   return base64(as_view(text));
 }
 
+// RFC 6047 2.4: the method stands in both places.
+Status Writer::calendar_part(const MeetingPart& meeting) {
+  const auto head = [&](std::string_view encoding) {
+    return fmt::format("Content-Type: text/calendar; charset=utf-8; method={}\r\nContent-Transfer-Encoding: {}\r\n\r\n", meeting.method, encoding);
+  };
+  if (fits_7bit(meeting.calendar)) return put(head("7bit") + meeting.calendar);
+  if (auto done = put(head("base64")); !done) return done;
+  return base64(as_view(meeting.calendar));
+}
+
 Status Writer::base64(View bytes) {
   constexpr auto piece = base64_line * 512;
   for (std::size_t at = 0; at < bytes.size(); at += piece) {
@@ -288,20 +302,26 @@ Status Writer::base64(View bytes) {
 }
 
 Status Writer::body(const Bodies& bodies) {
-  if (!bodies.has_html) return text_part("plain", bodies.text);
+  if (!bodies.is_choice()) return text_part("plain", bodies.text);
   const auto boundary = make_boundary();
   if (auto done = put(fmt::format("Content-Type: multipart/alternative; boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary)); !done) return done;
   if (auto done = text_part("plain", bodies.text); !done) return done;
-  if (auto done = put("\r\n--" + boundary + "\r\n"); !done) return done;
-  // Declared in UTF-8 by the part; what the document says of itself would contradict it.
-  if (auto done = text_part("html", bodies.html); !done) return done;
+  if (bodies.has_html) {
+    if (auto done = put("\r\n--" + boundary + "\r\n"); !done) return done;
+    // Declared in UTF-8 by the part; what the document says of itself would contradict it.
+    if (auto done = text_part("html", bodies.html); !done) return done;
+  }
+  if (bodies.meeting) {
+    if (auto done = put("\r\n--" + boundary + "\r\n"); !done) return done;
+    if (auto done = calendar_part(*bodies.meeting); !done) return done;
+  }
   return put("\r\n--" + boundary + "--\r\n");
 }
 
 Status Writer::related(const Bodies& bodies, std::vector<MessageData::Attachment*> shown, unsigned depth) {
   if (shown.empty()) return body(bodies);
   const auto boundary = make_boundary();
-  const auto* type = bodies.has_html ? "multipart/alternative" : "text/plain";
+  const auto* type = bodies.is_choice() ? "multipart/alternative" : "text/plain";
   if (auto done = put(fmt::format("Content-Type: multipart/related; type=\"{1}\"; boundary=\"{0}\"\r\n\r\n--{0}\r\n", boundary, type)); !done)
     return done;
   if (auto done = body(bodies); !done) return done;
@@ -453,7 +473,8 @@ Status Writer::message(MessageData& message, unsigned depth) {
   if (const auto part = report_part(message, options_)) return report(message, *part, depth);
   if (options_.tnef && depth == 0)
     if (const auto tnef = tnef_of(message, options_, message.properties.string(PidTagInternetMessageId))) return rich(message, *tnef);
-  const auto bodies = bodies_of(message.properties);
+  auto bodies = bodies_of(message.properties);
+  bodies.meeting = meeting_part(message, options_, bodies.text);
   std::vector<MessageData::Attachment*> shown, others;
   for (auto& one : message.attachments)
     (bodies.has_html && is_shown(one, bodies.html) ? shown : others).push_back(&one);

@@ -264,6 +264,11 @@ Address sender_of(const PropertyBag& bag, const MimeWriteOptions& options) {
   return out.address.empty() ? options.from : out;
 }
 
+Address represented_of(const PropertyBag& bag, const MimeWriteOptions& options) {
+  auto out = person(bag, representing_tags);
+  return out.address.empty() ? sender_of(bag, options) : out;
+}
+
 bool in_mime(PropertyTag tag) { return holds(carried, tag); }
 bool needs_rewrite(PropertyTag tag) { return holds(rewriting, tag); }
 

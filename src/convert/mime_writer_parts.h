@@ -12,6 +12,8 @@ std::string make_boundary();
 std::string subject_of(const mapi::PropertyBag& bag);
 // Who sends the message: the sender, else whom it represents, else the mailbox's owner.
 Address sender_of(const mapi::PropertyBag& bag, const MimeWriteOptions& options);
+// Whom it comes from, as From tells it: whom the sender represents, else the sender, else the mailbox's owner.
+Address represented_of(const mapi::PropertyBag& bag, const MimeWriteOptions& options);
 // Without what would end a field: as one word, as words.
 std::string one_word(std::string_view text);
 std::string words(std::string text);

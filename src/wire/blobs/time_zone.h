@@ -32,6 +32,7 @@ struct TimeZoneStruct {
   SystemTime stStandardDate{};
   std::uint16_t wDaylightYear = 0;
   SystemTime stDaylightDate{};
+  bool operator==(const TimeZoneStruct&) const = default;
   static void fields(auto& s, auto& v) {
     v("lBias", s.lBias);
     v("lStandardBias", s.lStandardBias);
