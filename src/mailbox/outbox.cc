@@ -115,11 +115,6 @@ std::string without_bcc(View mime) {
   return out + std::string(text.substr(at));
 }
 
-std::string domain_of(std::string_view user) {
-  const auto at = user.rfind('@');
-  return std::string(at == std::string_view::npos ? "localhost" : user.substr(at + 1));
-}
-
 Result<bool> is_in(state::MailboxState& state, GlobalCounter folder, GlobalCounter message) {
   auto waiting = state.journal(outbox_kind);
   if (!waiting) return waiting.error();
