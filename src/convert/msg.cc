@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "base/cursor.h"
+#include "wire/describe.h"
 
 namespace mapigate::convert {
 
@@ -37,7 +38,8 @@ constexpr std::string_view properties_stream = "__properties_version1.0";
 
 class Reader {
  public:
-  Reader(const ObjectLimits& limits, std::vector<std::string>& problems) : limits_(limits), problems_(problems) {}
+  Reader(const ObjectLimits& limits, std::vector<std::string>& problems, wire::FieldSink* sink, std::size_t* start)
+      : limits_(limits), problems_(problems), sink_(sink), start_(start) {}
 
   // `header`: bytes before the properties of a message: 32 for that of the file, 24 for one within another.
   Result<MessageObject> message(GsfInfile* storage, std::size_t header, unsigned depth, const std::map<std::uint16_t, PropertyName>* names) {
@@ -59,8 +61,11 @@ class Reader {
       if (!recipient && !attachment) continue;
       const Input child(gsf_infile_child_by_index(storage, i));
       if (!child || !GSF_IS_INFILE(child.get())) continue;
+      const auto outer = path_;
+      path_ += std::string(name) + "/";
       if (recipient) this->recipient(GSF_INFILE(child.get()), out);
       else this->attachment(GSF_INFILE(child.get()), out, depth);
+      path_ = outer;
     }
     if (!status_) return status_.error();
     by_number(out.recipients, [](const auto& one) { return one.number(PidTagRowid); });
@@ -105,6 +110,7 @@ class Reader {
       status_ = error(Errc::limit, ".msg: messages are nested more than {} deep", limits_.max_depth);
       return;
     }
+    path_ += "__substg1.0_3701000D/";
     auto read = this->message(inner, 24, depth + 1, &message.names);
     if (read) attachment.embedded = std::make_unique<MessageObject>(std::move(*read));
   }
@@ -150,15 +156,99 @@ class Reader {
   void properties(GsfInfile* storage, std::size_t header, PropertyBag& bag) {
     const auto head = stream(storage, properties_stream.data());
     if (!head) return problem("a storage has no property stream");
-    if (head->size() < header) return problem("a property stream has {} bytes", head->size());
-    Cursor cursor(View(*head).subspan(header));
-    while (cursor.left() >= 16 && status_) {
+    if (sink_ != nullptr) {
+      sink_->begin("stream");
+      at(0);
+      sink_->text("name", path_ + std::string(properties_stream));
+    }
+    if (head->size() < header) {
+      problem("a property stream has {} bytes", head->size());
+      if (sink_ != nullptr) sink_->bytes("rest", *head);
+    } else {
+      entries(storage, *head, header, bag);
+    }
+    if (sink_ != nullptr) sink_->end();
+  }
+  void entries(GsfInfile* storage, View head, std::size_t header, PropertyBag& bag) {
+    constexpr std::size_t entry = 16;
+    if (sink_ != nullptr) {
+      tell_header(head.first(header));
+      sink_->begin_list("entries", (head.size() - header) / entry);
+    }
+    Cursor cursor(head);
+    cursor.skip(header);
+    while (cursor.left() >= entry && status_) {
+      const auto start = cursor.offset();
       const PropertyTag tag(cursor.scalar<std::uint32_t>());
-      cursor.skip(4);  // flags
+      const auto flags = cursor.scalar<std::uint32_t>();
       const auto inline_value = cursor.bytes(8);
-      if (tag.id() == 0) continue;
+      std::optional<Value> value;
       Arena arena;
-      if (const auto value = this->value(storage, tag, inline_value, arena)) bag.set(tag, *value);
+      const auto problems = problems_.size();
+      if (tag.id() != 0) value = this->value(storage, tag, inline_value, arena);
+      if (value) bag.set(tag, *value);
+      if (sink_ != nullptr) tell_entry(start, tag, flags, inline_value, problems);
+    }
+    if (sink_ == nullptr) return;
+    sink_->end_list();
+    at(cursor.offset());
+    if (cursor.left() != 0) sink_->bytes("rest", cursor.rest());
+  }
+
+  // --- for those who want to know where things stand. Values are told with the message; here is where they are.
+
+  void at(std::size_t offset) {
+    if (start_ != nullptr) *start_ = offset;
+  }
+  void tell_header(View header) {
+    constexpr const char* names[] = {"NextRecipientID", "NextAttachmentID", "RecipientCount", "AttachmentCount"};
+    at(0);
+    sink_->bytes("Reserved", header.first(8));
+    Cursor cursor(header);
+    cursor.skip(8);
+    for (const auto* name : names) {
+      if (cursor.left() < 4) return;
+      at(cursor.offset());
+      sink_->number(name, cursor.scalar<std::uint32_t>(), 4);
+    }
+    at(cursor.offset());
+    if (cursor.left() != 0) sink_->bytes("Reserved", cursor.rest());
+  }
+  // `problems`: how many there were before its value was read.
+  void tell_entry(std::size_t start, PropertyTag tag, std::uint32_t flags, View inline_value, std::size_t problems) {
+    sink_->begin("entry");
+    at(start);
+    sink_->symbol("PropertyTag", tag.value, 4, to_string(tag));
+    at(start + 4);
+    sink_->number("Flags", flags, 4);
+    at(start + 8);
+    if (fixed_in_entry(tag.type())) {
+      sink_->bytes("Value", inline_value);
+    } else {
+      Cursor cursor(inline_value);
+      sink_->number("Size", cursor.scalar<std::uint32_t>(), 4);
+      at(start + 12);
+      sink_->number("Reserved", cursor.scalar<std::uint32_t>(), 4);
+      at(0);
+      sink_->text("stream", fmt::format("{}__substg1.0_{:08X}", path_, tag.value));
+    }
+    for (std::size_t i = problems; i < problems_.size(); ++i) sink_->text("problem", problems_[i]);
+    sink_->end();
+  }
+  static bool fixed_in_entry(PropertyType type) {
+    switch (type) {
+      case PropertyType::PtypNull:
+      case PropertyType::PtypInteger16:
+      case PropertyType::PtypInteger32:
+      case PropertyType::PtypFloating32:
+      case PropertyType::PtypFloating64:
+      case PropertyType::PtypFloatingTime:
+      case PropertyType::PtypCurrency:
+      case PropertyType::PtypErrorCode:
+      case PropertyType::PtypBoolean:
+      case PropertyType::PtypInteger64:
+      case PropertyType::PtypTime: return true;
+      default: return false;
     }
   }
 
@@ -279,6 +369,9 @@ class Reader {
 
   const ObjectLimits& limits_;
   std::vector<std::string>& problems_;
+  wire::FieldSink* sink_;
+  std::size_t* start_;
+  std::string path_;  // of the storage that is read, with a slash behind each part
   Status status_;
   std::size_t taken_ = 0;
 };
@@ -296,7 +389,7 @@ void quieten() {
 
 }  // namespace
 
-Result<MsgFile> read_msg(View bytes, const ObjectLimits& limits) {
+Result<MsgFile> read_msg(View bytes, const ObjectLimits& limits, wire::FieldSink* sink, std::size_t* start) {
   quieten();
   const Input memory(gsf_input_memory_new(bytes.data(), static_cast<gsf_off_t>(bytes.size()), FALSE));
   GError* failure = nullptr;
@@ -309,7 +402,7 @@ Result<MsgFile> read_msg(View bytes, const ObjectLimits& limits) {
   const Input head(gsf_infile_child_by_name(file.get(), properties_stream.data()));
   if (!head) return error(Errc::malformed, "the compound file holds no message");
   MsgFile out;
-  auto message = Reader(limits, out.problems).message(file.get(), 32, 0, nullptr);
+  auto message = Reader(limits, out.problems, sink, start).message(file.get(), 32, 0, nullptr);
   if (!message) return message.error();
   out.message = std::move(*message);
   return out;

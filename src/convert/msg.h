@@ -11,6 +11,8 @@ struct MsgFile {
   std::vector<std::string> problems;
 };
 // Errc::malformed when it is no compound file or holds no message, Errc::limit beyond a limit.
-Result<MsgFile> read_msg(View bytes, const ObjectLimits& limits = {});
+// `sink`, which may be null, is told the property streams entry by entry, and `start` is set to the offset of each field
+// in its stream before it is told: for dumps.
+Result<MsgFile> read_msg(View bytes, const ObjectLimits& limits = {}, wire::FieldSink* sink = nullptr, std::size_t* start = nullptr);
 
 }  // namespace mapigate::convert

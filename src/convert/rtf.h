@@ -14,7 +14,8 @@ namespace mapigate::convert {
 Bytes compress_rtf(std::string_view rtf, bool stored = false);
 // Both forms. Errc::malformed on a bad header, checksum or reference; Errc::limit when more than
 // `limit` bytes would come out.
-Result<std::string> decompress_rtf(View compressed, std::size_t limit = std::size_t{64} << 20);
+// `partial`, if given, gets what came out before an error that an offset is named for, or in spite of a wrong checksum.
+Result<std::string> decompress_rtf(View compressed, std::size_t limit = std::size_t{64} << 20, std::string* partial = nullptr);
 
 // RTF that carries `html` (UTF-8) so that it can be had back, with `\fromhtml1`.
 std::string html_to_rtf(std::string_view html);

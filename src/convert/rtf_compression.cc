@@ -19,7 +19,7 @@ constexpr std::string_view initial_dictionary =
 static_assert(initial_dictionary.size() == 207);
 
 constexpr std::uint32_t type_compressed = 0x75465A4C, type_uncompressed = 0x414C454D;
-constexpr std::size_t ring = 4096, longest = 17;
+constexpr std::size_t ring = 4096, longest = 17, header_size = 16;
 
 constexpr auto crc_table = [] {
   std::array<std::uint32_t, 256> table{};
@@ -121,11 +121,11 @@ Bytes compress_content(std::string_view rtf) {
   return out;
 }
 
-Result<std::string> decompress_content(View in, std::size_t raw_size) {
+// `out` has on an error what came before it.
+Status decompress_content(View in, std::size_t raw_size, std::string& out) {
   std::array<char, ring> dictionary{};
   std::copy(initial_dictionary.begin(), initial_dictionary.end(), dictionary.begin());
   std::size_t write = initial_dictionary.size();
-  std::string out;
   out.reserve(std::min(raw_size, in.size() * 9 + 1));
   const auto emit = [&](char c) {
     out += c;
@@ -133,25 +133,28 @@ Result<std::string> decompress_content(View in, std::size_t raw_size) {
     write = (write + 1) % ring;
   };
   std::size_t at = 0;
+  const auto broken = [&](std::string_view field, std::string_view why) {
+    return error(Errc::malformed, "compressed RTF: {} at offset {}: {}", field, header_size + at, why);
+  };
   while (at < in.size()) {
     const unsigned control = in[at++];
     for (unsigned token = 0; token < 8; ++token) {
       if ((control >> token & 1) == 0) {
         // Some writers leave the end marker out.
-        if (at >= in.size())
-          return out.size() == raw_size ? Result<std::string>(out)
-                                        : error(Errc::malformed, "compressed RTF: truncated");
+        if (at >= in.size()) return out.size() == raw_size ? Status() : Status(broken("literal", "truncated"));
         emit(static_cast<char>(in[at++]));
       } else {
-        if (at + 2 > in.size()) return error(Errc::malformed, "compressed RTF: truncated");
+        if (at + 2 > in.size()) return broken("dictionary reference", "truncated");
         const auto word = static_cast<unsigned>(in[at] << 8 | in[at + 1]);
         at += 2;
         std::size_t from = word >> 4;
         if (from == write) {
-          if (out.size() < raw_size)
-            return error(Errc::malformed, "compressed RTF: shorter than RAWSIZE says");
+          if (out.size() < raw_size) {
+            at -= 2;
+            return broken("dictionary reference", "shorter than RAWSIZE says");
+          }
           out.resize(raw_size);
-          return out;
+          return {};
         }
         for (unsigned length = (word & 0xF) + 2; length != 0; --length) {
           emit(dictionary[from]);
@@ -159,12 +162,12 @@ Result<std::string> decompress_content(View in, std::size_t raw_size) {
         }
       }
       if (out.size() > raw_size + longest)
-        return error(Errc::malformed, "compressed RTF: longer than RAWSIZE says");
+        return broken("run", "longer than RAWSIZE says");
     }
   }
-  if (out.size() < raw_size) return error(Errc::malformed, "compressed RTF: truncated");
+  if (out.size() < raw_size) return broken("run", "truncated");
   out.resize(raw_size);
-  return out;
+  return {};
 }
 
 }  // namespace
@@ -182,7 +185,7 @@ Bytes compress_rtf(std::string_view rtf, bool stored) {
   return out;
 }
 
-Result<std::string> decompress_rtf(View compressed, std::size_t limit) {
+Result<std::string> decompress_rtf(View compressed, std::size_t limit, std::string* partial) {
   Cursor cursor(compressed);
   cursor.set_field("header");
   const std::size_t compressed_size = cursor.scalar<std::uint32_t>();
@@ -190,11 +193,13 @@ Result<std::string> decompress_rtf(View compressed, std::size_t limit) {
   const auto type = cursor.scalar<std::uint32_t>();
   const auto checksum = cursor.scalar<std::uint32_t>();
   if (!cursor.ok()) return cursor.error("compressed RTF");
-  if (compressed_size < 12 || compressed_size - 12 > cursor.left())
-    return error(Errc::malformed, "compressed RTF: COMPSIZE {} does not fit {} bytes", compressed_size,
-                 compressed.size());
   if (raw_size > limit)
     return error(Errc::limit, "compressed RTF: {} bytes are more than {}", raw_size, limit);
+  if (compressed_size < 12 || compressed_size - 12 > cursor.left()) {
+    if (partial != nullptr && type == type_compressed) (void)decompress_content(cursor.rest(), raw_size, *partial);
+    return error(Errc::malformed, "compressed RTF: COMPSIZE {} does not fit {} bytes", compressed_size,
+                 compressed.size());
+  }
   const auto content = cursor.bytes(compressed_size - 12);
   if (type == type_uncompressed) {
     if (raw_size > content.size())
@@ -202,8 +207,16 @@ Result<std::string> decompress_rtf(View compressed, std::size_t limit) {
     return std::string(as_text(content.first(raw_size)));
   }
   if (type != type_compressed) return error(Errc::malformed, "compressed RTF: unknown COMPTYPE {:#x}", type);
-  if (crc(content) != checksum) return error(Errc::malformed, "compressed RTF: wrong CRC");
-  return decompress_content(content, raw_size);
+  std::string out;
+  const auto computed = crc(content);
+  if (computed == checksum || partial != nullptr) {
+    const auto done = decompress_content(content, raw_size, out);
+    if (!done && partial != nullptr) *partial = out;
+    if (!done) return done.error();
+  }
+  if (computed == checksum) return out;
+  if (partial != nullptr) *partial = out;
+  return error(Errc::malformed, "compressed RTF: CRC is 0x{:08x}, that of the content 0x{:08x}", checksum, computed);
 }
 
 }  // namespace mapigate::convert

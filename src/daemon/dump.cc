@@ -190,7 +190,8 @@ class Dumper {
   void object(View input);
 
   void msg(View input) {
-    const auto file = convert::read_msg(input);
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    const auto file = convert::read_msg(input, {}, &placed, placed.start());
     if (!file) return broken(input, file.error());
     convert::describe(sink_, file->message);
     for (const auto& problem : file->problems) trouble(problem);
@@ -207,11 +208,17 @@ class Dumper {
   void rtf(View input) {
     Cursor cursor(input);
     wire::FieldReader reader(cursor, arena_);
-    wire::FieldTeller teller(reader, sink_);
+    wire::blobs::OffsetSink placed(sink_, options_.json);
+    wire::FieldTeller teller(reader, placed, placed.start());
     RtfHeader header;
     teller("header", header);
-    const auto rtf = convert::decompress_rtf(input, max_input);
-    if (!rtf) return broken(cursor.rest(), rtf.error());
+    if (!cursor.ok()) return broken(input.subspan(cursor.offset()), cursor.error("compressed RTF"));
+    std::string partial;
+    const auto rtf = convert::decompress_rtf(input, max_input, &partial);
+    if (!rtf) {
+      if (!partial.empty()) sink_.text("RTF", from_code_page(partial, 1252));
+      return broken(cursor.rest(), rtf.error());
+    }
     sink_.text("RTF", from_code_page(*rtf, 1252));
     const auto content = convert::rtf_content(*rtf);
     if (content == convert::RtfContent::text) sink_.text("text", convert::rtf_to_text(*rtf));

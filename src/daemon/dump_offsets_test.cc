@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "convert/rtf.h"
 #include "convert/tnef.h"
 #include "daemon/dump.h"
 #include "mapi/properties.h"
@@ -207,6 +208,29 @@ TEST(DumpOffsets, AttributesOfTnef) {
   auto wrong = bytes;
   wrong[19] ^= 1;
   EXPECT_TRUE(holds(dump(options, wrong, {}).text, "problem: \"the checksum of the data is 0x")) << wrong.size();
+}
+
+// The example of [MS-OXRTFCP] 4.1.
+TEST(DumpOffsets, CompressedRtf) {
+  auto bytes = hex("2d0000002b0000004c5a4675f1c5c7a703000a007263706731323542320af32068656c090020627705b06c647d0a800fa0");
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "rtf";
+  auto shown = dump(options, bytes, {});
+  EXPECT_TRUE(holds(shown.text, "0004 RAWSIZE: 43")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "000c CRC: ")) << shown.text;
+  shown = dump(options, View(bytes).first(10), {});
+  EXPECT_TRUE(holds(shown.problem, "COMPTYPE at offset 8: truncated")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "RAWSIZE: 43")) << shown.text;
+  // What a cut or changed content holds is shown all the same.
+  shown = dump(options, View(bytes).first(bytes.size() - 6), {});
+  EXPECT_TRUE(holds(shown.problem, "COMPSIZE 45 does not fit")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "RTF: \"{\\\\rtf1\\\\ansi\\\\ansicpg1252\\\\pard hello")) << shown.text;
+  bytes[0] = 0x29;  // without the last four bytes, which leaves the checksum wrong
+  bytes.resize(bytes.size() - 4);
+  shown = dump(options, bytes, {});
+  EXPECT_TRUE(holds(shown.problem, " at offset ")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "hello")) << shown.text;
 }
 
 }  // namespace
