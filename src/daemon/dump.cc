@@ -5,9 +5,7 @@
 #include <memory>
 
 #include "base/text.h"
-#include "convert/msg.h"
-#include "convert/rtf.h"
-#include "convert/tnef.h"
+#include "daemon/dump_files.h"
 #include "daemon/output.h"
 #include "mapi/properties.h"
 #include "wire/blobs/blob.h"
@@ -30,8 +28,6 @@ namespace rpc = wire::rpc;
 
 namespace {
 
-constexpr std::size_t max_input = std::size_t{64} << 20;
-
 // All tables have the columns that the user gave.
 class GivenColumns final : public wire::ColumnSource {
  public:
@@ -43,23 +39,6 @@ class GivenColumns final : public wire::ColumnSource {
 
  private:
   std::vector<mapi::PropertyTag> tags_;
-};
-
-// [MS-OXRTFCP] 2.1.3.1 "RTF Compression Header".
-struct RtfHeader {
-  std::uint32_t COMPSIZE = 0, RAWSIZE = 0;
-  std::array<std::uint8_t, 4> COMPTYPE{};
-  std::uint32_t CRC = 0;
-  static void fields(auto& s, auto& v) {
-    v("COMPSIZE", s.COMPSIZE);
-    v("RAWSIZE", s.RAWSIZE);
-    v("COMPTYPE", s.COMPTYPE);
-    remark(v, s.COMPTYPE);
-    v("CRC", s.CRC);
-  }
-  static void remark(wire::FieldTeller& v, const std::array<std::uint8_t, 4>& type) {
-    v.remark("form", as_text(type) == "LZFu" ? "compressed" : as_text(type) == "MELA" ? "stored" : "unknown");
-  }
 };
 
 class Dumper {
@@ -189,44 +168,9 @@ class Dumper {
 
   void object(View input);
 
-  void msg(View input) {
-    wire::blobs::OffsetSink placed(sink_, options_.json);
-    const auto file = convert::read_msg(input, {}, &placed, placed.start());
-    if (!file) return broken(input, file.error());
-    convert::describe(sink_, file->message);
-    for (const auto& problem : file->problems) trouble(problem);
-  }
-  void tnef(View input) {
-    wire::blobs::OffsetSink placed(sink_, options_.json);
-    const auto tnef = convert::read_tnef(input, {}, &placed, placed.start());
-    if (!tnef) return broken(input, tnef.error());
-    sink_.number("code page", tnef->message.code_page, 4);
-    if (tnef->bad_checksums != 0) sink_.number("bad checksums", tnef->bad_checksums, 4);
-    convert::describe(sink_, tnef->message);
-    trouble(tnef->problem);
-  }
-  void rtf(View input) {
-    Cursor cursor(input);
-    wire::FieldReader reader(cursor, arena_);
-    wire::blobs::OffsetSink placed(sink_, options_.json);
-    wire::FieldTeller teller(reader, placed, placed.start());
-    RtfHeader header;
-    teller("header", header);
-    if (!cursor.ok()) return broken(input.subspan(cursor.offset()), cursor.error("compressed RTF"));
-    std::string partial;
-    const auto rtf = convert::decompress_rtf(input, max_input, &partial);
-    if (!rtf) {
-      if (!partial.empty()) sink_.text("RTF", from_code_page(partial, 1252));
-      return broken(cursor.rest(), rtf.error());
-    }
-    sink_.text("RTF", from_code_page(*rtf, 1252));
-    const auto content = convert::rtf_content(*rtf);
-    if (content == convert::RtfContent::text) sink_.text("text", convert::rtf_to_text(*rtf));
-    if (content != convert::RtfContent::html) return;
-    const auto html = convert::rtf_to_html(*rtf);
-    if (html) sink_.text("HTML", *html);
-    else trouble(html.error().message);
-  }
+  void msg(View input) { trouble(dump_msg(sink_, options_.json, input)); }
+  void tnef(View input) { trouble(dump_tnef(sink_, options_.json, input)); }
+  void rtf(View input) { trouble(dump_rtf(sink_, options_.json, input)); }
   // With or without RPC_HEADER_EXT: that begins with Version 0, a block with its size.
   void aux(View input) {
     if (input.size() >= 2 && input[0] == 0 && input[1] == 0) chain(input);

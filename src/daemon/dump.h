@@ -45,6 +45,8 @@ struct DumpResult {
 };
 DumpResult dump(const DumpOptions& options, View input, View paired_request);
 
+inline constexpr std::size_t max_input = std::size_t{64} << 20;
+
 // The names that `object` may have, one a line with what they are.
 std::string object_kinds();
 

@@ -9,6 +9,7 @@
 #include "daemon/dump.h"
 #include "mapi/properties.h"
 #include "wire/rpc/aux.h"
+#include "wire/test_corpora.h"
 
 namespace mapigate::daemon {
 namespace {
@@ -231,6 +232,34 @@ TEST(DumpOffsets, CompressedRtf) {
   shown = dump(options, bytes, {});
   EXPECT_TRUE(holds(shown.problem, " at offset ")) << shown.problem;
   EXPECT_TRUE(holds(shown.text, "hello")) << shown.text;
+}
+
+TEST(DumpOffsets, BrokenCompoundFiles) {
+  auto bytes = hex("D0CF11E0A1B11AE1 00000000000000000000000000000000 3E00 0300 FEFF 0900 0600 000000000000");
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "msg";
+  auto shown = dump(options, bytes, {});
+  EXPECT_TRUE(holds(shown.problem, "no compound file: ")) << shown.problem;
+  EXPECT_TRUE(holds(shown.problem, "NumberOfDirectorySectors at offset 40: truncated")) << shown.problem;
+  EXPECT_TRUE(holds(shown.text, "001e SectorShift: 9\n")) << shown.text;
+  bytes[0] = 0;
+  shown = dump(options, bytes, {});
+  EXPECT_TRUE(holds(shown.problem, "HeaderSignature at offset 8: is not that of a compound file")) << shown.problem;
+}
+
+TEST(DumpOffsets, PropertyStreamsOfMsg) {
+  const auto folder = test::corpora();
+  if (!folder) GTEST_SKIP() << "no corpora: set MAPIGATE_CORPORA";
+  const auto bytes = test::read_file(*folder / "email-outlook-message-perl/charset.msg");
+  DumpOptions options;
+  options.kind = Kind::object;
+  options.object = "msg";
+  const auto shown = dump(options, bytes, {});
+  EXPECT_TRUE(holds(shown.text, "0010 RecipientCount: 1\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0070 PropertyTag: PidTagSubject (0x0037001e)\n      0074 Flags: 6\n      0078 Size: 33 (0x00000021)\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0000 stream: \"__substg1.0_0037001E\"\n")) << shown.text;
+  EXPECT_TRUE(holds(shown.text, "0000 name: \"__recip_version1.0_#00000000/__properties_version1.0\"\n")) << shown.text;
 }
 
 }  // namespace
