@@ -134,7 +134,7 @@ TEST(Header, PlainAddressesReadAsTheLibraryReadsThem) {
         "\"=?utf-8?q?J=C3=BC?=\" <a@b.example>", "x: a@b.example;", "a b@c.example", "a@b.example c@d.example", "a@b..example", "<@c.example:a@b.example>", "a@b.example;c@d.example",
         "=?utf-8?q?J=C3=BCrgen?= <j@b.example>", "=?utf-8?q?J=C3=BCrgen?= =?utf-8?b?TcO8w59pZw==?= <j@b.example>, =?iso-8859-1?Q?=C9lodie_Cr=E8vec?= <e@b.example>",
         "=?utf-8?q?J=C3=BCrgen?=  Doe <j@b.example>", "=?utf-8?q?a b?= <j@b.example>", "=?utf-8?x?abc?= <j@b.example>", "=?nowhere?q?abc?= <j@b.example>", "=?utf-8?b?not-base64!?= <j@b.example>",
-        "=?utf-8?q?'J'?= <j@b.example>", "=?utf-8?q??= <j@b.example>", "=?utf-8?q?=20_?= <j@b.example>", "=?utf-8?q?a?==?utf-8?q?b?= <j@b.example>", "=?utf-8?q?a=0D=0Ab=00c?= <j@b.example>",
+        "=?utf-8?q?'J'?= <j@b.example>", "=?utf-8?q?" "?= <j@b.example>", "=?utf-8?q?=20_?= <j@b.example>", "=?utf-8?q?a?==?utf-8?q?b?= <j@b.example>", "=?utf-8?q?a=0D=0Ab=00c?= <j@b.example>",
         "=?utf-8?q?=E2=82?= =?utf-8?q?=AC?= <j@b.example>", "=?utf-8?q?D=2C_J=2E_=3Cx=40y=3E?= <j@b.example>"})
     EXPECT_EQ(addresses(text), addresses("\r\n " + text)) << text;
 }
