@@ -117,6 +117,8 @@ std::string clean_type(std::string_view type) {
   if (lower.empty() || lower.find('/') == lower.npos || !std::all_of(lower.begin(), lower.end(), ok)) return {};
   // Of these only the identity encoding is allowed, which binary content may break.
   if (lower.starts_with("message/") || lower.starts_with("multipart/")) return {};
+  // The data is no longer in these forms ([MS-OXCMAIL] 2.1.3.4.2.2).
+  if (lower == "application/applefile" || lower == "application/mac-binhex40") return "application/octet-stream";
   return lower;
 }
 

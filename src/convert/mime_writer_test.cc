@@ -272,11 +272,14 @@ TEST(MimeWriter, FilesHaveTheTypeThatTheirNameTells) {
       {"notes.txt", "text/plain"},       {"strange.xyz", "application/octet-stream"},
       {"noname", "application/octet-stream"}};
   for (const auto& [name, type] : files) add_file(message, name, "gr\xC3\xBC\xC3\x9F");
+  add_file(message, "mac.pdf", "x");
+  message.attachments.back().properties.set_string(PidTagAttachMimeTag, "application/AppleFile");
   add_file(message, "given.pdf", "x");
   message.attachments.back().properties.set_string(PidTagAttachMimeTag, "image/x-own");
   message.attachments.back().properties.set_string(PidTagAttachContentLocation, "http://example.test/a");
   const auto mime = written(message);
-  ASSERT_EQ(mime->attachments().size(), std::size(files) + 1);
+  ASSERT_EQ(mime->attachments().size(), std::size(files) + 2);
+  EXPECT_EQ(mime->attachments()[std::size(files)].properties.string(PidTagAttachMimeTag), "application/octet-stream");
   for (std::size_t i = 0; i < std::size(files); ++i)
     EXPECT_EQ(mime->attachments()[i].properties.string(PidTagAttachMimeTag), files[i].second);
   EXPECT_EQ(mime->attachments()[2].properties.string(PidTagTextAttachmentCharset), "utf-8");
