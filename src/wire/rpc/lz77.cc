@@ -15,6 +15,11 @@ constexpr std::size_t in_token = 7;
 constexpr std::size_t in_nibble = 15;
 constexpr std::size_t in_byte = 255;
 
+std::uint64_t load64(const std::uint8_t* from) {
+  std::uint64_t value;
+  std::memcpy(&value, from, sizeof value);
+  return value;
+}
 std::uint32_t load32(const std::uint8_t* from) {
   std::uint32_t value;
   std::memcpy(&value, from, sizeof value);
@@ -245,46 +250,80 @@ std::size_t match_length(const std::uint8_t* a, const std::uint8_t* b, const std
   return static_cast<std::size_t>(b - start);
 }
 
-// The newest position for each hash of three bytes. One probe a position: older candidates would shorten what
-// mail compresses to by 3 % and double the time.
+// The newest position for each hash of three bytes. One probe a position: older candidates would double the time, and
+// most of what they find is found by wider() as well. What decides the time is how often the processor guesses a branch
+// wrongly, so the usual cases do without: a candidate that is too far is replaced by one that differs at once.
 class Matcher {
  public:
   // Positions within this many bytes of the end are not looked at.
   static constexpr std::size_t lookahead = 8;
+  static constexpr std::size_t max_seen = 8;  // a longer match is found as one of this length
 
-  explicit Matcher(View plain) : start_(plain.data()), end_(plain.data() + plain.size()) {}
+  // A position that is beyond the window from any before it; later on it is one as good as others, for bytes are compared.
+  explicit Matcher(View plain) : start_(plain.data()), end_(plain.data() + plain.size()) { newest_.fill(0x8000); }
 
   struct Match {
     std::size_t distance = 0;
-    std::size_t length = 0;  // zero: none
+    std::size_t length = 0;  // under min_match: none
   };
+  // Eight bytes are readable at `here`.
   Match find_and_insert(const std::uint8_t* here) {
     auto& newest = newest_[hash(here)];
-    const auto position = static_cast<std::size_t>(here - start_);
-    // Positions are kept modulo 2^16; one that is not what it seems does not match, or matches all the same.
-    const auto distance = static_cast<std::uint16_t>(position - newest);
-    newest = static_cast<std::uint16_t>(position);
-    if (distance == 0 || distance > max_lz77_distance || distance > position) return {};
-    const auto differing = load32(here) ^ load32(here - distance);
-    if ((differing & 0x00FFFFFF) != 0) return {};
-    return {distance, differing != 0 ? min_match : 4 + match_length(here - distance + 4, here + 4, end_)};
+    const auto candidate = at_distance(here, newest, max_lz77_distance);
+    newest = position(here);
+    const auto differing = (load64(here) ^ load64(here - candidate.distance)) | candidate.none;
+    return {candidate.distance, static_cast<unsigned>(std::countr_zero(differing)) / 8};
   }
-  void insert(const std::uint8_t* here) { newest_[hash(here)] = static_cast<std::uint16_t>(here - start_); }
+  // The match as long as it is.
+  Match extended(const std::uint8_t* here, Match match) const {
+    if (match.length == max_seen) match.length += match_length(here - match.distance + max_seen, here + max_seen, end_);
+    return match;
+  }
+  // A match at `here` that goes on after the end of this one, if what is newest for the last two bytes and the next
+  // is such: a phrase came often, but only once before with these bytes behind it.
+  Match wider(const std::uint8_t* here, Match match) const {
+    const auto* const tail = here + match.length - 2;
+    const auto reach = std::min(max_lz77_distance, static_cast<std::size_t>(here - start_));
+    const auto candidate = at_distance(tail, newest_[hash(tail)], reach);
+    // The byte before is compared too: it spares most of the comparisons that fail.
+    if (((load32(tail - 1) ^ load32(tail - 1 - candidate.distance)) | candidate.none) != 0) return match;
+    const auto length = match_length(here - candidate.distance, here, end_);
+    return length > match.length ? Match{candidate.distance, length} : match;
+  }
+  // Positions from the second byte of a match on, all of a short one, the first and the last of a longer one: always
+  // the same number of stores, since a loop as long as the match would end unforeseen.
+  void insert_match(const std::uint8_t* from, const std::uint8_t* end) {
+    for (unsigned i = 1; i <= 4; ++i) insert(std::min(from + i, end - 1));
+    insert(end - 2);
+    insert(end - 1);
+  }
 
  private:
   static constexpr unsigned hash_bits = 14;
   static std::uint32_t hash(const std::uint8_t* at) { return ((load32(at) << 8) * 0x9E3779B1U) >> (32 - hash_bits); }
+  // Kept modulo 2^16.
+  std::uint16_t position(const std::uint8_t* at) const { return static_cast<std::uint16_t>(at - start_); }
+  void insert(const std::uint8_t* at) { newest_[hash(at)] = position(at); }
+
+  struct Candidate {
+    std::size_t distance;  // 0 if there is none
+    std::uint32_t none;    // 1 if there is none
+  };
+  Candidate at_distance(const std::uint8_t* here, std::uint16_t newest, std::size_t reach) const {
+    const std::size_t distance = static_cast<std::uint16_t>(position(here) - newest);
+    const std::uint32_t none = distance - 1 >= reach;
+    return {distance & (std::size_t{none} - 1), none};
+  }
 
   const std::uint8_t* start_;
   const std::uint8_t* end_;
-  std::array<std::uint16_t, 1 << hash_bits> newest_{};
+  std::array<std::uint16_t, 1 << hash_bits> newest_;
 };
 
 // Returns the end of the stream.
 const std::uint8_t* compress(View plain, std::uint8_t* to) {
-  constexpr std::size_t good_match = 16;     // long enough not to look for a better one a byte later
-  constexpr std::size_t max_inserted = 16;   // positions of a match that later ones are looked for at
-  constexpr unsigned patience = 6;           // 2^6 positions without a match, and every other is passed over
+  constexpr std::size_t good_match = 5;  // long enough not to look for a better one a byte later
+  constexpr unsigned patience = 6;       // 2^6 positions without a match, and every other is passed over
   Encoder encoder(to);
   const auto* const end = plain.data() + plain.size();
   const auto* literals = plain.data();
@@ -294,27 +333,26 @@ const std::uint8_t* compress(View plain, std::uint8_t* to) {
     std::size_t tries = std::size_t{1} << patience;
     for (const auto* at = literals; at < last;) {
       auto match = matcher.find_and_insert(at);
-      if (match.length == 0) {
+      if (match.length < min_match) {
         at += std::min<std::size_t>(tries++ >> patience, static_cast<std::size_t>(last - at));
         continue;
       }
       tries = std::size_t{1} << patience;
-      while (match.length < good_match && at + 1 < last) {
+      if (match.length < good_match) {
         const auto next = matcher.find_and_insert(at + 1);
-        if (next.length <= match.length) break;
-        ++at;
-        match = next;
+        const bool later = next.length > match.length;
+        match.length = later ? next.length : match.length;
+        match.distance = later ? next.distance : match.distance;
+        at += later;
       }
+      match = matcher.extended(at, match);
+      if (at + match.length < last) match = matcher.wider(at, match);
       // What was passed over may belong to the match.
       while (at > literals && at - match.distance > plain.data() && at[-1] == *(at - match.distance - 1)) --at, ++match.length;
       encoder.literals(literals, static_cast<std::size_t>(at - literals), static_cast<std::size_t>(end - literals));
       encoder.match(match.distance, match.length);
       literals = at + match.length;
-      for (const auto* p = at + 2; p < std::min({literals, last, at + max_inserted}); ++p) matcher.insert(p);
-      if (literals < last) {
-        matcher.insert(literals - 2);
-        matcher.insert(literals - 1);
-      }
+      if (literals < last) matcher.insert_match(at, literals);
       at = literals;
     }
   }

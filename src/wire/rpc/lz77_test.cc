@@ -111,6 +111,31 @@ TEST(Lz77, MatchesReachExactlyOneWindowBack) {
   expect_round_trip(plain);
 }
 
+// Of two places to copy from, the newer ends early: the older one is found by what follows.
+TEST(Lz77, FindsTheOlderPhraseThatGoesOn) {
+  const auto plain = as_view("0123456789abcdef(ghijklm)-0123456789ABC/0123456789abcdef(ghijklm)+ 97531");
+  Bytes compressed;
+  lz77_compress(plain, compressed);
+  // Two shorter matches instead of the long one would take two bytes more.
+  EXPECT_LE(compressed.size(), 51u);
+  expect_round_trip(plain);
+}
+
+// Positions are kept in 16 bits: what is found must be right where they wrap too.
+TEST(Lz77, RoundTripsWherePositionsWrap) {
+  std::mt19937 random(5);
+  Bytes plain;
+  while (plain.size() < 300'000) {
+    const std::size_t back = 1 + random() % 20'000, length = 1 + random() % 40;
+    if (random() % 3 != 0 && back < plain.size()) {
+      for (std::size_t i = 0; i < length; ++i) plain.push_back(plain[plain.size() - back]);
+    } else {
+      for (std::size_t i = 0; i < length; ++i) plain.push_back(static_cast<std::uint8_t>(random()));
+    }
+  }
+  expect_round_trip(plain);
+}
+
 TEST(Lz77, RefusesHostileStreams) {
   Bytes out;
   const auto refused = [&](std::string_view text, std::size_t size) {
