@@ -63,11 +63,6 @@ struct Loop {
   }
 };
 
-Task<> call(std::function<void()> work) {
-  work();
-  co_return;
-}
-
 Task<> wait_for_signal(std::shared_ptr<asio::signal_set> signals, std::function<void()> callback) {
   for (;;) {
     boost::system::error_code failed;
@@ -147,8 +142,21 @@ void Runtime::on_signal(int signal, std::function<void()> callback) {
 }
 
 Task<> Runtime::run_worker(std::function<void()> work) {
-  Task<> task = call(std::move(work));
-  co_await asio::co_spawn(impl_->workers->get_executor(), std::move(task), asio::use_awaitable);
+  // Not a coroutine on the workers: cancelling that would reach it from another thread while it ends.
+  auto start = [workers = impl_->workers.get()](auto handler, std::function<void()> job) {
+    auto executor = asio::get_associated_executor(handler);
+    asio::post(*workers, [handler = std::move(handler), executor = std::move(executor), job = std::move(job)]() mutable {
+      std::exception_ptr escaped;
+      try {
+        job();
+      } catch (...) {
+        escaped = std::current_exception();
+      }
+      job = nullptr;
+      asio::post(executor, [handler = std::move(handler), escaped]() mutable { std::move(handler)(escaped); });
+    });
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(std::move(start), asio::use_awaitable, std::move(work));
 }
 
 void spawn(Executor executor, Task<> task) { asio::co_spawn(std::move(executor), std::move(task), log_escaped); }

@@ -169,6 +169,36 @@ TEST_F(RuntimeTest, WhatComesOfASpawnedTaskIsHandedOver) {
   EXPECT_EQ(failed.error().message, "it fell over");
 }
 
+// However close a deadline and the end of the work come to each other, on whichever threads.
+TEST_F(RuntimeTest, DeadlinesAndWorkersMayMeet) {
+  auto round = [](Runtime& runtime, unsigned number) -> Task<Result<int>> {
+    auto work = [number] {
+      const auto until = Clock::now() + std::chrono::microseconds(number % 97);
+      while (Clock::now() < until) {
+      }
+      if (number % 11 == 0) throw std::runtime_error("it fell over");
+    };
+    for (int i = 0; i < 3; ++i) co_await run_blocking(runtime, work);
+    co_return 1;
+  };
+  constexpr unsigned rounds = 4000;
+  std::atomic<unsigned> ended = 0, in_time = 0;
+  Event all;
+  for (unsigned i = 0; i < rounds; ++i)
+    spawn<int>(runtime_.executor(i), std::chrono::microseconds(i % 211), round(runtime_, i), [&, all](Result<int> result) mutable {
+      in_time += result.has_value();
+      if (++ended == rounds) all.set();
+    });
+  EXPECT_TRUE(run_on_loop(runtime_, wait_for(all, 60s)));
+  EXPECT_EQ(ended, rounds);
+  auto raced = [&](unsigned number) -> Task<bool> {
+    auto once = round(runtime_, 11 * number + 1);
+    const auto outcome = co_await with_deadline(std::chrono::microseconds(number % 307), std::move(once));
+    co_return outcome.has_value() || outcome.error().code == Errc::timeout;
+  };
+  for (unsigned i = 0; i < 1000; ++i) EXPECT_TRUE(run_on_loop(runtime_, raced(i)));
+}
+
 TEST_F(RuntimeTest, SignalsReachTheirCallback) {
   Event got;
   runtime_.on_signal(SIGHUP, [got]() mutable { got.set(); });
