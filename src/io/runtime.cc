@@ -182,13 +182,39 @@ std::string what_escaped(std::exception_ptr escaped) {
 
 namespace detail {
 
+namespace {
+// A task on another loop. Used there only, once it is under way.
+struct Hop {
+  asio::cancellation_signal cancel;
+  bool ended = false;
+};
+}  // namespace
+
 Task<> run_on(Executor executor, Task<> task) {
   Executor here = co_await asio::this_coro::executor;
   if (here == executor) {
     co_await std::move(task);
-  } else {
-    co_await asio::co_spawn(std::move(executor), std::move(task), asio::use_awaitable);
+    co_return;
   }
+  // Not co_spawn with use_awaitable: cancelled here while it ends there, that would touch what has gone.
+  auto start = [](auto handler, Executor there, Task<> job) {
+    auto hop = std::make_shared<Hop>();
+    auto back = asio::get_associated_executor(handler);
+    if (auto slot = asio::get_associated_cancellation_slot(handler); slot.is_connected())
+      slot.assign([hop, there](asio::cancellation_type type) {
+        asio::post(there, [hop, type] {
+          if (!hop->ended) hop->cancel.emit(type);
+        });
+      });
+    auto ended = [hop, back = std::move(back), handler = std::move(handler)](std::exception_ptr escaped) mutable {
+      hop->ended = true;
+      asio::post(back, [handler = std::move(handler), escaped]() mutable { std::move(handler)(escaped); });
+    };
+    const auto slot = hop->cancel.slot();
+    asio::co_spawn(std::move(there), std::move(job), asio::bind_cancellation_slot(slot, std::move(ended)));
+  };
+  co_await asio::async_initiate<const asio::use_awaitable_t<>, void(std::exception_ptr)>(std::move(start), asio::use_awaitable, std::move(executor),
+                                                                                         std::move(task));
 }
 
 namespace {

@@ -199,6 +199,32 @@ TEST_F(RuntimeTest, DeadlinesAndWorkersMayMeet) {
   for (unsigned i = 0; i < 1000; ++i) EXPECT_TRUE(run_on_loop(runtime_, raced(i)));
 }
 
+Task<Result<int>> there_and_back(Runtime* runtime, unsigned number) {
+  for (unsigned i = 0; i < 3; ++i) {
+    Executor other = runtime->executor(i);
+    if (number % 3 == 0) co_await on(other, sleep_for(std::chrono::microseconds(number % 53)));
+    else (void)co_await on(other, thread_id());
+  }
+  co_return 1;
+}
+
+TEST_F(RuntimeTest, DeadlinesAndOtherLoopsMayMeet) {
+  constexpr unsigned rounds = 4000;
+  std::atomic<unsigned> ended = 0;
+  Event all;
+  for (unsigned i = 0; i < rounds; ++i)
+    spawn<int>(runtime_.executor(i), std::chrono::microseconds(i % 211), there_and_back(&runtime_, i), [&, all](const Result<int>&) mutable {
+      if (++ended == rounds) all.set();
+    });
+  EXPECT_TRUE(run_on_loop(runtime_, wait_for(all, 60s)));
+  EXPECT_EQ(ended, rounds);
+  for (unsigned i = 0; i < 2000; ++i) {
+    auto raced = with_deadline(std::chrono::microseconds(i % 97), there_and_back(&runtime_, i));
+    const auto outcome = run_on_loop(runtime_, std::move(raced));
+    EXPECT_TRUE(outcome.has_value() || outcome.error().code == Errc::timeout);
+  }
+}
+
 TEST_F(RuntimeTest, SignalsReachTheirCallback) {
   Event got;
   runtime_.on_signal(SIGHUP, [got]() mutable { got.set(); });
