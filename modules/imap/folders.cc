@@ -272,6 +272,43 @@ class Tree {
   std::vector<std::string> order_;
 };
 
+// For servers whose LIST tells no counts: asked for one by one, each no more often than this. What the index holds of a folder
+// that was opened is newer.
+constexpr auto counted_again = std::chrono::minutes(10);
+constexpr std::size_t most_counted = 500, counted_at_once = 25;
+
+Task<Status> count_messages(Connection* connection, std::shared_ptr<Account> account, Listing* listing) {
+  auto& known = account->counts;
+  std::set<std::string> listed;
+  std::vector<std::string> wanted;
+  for (const auto& entry : listing->entries) {
+    if (entry.has("\\noselect") || entry.has("\\nonexistent") || !listed.insert(entry.name).second) continue;
+    const auto found = known.find(entry.name);
+    const bool fresh = found != known.end() && found->second.asked + counted_again > Clock::now();
+    if (!fresh && entry.name != connection->selected() && wanted.size() < most_counted) wanted.push_back(entry.name);
+  }
+  std::erase_if(known, [&listed](const auto& one) { return !listed.contains(one.first); });
+  auto on = [&known, &listed](const Response& response) -> Status {
+    if (const auto status = parse_status(response); status && listed.contains(status->name)) known[status->name] = {*status, Clock::now()};
+    return {};
+  };
+  for (std::size_t at = 0; at < wanted.size(); at += counted_at_once) {
+    std::vector<std::string> tags;
+    for (auto i = at; i < std::min(at + counted_at_once, wanted.size()); ++i) {
+      known[wanted[i]].asked = Clock::now();  // also where the answer is NO
+      auto tag = co_await connection->send("STATUS " + quote(wanted[i]) + " (MESSAGES UNSEEN)");
+      if (!tag) co_return tag.error();
+      tags.push_back(std::move(*tag));
+    }
+    for (auto& tag : tags) {
+      auto done = co_await connection->finish(std::move(tag), on);
+      if (!done) co_return done.error();
+    }
+  }
+  for (const auto& [name, count] : known) listing->statuses.push_back(count.status);
+  co_return Status();
+}
+
 }  // namespace
 
 std::vector<RemoteFolder> arrange_folders(const Listing& listing) { return Tree(listing).build(); }
@@ -331,6 +368,10 @@ Task<Result<std::vector<RemoteFolder>>> list_folders(std::shared_ptr<Account> ac
     if (listing.namespaces) {
       auto completed = co_await complete_listing(&connection, account->options.shared_folders, options, on, &listing);
       if (!completed) co_return completed.error();
+    }
+    if (listing.statuses.empty()) {
+      auto counted = co_await count_messages(&connection, account, &listing);
+      if (!counted) co_return counted.error();
     }
     co_return arrange_folders(listing);
   }

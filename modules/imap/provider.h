@@ -41,6 +41,12 @@ struct Account {
   std::shared_ptr<Pool> pool;
   mailbox::RowLookup rows;
   std::map<std::string, Clock::time_point> flags_seen;  // by remote_id: the last look at all flags
+  // By remote_id, from servers without LIST-STATUS. No numbers where the server refused them.
+  struct Count {
+    MailboxStatus status;
+    Clock::time_point asked;
+  };
+  std::map<std::string, Count> counts = {};
 };
 
 // Selects the folder unless it is, so that the connection sees messages up to the UID `newest`, whoever stored them, and

@@ -69,6 +69,22 @@ INSTANTIATE_TEST_SUITE_P(Server, Refreshing, ::testing::ValuesIn(kinds),
 
 // A pooled connection does not know of what another stored since it selected the mailbox: commands over that would do
 // nothing, and say OK (RFC 9051 6.4.9).
+// From LIST where the server tells them there, else one by one.
+TEST_P(Refreshing, FoldersHaveTheirCountsBeforeTheyAreOpened) {
+  client_->command("CREATE News");
+  append(1, 3);
+  append(4, 5, "News", "\\Seen");
+  append(6, 6, "News");
+  const auto folders = account_->folders();
+  ASSERT_OK(folders);
+  for (const auto& [name, total, unread] : {std::tuple{"INBOX", 3u, 3u}, std::tuple{"News", 3u, 1u}}) {
+    const auto* folder = find(*folders, name);
+    ASSERT_NE(folder, nullptr) << name;
+    EXPECT_EQ(folder->total, total) << name;
+    EXPECT_EQ(folder->unread, unread) << name;
+  }
+}
+
 TEST_P(Refreshing, WorksOnWhatCameSinceItSelected) {
   append(1, 1);
   const auto id = account_->add_folder("INBOX").id;

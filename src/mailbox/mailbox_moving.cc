@@ -174,7 +174,7 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
   auto moved = co_await keep->copy(from, keys, to, !copy);
   if (!moved) co_return std::move(moved.error()).within(copy ? "copying" : "moving");
   state::FolderDelta there, here;
-  bool left = false;
+  bool left = false, unknown = false;
   std::vector<MailboxEvent> events;
   // Of a backend that tells no new keys: what was there before, or has been found since, is another message.
   Begun target;
@@ -205,6 +205,7 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
     if (key == 0) {
       // The next look at the folder finds it, and the journal what belongs to it.
       left |= !row.extras.empty();
+      unknown = true;
       continue;
     }
     MailboxEvent event{kind, to.id, new_id, row.flags, from.id, old_id};
@@ -226,6 +227,7 @@ Task<Status> Mailbox::move_within(Folder from, Folder to, std::vector<state::Mes
   if (begun && !left) begun->ended();
   if (!here.removed.empty()) stored = co_await apply_locked(from.id, std::move(here), false);
   for (const auto& event : events) tell(event);
+  if (unknown) news_of(to.id);
   co_return stored;
 }
 

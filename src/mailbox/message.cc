@@ -160,9 +160,21 @@ std::vector<GlobalCounter> counters(std::span<const mapi::Id> ids) {
   return out;
 }
 
-// PartialCompletion: some of the messages are not there.
-bool some_missing(std::span<const mapi::Id> ids, const std::set<GlobalCounter>& here) {
-  return std::any_of(ids.begin(), ids.end(), [&](const auto id) { return !here.contains(RopCall::counter(id)); });
+// PartialCompletion: some of the messages have never been there. Those that somebody else took away a moment ago are none of
+// them: Outlook shows its user an error where nothing is wrong (row P13).
+Task<bool> some_missing(Mailbox* mailbox, GlobalCounter folder, std::span<const mapi::Id> ids, std::set<GlobalCounter> here) {
+  const auto missing = [&] { return std::any_of(ids.begin(), ids.end(), [&](const auto id) { return !here.contains(RopCall::counter(id)); }); };
+  if (!missing()) co_return false;
+  auto read = [&here, folder](state::MailboxState& s) -> Status {
+    for (const auto contents : {folder, state::associated_of(folder)}) {
+      auto changes = s.changes(contents, 0, state::GlobalCounter(-1) >> 1);
+      if (!changes) return changes.error();
+      here.insert(changes->removed.begin(), changes->removed.end());
+    }
+    return {};
+  };
+  auto done = co_await mailbox->with_state(read);
+  co_return !done || missing();
 }
 
 // `tell`: the senders of what was not read, as far as they want to know.
@@ -185,7 +197,7 @@ Task<ErrorCode> delete_in_folder(RopCall& call, std::span<const mapi::Id> ids, D
     if (!done) co_return mapi::to_error_code(done.error());
     co_await send_unread_receipts(&call.mailbox, std::move(unread));
   }
-  *partial = some_missing(ids, found);
+  *partial = co_await some_missing(&call.mailbox, folder->id, ids, std::move(found));
   co_return mapi::ecNone;
 }
 Task<ErrorCode> delete_messages(RopCall& call, const wire::RopDeleteMessages::Request& request, wire::RopDeleteMessages::Response& response) {
@@ -218,7 +230,7 @@ Task<ErrorCode> move_copy_messages(RopCall& call, const wire::RopMoveCopyMessage
     auto done = co_await call.mailbox.move_messages(place, std::move(here), to->id, request.WantCopy, &found);
     if (!done) co_return mapi::to_error_code(done.error());
   }
-  response.PartialCompletion = some_missing(request.MessageIds, found);
+  response.PartialCompletion = co_await some_missing(&call.mailbox, from->id, request.MessageIds, std::move(found));
   co_return mapi::ecNone;
 }
 

@@ -129,7 +129,8 @@ Result<bool> is_in(state::MailboxState& state, GlobalCounter folder, GlobalCount
 Task<Status> Mailbox::submit(Submission submission) {
   Entry entry;
   entry.created = seconds_now();
-  entry.due = submission.not_before.ticks != 0 ? to_unix(submission.not_before) : 0;
+  // Not before its time, also not by a part of a second.
+  entry.due = submission.not_before.ticks != 0 ? to_unix(FileTime{submission.not_before.ticks + 9'999'999}) : 0;
   entry.first_due = std::max(entry.created, entry.due);
   entry.from = submission.is_report ? std::string() : store_->user;
   entry.to = submission.recipients;

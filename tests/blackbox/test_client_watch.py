@@ -30,7 +30,7 @@ def relay(certificates, gateway):
 
 
 def mail(subject):
-    return f"From: Bob <bob@example.test>\r\nTo: {ALICE}\r\nSubject: {subject}\r\n\r\nbody\r\n".encode()
+    return f"Message-ID: <{subject.replace(' ', '.')}@x>\r\nFrom: Bob <bob@example.test>\r\nTo: {ALICE}\r\nSubject: {subject}\r\n\r\nbody\r\n".encode()
 
 
 @pytest.mark.parametrize("through", ["gateway", "relay"])

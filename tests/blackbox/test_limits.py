@@ -62,19 +62,26 @@ def test_a_full_mailbox(full):
     assert session.try_call(rops.save_changes_message(), message).error == EC_QUOTA
     # What is there can be read, flagged, copied nowhere, and deleted.
     session.call(rops.set_read_flags([saved[0]], 4), inbox)
-    copied = session.try_call(rops.move_copy_messages(saved[:1], copy=True), inbox, session.open_folder(session.deleted_items))
-    assert copied.error == EC_QUOTA
-    session.call(rops.move_copy_messages(saved[:1]), inbox, session.open_folder(session.deleted_items))
     deleted = session.open_folder(session.deleted_items)
-    found = rows(session, deleted)
-    assert [row[SUBJECT] for row in found] == ["big 0"]
-    session.call(rops.delete_messages([found[0][MID]], hard=True), deleted)
+    copied = session.try_call(rops.move_copy_messages(saved[:1], copy=True), inbox, deleted)
+    assert copied.error == EC_QUOTA
+    if "MOVE" in imap_server.capabilities(server, ALICE):
+        session.call(rops.move_copy_messages(saved[:1]), inbox, deleted)
+        found = rows(session, deleted)
+        assert [row[SUBJECT] for row in found] == ["big 0"]
+        session.call(rops.delete_messages([found[0][MID]], hard=True), deleted)
+    else:  # a copy stands beside the message for a moment, and there is no room for that
+        assert session.try_call(rops.move_copy_messages(saved[:1]), inbox, deleted).error == EC_QUOTA
+        assert len(rows(session, inbox)) == len(saved) and not rows(session, deleted)
+        session.call(rops.delete_messages(saved[:1], hard=True), inbox)
     assert session.save(message) in [row[MID] for row in rows(session, inbox)]
     assert server.count(ALICE) == len(saved)
 
 
 def test_the_store_tells_its_limit(full):
-    session, _ = full
+    session, server = full
+    if "QUOTA" not in imap_server.capabilities(server, ALICE):
+        pytest.skip("the server tells no limits")
     limits = [0x3FF50003, 0x666E0003, 0x666A0003]  # PidTagStorageQuotaLimit, PidTagProhibitSendQuota, PidTagProhibitReceiveQuota
     size = 0x0E080014  # PidTagMessageSizeExtended
     row = session.properties(session.logon_handle, [*limits, size])
@@ -102,7 +109,7 @@ def test_a_message_too_big_to_send(certificates, make_dovecot, open_session):
 def guarded(certificates, open_session):
     """A mailbox with a folder that may be read only."""
     with imap_server.make(certificates, (ALICE,), rights=True) as server:
-        server.seed(ALICE, "Guarded", [b"Subject: kept\r\n\r\n.\r\n"])
+        server.seed(ALICE, "Guarded", [b"Subject: kept\r\nMessage-ID: <kept@x>\r\n\r\n.\r\n"])
         server.set_rights(ALICE, "Guarded", "lr")
         with Mapigate.gateway(certificates, server.tls_port, name="guarded") as gateway:
             yield open_session(gateway), server
