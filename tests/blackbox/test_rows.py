@@ -200,7 +200,7 @@ def test_rows_say_what_messages_say(session, varied):
         assert by_name[name][tag_of("PidTagMessageClass")] == its_class, name
     # [MS-OXCMSG] 2.2.1.2 and 2.2.1.14
     for name, attachments, hidden in (("plain", False, None), ("file", True, None), ("picture in the text", True, True), ("signed", True, True),
-                                      ("picture and file", True, None), ("request", True, True), ("failed", True, None), ("deleted", False, None)):
+                                      ("picture and file", True, None), ("request", False, None), ("failed", True, None), ("deleted", False, None)):
         row = by_name[name]
         assert row[tag_of("PidTagHasAttachments")] is attachments and bool(row[tag_of("PidTagMessageFlags")] & 0x10) is attachments, name
         assert row["hidden"] == (hidden or PropertyError(EC_NOT_FOUND)), name
