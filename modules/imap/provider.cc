@@ -21,9 +21,7 @@ Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t n
     if (!selected) co_return selected.error();
   }
   const auto cursor = Cursor::parse(folder.cursor);
-  // A mailbox that goes back to smaller UIDs is another one, too (a backup). Of a selection from before nothing is known.
-  const bool went_back = !sees && connection->selection().uidnext != 0 && connection->selection().uidnext < cursor.uidnext;
-  if (cursor.uidvalidity != 0 && (connection->selection().uidvalidity != cursor.uidvalidity || went_back))
+  if (cursor.uidvalidity != 0 && connection->selection().uidvalidity != cursor.uidvalidity)
     co_return error(Errc::conflict, "the IMAP server numbered mailbox {} anew; refresh it first",
                     folder.remote_id);
   co_return Status();

@@ -217,50 +217,6 @@ TEST_P(Refreshing, IdsSurviveANewUidvalidity) {
   EXPECT_FALSE(account_->state().message(ids.at("<m1@example.test>")).value().has_value());
 }
 
-// Of a backup from before the newest messages, UIDVALIDITY and all: what came after it has UIDs that other messages had.
-TEST_P(Refreshing, IdsSurviveABackupThatGivesUidsOutAnew) {
-  append(1, 5);
-  const auto id = account_->add_folder("INBOX").id;
-  ASSERT_OK(account_->refresh(id));
-  std::map<std::string, state::GlobalCounter> ids;
-  for (const auto& row : account_->messages(id)) ids[row.properties.string(mapi::PidTagInternetMessageId)] = row.id;
-  // The index as it was before the backup came back: 4 and 5 had other UIDs, these meant others, and there were more.
-  state::FolderDelta apart;
-  apart.rekeyed = {{ids.at("<m4@example.test>"), 44}, {ids.at("<m5@example.test>"), 45}};
-  ASSERT_TRUE(account_->state().apply(id, std::move(apart)).has_value());
-  state::FolderDelta before;
-  before.rekeyed = {{ids.at("<m4@example.test>"), 5}, {ids.at("<m5@example.test>"), 8}};
-  before.added.resize(1);
-  before.added[0].remote_key = 4;
-  before.added[0].size = 1;
-  before.added[0].properties.set_string(mapi::PidTagInternetMessageId, "<lost@example.test>");
-  auto cursor = Cursor::parse(account_->folder(id).cursor);
-  cursor.uidnext = 9;
-  before.cursor = cursor.to_string();
-  const auto made = account_->state().apply(id, std::move(before));
-  ASSERT_TRUE(made.has_value());
-  EXPECT_TRUE(account_->changed(id).value());
-  // What is stored next is no message of before, whatever its UID.
-  append(6, 6);
-  EXPECT_FALSE(account_->content(id, 8).has_value());
-  ASSERT_OK(account_->refresh(id));
-  const auto rows = account_->messages(id);
-  ASSERT_EQ(rows.size(), 6u);
-  for (const auto& row : rows) {
-    const auto message_id = row.properties.string(mapi::PidTagInternetMessageId);
-    if (message_id == "<m6@example.test>")
-      EXPECT_NE(row.id, made->added[0]);
-    else
-      EXPECT_EQ(row.id, ids.at(message_id)) << message_id;
-    const auto content = account_->content(id, row.remote_key);
-    ASSERT_OK(content);
-    EXPECT_NE(as_text(content->view()).find(message_id), std::string::npos);
-  }
-  EXPECT_FALSE(account_->state().message(made->added[0]).value().has_value());
-  ASSERT_OK(account_->refresh(id));
-  EXPECT_EQ(account_->messages(id).size(), 6u);
-}
-
 TEST_P(Refreshing, ARenamedMailboxIsRecognized) {
   for (const char* name : {"Work", "Empty"}) client_->command(std::string("CREATE ") + name);
   append(1, 12, "Work");

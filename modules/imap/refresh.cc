@@ -79,7 +79,7 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     if (!selected) co_return selected.error();
     now_ = *selected;
     old_ = Cursor::parse(folder_.cursor);
-    const bool renumbered = old_.uidvalidity != 0 && (now_.uidvalidity != old_.uidvalidity || went_back());
+    const bool renumbered = old_.uidvalidity != 0 && now_.uidvalidity != old_.uidvalidity;
     if (renumbered && !known_.empty()) {
       auto matched = co_await match_anew(*lease);
       if (!matched) co_return matched;
@@ -97,11 +97,6 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     return old_.uidvalidity != 0 && old_.highestmodseq != 0 && old_.highestmodseq == now_.highestmodseq &&
            old_.uidnext == now_.uidnext && old_.uidnext != 0 && old_.exists == now_.exists &&
            known_.size() == now_.exists;
-  }
-
-  // Back from a backup, say: UIDs that came since are given to other messages, and nothing of what we know is sure.
-  bool went_back() const {
-    return (now_.uidnext != 0 && now_.uidnext < old_.uidnext) || (now_.highestmodseq != 0 && now_.highestmodseq < old_.highestmodseq);
   }
 
   // Flags and removals of what we know, and the list of what is new.
@@ -471,8 +466,8 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
 // The server gave all messages new UIDs. Those that it still has keep their ids: one delta gives them
 // their new keys and removes the others, so that old and new keys never stand side by side.
 Task<Status> Refresh::match_anew(Connection& connection) {
-  log::info("IMAP mailbox {} has new UIDs (UIDVALIDITY {}, was {}; UIDNEXT {}, was {}): matching its {} messages by content",
-            folder_.remote_id, now_.uidvalidity, old_.uidvalidity, now_.uidnext, old_.uidnext, known_.size());
+  log::info("IMAP mailbox {} has new UIDs (UIDVALIDITY {}, was {}): matching its {} messages by content",
+            folder_.remote_id, now_.uidvalidity, old_.uidvalidity, known_.size());
   std::unordered_multimap<std::string, MessageKey> old;
   for (std::size_t at = 0; account_->rows && at < known_.size(); at += part_size) {
     std::vector<GlobalCounter> ids;
