@@ -26,7 +26,7 @@ COLUMNS = ["PidTagMid", "PidTagSubject", "PidTagSenderName", "PidTagMessageDeliv
 ITEMS = ("(UID FLAGS INTERNALDATE RFC822.SIZE BODYSTRUCTURE BODY.PEEK[HEADER.FIELDS (From Sender To Cc Bcc Reply-To "
          "Subject Date Message-ID References In-Reply-To Importance X-Priority X-MSMail-Priority Priority Sensitivity "
          "Thread-Index Thread-Topic Content-Type Content-Class Disposition-Notification-To Return-Receipt-To "
-         "X-Auto-Response-Suppress)])")
+         "X-Auto-Response-Suppress Expires Expiry-Date Reply-By)])")  # what an index asks for (convert::index_headers)
 
 
 class RawImap:
