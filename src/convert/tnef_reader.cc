@@ -3,6 +3,7 @@
 #include "base/cursor.h"
 #include "convert/tnef.h"
 #include "convert/tnef_attributes.h"
+#include "mapi/message_flags.h"
 #include "wire/describe.h"
 
 namespace mapigate::convert {
@@ -323,8 +324,7 @@ class Reader {
   void status(View data) {
     if (data.empty()) return;
     enum : std::uint8_t { fmsModified = 0x01, fmsLocal = 0x02, fmsSubmitted = 0x04, fmsRead = 0x20, fmsHasAttach = 0x80 };
-    enum : std::int32_t { mfRead = 0x01, mfUnmodified = 0x02, mfSubmitted = 0x04, mfUnsent = 0x08, mfHasAttach = 0x10 };
-    std::int32_t flags = (data[0] & fmsModified) != 0 ? 0 : mfUnmodified;
+    std::uint32_t flags = (data[0] & fmsModified) != 0 ? 0 : mfUnmodified;
     if ((data[0] & fmsLocal) != 0) flags |= mfUnsent;
     if ((data[0] & fmsSubmitted) != 0) flags |= mfSubmitted;
     if ((data[0] & fmsRead) != 0) flags |= mfRead;

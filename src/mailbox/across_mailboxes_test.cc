@@ -92,13 +92,8 @@ TEST_F(SharedMailboxTest, HeaderFieldsComeAlongIntoFoldersOfTheGateway) {
   client->logon();
   ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
   // Both mailboxes have been asked for the field before: strangers' fields get no id else.
-  const auto field = [&](std::uint8_t logon, std::uint8_t handle) {
-    const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, {PS_INTERNET_HEADERS, {}, "x-ticket"})};
-    const auto reply = send(*client, logon, Ask<wire::RopGetPropertyIdsFromNames>{{wire::RopGetPropertyIdsFromNames::Create, list}, handle});
-    return PropertyTag(reply.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
-  };
-  field(1, 4);
-  const auto here = field(0, 0);
+  named_string(*client, 1, 4, {"x-ticket"}, PS_INTERNET_HEADERS);
+  const auto here = named_string(*client, 0, 0, {"x-ticket"}, PS_INTERNET_HEADERS);
   auto owner = connect(office, "owner's");
   owner->logon();
   const auto ids = owner->message_ids(inbox);
@@ -121,17 +116,8 @@ TEST_F(SharedMailboxTest, PropertiesAreCopiedIntoAMessageOfAnotherMailbox) {
   auto client = connect(bob);
   client->logon();
   ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
-  const auto named = [&](std::uint8_t logon, std::uint8_t handle, std::initializer_list<const char*> names) {
-    PropertyTag last;
-    for (const auto* name : names) {
-      const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, {PS_PUBLIC_STRINGS, {}, name})};
-      const auto reply = send(*client, logon, Ask<wire::RopGetPropertyIdsFromNames>{{wire::RopGetPropertyIdsFromNames::Create, list}, handle});
-      last = PropertyTag(reply.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
-    }
-    return last;
-  };
-  const auto there = named(1, 4, {"Other", "Place"});
-  const auto here = named(0, 0, {"First", "Second", "Third", "Place"});
+  const auto there = named_string(*client, 1, 4, {"Other", "Place"});
+  const auto here = named_string(*client, 0, 0, {"First", "Second", "Third", "Place"});
   ASSERT_NE(there.id(), here.id());
   ASSERT_EQ(send(*client, 1, Ask<wire::RopCreateMessage>{{5, 0x0FFF, Id(own_replid, special_id(inbox)), false}, 4}).value(), ecNone);
   const TaggedValue values[] = {{there, Value::string(client->arena, "Bridge")},
@@ -182,17 +168,8 @@ TEST_F(SharedMailboxTest, AnAttachmentIsCopiedIntoAMessageOfAnotherMailbox) {
   auto client = connect(bob);
   client->logon();
   ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
-  const auto named = [&](std::uint8_t logon, std::uint8_t handle, std::initializer_list<const char*> names) {
-    PropertyTag last;
-    for (const auto* name : names) {
-      const std::vector<wire::PropertyName> list{wire::to_wire(client->arena, {PS_PUBLIC_STRINGS, {}, name})};
-      const auto reply = send(*client, logon, Ask<wire::RopGetPropertyIdsFromNames>{{wire::RopGetPropertyIdsFromNames::Create, list}, handle});
-      last = PropertyTag(reply.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
-    }
-    return last;
-  };
-  const auto there = named(1, 4, {"Other", "Place"});
-  const auto here = named(0, 0, {"First", "Second", "Third", "Place"});
+  const auto there = named_string(*client, 1, 4, {"Other", "Place"});
+  const auto here = named_string(*client, 0, 0, {"First", "Second", "Third", "Place"});
   ASSERT_NE(there.id(), here.id());
   // Handles 5 and 6: a message of the office and its attachment; 3 and 7: those of bob.
   const auto attach = [&](std::uint8_t logon, std::uint8_t mailbox, std::uint8_t message, std::uint8_t attachment) {

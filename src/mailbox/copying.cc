@@ -180,30 +180,63 @@ class TagMap {
   NamedIdMap ids_, back_;
 };
 
+// What a copy goes into, on the executor of its mailbox.
+class Destination {
+ public:
+  // Opens it for writing. `names`: of the named properties of the source, by their ids there.
+  Task<ErrorCode> open(OtherHandle to, Object::Kind kind, std::map<std::uint16_t, mapi::PropertyName> names) {
+    mailbox_ = &to.session->mailbox();
+    using_it_ = mailbox_->use();
+    auto opened = co_await mailbox_->open();
+    if (!opened) co_return mapi::to_error_code(opened.error());
+    object_ = to.session->find(to.handle);
+    if (!object_) co_return mapi::ecDstNullObject;
+    if (object_->kind != kind) co_return mapi::ecNotSupported;
+    if (is_read_only(*object_)) co_return mapi::ecAccessDenied;
+    auto ids = co_await mailbox_->own_ids(std::move(names));
+    if (!ids) co_return mapi::to_error_code(ids.error());
+    map_ = TagMap(std::move(*ids));
+    co_return mapi::ecNone;
+  }
+  Mailbox* mailbox() const { return mailbox_; }
+  template <class T>
+  std::shared_ptr<T> object() const {
+    return std::static_pointer_cast<T>(object_);
+  }
+  const TagMap& map() const { return map_; }
+  // What is asked for, in this mailbox's tags; it lives as long as this.
+  Selection ours(Selection selection) {
+    asked_ = selection;
+    tags_ = map_.ours(selection.tags);
+    selection.tags = tags_;
+    return selection;
+  }
+  // Problems in the tags that the client asked with.
+  void give_back(Problems* problems) const { map_.give_back(problems, asked_.all_but, asked_.tags); }
+
+ private:
+  Mailbox* mailbox_ = nullptr;
+  std::shared_ptr<void> using_it_;
+  std::shared_ptr<Object> object_;
+  TagMap map_{{}};
+  Selection asked_;
+  std::vector<PropertyTag> tags_;
+};
+
 // On the executor of that mailbox. Tags are those of the source, coming and going.
 Task<ErrorCode> put_across(OtherHandle to, Taken taken, std::map<std::uint16_t, mapi::PropertyName> names, Selection selection,
                            unsigned code_page, Problems* problems, std::vector<PropertyTag>* copied) {
-  auto& mailbox = to.session->mailbox();
-  auto using_it = mailbox.use();
-  auto opened = co_await mailbox.open();
-  if (!opened) co_return mapi::to_error_code(opened.error());
-  auto object = to.session->find(to.handle);
-  if (!object) co_return mapi::ecDstNullObject;
-  if (object->kind != Object::Kind::message) co_return mapi::ecNotSupported;
-  if (is_read_only(*object)) co_return mapi::ecAccessDenied;
-  auto ids = co_await mailbox.own_ids(std::move(names));
-  if (!ids) co_return mapi::to_error_code(ids.error());
-  const TagMap map(std::move(*ids));
+  Destination there;
+  const auto opened = co_await there.open(to, Object::Kind::message, std::move(names));
+  if (opened != mapi::ecNone) co_return opened;
   taken.data->properties = std::move(taken.properties);
   Taken ours;
-  ours.data = renamed(*taken.data, map.ids());
+  ours.data = renamed(*taken.data, there.map().ids());
   ours.properties = ours.data->properties.clone();
-  const auto asked = selection.tags;
-  const auto tags = map.ours(asked);
-  selection.tags = tags;
-  const auto code = co_await put_into(&mailbox, std::static_pointer_cast<MessageObject>(object), &ours, selection, code_page, problems, copied);
-  map.give_back(problems, selection.all_but, asked);
-  for (auto& tag : *copied) tag = map.theirs(tag);
+  const auto wanted = there.ours(selection);
+  const auto code = co_await put_into(there.mailbox(), there.object<MessageObject>(), &ours, wanted, code_page, problems, copied);
+  there.give_back(problems);
+  for (auto& tag : *copied) tag = there.map().theirs(tag);
   co_return code;
 }
 
@@ -277,23 +310,13 @@ Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject>
 // On the executor of that mailbox; `holder` holds the attachment alone.
 Task<ErrorCode> put_attachment_across(OtherHandle to, std::shared_ptr<convert::MessageData> holder, std::map<std::uint16_t, mapi::PropertyName> names,
                                       Selection selection, Problems* problems) {
-  auto& mailbox = to.session->mailbox();
-  auto using_it = mailbox.use();
-  auto opened = co_await mailbox.open();
-  if (!opened) co_return mapi::to_error_code(opened.error());
-  auto object = to.session->find(to.handle);
-  if (!object) co_return mapi::ecDstNullObject;
-  if (object->kind != Object::Kind::attachment) co_return mapi::ecNotSupported;
-  if (is_read_only(*object)) co_return mapi::ecAccessDenied;
-  auto ids = co_await mailbox.own_ids(std::move(names));
-  if (!ids) co_return mapi::to_error_code(ids.error());
-  const TagMap map(std::move(*ids));
-  const auto ours = renamed(*holder, map.ids());
-  const auto asked = selection.tags;
-  const auto tags = map.ours(asked);
-  selection.tags = tags;
-  const auto code = co_await put_attachment(&mailbox, &ours->attachments.front(), std::static_pointer_cast<AttachmentObject>(object), selection, problems);
-  map.give_back(problems, selection.all_but, asked);
+  Destination there;
+  const auto opened = co_await there.open(to, Object::Kind::attachment, std::move(names));
+  if (opened != mapi::ecNone) co_return opened;
+  const auto ours = renamed(*holder, there.map().ids());
+  const auto wanted = there.ours(selection);
+  const auto code = co_await put_attachment(there.mailbox(), &ours->attachments.front(), there.object<AttachmentObject>(), wanted, problems);
+  there.give_back(problems);
   co_return code;
 }
 

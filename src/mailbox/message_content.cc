@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "mapi/message_flags.h"
+
 namespace mapigate::mailbox {
 
 using namespace mapi;  // PidTag…
@@ -186,9 +188,9 @@ std::optional<Value> ContentSource::get(PropertyTag tag, Arena& arena) const {
   if (tag.id() == PidTagHasAttachments.id()) return Value::boolean(!content_->attachments().empty());
   if (tag.id() == PidTagHasNamedProperties.id()) return Value::boolean(has_named());
   if (tag.id() == PidTagMessageFlags.id()) {
-    auto flags = row_ ? message_flags(row_->message()) : 0x403u;
-    if (!row_ && beside.contains(PidTagMessageFlags)) flags = static_cast<std::uint32_t>(beside.number(PidTagMessageFlags)) & ~0x10u;
-    if (!content_->attachments().empty()) flags |= 0x10;
+    auto flags = row_ ? message_flags(row_->message()) : mfRead | mfUnmodified | mfEverRead;
+    if (!row_ && beside.contains(PidTagMessageFlags)) flags = static_cast<std::uint32_t>(beside.number(PidTagMessageFlags)) & ~mfHasAttach;
+    if (!content_->attachments().empty()) flags |= mfHasAttach;
     return Value::integer32(static_cast<std::int32_t>(flags));
   }
   if (row_ && index_wins(tag))

@@ -15,8 +15,6 @@ using namespace mapi;
 
 namespace {
 
-constexpr std::int64_t mf_read = 0x01, mf_unmodified = 0x02, mf_submitted = 0x04, mf_unsent = 0x08, mf_has_attach = 0x10,
-                       mf_resend = 0x80, mf_ever_read = 0x400;
 constexpr std::int64_t followup_complete = 1, followup_flagged = 2;
 
 constexpr PropertyTag computed[] = {
@@ -109,7 +107,7 @@ PropertyBag beside_mime(const PropertyBag& properties) {
       out.set(tag, value);
       continue;
     }
-    if (tag.id() == PidTagMessageFlags.id() && (number_of(value) & mf_resend) != 0) out.set_integer(tag, mf_resend);
+    if (tag.id() == PidTagMessageFlags.id() && (number_of(value) & mfResend) != 0) out.set_integer(tag, mfResend);
     const bool complete = tag.id() == PidTagFlagStatus.id() && number_of(value) == followup_complete;
     if (in(by_flags, tag) && !complete) continue;
     const bool class_of_mail = tag.id() == PidTagMessageClass.id() && equal_ignoring_ascii_case(text_of(value), "IPM.Note");
@@ -338,7 +336,7 @@ std::uint32_t flags_of_new(const PropertyBag& properties) {
   // Nothing said: a draft that its writer has seen.
   if (!properties.contains(PidTagMessageFlags)) return state::flag_draft | state::flag_seen;
   const auto n = properties.number(PidTagMessageFlags);
-  return ((n & mf_unsent) != 0 ? state::flag_draft : 0u) | ((n & mf_read) != 0 ? state::flag_seen : 0u);
+  return ((n & mfUnsent) != 0 ? state::flag_draft : 0u) | ((n & mfRead) != 0 ? state::flag_seen : 0u);
 }
 
 void initialize(PropertyBag& bag, std::uint32_t locale) {
@@ -457,12 +455,12 @@ DataSource::DataSource(std::shared_ptr<const StoreIdentity> store, std::optional
 std::optional<Value> DataSource::made(PropertyTag tag, Arena& arena) const {
   const auto is = [&](PropertyTag other) { return tag.id() == other.id(); };
   if (is(PidTagMessageFlags)) {
-    std::int64_t flags = associated_ ? 0x40 : 0;
-    if (flags_ & state::flag_seen) flags |= mf_read | mf_ever_read;
-    flags |= (flags_ & state::flag_draft) != 0 ? mf_unsent : mf_unmodified;
-    if (!data_->attachments.empty()) flags |= mf_has_attach;
-    if (row_ && (row_->extras.number(PidTagMessageFlags) & mf_submitted) != 0) flags = (flags | mf_submitted) & ~mf_unsent;
-    flags |= data_->properties.number(PidTagMessageFlags) & mf_resend;
+    std::int64_t flags = associated_ ? mfFAI : 0;
+    if (flags_ & state::flag_seen) flags |= mfRead | mfEverRead;
+    flags |= (flags_ & state::flag_draft) != 0 ? mfUnsent : mfUnmodified;
+    if (!data_->attachments.empty()) flags |= mfHasAttach;
+    if (row_ && (row_->extras.number(PidTagMessageFlags) & mfSubmitted) != 0) flags = (flags | mfSubmitted) & ~mfUnsent;
+    flags |= data_->properties.number(PidTagMessageFlags) & mfResend;
     return Value::integer32(static_cast<std::int32_t>(flags));
   }
   if (is(PidTagRead)) return Value::boolean((flags_ & state::flag_seen) != 0);

@@ -4,6 +4,7 @@
 #include "convert/mime_writer.h"
 #include "mailbox/message_content.h"
 #include "mapi/errors.h"
+#include "mapi/message_flags.h"
 
 namespace mapigate::mailbox {
 

@@ -4,6 +4,7 @@
 
 #include "mailbox/object_properties.h"
 #include "mailbox/receipts.h"
+#include "mapi/message_flags.h"
 
 namespace mapigate::mailbox {
 
@@ -13,10 +14,6 @@ namespace {
 
 using Cell = std::optional<Value>;
 using Rows = Getter<MessageView>;
-
-// [MS-OXCMSG] 2.2.1.6.
-enum : std::uint32_t { mfRead = 0x01, mfUnmodified = 0x02, mfSubmitted = 0x04, mfUnsent = 0x08, mfHasAttach = 0x10, mfFAI = 0x40,
-                       mfResend = 0x80, mfNotifyRead = 0x100, mfNotifyUnread = 0x200, mfEverRead = 0x400 };
 
 Cell number(std::int64_t n) { return Value::integer32(static_cast<std::int32_t>(n)); }
 Cell wide(std::uint64_t n) { return Value::integer64(static_cast<std::int64_t>(n)); }

@@ -28,7 +28,6 @@ namespace {
 constexpr char outbox_kind[] = "outbox";
 constexpr std::int64_t give_up_after = 2 * 24 * 3600;  // seconds
 constexpr std::int64_t longest_pause = 3600;
-constexpr std::int32_t mf_resend = 0x80;
 
 struct Entry {
   std::uint64_t journal = 0;
@@ -189,7 +188,7 @@ Task<Status> Mailbox::submit(Submission submission) {
 Task<Status> Mailbox::unmark_submitted(GlobalCounter folder, GlobalCounter message) {
   auto edit = [](const state::Message& current) {
     auto extras = current.extras.clone();
-    const auto left = static_cast<std::int32_t>(extras.number(PidTagMessageFlags)) & mf_resend;
+    const auto left = static_cast<std::int32_t>(extras.number(PidTagMessageFlags)) & mfResend;
     extras.remove(PidTagMessageFlags);
     if (left != 0) extras.set_integer(PidTagMessageFlags, left);
     return extras;

@@ -79,6 +79,17 @@ class SharedMailboxTest : public EngineTest, public UserServices {
     ask.body.OutputHandleIndex = to;
     return ask;
   }
+  // The tags of strings with these names, made where they are none yet; that of the last.
+  static PropertyTag named_string(Client& client, std::uint8_t logon, std::uint8_t handle, std::initializer_list<const char*> names,
+                                  const Guid& set = PS_PUBLIC_STRINGS) {
+    PropertyTag last;
+    for (const auto* name : names) {
+      const std::vector<wire::PropertyName> list{wire::to_wire(client.arena, {set, {}, name})};
+      const auto reply = send(client, logon, Ask<wire::RopGetPropertyIdsFromNames>{{wire::RopGetPropertyIdsFromNames::Create, list}, handle});
+      last = PropertyTag(reply.get<wire::RopGetPropertyIdsFromNames>().PropertyIds[0], PropertyType::PtypString);
+    }
+    return last;
+  }
   // The count of messages of the inbox behind a logon, by handles 6 and 7.
   static std::uint32_t count(Client& client, std::uint8_t logon, std::uint8_t handle) {
     EXPECT_EQ(send(client, logon, open_inbox(handle, 6)).value(), ecNone);

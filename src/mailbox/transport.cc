@@ -5,19 +5,13 @@
 #include "mailbox/message_edit.h"
 #include "mailbox/rop_call.h"
 #include "mailbox/user_services.h"
+#include "mailbox/writing_support.h"
 
 namespace mapigate::mailbox {
 
 namespace {
 
 using namespace mapi;
-
-constexpr std::int32_t mf_submitted = 0x04, mf_resend = 0x80;
-
-std::string domain_of(std::string_view user) {
-  const auto at = user.rfind('@');
-  return std::string(at == std::string_view::npos ? "localhost" : user.substr(at + 1));
-}
 
 // A folder of ours by ServerId ([MS-OXCDATA] 2.11.1.4) or entry id; 0 when it is none.
 GlobalCounter folder_named(const RopCall& call, const PropertyBag& bag) {
@@ -113,7 +107,7 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message, bo
   auto& data = *message->data;
   std::vector<std::string> recipients;
   // Again, to those alone who have not got it yet ([MS-OXOMSG] 3.3.5.1.3).
-  const bool again = (data.properties.number(PidTagMessageFlags) & mf_resend) != 0;
+  const bool again = (data.properties.number(PidTagMessageFlags) & mfResend) != 0;
   for (const auto* recipient : convert::addressees(data)) {
     if (again && (static_cast<std::uint32_t>(recipient->type) & convert::recipient_has_it)) continue;
     const auto address = convert::recipient_address(recipient->properties).address;
@@ -181,7 +175,7 @@ Task<ErrorCode> submit(RopCall& call, std::shared_ptr<MessageObject> message, bo
   if (!taken) co_return to_error_code(taken.error());
   auto edit = [](const state::Message& current) {
     auto extras = current.extras.clone();
-    extras.set_integer(PidTagMessageFlags, static_cast<std::int32_t>(extras.number(PidTagMessageFlags) & mf_resend) | mf_submitted);
+    extras.set_integer(PidTagMessageFlags, static_cast<std::int32_t>(extras.number(PidTagMessageFlags) & mfResend) | mfSubmitted);
     return extras;
   };
   auto marked = co_await mailbox.save_extras(message->folder, message->id, edit, 0, 0);
@@ -226,7 +220,7 @@ Task<ErrorCode> set_spooler(RopCall& call, const wire::RopSetSpooler::Request&, 
 }
 // Row T1: what a client has sent by itself goes where it wants to have it. What is in our outbox is the outbox's to file.
 Task<Status> file_finished(Mailbox* mailbox, state::Message row, const StoreIdentity& store) {
-  if (row.extras.number(PidTagMessageFlags) & mf_submitted) co_return Status{};
+  if (row.extras.number(PidTagMessageFlags) & mfSubmitted) co_return Status{};
   auto data = co_await mailbox->stored_data(row.id);
   if (!data) co_return data.error();
   const auto& bag = *data ? (*data)->properties : row.extras;

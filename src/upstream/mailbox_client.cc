@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/text.h"
+#include "mapi/message_flags.h"
 #include "mapi/properties.h"
 #include "wire/dump.h"
 #include "wire/mapihttp/bodies.h"
@@ -381,7 +382,7 @@ Task<Result<std::vector<MessageInfo>>> MailboxClient::messages(mapi::Id folder, 
     if (one.from.empty()) one.from = row.string(mapi::PidTagSenderEmailAddress);
     one.received = row.time(mapi::PidTagMessageDeliveryTime);
     one.size = static_cast<std::uint64_t>(row.number(mapi::PidTagMessageSize));
-    one.read = (row.number(mapi::PidTagMessageFlags) & 1) != 0;  // mfRead
+    one.read = (row.number(mapi::PidTagMessageFlags) & mapi::mfRead) != 0;
     one.flagged = row.number(mapi::PidTagFlagStatus) == 2;       // followupFlagged
     one.has_attachments = row.number(mapi::PidTagHasAttachments) != 0;
     out.push_back(std::move(one));
