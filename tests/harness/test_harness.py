@@ -4,6 +4,7 @@ import os
 import pathlib
 import socket
 import struct
+import subprocess
 import time
 
 import pytest
@@ -160,3 +161,18 @@ def test_free_ports_differ():
     # Whoever asks the system for any port does not get one of them.
     first, last = map(int, pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split())
     assert not any(first <= port <= last for port in ports)
+
+
+# What tools/packages.txt installs of Python for those two; pytest, say, is there for ./test alone.
+@pytest.mark.parametrize("program", ["demo/servers.py", "demo/tour.py", "bench/run.py"])
+def test_demo_and_bench_import_nothing_that_only_tests_have(program):
+    code = (f"import ast, sys; sys.path.insert(0, {str(TOP / 'tests')!r})\n"
+            f"tree = ast.parse(open({str(TOP / 'tests' / program)!r}).read())\n"
+            "tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]\n"
+            "exec(compile(tree, 'imports', 'exec'))\n"
+            "print(*sorted({name.partition('.')[0] for name, module in sys.modules.items()\n"
+            "               if 'dist-packages' in (getattr(module, '__file__', None) or '')}))")
+    done = subprocess.run(["/usr/bin/python3", "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found = {name for name in done.stdout.split() if not name.startswith("_")}  # without what Python loads itself
+    assert found <= ({"ldap", "impacket"} if program.startswith("bench") else set())
