@@ -1,5 +1,5 @@
 // Included once, by the compiler itself: no include guard, which g++ refuses in a main file.
-// Precompiled for every source of the library: what most of them include anyway. A source still
+// Precompiled for every source of the library, the daemon and the larger modules: what most of them include anyway. A source still
 // includes what it uses; meson -Db_pch=false shows when one does not.
 #include <algorithm>
 #include <array>
