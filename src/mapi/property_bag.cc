@@ -14,11 +14,13 @@ constexpr std::uint32_t identity(PropertyTag tag) {
 }  // namespace
 
 void PropertyBag::put(PropertyTag tag, const Value& owned) {
-  for (auto& entry : values_) {
-    if (identity(entry.tag) != identity(tag)) continue;
-    entry = {tag, owned};
-    return;
-  }
+  if (maybe_[place_of(tag)])
+    for (auto& entry : values_) {
+      if (identity(entry.tag) != identity(tag)) continue;
+      entry = {tag, owned};
+      return;
+    }
+  maybe_.set(place_of(tag));
   values_.push_back({tag, owned});
 }
 
@@ -39,7 +41,13 @@ void PropertyBag::set_all(const PropertyBag& other) {
   for (const auto& entry : other.values_) set(entry.tag, entry.value);
 }
 
+void PropertyBag::set_same(PropertyTag tag, PropertyTag as) {
+  const auto value = *find(as);
+  put(tag, value);
+}
+
 const Value* PropertyBag::find(PropertyTag tag) const {
+  if (!maybe_[place_of(tag)]) return nullptr;
   const bool any_type = tag.type() == PropertyType::PtypUnspecified;
   for (const auto& entry : values_) {
     if (any_type ? entry.tag.id() == tag.id() : identity(entry.tag) == identity(tag)) return &entry.value;
@@ -76,6 +84,7 @@ bool PropertyBag::remove(PropertyTag tag) {
 
 void PropertyBag::clear() {
   values_.clear();
+  maybe_.reset();
   arena_ = Arena();
 }
 

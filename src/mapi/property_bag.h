@@ -1,6 +1,7 @@
 // A set of properties that owns its values.
 #pragma once
 
+#include <bitset>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -27,6 +28,8 @@ class PropertyBag {
   void set_boolean(PropertyTag tag, bool b) { set(tag, Value::boolean(b)); }
   void set_time(PropertyTag tag, FileTime t) { set(tag, Value::time(t)); }
   void set_all(const PropertyBag& other);
+  // The value that `as` has, which must be here, under `tag` as well, without a second copy of it. Both of one type.
+  void set_same(PropertyTag tag, PropertyTag as);
 
   // Null when it is not here. A tag of type PtypUnspecified finds any type.
   const Value* find(PropertyTag tag) const;
@@ -49,9 +52,11 @@ class PropertyBag {
 
  private:
   void put(PropertyTag tag, const Value& owned);
+  static std::size_t place_of(PropertyTag tag) { return (tag.id() ^ tag.id() >> 8) % 256; }
 
   Arena arena_;
   std::vector<TaggedValue> values_;
+  std::bitset<256> maybe_;  // by place_of(): where nothing is set, nothing has to be looked for
 };
 
 }  // namespace mapigate::mapi

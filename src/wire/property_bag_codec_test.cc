@@ -41,6 +41,55 @@ TEST(PropertyBag, OwnsItsValuesAndSurvivesAMove) {
   EXPECT_EQ(moved.clone().size(), 2u);
 }
 
+TEST(PropertyBagCodec, SaysOnceWhatSeveralPropertiesHave) {
+  PropertyBag bag;
+  bag.set_string(PidTagSenderSmtpAddress, "somebody@example.test");
+  bag.set_integer(PidTagImportance, 1);
+  const auto one = wire::serialize(bag).size();
+  bag.set_same(PidTagSenderEmailAddress, PidTagSenderSmtpAddress);
+  bag.set_string(PidTagSentRepresentingSmtpAddress, "somebody@example.test");
+  bag.set_string(PidTagSubject, "somebody@example.tesT");
+  bag.set_binary(PidTagEntryId, as_view(std::string_view("12345678")));
+  bag.set_binary(PidTagRecordKey, as_view(std::string_view("12345678")));
+  bag.set_binary(PidTagSearchKey, as_view(std::string_view("1234")));
+  const auto bytes = wire::serialize(bag);
+  EXPECT_EQ(bytes.size(), one + 2 * (4 + 2) + (4 + 44) + (4 + 4 + 8) + (4 + 2) + (4 + 4 + 4));
+  auto back = wire::parse_property_bag(bytes);
+  ASSERT_TRUE(back) << back.error().message;
+  EXPECT_EQ(back->size(), bag.size());
+  for (const auto& [tag, value] : bag) {
+    EXPECT_EQ(text_of(*back->find(tag)), text_of(value));
+    EXPECT_EQ(to_hex(back->binary(tag)), to_hex(bag.binary(tag)));
+    EXPECT_EQ(back->number(tag), number_of(value));
+  }
+  EXPECT_EQ(wire::serialize(*back), bytes);
+  // What became of one says nothing about the others.
+  back->set_string(PidTagSenderSmtpAddress, "else");
+  EXPECT_EQ(back->string(PidTagSenderEmailAddress), "somebody@example.test");
+  EXPECT_EQ(back->clone().string(PidTagSentRepresentingSmtpAddress), "somebody@example.test");
+}
+
+TEST(PropertyBagCodec, ReferencesGoToWhatIsThere) {
+  const auto blob = [](std::uint16_t back, PropertyType type) {
+    Bytes out;
+    Output output(out);
+    output.scalar<std::uint32_t>(2);
+    output.scalar(PidTagEntryId.value);
+    output.scalar<std::uint32_t>(1);
+    output.scalar<std::uint8_t>(7);
+    output.scalar(PidTagSearchKey.with(type).value | 0x8000);
+    output.scalar(back);
+    return out;
+  };
+  auto good = wire::parse_property_bag(blob(1, PropertyType::PtypBinary));
+  ASSERT_TRUE(good) << good.error().message;
+  EXPECT_EQ(good->binary(PidTagSearchKey).size(), 1u);
+  EXPECT_FALSE(wire::parse_property_bag(blob(0, PropertyType::PtypBinary)));
+  EXPECT_FALSE(wire::parse_property_bag(blob(2, PropertyType::PtypBinary)));
+  EXPECT_FALSE(wire::parse_property_bag(blob(0xFFFF, PropertyType::PtypBinary)));
+  EXPECT_FALSE(wire::parse_property_bag(blob(1, PropertyType::PtypString)));
+}
+
 TEST(PropertyBagCodec, RoundTrips) {
   PropertyBag bag;
   bag.set_string(PidTagSubject, "Grüße 😀");
