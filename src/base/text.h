@@ -40,6 +40,13 @@ std::string collation_key(std::string_view utf8);
 std::string lower_ascii(std::string_view text);
 bool equal_ignoring_ascii_case(std::string_view a, std::string_view b);
 std::string_view trim(std::string_view text);
+// As text.find_first_of(set), which calls memchr for each character.
+constexpr std::size_t first_of(std::string_view text, std::string_view set) {
+  for (std::size_t i = 0; i < text.size(); ++i)
+    for (const char c : set)
+      if (text[i] == c) return i;
+  return std::string_view::npos;
+}
 // For a part of a URL: all but letters, digits and -._~@ as %XX.
 std::string percent_encode(std::string_view text);
 // Of a path or a query: %XX, and + for a space.

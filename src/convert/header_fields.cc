@@ -47,7 +47,7 @@ std::vector<HeaderField> split_header(View block, std::size_t limit) {
     if (!continues) continue;
     auto name = line.substr(0, colon);
     while (!name.empty() && (name.back() == ' ' || name.back() == '\t')) name.remove_suffix(1);
-    continues = !name.empty() && name.find_first_of(" \t") == name.npos;
+    continues = !name.empty() && first_of(name, " \t") == name.npos;
     if (continues) out.push_back({name, as_view(line.substr(colon + 1))});
   }
   return out;
@@ -294,7 +294,7 @@ bool parse_plain_addresses(std::string_view text, std::size_t limit, std::vector
     if (!bracket && taken('"')) {
       const auto end = text.find('"');
       const auto name = text.substr(0, end);
-      if (end == text.npos || name.empty() || name.find_first_of("\\=<>'") != name.npos || name != trim(name)) return false;
+      if (end == text.npos || name.empty() || first_of(name, "\\=<>'") != name.npos || name != trim(name)) return false;
       if (!std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7F; })) return false;
       one.name = name;
       text.remove_prefix(end + 1);
@@ -302,7 +302,7 @@ bool parse_plain_addresses(std::string_view text, std::size_t limit, std::vector
       bracket = taken('<');
       if (!bracket) return false;
     } else if (!bracket) {
-      const auto end = text.find_first_of("<@");
+      const auto end = first_of(text, "<@");
       if (end != text.npos && text[end] == '<') {
         auto name = plain_name(trim(text.substr(0, end)));
         if (!name) return false;

@@ -88,9 +88,14 @@ void add_role(PropertyBag& bag, const Role& role, const Address& address) {
   bag.set_string(role.name, address.display());
   bag.set_string(role.address_type, "SMTP");
   bag.set_string(role.email_address, address.address);
-  bag.set_string(role.smtp_address, address.address);
+  bag.set_same(role.smtp_address, role.email_address);
   bag.set_binary(role.entry_id, one_off_entry_id(address.display(), address.address));
   bag.set_binary(role.search_key, search_key(address.address));
+}
+
+void add_same_role(PropertyBag& bag, const Role& role, const Role& as) {
+  for (const auto tag : {&Role::name, &Role::address_type, &Role::email_address, &Role::smtp_address, &Role::entry_id, &Role::search_key})
+    bag.set_same(role.*tag, as.*tag);
 }
 
 std::string join_names(const std::vector<Address>& addresses) {
@@ -329,7 +334,8 @@ void add_header_properties(PropertyBag& bag, const std::vector<HeaderField>& fie
   const auto by = addresses_of(fields, "Sender", 1);
   if (!from.empty() || !by.empty()) {
     add_role(bag, sender, by.empty() ? from[0] : by[0]);
-    add_role(bag, sent_representing, from.empty() ? by[0] : from[0]);
+    if (from.empty() || by.empty()) add_same_role(bag, sent_representing, sender);
+    else add_role(bag, sent_representing, from[0]);
   }
   bag.set_string(PidTagDisplayTo, join_names(addresses_of(fields, "To")));
   bag.set_string(PidTagDisplayCc, join_names(addresses_of(fields, "Cc")));
