@@ -529,7 +529,9 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
   for (const auto& change : delta.extras)
     if (std::none_of(told.flags.begin(), told.flags.end(), [&](const auto& f) { return f.id == change.id; }))
       told.rekeyed.push_back({change.id, 0});
+  const bool told_one_by_one = was_indexed || row->provider.empty() || state::is_associated(contents);
   for (const auto& message : delta.added) {
+    if (!told_one_by_one) break;  // a folder on its way into the index
     state::Message light;
     light.flags = message.flags;
     light.received = message.received;
@@ -561,7 +563,7 @@ Task<Status> Mailbox::apply_locked(GlobalCounter contents, state::FolderDelta de
     tell({MailboxEvent::Kind::contents_changed, id});
     tell({MailboxEvent::Kind::folder_changed, id});
   } else if (folder) {
-    tell_deltas(*folder, was_indexed || folder->provider.empty() || state::is_associated(contents), told, *applied);
+    tell_deltas(*folder, told_one_by_one, told, *applied);
   }
   co_return Status{};
 }
