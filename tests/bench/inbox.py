@@ -1,8 +1,8 @@
 """Opening an inbox of 20,000 messages: the gateway against a plain IMAP client of the same Dovecot.
 
 Opening is: open the folder, its contents table, sort by date, the first 50 rows; against SELECT and FETCH of 50
-envelopes. Indexing is the first logon of a user the gateway has never seen, until the table is whole; against a
-bare client that fetches the same headers of every message and throws them away."""
+envelopes. Indexing is the first logon at a gateway without any state, until the table is whole; against a bare client
+that logs in, selects the inbox, fetches the same headers of every message and throws them away. The two take turns."""
 import contextlib
 import socket
 import ssl
@@ -19,6 +19,7 @@ from harness.processes import HarnessError, private_dir
 from .measure import row
 
 COUNT = 20_000
+ROUNDS = 5
 USER, PASSWORD = "alice@example.test", "secret"
 COLUMNS = ["PidTagMid", "PidTagSubject", "PidTagSenderName", "PidTagMessageDeliveryTime", "PidTagMessageFlags",
            "PidTagMessageSize", "PidTagHasAttachments", "PidTagMessageClass"]
@@ -86,27 +87,45 @@ def opener(session):
     return lambda: session.client.raw("Execute", body).check()
 
 
+def fetch_all(dovecot, certificates):
+    """Seconds from the connection to the last byte."""
+    started = time.perf_counter()
+    with contextlib.closing(RawImap(dovecot.tls_port, certificates)) as raw:
+        raw.command("SELECT INBOX")
+        raw.command(f"FETCH 1:* {ITEMS}")
+        return time.perf_counter() - started
+
+
+def first_index(stack, gateway, certificates):
+    """A session, and the seconds from its connection to the whole table."""
+    started = time.perf_counter()
+    session = stack.enter_context(Session.logged_on(gateway.https_port, certificates.ca, USER, PASSWORD, timeout=600))
+    inbox = session.open_folder(session.inbox)
+    while session.call(rops.get_contents_table(), inbox).row_count < COUNT:
+        if time.perf_counter() - started > 600:
+            raise HarnessError(f"the table has not reached {COUNT} rows in 600 s")
+        time.sleep(0.01)
+    return session, time.perf_counter() - started
+
+
 def run():
     certificates, results = Certificates(private_dir("tls")), []
     with contextlib.ExitStack() as stack:
         dovecot = stack.enter_context(Dovecot(certificates, [USER], PASSWORD))
         dovecot.seed(USER, "INBOX", (mailgen.small(number) for number in range(COUNT)))
-        gateway = stack.enter_context(Mapigate.gateway(certificates, dovecot.tls_port))
+        fetch_all(dovecot, certificates)  # Dovecot's own caches are warm for both
+        fetched, indexed = [], []
+        for left in reversed(range(ROUNDS)):
+            fetched.append(fetch_all(dovecot, certificates))
+            with contextlib.ExitStack() as its_own:
+                gateway = its_own.enter_context(Mapigate.gateway(certificates, dovecot.tls_port))
+                session, took = first_index(its_own, gateway, certificates)
+                indexed.append(took)
+                if left == 0:
+                    stack.push(its_own.pop_all())
+        results.append(row(f"first index of {COUNT} messages", statistics.median(indexed) * 1000,
+                           statistics.median(fetched) * 1000, "ms", "IMAP fetch", False))
         raw = stack.enter_context(contextlib.closing(RawImap(dovecot.tls_port, certificates)))
-        raw.command("SELECT INBOX")
-        raw.command(f"FETCH 1:* {ITEMS}")  # Dovecot's own caches are warm for both
-        started = time.perf_counter()
-        raw.command(f"FETCH 1:* {ITEMS}")
-        fetch = time.perf_counter() - started
-        started = time.perf_counter()
-        session = stack.enter_context(Session.logged_on(gateway.https_port, certificates.ca, USER, PASSWORD,
-                                                        timeout=600))
-        while session.call(rops.get_contents_table(), session.open_folder(session.inbox)).row_count < COUNT:
-            if time.perf_counter() - started > 600:
-                raise HarnessError(f"the table has not reached {COUNT} rows in 600 s")
-            time.sleep(0.05)
-        index = time.perf_counter() - started
-        results.append(row(f"first index of {COUNT} messages", index * 1000, fetch * 1000, "ms", "IMAP fetch", False))
 
         def by_imap():
             raw.command("SELECT INBOX")
