@@ -20,6 +20,11 @@ Task<ErrorCode> messages_to_other(RopCall& call, GlobalCounter from, OtherHandle
 // when nothing is left in it.
 Task<ErrorCode> folder_to_other(RopCall& call, GlobalCounter folder, OtherHandle to, std::string name, bool recursive, bool move, bool* partial);
 
+// What of the contents of a folder a copy of it takes along.
+struct FolderParts {
+  bool messages = false, associated = false, folders = false;
+};
+
 // Moves of folders that were cut off go on, message by message.
 Task<> carry_on(std::shared_ptr<Mailbox> from);
 

@@ -1,12 +1,10 @@
-// RopCopyTo and RopCopyProperties ([MS-OXCPRPT] 2.2.10, 2.2.11 and 3.2.5.8): properties and subobjects of a message,
-// attachment or folder into another of its kind. What comes into messages and attachments lasts when they are saved.
-// A client may allow it to go on in the background; it never has to.
+// RopCopyTo and RopCopyProperties ([MS-OXCPRPT] 3.2.5.7 and 3.2.5.8): properties and subobjects of a message or attachment into
+// another of its kind, where they last when that is saved; folders are in folder_copying.cc. A client may allow it to go on in the
+// background; it never has to.
 #include <algorithm>
-#include <functional>
 
-#include "mailbox/across_rops.h"
+#include "mailbox/copying.h"
 #include "mailbox/message_edit.h"
-#include "mailbox/parcel.h"
 #include "mailbox/property_writing.h"
 
 namespace mapigate::mailbox {
@@ -14,35 +12,8 @@ namespace mapigate::mailbox {
 namespace {
 
 using mapi::PropertyTag;
-using Problems = std::vector<wire::PropertyProblem>;
 
 constexpr auto ecMessageCycle = static_cast<ErrorCode>(0x00000504);
-enum CopyFlag : std::uint8_t { flag_move = 0x01, flag_no_overwrite = 0x02 };
-
-// What is to go over.
-struct Selection {
-  bool all_but = false;  // all but `tags`, else only these
-  std::span<const PropertyTag> tags;
-  bool subobjects = false;
-  std::uint8_t flags = 0;
-
-  bool named(PropertyTag tag) const {
-    return std::any_of(tags.begin(), tags.end(), [&](auto one) { return one.id() == tag.id(); });
-  }
-  bool wants(PropertyTag tag) const { return named(tag) != all_but; }
-  bool wants_object(PropertyTag tag) const { return all_but ? subobjects && !named(tag) : named(tag); }
-  // Says of what was asked for and is not there that it is not.
-  void report_missing(const std::function<bool(PropertyTag)>& is_there, Problems* problems) const {
-    for (std::size_t i = 0; !all_but && i < tags.size(); ++i)
-      if (!is_there(tags[i])) problems->push_back({static_cast<std::uint16_t>(i), tags[i], mapi::ecNotFound});
-  }
-  // Problems carry the place in what was asked for; of a copy of everything there is none.
-  std::uint16_t place(PropertyTag tag, std::size_t otherwise) const {
-    for (std::size_t i = 0; !all_but && i < tags.size(); ++i)
-      if (tags[i].id() == tag.id()) return static_cast<std::uint16_t>(i);
-    return static_cast<std::uint16_t>(otherwise);
-  }
-};
 
 bool is_object(PropertyTag tag) {
   return tag.id() == mapi::PidTagMessageRecipients.id() || tag.id() == mapi::PidTagMessageAttachments.id();
@@ -105,7 +76,7 @@ Task<ErrorCode> put_into(Mailbox* mailbox, std::shared_ptr<MessageObject> to, co
       if (!selection.all_but) problems->push_back({place, tag, mapi::ecComputed});
       continue;
     }
-    if ((selection.flags & flag_no_overwrite) && before.contains(tag.with(mapi::PropertyType::PtypUnspecified))) continue;
+    if (!selection.overwrites() && before.contains(tag.with(mapi::PropertyType::PtypUnspecified))) continue;
     const auto code = co_await set_property(*mailbox, to, tag, value, code_page);
     if (code == mapi::ecNetwork || code == mapi::ecTimeout) co_return code;
     if (code != mapi::ecNone) problems->push_back({place, tag, code});
@@ -115,7 +86,7 @@ Task<ErrorCode> put_into(Mailbox* mailbox, std::shared_ptr<MessageObject> to, co
     return is_object(tag) || is_computed(tag) || properties.contains(tag.with(mapi::PropertyType::PtypUnspecified));
   };
   selection.report_missing(is_there, problems);
-  const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
+  const bool overwrite = selection.overwrites();
   if (selection.wants_object(mapi::PidTagMessageRecipients) && (overwrite || to->data->recipients.empty())) {
     to->data->recipients.clear();
     for (const auto& one : taken->data->recipients) to->data->recipients.push_back(one.clone());
@@ -146,82 +117,11 @@ Task<ErrorCode> copy_message(RopCall& call, std::shared_ptr<MessageObject> from,
   if (!taken) co_return mapi::to_error_code(taken.error());
   std::vector<PropertyTag> copied;
   const auto code = co_await put_into(&call.mailbox, to, &*taken, selection, call.session.options().code_page, problems, &copied);
-  if (code != mapi::ecNone || !(selection.flags & flag_move)) co_return code;
+  if (code != mapi::ecNone || !selection.moves()) co_return code;
   co_return co_await remove_copied(&call.mailbox, from, &copied);
 }
 
-// -- into a message of another mailbox of the session, whose ids of named properties are others
-
-// Tags of the source and of this mailbox.
-class TagMap {
- public:
-  explicit TagMap(NamedIdMap ids) : ids_(std::move(ids)) {
-    for (const auto& [theirs, own] : ids_) back_[own] = theirs;
-  }
-  const NamedIdMap& ids() const { return ids_; }
-  PropertyTag ours(PropertyTag tag) const { return through(tag, ids_); }
-  PropertyTag theirs(PropertyTag tag) const { return through(tag, back_); }
-  std::vector<PropertyTag> ours(std::span<const PropertyTag> tags) const {
-    std::vector<PropertyTag> out;
-    for (const auto tag : tags) out.push_back(ours(tag));
-    return out;
-  }
-  // As the client asked.
-  void give_back(Problems* problems, bool all_but, std::span<const PropertyTag> asked) const {
-    for (auto& problem : *problems)
-      problem.PropertyTag = !all_but && problem.Index < asked.size() ? asked[problem.Index] : theirs(problem.PropertyTag);
-  }
-
- private:
-  static PropertyTag through(PropertyTag tag, const NamedIdMap& map) {
-    const auto found = map.find(tag.id());
-    return !tag.named() ? tag : PropertyTag(found == map.end() ? std::uint16_t{0} : found->second, tag.type());
-  }
-  NamedIdMap ids_, back_;
-};
-
-// What a copy goes into, on the executor of its mailbox.
-class Destination {
- public:
-  // Opens it for writing. `names`: of the named properties of the source, by their ids there.
-  Task<ErrorCode> open(OtherHandle to, Object::Kind kind, std::map<std::uint16_t, mapi::PropertyName> names) {
-    mailbox_ = &to.session->mailbox();
-    using_it_ = mailbox_->use();
-    auto opened = co_await mailbox_->open();
-    if (!opened) co_return mapi::to_error_code(opened.error());
-    object_ = to.session->find(to.handle);
-    if (!object_) co_return mapi::ecDstNullObject;
-    if (object_->kind != kind) co_return mapi::ecNotSupported;
-    if (is_read_only(*object_)) co_return mapi::ecAccessDenied;
-    auto ids = co_await mailbox_->own_ids(std::move(names));
-    if (!ids) co_return mapi::to_error_code(ids.error());
-    map_ = TagMap(std::move(*ids));
-    co_return mapi::ecNone;
-  }
-  Mailbox* mailbox() const { return mailbox_; }
-  template <class T>
-  std::shared_ptr<T> object() const {
-    return std::static_pointer_cast<T>(object_);
-  }
-  const TagMap& map() const { return map_; }
-  // What is asked for, in this mailbox's tags; it lives as long as this.
-  Selection ours(Selection selection) {
-    asked_ = selection;
-    tags_ = map_.ours(selection.tags);
-    selection.tags = tags_;
-    return selection;
-  }
-  // Problems in the tags that the client asked with.
-  void give_back(Problems* problems) const { map_.give_back(problems, asked_.all_but, asked_.tags); }
-
- private:
-  Mailbox* mailbox_ = nullptr;
-  std::shared_ptr<void> using_it_;
-  std::shared_ptr<Object> object_;
-  TagMap map_{{}};
-  Selection asked_;
-  std::vector<PropertyTag> tags_;
-};
+// -- into a message of another mailbox of the session
 
 // On the executor of that mailbox. Tags are those of the source, coming and going.
 Task<ErrorCode> put_across(OtherHandle to, Taken taken, std::map<std::uint16_t, mapi::PropertyName> names, Selection selection,
@@ -252,7 +152,7 @@ Task<ErrorCode> copy_across(RopCall& call, std::shared_ptr<MessageObject> from, 
   std::vector<PropertyTag> copied;
   auto putting = put_across(to, std::move(taken), std::move(*names), selection, call.session.options().code_page, problems, &copied);
   const auto code = co_await io::on(to.session->mailbox().executor(), std::move(putting));
-  if (code != mapi::ecNone || !(selection.flags & flag_move)) co_return code;
+  if (code != mapi::ecNone || !selection.moves()) co_return code;
   co_return co_await remove_copied(&call.mailbox, from, &copied);
 }
 
@@ -277,7 +177,7 @@ Task<ErrorCode> put_attachment(Mailbox* mailbox, const Attached* taken, std::sha
                                Problems* problems) {
   auto ready = co_await edit_attachment(*mailbox, to);
   if (!ready) co_return mapi::to_error_code(ready.error());
-  const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
+  const bool overwrite = selection.overwrites();
   std::size_t at = 0;
   for (const auto& [tag, value] : taken->properties) {
     const auto place = selection.place(tag, at++);
@@ -344,87 +244,6 @@ bool is_within(const MessageObject* message, const MessageObject& outer) {
   return false;
 }
 
-bool is_below(const FolderTree& tree, GlobalCounter id, GlobalCounter above) {
-  for (unsigned depth = 0; depth < 100 && id != 0; ++depth) {
-    if (id == above) return true;
-    const auto* folder = tree.find(id);
-    if (!folder) return false;
-    id = folder->parent;
-  }
-  return false;
-}
-
-Task<Status> copy_messages(Mailbox* mailbox, GlobalCounter from, GlobalCounter contents, GlobalCounter to) {
-  auto indexed = co_await mailbox->wait_indexed(from, mailbox->context().options.first_index_wait);
-  if (!indexed) co_return indexed;
-  auto read = [contents](state::MailboxState& s) { return s.message_keys(contents); };
-  auto keys = co_await mailbox->with_state(read);
-  if (!keys) co_return keys.error();
-  std::vector<GlobalCounter> ids;
-  for (const auto& key : *keys) ids.push_back(key.id);
-  if (ids.empty()) co_return Status{};
-  co_return co_await mailbox->move_messages(from, std::move(ids), to, true);
-}
-
-Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> from, std::shared_ptr<FolderObject> to,
-                                 Selection selection, Problems* problems) {
-  auto& mailbox = call.mailbox;
-  const auto tree = mailbox.tree();
-  const auto* source = tree->find(from->id);
-  if (!source || !tree->find(to->id)) co_return mapi::ecNotFound;
-  const bool folders = selection.wants_object(mapi::PidTagContainerHierarchy);
-  if (folders && is_below(*tree, to->id, from->id)) co_return mapi::ecFolderCycle;
-  const auto container_class = source->container_class;
-  std::vector<mapi::TaggedValue> values;
-  auto extras = mailbox.folder_extras(from->id);
-  auto present = mailbox.folder_extras(to->id);
-  const bool overwrite = (selection.flags & flag_no_overwrite) == 0;
-  if (extras)
-    for (const auto& [tag, value] : *extras)
-      if (selection.wants(tag) && (overwrite || !present || !present->contains(tag))) values.push_back({tag, mapi::copy(call.arena, value)});
-  if (selection.wants(mapi::PidTagContainerClass) && overwrite && !container_class.empty())
-    values.push_back({mapi::PidTagContainerClass, mapi::Value::string(call.arena, container_class)});
-  if (!selection.all_but && selection.named(mapi::PidTagDisplayName))
-    values.push_back({mapi::PidTagDisplayName, mapi::Value::string(call.arena, source->name)});
-  auto whole = co_await properties_of(call, from, false, false);
-  if (!whole) co_return mapi::to_error_code(whole.error());
-  auto held = *whole;
-  auto* arena = &call.arena;
-  const auto is_there = [held, arena](PropertyTag tag) {
-    for (const auto objects : {mapi::PidTagContainerHierarchy, mapi::PidTagContainerContents, mapi::PidTagFolderAssociatedContents})
-      if (tag.id() == objects.id()) return true;
-    return held->get(tag.with(mapi::PropertyType::PtypUnspecified), *arena).has_value();
-  };
-  selection.report_missing(is_there, problems);
-  if (!values.empty()) {
-    Problems found;
-    const auto code = co_await set_on_container(call, to, values, found);
-    if (code != mapi::ecNone) co_return code;
-    for (const auto& problem : found)
-      if (!selection.all_but || problem.ErrorCode != mapi::ecComputed)
-        problems->push_back({selection.place(problem.PropertyTag, problem.Index), problem.PropertyTag, problem.ErrorCode});
-  }
-  if (selection.wants_object(mapi::PidTagContainerContents)) {
-    auto done = co_await copy_messages(&mailbox, from->id, from->id, to->id);
-    if (!done) co_return mapi::to_error_code(done.error());
-  }
-  if (selection.wants_object(mapi::PidTagFolderAssociatedContents)) {
-    auto done = co_await copy_messages(&mailbox, from->id, state::associated_of(from->id), to->id);
-    if (!done) co_return mapi::to_error_code(done.error());
-  }
-  if (!folders) co_return mapi::ecNone;
-  std::vector<GlobalCounter> below;
-  for (const auto* child : mailbox.tree()->children(from->id)) below.push_back(child->id);
-  for (const auto id : below) {
-    const auto* child = mailbox.tree()->find(id);
-    if (!child) continue;
-    const auto name = child->name;
-    auto copied = co_await copy_folder_tree(&mailbox, id, to->id, name);
-    if (!copied) co_return copied.error().code == Errc::conflict ? mapi::ecDuplicateName : mapi::to_error_code(copied.error());
-  }
-  co_return mapi::ecNone;
-}
-
 Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection selection, std::span<const wire::PropertyProblem>* out) {
   auto from = call.find(), to = call.find(destination);
   if (!from) co_return mapi::ecNullObject;
@@ -436,7 +255,7 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
   // The two flags do not go together ([MS-OXCPRPT] 2.2.10.1 and 2.2.11.1).
   if ((selection.flags & ~(flag_move | flag_no_overwrite)) || selection.flags == (flag_move | flag_no_overwrite))
     co_return mapi::ecInvalidParam;
-  if ((to && is_read_only(*to)) || ((selection.flags & flag_move) && is_read_only(*from))) co_return mapi::ecAccessDenied;
+  if ((to && is_read_only(*to)) || (selection.moves() && is_read_only(*from))) co_return mapi::ecAccessDenied;
   Problems problems;
   ErrorCode code = mapi::ecNotSupported;
   if (other && from->kind == Object::Kind::attachment) {
@@ -454,7 +273,7 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
     code = co_await copy_attachment(call, std::static_pointer_cast<AttachmentObject>(from), std::static_pointer_cast<AttachmentObject>(to),
                                     selection, &problems);
   } else if (from->kind == Object::Kind::folder) {
-    if (selection.flags & flag_move) co_return mapi::ecNotSupported;
+    if (selection.moves()) co_return mapi::ecNotSupported;
     code = co_await copy_folder_into(call, std::static_pointer_cast<FolderObject>(from), std::static_pointer_cast<FolderObject>(to),
                                      selection, &problems);
   }
@@ -481,6 +300,57 @@ Task<ErrorCode> copy_properties(RopCall& call, const wire::RopCopyProperties::Re
 }
 
 }  // namespace
+
+bool Selection::named(PropertyTag tag) const {
+  return std::any_of(tags.begin(), tags.end(), [&](auto one) { return one.id() == tag.id(); });
+}
+void Selection::report_missing(const std::function<bool(PropertyTag)>& is_there, Problems* problems) const {
+  for (std::size_t i = 0; !all_but && i < tags.size(); ++i)
+    if (!is_there(tags[i])) problems->push_back({static_cast<std::uint16_t>(i), tags[i], mapi::ecNotFound});
+}
+std::uint16_t Selection::place(PropertyTag tag, std::size_t otherwise) const {
+  for (std::size_t i = 0; !all_but && i < tags.size(); ++i)
+    if (tags[i].id() == tag.id()) return static_cast<std::uint16_t>(i);
+  return static_cast<std::uint16_t>(otherwise);
+}
+
+TagMap::TagMap(NamedIdMap ids) : ids_(std::move(ids)) {
+  for (const auto& [theirs, own] : ids_) back_[own] = theirs;
+}
+std::vector<PropertyTag> TagMap::ours(std::span<const PropertyTag> tags) const {
+  std::vector<PropertyTag> out;
+  for (const auto tag : tags) out.push_back(ours(tag));
+  return out;
+}
+void TagMap::give_back(Problems* problems, bool all_but, std::span<const PropertyTag> asked) const {
+  for (auto& problem : *problems)
+    problem.PropertyTag = !all_but && problem.Index < asked.size() ? asked[problem.Index] : theirs(problem.PropertyTag);
+}
+PropertyTag TagMap::through(PropertyTag tag, const NamedIdMap& map) {
+  const auto found = map.find(tag.id());
+  return !tag.named() ? tag : PropertyTag(found == map.end() ? std::uint16_t{0} : found->second, tag.type());
+}
+
+Task<ErrorCode> Destination::open(OtherHandle to, Object::Kind kind, std::map<std::uint16_t, mapi::PropertyName> names) {
+  mailbox_ = &to.session->mailbox();
+  using_it_ = mailbox_->use();
+  auto opened = co_await mailbox_->open();
+  if (!opened) co_return mapi::to_error_code(opened.error());
+  object_ = to.session->find(to.handle);
+  if (!object_) co_return mapi::ecDstNullObject;
+  if (object_->kind != kind) co_return mapi::ecNotSupported;
+  if (is_read_only(*object_)) co_return mapi::ecAccessDenied;
+  auto ids = co_await mailbox_->own_ids(std::move(names));
+  if (!ids) co_return mapi::to_error_code(ids.error());
+  map_ = TagMap(std::move(*ids));
+  co_return mapi::ecNone;
+}
+Selection Destination::ours(Selection selection) {
+  asked_ = selection;
+  tags_ = map_.ours(selection.tags);
+  selection.tags = tags_;
+  return selection;
+}
 
 HandlerList copying_handlers() {
   static constexpr HandlerEntry list[] = {on<wire::RopCopyTo, copy_to>(), on<wire::RopCopyProperties, copy_properties>()};
