@@ -73,15 +73,6 @@ TEST_F(SharedMailboxTest, MessagesGoFromOneMailboxToTheOther) {
   // Gone: passed over.
   EXPECT_EQ(go(false), ecNone);
   EXPECT_EQ(count(*client, 0, 0), 3u);
-  // Folders go over by RopCopyFolder and RopMoveFolder.
-  ASSERT_EQ(send(*client, 0, open_inbox(0, 5)).value(), ecNone);
-  ASSERT_EQ(send(*client, 1, open_inbox(4, 6)).value(), ecNone);
-  Ask<wire::RopCopyTo> copy_to;
-  copy_to.handle = 6;
-  copy_to.body.DestHandleIndex = 5;
-  EXPECT_EQ(send(*client, 1, copy_to).value(), ecNotSupported);
-  copy_to.body.DestHandleIndex = 11;  // none at all
-  EXPECT_EQ(send(*client, 1, copy_to).value(), ecDstNullObject);
 }
 
 // Three clients, two mailboxes, four loops.
@@ -194,6 +185,150 @@ TEST_F(SharedMailboxTest, AnAttachmentIsCopiedIntoAMessageOfAnotherMailbox) {
   // Into an object of another kind it does not go.
   copy_to.body.DestHandleIndex = 3;
   EXPECT_EQ(send(*client, 1, copy_to).value(), ecNotSupported);
+}
+
+// [MS-OXCPRPT] 3.2.5.7 and 3.2.5.8, of folders.
+class CopyOfFolderTest : public SharedMailboxTest {
+ protected:
+  void SetUp() override {
+    auto& source = backends.of(office);
+    source.add_folder("Cases");
+    source.add_folder("Cases/Old", FolderRole::none, "Cases");
+    source.add("Cases", "a case");
+    source.add("Cases", "another case");
+    source.add("Cases/Old", "an old case");
+    backends.of(bob).add_folder("Target");
+    auto owner = connect(office, "owner's");
+    owner->logon();
+    settle(*owner, inbox);
+    cases = folder_named(*owner, "Cases");
+    client = connect(bob);
+    client->logon();
+    settle(*client, inbox);
+    ASSERT_EQ(log_on_to(*client, office, 1, 4).value(), ecNone);
+    ASSERT_EQ(open_it(1, 4, cases, 5), ecNone);
+    ASSERT_EQ(open_it(0, 0, folder_named(*client, "Target"), 6), ecNone);
+    EXPECT_EQ(listed(0x00), 0u);
+    copy_to.handle = 5;
+    copy_to.body.DestHandleIndex = 6;
+    copy_to.body.WantSubObjects = true;
+  }
+  static GlobalCounter folder_named(Client& whose, std::string_view name) {
+    const auto tree = tree_of(whose);
+    for (const auto& folder : tree->all())
+      if (folder.name == name) return folder.id;
+    return 0;
+  }
+  ErrorCode open_it(std::uint8_t logon, std::uint8_t from, GlobalCounter folder, std::uint8_t to) {
+    Ask<wire::RopOpenFolder> ask;
+    ask.handle = from;
+    ask.body.FolderId = Id(own_replid, folder);
+    ask.body.OutputHandleIndex = to;
+    return send(*client, logon, ask).value();
+  }
+  // Rows of the target's table.
+  std::uint32_t listed(std::uint8_t flags) {
+    Ask<wire::RopGetContentsTable> ask;
+    ask.handle = 6;
+    ask.body.OutputHandleIndex = 7;
+    ask.body.TableFlags = flags;
+    return send(*client, 0, ask).get<wire::RopGetContentsTable>().RowCount;
+  }
+  std::size_t stored(const std::string& folder) {
+    auto& backend = backends.of(bob);
+    const std::lock_guard lock(backend.mutex);
+    return backend.folders.contains(folder) ? backend.folders.at(folder).messages.size() : 99;
+  }
+  std::unique_ptr<Client> client;
+  GlobalCounter cases = 0;
+  Ask<wire::RopCopyTo> copy_to;
+};
+
+TEST_F(CopyOfFolderTest, AllOfAFolderGoesIntoOneOfAnotherMailbox) {
+  const auto there = named_string(*client, 1, 4, {"Other", "Place"});
+  const auto here = named_string(*client, 0, 0, {"First", "Second", "Third", "Place"});
+  ASSERT_NE(there.id(), here.id());
+  const TaggedValue values[] = {{there, Value::string(client->arena, "Bridge")},
+                                {PidTagComment, Value::string(client->arena, "of the office")},
+                                {PidTagRemindersOnlineEntryId, Value::binary(as_view("the office's"))}};
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopSetProperties>{{values}, 5}).value(), ecNone);
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopCreateMessage>{{8, 0x0FFF, Id(own_replid, cases), true}, 4}).value(), ecNone);
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopSaveChangesMessage>{{8, 0x0A}, 8}).value(), ecNone);
+  const auto copied = send(*client, 1, copy_to);
+  ASSERT_EQ(copied.value(), ecNone);
+  EXPECT_TRUE(copied.get<wire::RopCopyTo>().PropertyProblems.empty());
+  const auto got = client->properties({here, PidTagComment, PidTagDisplayName, PidTagRemindersOnlineEntryId}, 6);
+  EXPECT_EQ(got[0], "Bridge");
+  EXPECT_EQ(got[1], "of the office");
+  EXPECT_EQ(got[2], "Target");
+  EXPECT_TRUE(got[3].starts_with("!ecNotFound")) << "it names a folder of the other mailbox: " << got[3];
+  EXPECT_EQ(stored("Target"), 2u);
+  EXPECT_EQ(listed(wire::RopGetContentsTable::Associated), 1u);
+  EXPECT_EQ(stored("Target/Old"), 1u);
+  // There is such a folder now: nothing goes.
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecDuplicateName);
+  EXPECT_EQ(stored("Target"), 2u);
+}
+
+TEST_F(CopyOfFolderTest, WhatIsExcludedOrNotAskedForStays) {
+  const PropertyTag objects[] = {PidTagContainerContents, PidTagContainerHierarchy};
+  copy_to.body.ExcludedTags = objects;
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecNone);
+  copy_to.body.ExcludedTags = {};
+  copy_to.body.WantSubObjects = false;
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecNone);
+  EXPECT_EQ(stored("Target"), 0u);
+  EXPECT_EQ(stored("Target/Old"), 99u);
+  const TaggedValue values[] = {{PidTagComment, Value::string(client->arena, "of the office")}};
+  ASSERT_EQ(send(*client, 1, Ask<wire::RopSetProperties>{{values}, 5}).value(), ecNone);
+  Ask<wire::RopCopyProperties> some;
+  some.handle = 5;
+  some.body.DestHandleIndex = 6;
+  const PropertyTag wanted[] = {PidTagReplyTime, PidTagContainerContents};
+  some.body.PropertyTags = wanted;
+  const auto copied = send(*client, 1, some);
+  ASSERT_EQ(copied.value(), ecNone);
+  const auto problems = copied.get<wire::RopCopyProperties>().PropertyProblems;
+  ASSERT_EQ(problems.size(), 1u);
+  EXPECT_EQ(problems[0].PropertyTag, PidTagReplyTime);
+  EXPECT_EQ(stored("Target"), 2u);
+  EXPECT_EQ(stored("Target/Old"), 99u);
+  EXPECT_NE(client->properties({PidTagComment}, 6)[0], "of the office");
+  // Folders are not moved so; nor do they go into what is none.
+  some.body.CopyFlags = 0x01;
+  EXPECT_EQ(send(*client, 1, some).value(), ecNotSupported);
+  some.body.CopyFlags = 0;
+  some.body.DestHandleIndex = 0;
+  EXPECT_EQ(send(*client, 1, some).value(), ecNotSupported);
+  some.body.DestHandleIndex = 11;
+  EXPECT_EQ(send(*client, 1, some).value(), ecDstNullObject);
+  EXPECT_EQ(stored("Target"), 2u);
+}
+
+TEST_F(CopyOfFolderTest, ACopyThatFailedGoesOnWhereItStopped) {
+  auto& target = backends.of(bob);
+  struct Step {
+    const char* down;
+    std::size_t messages;
+    bool folder;
+  };
+  for (const auto& step : {Step{"append answer", 1, false}, Step{"append", 1, false}, Step{"create_folder", 2, false}}) {
+    SCOPED_TRACE(step.down);
+    target.set_down(step.down);
+    EXPECT_EQ(send(*client, 1, copy_to).value(), ecNetwork);
+    target.set_down(step.down, false);
+    EXPECT_EQ(stored("Target"), step.messages);
+    EXPECT_EQ(stored("Target/Old") != 99, step.folder);
+  }
+  // In the folder below.
+  target.set_down("append");
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecNetwork);
+  target.set_down("append", false);
+  EXPECT_EQ(stored("Target/Old"), 0u);
+  EXPECT_EQ(send(*client, 1, copy_to).value(), ecNone);
+  EXPECT_EQ(stored("Target"), 2u);
+  EXPECT_EQ(stored("Target/Old"), 1u);
+  EXPECT_EQ(listed(0x00), 2u);
 }
 
 // [MS-OXCFOLD] 2.2.1.7 and 2.2.1.8.

@@ -1,6 +1,9 @@
 #include "mailbox/across_rops.h"
 
+#include <algorithm>
+
 #include "base/log.h"
+#include "base/text.h"
 #include "mailbox/parcel.h"
 
 namespace mapigate::mailbox {
@@ -24,34 +27,38 @@ Task<Result<GlobalCounter>> folder_in(OtherHandle to) {
   co_return id;
 }
 
+// As create_folder() tells names apart.
 const Folder* child_named(const FolderTree& tree, GlobalCounter parent, std::string_view name) {
+  const auto wanted = fold(name);
   for (const auto* child : tree.children(parent))
-    if (child->name == name) return child;
+    if (fold(child->name) == wanted) return child;
   return nullptr;
 }
 
-Task<Result<bool>> is_name_free(Mailbox* mailbox, GlobalCounter parent, std::string name) {
+Task<Result<bool>> are_names_free(Mailbox* mailbox, GlobalCounter parent, std::vector<std::string> names) {
   auto using_it = mailbox->use();
   auto opened = co_await mailbox->open();
   if (!opened) co_return opened.error();
   const auto tree = mailbox->tree();
-  co_return child_named(*tree, parent, name) == nullptr;
+  co_return std::none_of(names.begin(), names.end(), [&](const auto& name) { return child_named(*tree, parent, name) != nullptr; });
 }
 
-// `again`: one that was made before an interruption is taken.
+// `again`: one that was made before an interruption, or a failure, is taken.
 Task<Result<GlobalCounter>> make_folder(Mailbox* mailbox, GlobalCounter parent, std::string name, std::string container_class,
                                         std::shared_ptr<const mapi::PropertyBag> extras, bool again) {
   auto using_it = mailbox->use();
   auto opened = co_await mailbox->open();
   if (!opened) co_return opened.error();
+  Result<GlobalCounter> made = 0;
   if (again) {
     auto listed = co_await mailbox->refresh_folders();
     if (!listed) co_return listed.error();
     const auto tree = mailbox->tree();
-    if (const auto* before = child_named(*tree, parent, name)) co_return before->id;
+    if (const auto* before = child_named(*tree, parent, name)) made = before->id;
   }
-  auto made = co_await mailbox->create_folder(parent, std::move(name), std::move(container_class));
-  if (!made || !extras) co_return made;
+  if (*made == 0) made = co_await mailbox->create_folder(parent, std::move(name), std::move(container_class));
+  // What was set there since stays.
+  if (!made || !extras || mailbox->folder_extras(*made)) co_return made;
   mapi::PropertyBag copies;
   // Rules stay behind. Row F3: named properties of folders are nobody's.
   for (const auto& [tag, value] : *extras)
@@ -66,6 +73,18 @@ Task<Result<GlobalCounter>> reserve_in(Mailbox* mailbox) {
   auto opened = co_await mailbox->open();
   if (!opened) co_return opened.error();
   co_return co_await mailbox->reserve_id();
+}
+
+Task<Result<bool>> has_arrived(Mailbox* mailbox, GlobalCounter id) {
+  auto using_it = mailbox->use();
+  auto opened = co_await mailbox->open();
+  if (!opened) co_return opened.error();
+  auto settled = co_await mailbox->settle_journal();
+  if (!settled) co_return settled.error();
+  auto arrival = co_await mailbox->arrival(id);
+  if (!arrival) co_return arrival.error();
+  if (*arrival == Mailbox::Arrival::open) co_return error(Errc::unavailable, "nobody can tell yet whether a message has arrived");
+  co_return *arrival == Mailbox::Arrival::yes;
 }
 
 // -- here
@@ -98,8 +117,18 @@ struct Way {
   Mailbox* to;
   std::string user;  // whose `to` is
   bool copy;
-  bool again = false;  // it goes on after an interruption
+  bool again = false;           // it goes on after an interruption
+  Carried* carried = nullptr;  // what went over in tries before this one; null: there are none
 };
+
+// Whether a try before this one has stored it there.
+Task<Result<bool>> went_before(Way way, GlobalCounter id) {
+  if (!way.carried) co_return false;
+  const auto before = way.carried->messages.find(id);
+  if (before == way.carried->messages.end()) co_return false;
+  auto asking = has_arrived(way.to, before->second);
+  co_return co_await io::on(way.to->executor(), std::move(asking));
+}
 
 // False: it was gone.
 Task<Result<bool>> carry_message(Way way, GlobalCounter from, GlobalCounter id, GlobalCounter to) {
@@ -107,17 +136,22 @@ Task<Result<bool>> carry_message(Way way, GlobalCounter from, GlobalCounter id, 
     auto settled = co_await way.from->settle_journal();
     if (!settled) co_return settled.error();
   }
+  auto went = co_await went_before(way, id);
+  if (!went || *went) co_return went;
   auto parcel = co_await way.from->pack(from, id);
   if (!parcel && parcel.error().code == Errc::not_found) co_return false;
   if (!parcel) co_return parcel.error();
   const auto packed = (*parcel)->change_number;
   std::optional<Noted> noted;
-  if (!way.copy) {
+  if (!way.copy || way.carried) {
     auto reserving = reserve_in(way.to);
     auto there = co_await io::on(way.to->executor(), std::move(reserving));
     if (!there) co_return there.error();
     (*parcel)->id = *there;
-    auto entry = co_await way.from->note_handover(from, id, packed, way.user, *there);
+    if (way.carried) way.carried->messages[id] = *there;
+  }
+  if (!way.copy) {
+    auto entry = co_await way.from->note_handover(from, id, packed, way.user, (*parcel)->id);
     if (!entry) co_return entry.error();
     noted.emplace(way.from, *entry);
   }
@@ -140,10 +174,11 @@ Task<Result<bool>> carry_message(Way way, GlobalCounter from, GlobalCounter id, 
   co_return true;
 }
 
-// All messages of a folder, hidden ones last.
-Task<Result<std::vector<GlobalCounter>>> messages_in(Mailbox* mailbox, GlobalCounter folder) {
+// Messages of a folder, hidden ones last.
+Task<Result<std::vector<GlobalCounter>>> messages_in(Mailbox* mailbox, GlobalCounter folder, bool normal = true, bool hidden = true) {
   std::vector<GlobalCounter> ids;
   for (const auto of : {folder, state::associated_of(folder)}) {
+    if (of == folder ? !normal : !hidden) continue;
     auto read = [of](state::MailboxState& s) { return s.message_keys(of); };
     auto keys = co_await mailbox->with_state(read);
     if (!keys) co_return keys.error();
@@ -185,8 +220,12 @@ Task<Status> carry_folder(Way way, GlobalCounter id, GlobalCounter to, std::stri
   }
   std::vector<GlobalCounter> below;
   for (const auto* child : way.from->tree()->children(id)) below.push_back(child->id);
-  auto making = make_folder(way.to, to, std::move(name), source.container_class, way.from->folder_extras(id), way.again);
+  // Known before it is made: nobody may hear of it.
+  const bool again = way.again || (way.carried && !way.carried->folders.insert(id).second);
+  auto making = make_folder(way.to, to, std::move(name), source.container_class, way.from->folder_extras(id), again);
   auto made = co_await io::on(way.to->executor(), std::move(making));
+  // It is another's then.
+  if (!made && way.carried && made.error().code == Errc::conflict) way.carried->folders.erase(id);
   if (!made) co_return made.error();
   *partial = true;  // should it stop here
   auto ids = co_await messages_in(way.from, id);
@@ -246,7 +285,8 @@ Task<ErrorCode> folder_to_other(RopCall& call, GlobalCounter folder, OtherHandle
   if (!parent) co_return mapi::to_error_code(parent.error());
   std::optional<Noted> noted;
   if (move) {
-    auto asking = is_name_free(way.to, *parent, name);
+    std::vector<std::string> names(1, name);
+    auto asking = are_names_free(way.to, *parent, std::move(names));
     auto is_free = co_await io::on(way.to->executor(), std::move(asking));
     if (!is_free) co_return mapi::to_error_code(is_free.error());
     if (!*is_free) co_return mapi::ecDuplicateName;
@@ -269,6 +309,47 @@ Task<ErrorCode> folder_to_other(RopCall& call, GlobalCounter folder, OtherHandle
   const bool begun = *partial;
   if (carried.error().code == Errc::conflict) co_return begun ? mapi::ecObjectModified : mapi::ecDuplicateName;
   co_return mapi::to_error_code(carried.error());
+}
+
+Task<ErrorCode> contents_to_other(RopCall& call, std::shared_ptr<FolderObject> from, OtherHandle to, FolderParts parts) {
+  if (!parts.messages && !parts.associated && !parts.folders) co_return mapi::ecNone;
+  Way way{&call.mailbox, &to.session->mailbox(), to.session->owner(), true};
+  auto finding = folder_in(to);
+  auto into = co_await io::on(way.to->executor(), std::move(finding));
+  if (!into) co_return into.error().code == Errc::denied ? mapi::ecSearchFolder : mapi::to_error_code(into.error());
+  if (!from->carried || from->carried->user != way.user || from->carried->into != *into) from->carried = std::make_shared<Carried>(way.user, *into);
+  const auto carried = from->carried;
+  way.carried = carried.get();
+  std::vector<std::pair<GlobalCounter, std::string>> below;
+  std::vector<std::string> new_names;
+  for (const auto* child : way.from->tree()->children(from->id)) {
+    // What a search folder shows is in others.
+    if (!parts.folders || child->role == FolderRole::search) continue;
+    below.emplace_back(child->id, child->name);
+    if (!carried->folders.contains(child->id)) new_names.push_back(child->name);
+  }
+  auto asking = are_names_free(way.to, *into, std::move(new_names));
+  auto are_free = co_await io::on(way.to->executor(), std::move(asking));
+  if (!are_free) co_return mapi::to_error_code(are_free.error());
+  if (!*are_free) co_return mapi::ecDuplicateName;
+  if (parts.messages || parts.associated) {
+    auto indexed = co_await way.from->wait_indexed(from->id, way.from->context().options.first_index_wait);
+    if (!indexed) co_return mapi::to_error_code(indexed.error());
+    auto ids = co_await messages_in(way.from, from->id, parts.messages, parts.associated);
+    if (!ids) co_return mapi::to_error_code(ids.error());
+    for (const auto id : *ids) {
+      auto gone_over = co_await carry_message(way, from->id, id, *into);
+      if (!gone_over) co_return mapi::to_error_code(gone_over.error());
+    }
+  }
+  for (auto& [id, name] : below) {
+    if (!way.from->tree()->find(id)) continue;
+    bool partial = false;
+    auto gone_over = co_await carry_folder(way, id, *into, std::move(name), true, 0, &partial);
+    if (!gone_over) co_return gone_over.error().code == Errc::conflict ? mapi::ecDuplicateName : mapi::to_error_code(gone_over.error());
+  }
+  from->carried.reset();
+  co_return mapi::ecNone;
 }
 
 Task<> carry_on(std::shared_ptr<Mailbox> from) {

@@ -2,6 +2,8 @@
 // (mailbox_across.cc), each on its own executor.
 #pragma once
 
+#include <set>
+
 #include "mailbox/rop_call.h"
 
 namespace mapigate::mailbox {
@@ -24,6 +26,17 @@ Task<ErrorCode> folder_to_other(RopCall& call, GlobalCounter folder, OtherHandle
 struct FolderParts {
   bool messages = false, associated = false, folders = false;
 };
+// What has gone over of a copy that stopped halfway, as the folder remembers it that is copied (FolderObject): the next try goes on
+// there, and nothing is doubled.
+struct Carried {
+  Carried(std::string whose, GlobalCounter folder) : user(std::move(whose)), into(folder) {}
+  std::string user;
+  GlobalCounter into;
+  std::map<GlobalCounter, GlobalCounter> messages;  // by their ids here: those that the other mailbox has reserved
+  std::set<GlobalCounter> folders;                  // here, of those that were begun
+};
+// Into the folder that the handle stands for. mapi::ecDuplicateName: it has a folder of such a name already; then nothing has gone.
+Task<ErrorCode> contents_to_other(RopCall& call, std::shared_ptr<FolderObject> from, OtherHandle to, FolderParts parts);
 
 // Moves of folders that were cut off go on, message by message.
 Task<> carry_on(std::shared_ptr<Mailbox> from);

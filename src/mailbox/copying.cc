@@ -249,16 +249,21 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
   if (!from) co_return mapi::ecNullObject;
   auto* other = call.other_with(destination);
   if (!to && !other) co_return mapi::ecDstNullObject;
-  // Folders go over by RopCopyFolder.
-  const bool goes_over = from->kind == Object::Kind::message || from->kind == Object::Kind::attachment;
-  if (other ? !goes_over : from->kind != to->kind) co_return mapi::ecNotSupported;
+  // Whether the one in another mailbox is of the same kind is seen there.
+  const bool goes = from->kind == Object::Kind::message || from->kind == Object::Kind::attachment || from->kind == Object::Kind::folder;
+  if (!goes || (to && from->kind != to->kind)) co_return mapi::ecNotSupported;
   // The two flags do not go together ([MS-OXCPRPT] 2.2.10.1 and 2.2.11.1).
   if ((selection.flags & ~(flag_move | flag_no_overwrite)) || selection.flags == (flag_move | flag_no_overwrite))
     co_return mapi::ecInvalidParam;
   if ((to && is_read_only(*to)) || (selection.moves() && is_read_only(*from))) co_return mapi::ecAccessDenied;
   Problems problems;
   ErrorCode code = mapi::ecNotSupported;
-  if (other && from->kind == Object::Kind::attachment) {
+  if (from->kind == Object::Kind::folder && selection.moves()) {
+    code = mapi::ecNotSupported;
+  } else if (other && from->kind == Object::Kind::folder) {
+    const OtherHandle there{other, call.handles[destination]};
+    code = co_await copy_folder_across(call, std::static_pointer_cast<FolderObject>(from), there, selection, &problems);
+  } else if (other && from->kind == Object::Kind::attachment) {
     const OtherHandle there{other, call.handles[destination]};
     code = co_await copy_attachment_across(call, std::static_pointer_cast<AttachmentObject>(from), there, selection, &problems);
   } else if (other) {
@@ -272,8 +277,7 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
   } else if (from->kind == Object::Kind::attachment) {
     code = co_await copy_attachment(call, std::static_pointer_cast<AttachmentObject>(from), std::static_pointer_cast<AttachmentObject>(to),
                                     selection, &problems);
-  } else if (from->kind == Object::Kind::folder) {
-    if (selection.moves()) co_return mapi::ecNotSupported;
+  } else {
     code = co_await copy_folder_into(call, std::static_pointer_cast<FolderObject>(from), std::static_pointer_cast<FolderObject>(to),
                                      selection, &problems);
   }

@@ -75,5 +75,6 @@ class Destination {
 // Folders: properties take effect at once, messages and folders below are stored.
 Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> from, std::shared_ptr<FolderObject> to, Selection selection,
                                  Problems* problems);
+Task<ErrorCode> copy_folder_across(RopCall& call, std::shared_ptr<FolderObject> from, OtherHandle to, Selection selection, Problems* problems);
 
 }  // namespace mapigate::mailbox

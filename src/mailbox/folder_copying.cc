@@ -95,6 +95,38 @@ Task<Status> copy_messages(Mailbox* mailbox, GlobalCounter from, GlobalCounter c
   co_return co_await mailbox->move_messages(from, std::move(ids), to, true);
 }
 
+// -- into another mailbox
+
+// What names the folders of its own mailbox (row F2) means nothing in another one, whose own would be lost.
+bool names_folders(PropertyTag tag) {
+  for (const auto one : {mapi::PidTagIpmAppointmentEntryId, mapi::PidTagIpmContactEntryId, mapi::PidTagIpmJournalEntryId,
+                         mapi::PidTagIpmNoteEntryId, mapi::PidTagIpmTaskEntryId, mapi::PidTagIpmDraftsEntryId,
+                         mapi::PidTagRemindersOnlineEntryId, mapi::PidTagAdditionalRenEntryIds, mapi::PidTagAdditionalRenEntryIdsEx,
+                         mapi::PidTagFreeBusyEntryIds})
+    if (tag.id() == one.id()) return true;
+  return false;
+}
+
+// On the executor of that mailbox, while the call whose request it is waits.
+Task<ErrorCode> put_properties_across(OtherHandle to, const wire::RopRequest* request, std::vector<TaggedValue> values,
+                                      std::map<std::uint16_t, mapi::PropertyName> names, Selection selection, Problems* problems) {
+  Destination there;
+  const auto opened = co_await there.open(to, Object::Kind::folder, std::move(names));
+  if (opened != mapi::ecNone) co_return opened;
+  std::vector<PropertyTag> asked;
+  std::vector<TaggedValue> ours;
+  for (const auto& one : values) {
+    const auto tag = there.map().ours(one.tag);
+    if (tag.id() == 0) continue;  // nobody knows its name
+    ours.push_back({tag, one.value});
+    asked.push_back(one.tag);
+  }
+  Arena arena;
+  std::vector<std::uint32_t> handles;
+  RopCall call{*to.session, *there.mailbox(), arena, *request, handles};
+  co_return co_await put_properties(call, there.object<FolderObject>(), std::move(ours), std::move(asked), selection, problems);
+}
+
 }  // namespace
 
 Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> from, std::shared_ptr<FolderObject> to, Selection selection,
@@ -129,6 +161,27 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
     if (!copied) co_return copied.error().code == Errc::conflict ? mapi::ecDuplicateName : mapi::to_error_code(copied.error());
   }
   co_return mapi::ecNone;
+}
+
+Task<ErrorCode> copy_folder_across(RopCall& call, std::shared_ptr<FolderObject> from, OtherHandle to, Selection selection, Problems* problems) {
+  auto taken = co_await take_properties(call, from, selection, problems);
+  if (!taken) co_return mapi::to_error_code(taken.error());
+  std::vector<TaggedValue> values;
+  std::vector<std::uint16_t> named;
+  for (const auto& one : *taken) {
+    if (names_folders(one.tag)) {
+      if (!selection.all_but) problems->push_back({selection.place(one.tag, 0), one.tag, mapi::ecComputed});
+      continue;
+    }
+    if (one.tag.named()) named.push_back(one.tag.id());
+    values.push_back(one);
+  }
+  auto names = co_await call.mailbox.names_of(std::move(named));
+  if (!names) co_return mapi::to_error_code(names.error());
+  auto putting = put_properties_across(to, &call.request, std::move(values), std::move(*names), selection, problems);
+  const auto code = co_await io::on(to.session->mailbox().executor(), std::move(putting));
+  if (code != mapi::ecNone) co_return code;
+  co_return co_await contents_to_other(call, from, to, parts_of(selection));
 }
 
 }  // namespace mapigate::mailbox

@@ -35,10 +35,13 @@ struct LogonObject final : Object {
   std::optional<PerUser> per_user;
 };
 
+struct Carried;
+
 struct FolderObject final : Object {
   static constexpr auto its_kind = Kind::folder;
   explicit FolderObject(mapi::GlobalCounter folder) : Object(its_kind), id(folder) {}
   mapi::GlobalCounter id;
+  std::shared_ptr<Carried> carried;  // of a copy into another mailbox that stopped halfway (across_rops.h)
 };
 
 struct AttachmentObject;
