@@ -50,6 +50,8 @@ Task<ErrorCode> open_attachment(RopCall& call, const wire::RopOpenAttachment::Re
   auto attachment = std::make_shared<AttachmentObject>();
   attachment->message = message;
   attachment->index = request.AttachmentID;
+  // [MS-OXCMSG] 2.2.3.12.1. Of a message that was opened to be read no attachment is written either, however it is opened itself.
+  attachment->read_only = (request.OpenAttachmentFlags & wire::RopOpenAttachment::ReadWrite) == 0;
   co_return call.put(request.OutputHandleIndex, attachment);
 }
 

@@ -265,7 +265,7 @@ TEST_F(KeepingTest, EmbeddedMessagesAreEditedInTheirPlace) {
   ASSERT_EQ(save(), ecNone);
   restart();
   ASSERT_EQ(client->open_message(inbox).value(), ecNone);
-  ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, wire::RopOpenAttachment::ReadWrite, 0}, 3}).value(), ecNone);
   ASSERT_EQ(embedded(wire::RopOpenEmbeddedMessage::ReadWrite), ecNone);
   set(PidTagComment, text("one"), 5);
   set(PidTagSubject, text("second"), 5);
@@ -301,7 +301,7 @@ TEST_F(KeepingTest, NamedPropertiesOfEmbeddedMessagesOutliveAnEdit) {
   };
   const auto open_attachment = [&] {
     ASSERT_EQ(client->open_message(inbox).value(), ecNone);
-    ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNone);
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, wire::RopOpenAttachment::BestAccess, 0}, 3}).value(), ecNone);
   };
   open_attachment();
   set(PidTagDisplayName, text("renamed"), 4);  // the message around it is being edited now

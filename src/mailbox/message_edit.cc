@@ -209,7 +209,10 @@ Value normal_value(PropertyTag& tag, const Value& value, Arena& arena, unsigned 
 }
 
 bool is_read_only(const Object& object) {
-  if (object.kind == Object::Kind::attachment) return is_read_only(*static_cast<const AttachmentObject&>(object).message);
+  if (object.kind == Object::Kind::attachment) {
+    const auto& attachment = static_cast<const AttachmentObject&>(object);
+    return attachment.read_only || is_read_only(*attachment.message);
+  }
   if (object.kind != Object::Kind::message) return false;
   const auto& message = static_cast<const MessageObject&>(object);
   return message.read_only || (message.parent && is_read_only(*message.parent));

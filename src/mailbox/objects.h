@@ -75,7 +75,7 @@ struct AttachmentObject final : Object {
   AttachmentObject() : Object(its_kind) {}
   std::shared_ptr<MessageObject> message;
   std::size_t index = 0;  // PidTagAttachNumber
-  bool refused = false;   // as of messages
+  bool read_only = false, refused = false;  // as of messages
   // Being written; goes into the message with RopSaveChangesAttachment.
   std::shared_ptr<convert::MessageData::Attachment> edit;
 };

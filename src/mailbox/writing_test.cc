@@ -306,6 +306,33 @@ TEST_F(WritingTest, WhatWasOpenedToBeReadIsNotWritten) {  // [MS-OXCMSG] 2.2.3.1
   EXPECT_EQ(client->execute(Ask<wire::RopDeleteAttachment>{{0}, 3}).value(), ecNone);
 }
 
+TEST_F(WritingTest, AnAttachmentThatWasOpenedToBeReadIsNotWritten) {  // [MS-OXCMSG] 2.2.3.12.1
+  open();
+  ASSERT_EQ(create("read"), ecNone);
+  const TaggedValue values[] = {{PidTagAttachLongFilename, Value::string(client->arena, "a.txt")},
+                                {PidTagAttachDataBinary, Value::binary(as_view("data"))}};
+  const PropertyTag tags[] = {PidTagAttachLongFilename};
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{4}, 3}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSetProperties>{{values}, 4}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopSaveChangesAttachment>{{4, 0x02}, 4}).value(), ecNone);
+  ASSERT_EQ(save().value(), ecNone);
+  ASSERT_EQ(client->open_message(inbox).value(), ecNone);
+  for (const auto flags : {wire::RopOpenAttachment::ReadOnly, wire::RopOpenAttachment::ReadWrite, wire::RopOpenAttachment::BestAccess}) {
+    const auto expected = flags == wire::RopOpenAttachment::ReadOnly ? ecAccessDenied : ecNone;
+    ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, flags, 0}, 3}).value(), ecNone);
+    EXPECT_EQ(client->properties({PidTagAttachLongFilename}, 4)[0], "a.txt");
+    EXPECT_EQ(client->execute(Ask<wire::RopOpenStream>{{5, PidTagAttachDataBinary, wire::RopOpenStream::Create}, 4}).value(), expected);
+    EXPECT_EQ(client->execute(Ask<wire::RopOpenEmbeddedMessage>{{5, 0x0FFF, wire::RopOpenEmbeddedMessage::Create}, 4}).value(), expected);
+    EXPECT_EQ(client->execute(Ask<wire::RopDeleteProperties>{{tags}, 4}).value(), expected);
+    EXPECT_EQ(client->execute(Ask<wire::RopSetProperties>{{values}, 4}).value(), expected);
+    Ask<wire::RopCopyTo> copy;
+    copy.handle = 6;
+    copy.body.DestHandleIndex = 4;
+    ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{6}, 3}).value(), ecNone);
+    EXPECT_EQ(client->execute(copy).value(), expected);
+  }
+}
+
 TEST_F(WritingTest, WhatWasWrittenToAStreamCountsWithoutCommit) {  // [MS-OXCPRPT] 3.2.5.13, 3.2.5.18 and 3.2.5.24
   open();
   ASSERT_EQ(create("streams"), ecNone);

@@ -263,7 +263,7 @@ def test_embedded_message(mapi, imap, folder):
     # And once more, as Outlook edits exceptions of a series.
     saved = mapi.save(message)
     message = mapi.call(rops.open_message(folder_id, saved, 1)).handle
-    attachment = mapi.call(rops.open_attachment(0), message).handle
+    attachment = mapi.call(rops.open_attachment(0, 1), message).handle
     inner = mapi.call(rops.open_embedded_message(1), attachment).handle
     mapi.call(rops.set_properties({"PidTagSubject": "edited", "PidTagComment": "beside"}), inner)
     mapi.call(rops.save_changes_message(), inner)

@@ -179,6 +179,7 @@ struct RopSetMessageReadFlag : Rop<RopId::RopSetMessageReadFlag> {
 };
 
 struct RopOpenAttachment : Rop<RopId::RopOpenAttachment> {
+  enum : std::uint8_t { ReadOnly = 0x00, ReadWrite = 0x01, BestAccess = 0x03 };  // OpenAttachmentFlags
   struct Request {
     std::uint8_t OutputHandleIndex = 0;
     std::uint8_t OpenAttachmentFlags = 0;
