@@ -1,5 +1,7 @@
 // What a client saved on a message and MIME has no words for: recipients, attachments and embedded messages come back as they
 // were, over restarts, moves and edits, and not into what another client made of the message.
+#include <algorithm>
+
 #include "convert/rtf.h"
 #include "mailbox/object_properties.h"
 #include "mailbox/test_support.h"
@@ -199,6 +201,8 @@ TEST_F(KeepingTest, AttachmentsKeepNumbersOrderAndProperties) {
   ASSERT_EQ(client->execute(Ask<wire::RopDeleteAttachment>{{0}, 3}).value(), ecNone);
   ASSERT_EQ(save(), ecNone);
   const std::vector<std::string> one{"1", "7", "file1: a.png", "colour 1"}, two{"2", "1", "file2: a.png", "colour 2"};
+  // Keys of rows, and TBL_LEAF_ROW.
+  const std::vector<std::string> first{"01000000", "1", "1"}, second{"02000000", "1", "2"};
   const auto check = [&] {
     ASSERT_EQ(client->open_message(inbox).value(), ecNone);
     const auto valid = client->execute(Ask<wire::RopGetValidAttachments>{{}, 3});
@@ -207,6 +211,12 @@ TEST_F(KeepingTest, AttachmentsKeepNumbersOrderAndProperties) {
     ASSERT_EQ(client->execute(Ask<wire::RopGetAttachmentTable>{{8, 0}, 3}).value(), ecNone);
     client->columns({PidTagAttachNumber, PidTagAttachMethod, PidTagAttachLongFilename, tag}, 8);
     EXPECT_EQ(client->rows(1000, 8), (std::vector<std::vector<std::string>>{one, two}));
+    client->columns({PidTagInstanceKey, PidTagRowType, PidTagAttachNumber}, 8);
+    client->execute(Ask<wire::RopSeekRow>{{wire::BOOKMARK_BEGINNING, 0, false}, 8});
+    EXPECT_EQ(client->rows(1000, 8), (std::vector<std::vector<std::string>>{first, second}));
+    const auto columns = client->execute(Ask<wire::RopQueryColumnsAll>{{}, 8});
+    const auto all = columns.get<wire::RopQueryColumnsAll>().PropertyTags;
+    EXPECT_NE(std::find(all.begin(), all.end(), PidTagInstanceKey), all.end());
     EXPECT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, 0}, 3}).value(), ecNotFound);
     for (std::uint32_t i = 1; i < 3; ++i) {
       ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, 0, i}, 3}).value(), ecNone);

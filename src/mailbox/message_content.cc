@@ -280,7 +280,7 @@ std::vector<PropertyTag> attachment_columns() {
   return {PidTagAttachNumber,      PidTagAttachMethod,    PidTagAttachSize,      PidTagRenderingPosition, PidTagDisplayName,
           PidTagAttachFilename,    PidTagAttachLongFilename, PidTagAttachMimeTag, PidTagAttachContentId,  PidTagAttachExtension,
           PidTagAttachFlags,       PidTagAttachmentHidden, PidTagObjectType,     PidTagAccessLevel,
-          PidTagRecordKey,         PidTagCreationTime,    PidTagLastModificationTime};
+          PidTagRecordKey,         PidTagCreationTime,    PidTagLastModificationTime, PidTagInstanceKey,   PidTagRowType};
 }
 
 std::string_view header_block(View message) {

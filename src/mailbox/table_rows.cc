@@ -227,19 +227,40 @@ Task<Result<std::optional<std::vector<std::uint64_t>>>> HierarchyRows::changed(M
   co_return out;
 }
 
+namespace {
+// An attachment as a row: what tells rows apart, and of which kind they are, is asked of tables alone.
+class AttachmentRow final : public PropertySource {
+ public:
+  AttachmentRow(std::unique_ptr<PropertySource> attachment, std::uint32_t number) : attachment_(std::move(attachment)), number_(number) {}
+  std::optional<mapi::Value> get(mapi::PropertyTag tag, Arena& arena) const override {
+    constexpr std::int32_t leaf_row = 1;  // TBL_LEAF_ROW ([MS-OXCTABL] 2.2.1.3)
+    if (tag.id() == mapi::PidTagInstanceKey.id()) return attachment_key(number_, arena);
+    if (tag.id() == mapi::PidTagRowType.id()) return mapi::Value::integer32(leaf_row);
+    return attachment_->get(tag, arena);
+  }
+  std::vector<mapi::PropertyTag> list() const override { return attachment_->list(); }
+
+ private:
+  std::unique_ptr<PropertySource> attachment_;
+  std::uint32_t number_;
+};
+}  // namespace
+
 Task<Result<std::vector<MemoryRows::Row>>> AttachmentRows::all(Mailbox& mailbox) {
   auto message = message_;
   std::vector<Row> rows;
+  const auto add = [&rows](std::uint32_t number, std::unique_ptr<PropertySource> attachment) {
+    rows.push_back({number, std::make_unique<AttachmentRow>(std::move(attachment), number)});
+  };
   if (auto data = message->data) {
-    for (const auto& attachment : data->attachments)
-      rows.push_back({attachment.number, std::make_unique<AttachmentDataSource>(data, &attachment, false)});
+    for (const auto& attachment : data->attachments) add(attachment.number, std::make_unique<AttachmentDataSource>(data, &attachment, false));
     co_return rows;
   }
   auto content = co_await content_of(mailbox, message);
   if (!content) co_return content.error();
   for (std::size_t i = 0; i < (*content)->attachments().size(); ++i)
-    rows.push_back({static_cast<std::uint64_t>((*content)->attachments()[i].properties.number(mapi::PidTagAttachNumber)),
-                    std::make_unique<AttachmentSource>(*content, i, false)});
+    add(static_cast<std::uint32_t>((*content)->attachments()[i].properties.number(mapi::PidTagAttachNumber)),
+        std::make_unique<AttachmentSource>(*content, i, false));
   co_return rows;
 }
 // Attachments that were added and taken away are told by the numbers there are.
