@@ -182,6 +182,18 @@ TEST_F(SharedMailboxTest, AnAttachmentIsCopiedIntoAMessageOfAnotherMailbox) {
   EXPECT_EQ(got[0], "Bridge");
   EXPECT_EQ(got[1], "plan.txt");
   EXPECT_EQ(got[2], to_text(Value::binary(as_view(std::string_view("the plan")))));
+  // Moved, it leaves neither behind.
+  copy_to.body.CopyFlags = 0x01;
+  ASSERT_EQ(send(*client, 1, copy_to).value(), ecNone);
+  EXPECT_EQ(client->properties({here}, 7)[0], "Bridge");
+  Ask<wire::RopGetPropertiesSpecific> left;
+  left.handle = 6;
+  const PropertyTag moved[] = {there, PidTagAttachLongFilename};
+  left.body.PropertyTags = moved;
+  const auto answer = send(*client, 1, left);
+  ASSERT_EQ(answer.value(), ecNone);
+  for (const auto& value : answer.get<wire::RopGetPropertiesSpecific>().RowData.values)
+    EXPECT_TRUE(to_text(value) != "Bridge" && to_text(value) != "plan.txt");
   // Into an object of another kind it does not go.
   copy_to.body.DestHandleIndex = 3;
   EXPECT_EQ(send(*client, 1, copy_to).value(), ecNotSupported);

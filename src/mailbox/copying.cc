@@ -91,6 +91,7 @@ Task<ErrorCode> put_into(Mailbox* mailbox, std::shared_ptr<MessageObject> to, co
     to->data->recipients.clear();
     for (const auto& one : taken->data->recipients) to->data->recipients.push_back(one.clone());
     to->content_changed = true;
+    copied->push_back(mapi::PidTagMessageRecipients);
   }
   if (selection.wants_object(mapi::PidTagMessageAttachments) && (overwrite || to->data->attachments.empty())) {
     to->data->attachments.clear();
@@ -99,12 +100,22 @@ Task<ErrorCode> put_into(Mailbox* mailbox, std::shared_ptr<MessageObject> to, co
       to->data->next_attachment = std::max(to->data->next_attachment, one.number + 1);
     }
     to->content_changed = true;
+    copied->push_back(mapi::PidTagMessageAttachments);
   }
   co_return mapi::ecNone;
 }
 
+// What was moved is in the source no more, when that is saved ([MS-OXCPRPT] 3.2.5.7 and 3.2.5.8).
 Task<ErrorCode> remove_copied(Mailbox* mailbox, std::shared_ptr<MessageObject> from, const std::vector<PropertyTag>* copied) {
   for (const auto tag : *copied) {
+    if (is_object(tag)) {
+      auto ready = co_await make_editable(*mailbox, from);
+      if (!ready) co_return mapi::to_error_code(ready.error());
+      if (tag.id() == mapi::PidTagMessageRecipients.id()) from->data->recipients.clear();
+      else from->data->attachments.clear();
+      from->content_changed = true;
+      continue;
+    }
     const auto code = co_await delete_property(*mailbox, from, tag);
     if (code != mapi::ecNone && code != mapi::ecNotFound) co_return code;
   }
@@ -173,8 +184,13 @@ Task<Result<std::shared_ptr<Attached>>> take_attachment(Mailbox* mailbox, std::s
   co_return std::make_shared<Attached>(source->clone());
 }
 
+struct CopiedAttachment {
+  std::vector<PropertyTag> tags;
+  bool data = false, embedded = false;
+};
+
 Task<ErrorCode> put_attachment(Mailbox* mailbox, const Attached* taken, std::shared_ptr<AttachmentObject> to, Selection selection,
-                               Problems* problems) {
+                               Problems* problems, CopiedAttachment* copied) {
   auto ready = co_await edit_attachment(*mailbox, to);
   if (!ready) co_return mapi::to_error_code(ready.error());
   const bool overwrite = selection.overwrites();
@@ -186,7 +202,9 @@ Task<ErrorCode> put_attachment(Mailbox* mailbox, const Attached* taken, std::sha
       if (!selection.all_but) problems->push_back({place, tag, mapi::ecComputed});
       continue;
     }
-    if (overwrite || !to->edit->properties.contains(tag)) to->edit->properties.set(tag, value);
+    if (!overwrite && to->edit->properties.contains(tag)) continue;
+    to->edit->properties.set(tag, value);
+    copied->tags.push_back(tag);
   }
   const auto is_there = [taken](PropertyTag tag) {
     return tag.id() == mapi::PidTagAttachDataBinary.id() || tag.id() == mapi::PidTagAttachNumber.id() ||
@@ -194,8 +212,19 @@ Task<ErrorCode> put_attachment(Mailbox* mailbox, const Attached* taken, std::sha
   };
   selection.report_missing(is_there, problems);
   const bool data = selection.wants(mapi::PidTagAttachDataBinary);
-  if (data && taken->data.size() > 0 && (overwrite || to->edit->data.size() == 0)) to->edit->data = taken->data;
-  if (taken->embedded && (selection.all_but ? selection.subobjects && data : data)) to->edit->embedded = taken->embedded;
+  copied->data = data && taken->data.size() > 0 && (overwrite || to->edit->data.size() == 0);
+  copied->embedded = taken->embedded && (selection.all_but ? selection.subobjects && data : data);
+  if (copied->data) to->edit->data = taken->data;
+  if (copied->embedded) to->edit->embedded = taken->embedded;
+  co_return mapi::ecNone;
+}
+
+Task<ErrorCode> remove_copied(Mailbox* mailbox, std::shared_ptr<AttachmentObject> from, const CopiedAttachment* copied) {
+  auto ready = co_await edit_attachment(*mailbox, from);
+  if (!ready) co_return mapi::to_error_code(ready.error());
+  for (const auto tag : copied->tags) from->edit->properties.remove(tag);
+  if (copied->data) from->edit->data = {};
+  if (copied->embedded) from->edit->embedded.reset();
   co_return mapi::ecNone;
 }
 
@@ -204,19 +233,23 @@ Task<ErrorCode> copy_attachment(RopCall& call, std::shared_ptr<AttachmentObject>
   auto taken = co_await take_attachment(&call.mailbox, from);
   if (!taken) co_return mapi::to_error_code(taken.error());
   const auto held = *taken;
-  co_return co_await put_attachment(&call.mailbox, held.get(), to, selection, problems);
+  CopiedAttachment copied;
+  const auto code = co_await put_attachment(&call.mailbox, held.get(), to, selection, problems, &copied);
+  if (code != mapi::ecNone || !selection.moves()) co_return code;
+  co_return co_await remove_copied(&call.mailbox, from, &copied);
 }
 
 // On the executor of that mailbox; `holder` holds the attachment alone.
 Task<ErrorCode> put_attachment_across(OtherHandle to, std::shared_ptr<convert::MessageData> holder, std::map<std::uint16_t, mapi::PropertyName> names,
-                                      Selection selection, Problems* problems) {
+                                      Selection selection, Problems* problems, CopiedAttachment* copied) {
   Destination there;
   const auto opened = co_await there.open(to, Object::Kind::attachment, std::move(names));
   if (opened != mapi::ecNone) co_return opened;
   const auto ours = renamed(*holder, there.map().ids());
   const auto wanted = there.ours(selection);
-  const auto code = co_await put_attachment(there.mailbox(), &ours->attachments.front(), there.object<AttachmentObject>(), wanted, problems);
+  const auto code = co_await put_attachment(there.mailbox(), &ours->attachments.front(), there.object<AttachmentObject>(), wanted, problems, copied);
   there.give_back(problems);
+  for (auto& tag : copied->tags) tag = there.map().theirs(tag);
   co_return code;
 }
 
@@ -231,8 +264,11 @@ Task<ErrorCode> copy_attachment_across(RopCall& call, std::shared_ptr<Attachment
   if (alone.embedded) alone.embedded = std::make_shared<convert::MessageData>(alone.embedded->clone());
   auto names = co_await call.mailbox.all_names_in(holder.get());
   if (!names) co_return mapi::to_error_code(names.error());
-  auto putting = put_attachment_across(to, holder, std::move(*names), selection, problems);
-  co_return co_await io::on(to.session->mailbox().executor(), std::move(putting));
+  CopiedAttachment copied;
+  auto putting = put_attachment_across(to, holder, std::move(*names), selection, problems, &copied);
+  const auto code = co_await io::on(to.session->mailbox().executor(), std::move(putting));
+  if (code != mapi::ecNone || !selection.moves()) co_return code;
+  co_return co_await remove_copied(&call.mailbox, from, &copied);
 }
 
 // Whether `message` is somewhere within `outer`.

@@ -233,6 +233,59 @@ TEST_F(KeepingTest, AttachmentsKeepNumbersOrderAndProperties) {
   check();
 }
 
+TEST_F(KeepingTest, WhatIsMovedIsInTheSourceNoMore) {  // [MS-OXCPRPT] 2.2.10.1 and 2.2.11.1
+  open();
+  create(3);
+  set(PidTagComment, text("beside"), 3);
+  recipients(3);
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{4}, 3}).value(), ecNone);
+  set(PidTagAttachLongFilename, text("a.txt"), 4);
+  set(PidTagAttachDataBinary, Value::binary(as_view("data")), 4);
+  ASSERT_EQ(save_attachment(4), ecNone);
+  ASSERT_EQ(save(3), ecNone);
+  create(5);
+  const auto attachments = [&](std::uint8_t message) {
+    return client->execute(Ask<wire::RopGetValidAttachments>{{}, message}).get<wire::RopGetValidAttachments>().AttachmentIdArray.size();
+  };
+  Ask<wire::RopCopyProperties> some;
+  some.handle = 3;
+  some.body.DestHandleIndex = 5;
+  some.body.CopyFlags = 0x01;
+  const PropertyTag wanted[] = {PidTagMessageRecipients, PidTagComment};
+  some.body.PropertyTags = wanted;
+  ASSERT_EQ(client->execute(some).value(), ecNone);
+  EXPECT_EQ(listed(5), as_sent);
+  EXPECT_EQ(listed(3), std::vector<std::string>());
+  EXPECT_EQ(attachments(3), 1u);
+  EXPECT_NE(client->properties({PidTagComment}, 3)[0], "beside");
+  ASSERT_EQ(save(3), ecNone);
+  EXPECT_EQ(listed(3), std::vector<std::string>());
+  Ask<wire::RopCopyTo> all;
+  all.handle = 3;
+  all.body.DestHandleIndex = 5;
+  all.body.CopyFlags = 0x01;
+  const PropertyTag excluded[] = {PidTagMessageRecipients};
+  all.body.ExcludedTags = excluded;
+  ASSERT_EQ(client->execute(all).value(), ecNone);
+  EXPECT_EQ(attachments(3), 1u) << "subobjects were not asked for";
+  all.body.WantSubObjects = true;
+  ASSERT_EQ(client->execute(all).value(), ecNone);
+  EXPECT_EQ(attachments(3), 0u);
+  EXPECT_EQ(attachments(5), 1u);
+  EXPECT_EQ(listed(5), as_sent);
+  // Of an attachment its properties and its data.
+  ASSERT_EQ(client->execute(Ask<wire::RopOpenAttachment>{{4, wire::RopOpenAttachment::ReadWrite, 0}, 5}).value(), ecNone);
+  ASSERT_EQ(client->execute(Ask<wire::RopCreateAttachment>{{6}, 3}).value(), ecNone);
+  all.handle = 4;
+  all.body.DestHandleIndex = 6;
+  all.body.ExcludedTags = {};
+  ASSERT_EQ(client->execute(all).value(), ecNone);
+  EXPECT_EQ(client->properties({PidTagAttachLongFilename}, 6)[0], "a.txt");
+  EXPECT_EQ(client->read_stream(PidTagAttachDataBinary, 6), "data");
+  EXPECT_NE(client->properties({PidTagAttachLongFilename}, 4)[0], "a.txt");
+  EXPECT_NE(client->read_stream(PidTagAttachDataBinary, 4), "data");
+}
+
 TEST_F(KeepingTest, EmbeddedMessagesKeepWhatTheyAre) {
   open();
   create();
