@@ -339,6 +339,25 @@ TEST(Faults, AnEmptyAnswerToTheComparisonIsAnError) {
   EXPECT_EQ(victim.messages(there).size(), 3u);
 }
 
+TEST(Refusals, OfANameAreNoneOfTheFolder) {
+  const std::pair<std::string, std::string> separator{"LIST \"\" \"\"", "* LIST () \"/\" \"\"\r\n{T} OK done\r\n"};
+  for (const char* refusal : {"{T} NO [CANNOT] Invalid name\r\n", "{T} NO Invalid mailbox name\r\n", "{T} BAD Invalid mailbox name\r\n"}) {
+    FakeServer server(FakeServer::Script{separator, {"CREATE \"Work (old)", refusal}});
+    TestAccount account(hasty_settings(server.port()));
+    const auto made = account.create_folder("", "Work (old)");
+    ASSERT_TRUE(made.has_value()) << made.error().message;
+    EXPECT_EQ(made->remote_id, "Work &,wggYA-old&,wkgYA-");
+    EXPECT_EQ(made->name, "Work (old)");
+    EXPECT_EQ(server.heard("CREATE"), 2);
+  }
+  for (const auto& [refusal, code] : {std::pair{"{T} NO [NOPERM] no\r\n", Errc::denied}, std::pair{"{T} NO [ALREADYEXISTS] no\r\n", Errc::conflict}}) {
+    FakeServer server(FakeServer::Script{separator, {"CREATE \"Work (old)", refusal}});
+    TestAccount account(hasty_settings(server.port()));
+    EXPECT_EQ(account.create_folder("", "Work (old)").error().code, code);
+    EXPECT_EQ(server.heard("CREATE"), 1);
+  }
+}
+
 TEST(Refusals, ASizeIsNoQuota) {  // RFC 5530, RFC 4469
   const auto meaning = [](const char* code, const char* text) { return Completion{false, "NO", code, text, {}}.error("APPEND").code; };
   EXPECT_EQ(meaning("OVERQUOTA", "full"), Errc::full);

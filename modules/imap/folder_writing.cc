@@ -1,10 +1,15 @@
 // Making, renaming and deleting mailboxes (RFC 3501 6.3.3 to 6.3.7).
+#include <algorithm>
+
+#include "base/text.h"
 #include "mailbox_name.h"
 #include "provider.h"
 
 namespace mapigate::imap {
 
 namespace {
+
+constexpr std::size_t most_characters = 255;  // what Outlook lets users type; servers with narrower limits refuse for themselves
 
 struct Place {
   char separator = '\0';
@@ -39,18 +44,30 @@ Task<Result<Place>> place_of_new(Connection* connection) {
   co_return out;
 }
 
-Result<std::string> mailbox_below(const Connection& connection, const Place& place, const std::string& parent,
-                                  const std::string& name) {
-  if (name.empty() || name.size() > 250 || name.find_first_of(std::string_view("\r\n\0", 3)) != name.npos)
-    return error(Errc::malformed, "no name for a mailbox");
+// The mailbox that a folder of that name is, and others that show the same name, for servers that refuse it; what stays most
+// like the name comes first. `was`: the mailbox that it has been until now, if any.
+Result<std::vector<std::string>> mailboxes_below(const Connection& connection, const Place& place, const std::string& parent,
+                                                 const std::string& name, const std::string& was) {
+  if (name.empty() || to_utf16(name).size() / 2 > most_characters) return error(Errc::malformed, "no name for a mailbox");
   const auto separator = place.separator_below(parent);
-  if (separator != '\0' && name.find(separator) != name.npos)
-    return error(Errc::denied, "the IMAP server cannot have '{}' in the name of a folder", separator);
-  const auto wire = encode_mailbox_name(name, connection.utf8());
-  if (parent.empty()) return place.prefix + wire;
-  if (parent == shared_top) return wire;
-  if (separator == '\0') return error(Errc::denied, "the IMAP server has no folders within folders");
-  return parent + separator + wire;
+  if (separator == '\0' && !parent.empty() && parent != shared_top) return error(Errc::denied, "the IMAP server has no folders within folders");
+  std::vector<std::string> out;
+  const auto add = [&](const std::string& wire) {
+    auto mailbox = parent.empty() ? place.prefix + wire : parent == shared_top ? wire : parent + separator + wire;
+    if (std::find(out.begin(), out.end(), mailbox) == out.end()) out.push_back(std::move(mailbox));
+  };
+  const bool at_top = (parent.empty() && place.prefix.empty()) || parent == shared_top;
+  const bool is_inbox = at_top && equal_ignoring_ascii_case(name, "INBOX");
+  // One that only moves keeps the name that other programs know.
+  const auto before = was.substr(was.rfind(place.separator_below(was)) + 1);
+  const bool same = !before.empty() && shown_name(decode_mailbox_name(before, connection.utf8())) == name;
+  if (same && !is_inbox && before.find(separator) == before.npos) add(before);
+  for (const auto what : {Replace::necessary, Replace::separators, Replace::all}) {
+    auto held = held_name(name, separator, what);
+    if (is_inbox) held.replace(0, 1, replaced(held[0]));
+    add(encode_mailbox_name(held, connection.utf8()));
+  }
+  return out;
 }
 
 // A refusal without a code may mean that the name is taken.
@@ -58,14 +75,35 @@ Task<Error> refusal(Connection* connection, Completion done, std::string command
   auto why = done.error(command);
   if (meaning_of(done.code, Errc::internal) != Errc::internal) co_return why;
   bool there = false;
-  auto on = [&there](const Response& response) -> Status {
+  auto on = [&there, &mailbox](const Response& response) -> Status {
     auto entry = parse_list(response);
-    there |= entry && !entry->has("\\nonexistent");
+    const bool itself = entry && (entry->name == mailbox || mailbox.find_first_of("%*") == mailbox.npos);
+    there |= itself && !entry->has("\\nonexistent");
     return {};
   };
   auto listed = co_await connection->run_ok("LIST \"\" " + quote(mailbox), on);
   if (listed && there) why.code = Errc::conflict;
   else if (listed) why.code = Errc::denied;
+  co_return why;
+}
+
+// Another name may do: the server gave no reason, or that the name cannot be.
+bool minds_the_name(const Completion& done, const Error& why) {
+  return (done.code.empty() && why.code == Errc::denied) || done.code == "CANNOT";
+}
+
+// CREATE or RENAME to the first of the mailboxes that the server takes.
+Task<Result<std::string>> make_one_of(Connection* connection, std::string command, std::vector<std::string> mailboxes) {
+  const auto verb = command.substr(0, command.find(' '));
+  Error why;
+  for (const auto& mailbox : mailboxes) {
+    const auto line = command + " " + quote(mailbox);
+    auto done = co_await connection->run(line, {});
+    if (!done) co_return done.error();
+    if (done->ok) co_return mailbox;
+    why = co_await refusal(connection, *done, verb, mailbox);
+    if (!minds_the_name(*done, why)) break;
+  }
   co_return why;
 }
 
@@ -81,14 +119,10 @@ Task<Result<mailbox::RemoteFolder>> ImapProvider::create_folder(std::string pare
     auto place = co_await place_of_new(&connection);
     if (!place && lease->stale()) continue;
     if (!place) co_return place.error();
-    auto mailbox = mailbox_below(connection, *place, parent, name);
+    auto mailboxes = mailboxes_below(connection, *place, parent, name, {});
+    if (!mailboxes) co_return mailboxes.error();
+    auto mailbox = co_await make_one_of(&connection, "CREATE", std::move(*mailboxes));
     if (!mailbox) co_return mailbox.error();
-    auto done = co_await connection.run("CREATE " + quote(*mailbox), {});
-    if (!done) co_return done.error();
-    if (!done->ok) {
-      auto why = co_await refusal(&connection, *done, "CREATE", *mailbox);
-      co_return why;
-    }
     auto subscribed = co_await connection.run("SUBSCRIBE " + quote(*mailbox), {});
     if (!subscribed) co_return subscribed.error();
     mailbox::RemoteFolder folder;
@@ -143,31 +177,32 @@ Task<Result<std::vector<std::pair<std::string, std::string>>>> ImapProvider::mov
     auto place = co_await place_of_new(&connection);
     if (!place && lease->stale()) continue;
     if (!place) co_return place.error();
-    auto mailbox = mailbox_below(connection, *place, parent, name);
-    if (!mailbox) co_return mailbox.error();
-    std::vector<std::pair<std::string, std::string>> out{{remote_id, *mailbox}};
+    auto mailboxes = mailboxes_below(connection, *place, parent, name, remote_id);
+    if (!mailboxes) co_return mailboxes.error();
+    std::vector<std::string> moved{remote_id};
     const char separator = place->separator_below(remote_id);
     auto on = [&](const Response& response) -> Status {
       auto entry = parse_list(response);
-      if (entry && entry->name.starts_with(remote_id + separator))
-        out.emplace_back(entry->name, *mailbox + entry->name.substr(remote_id.size()));
+      if (entry && entry->name.starts_with(remote_id + separator)) moved.push_back(std::move(entry->name));
       return {};
     };
     if (separator != '\0') {
       auto listed = co_await connection.run_ok("LIST \"\" " + quote(remote_id + separator + "*"), on);
       if (!listed) co_return listed.error();
     }
+    auto mailbox = Result<std::string>(remote_id);
+    if (mailboxes->front() != remote_id) {
+      if (connection.selected() == remote_id && connection.has("UNSELECT")) {
+        auto left = co_await connection.unselect();
+        if (!left) co_return left.error();
+      }
+      auto command = "RENAME " + quote(remote_id);
+      mailbox = co_await make_one_of(&connection, std::move(command), std::move(*mailboxes));
+    }
+    if (!mailbox) co_return mailbox.error();
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const auto& one : moved) out.emplace_back(one, *mailbox + one.substr(remote_id.size()));
     if (*mailbox == remote_id) co_return out;
-    if (connection.selected() == remote_id && connection.has("UNSELECT")) {
-      auto left = co_await connection.unselect();
-      if (!left) co_return left.error();
-    }
-    auto done = co_await connection.run("RENAME " + quote(remote_id) + " " + quote(*mailbox), {});
-    if (!done) co_return done.error();
-    if (!done->ok) {
-      auto why = co_await refusal(&connection, *done, "RENAME", *mailbox);
-      co_return why;
-    }
     for (const auto& [old_name, new_name] : out) {
       auto unsubscribed = co_await connection.run("UNSUBSCRIBE " + quote(old_name), {});
       if (!unsubscribed) co_return out;

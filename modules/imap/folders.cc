@@ -161,7 +161,7 @@ class Tree {
         place(node, name, {}, separator, entry);
       }
       node.folder.remote_id = id;
-      node.folder.name = decode_mailbox_name(name, listing_.utf8);
+      node.folder.name = shown_name(decode_mailbox_name(name, listing_.utf8));
       node.folder.selectable = false;
       if (listing_.namespaces) settle(node);
       found = folders_.emplace(id, std::move(node)).first;

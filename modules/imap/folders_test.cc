@@ -133,6 +133,21 @@ TEST(FolderTree, GuessesRolesInSeveralLanguages) {
   EXPECT_EQ(by_id(folders, "Work\\Trash").parent_remote_id, "Work");
 }
 
+TEST(FolderTree, LookAlikesWithTheirMarkShowWhatTheyStandFor) {
+  const auto folders = arrange(
+      "* LIST () \"/\" \"A&IhUgYA-B\"\r\n"
+      "* LIST () \"/\" \"A&IhUgYA-B/v1&ICQgYA-2\"\r\n"
+      "* LIST () \"/\" \"A&IhU-B\"\r\n"
+      "* LIST () \"/\" \"v1.2\"\r\n"
+      "* LIST () \"/\" \"&,ykgYA-nbox\"\r\n");
+  EXPECT_EQ(by_id(folders, "A&IhUgYA-B").name, "A/B");
+  EXPECT_EQ(by_id(folders, "A&IhUgYA-B/v1&ICQgYA-2").name, "v1.2");
+  EXPECT_EQ(by_id(folders, "A&IhUgYA-B/v1&ICQgYA-2").parent_remote_id, "A&IhUgYA-B");
+  EXPECT_EQ(by_id(folders, "A&IhU-B").name, "A∕B") << "what others named so stays so";
+  EXPECT_EQ(by_id(folders, "v1.2").name, "v1.2");
+  EXPECT_EQ(by_id(folders, "&,ykgYA-nbox").name, "Inbox");
+}
+
 TEST(FolderTree, ShellsWithoutContentAreLeftOut) {
   const auto folders = arrange(
       "* LIST (\\Noselect \\HasChildren) \"/\" Kept\r\n"

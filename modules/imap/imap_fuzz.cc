@@ -30,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       if (auto entry = imap::parse_list(*response)) {
         const auto name = imap::decode_mailbox_name(entry->name);
         if (imap::decode_mailbox_name(imap::encode_mailbox_name(name)) != name) std::abort();
+        for (const auto what : {imap::Replace::necessary, imap::Replace::separators, imap::Replace::all})
+          if (imap::shown_name(imap::held_name(name, entry->separator, what)) != name) std::abort();
         imap::quote(entry->name);
       }
       imap::parse_status(*response);

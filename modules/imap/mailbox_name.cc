@@ -1,5 +1,8 @@
 #include "mailbox_name.h"
 
+#include <map>
+#include <optional>
+
 #include "base/bytes.h"
 #include "base/text.h"
 
@@ -51,6 +54,56 @@ void encode_shifted(std::string_view utf8, std::string& out) {
   out += '-';
 }
 
+// U+2060, WORD JOINER: nobody types it, no program shows it, and it stays what it is in all normal forms of Unicode.
+constexpr std::string_view mark = "\xE2\x81\xA0";
+
+std::string look_alike(char c) {
+  const auto code = static_cast<unsigned char>(c);
+  if (c == '/') return "\xE2\x88\x95";   // U+2215, DIVISION SLASH
+  if (c == '.') return "\xE2\x80\xA4";   // U+2024, ONE DOT LEADER
+  if (c == ' ') return "\xC2\xA0";       // U+00A0, NO-BREAK SPACE
+  if (code == 0x7F) return "\xE2\x90\xA1";
+  if (code < 0x20) return {'\xE2', '\x90', static_cast<char>(0x80 + code)};  // U+2400 and those behind it
+  const auto fullwidth = 0xFF00u + code - 0x20;
+  return {'\xEF', static_cast<char>(0x80 | (fullwidth >> 6 & 0x3F)), static_cast<char>(0x80 | (fullwidth & 0x3F))};
+}
+
+// The character that the text begins with a look-alike of.
+std::optional<char> meant_at(std::string_view text) {
+  if (text.empty() || static_cast<unsigned char>(text[0]) < 0x80) return std::nullopt;
+  static const auto all = [] {
+    std::map<std::string, char, std::less<>> out;
+    for (int c = 0; c < 0x80; ++c) out.emplace(look_alike(static_cast<char>(c)), static_cast<char>(c));
+    return out;
+  }();
+  for (const std::size_t size : {std::size_t(2), std::size_t(3)})
+    if (const auto found = all.find(text.substr(0, size)); found != all.end()) return found->second;
+  return std::nullopt;
+}
+
+// How many marks stand there.
+std::size_t marks_at(std::string_view text) {
+  std::size_t count = 0;
+  for (; text.starts_with(mark); text.remove_prefix(mark.size())) ++count;
+  return count;
+}
+
+void add_marks(std::string& out, std::size_t count) {
+  for (; count > 0; --count) out += mark;
+}
+
+bool is_replaced(std::string_view name, std::size_t at, char separator, Replace what) {
+  const char c = name[at];
+  const auto code = static_cast<unsigned char>(c);
+  if (code >= 0x80) return false;
+  if (code < 0x20 || code == 0x7F || c == '%' || c == '*' || (separator != '\0' && c == separator)) return true;
+  if (c == ' ') return at == 0 || at + 1 == name.size();
+  if (what == Replace::separators) return c == '/' || c == '.' || c == '\\';
+  const bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-' || c == '_';
+  if (what == Replace::all) return !plain;
+  return c == '.' && name.find_first_not_of('.') == name.npos;
+}
+
 std::string valid_utf8(std::string_view text) { return to_utf8(Utf16{to_utf16(text)}); }
 
 }  // namespace
@@ -89,6 +142,47 @@ std::string encode_mailbox_name(std::string_view name, bool utf8) {
            (static_cast<unsigned char>(name[i]) < 0x20 || static_cast<unsigned char>(name[i]) >= 0x7F))
       ++i;
     encode_shifted(name.substr(start, i - start), out);
+  }
+  return out;
+}
+
+std::string replaced(char c) { return look_alike(c) + std::string(mark); }
+
+// Behind a look-alike an odd number of marks says that it stands for another character, an even one that it is itself. Half of
+// them, rounded down, are part of the name.
+std::string held_name(std::string_view name, char separator, Replace what) {
+  std::string out;
+  for (std::size_t at = 0; at < name.size();) {
+    const auto itself = meant_at(name.substr(at));
+    if (!itself && !is_replaced(name, at, separator, what)) {
+      out += name[at++];
+      continue;
+    }
+    const auto look = look_alike(itself ? *itself : name[at]);
+    at += itself ? look.size() : 1;
+    const auto marks = marks_at(name.substr(at));
+    at += marks * mark.size();
+    out += look;
+    add_marks(out, 2 * marks + (itself ? 0 : 1));
+  }
+  return out;
+}
+
+std::string shown_name(std::string_view held) {
+  std::string out;
+  for (std::size_t at = 0; at < held.size();) {
+    const auto meant = meant_at(held.substr(at));
+    if (!meant) {
+      out += held[at++];
+      continue;
+    }
+    const auto look = look_alike(*meant);
+    at += look.size();
+    const auto marks = marks_at(held.substr(at));
+    at += marks * mark.size();
+    if (marks % 2 == 1) out += *meant;
+    else out += look;
+    add_marks(out, marks / 2);
   }
   return out;
 }

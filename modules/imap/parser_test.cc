@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <map>
 
 #include "data.h"
 #include "mailbox_name.h"
@@ -288,6 +289,37 @@ TEST(MailboxNames, BothWays) {
   EXPECT_EQ(decode_mailbox_name("Täg & lich", true), "Täg & lich");
   EXPECT_EQ(encode_mailbox_name("Täg & lich", true), "Täg & lich");
   EXPECT_EQ(quote("a\"b\\c"), "\"a\\\"b\\\\c\"");
+}
+
+TEST(MailboxNames, AreHeldByLookAlikesThatCanBeToldApart) {
+  const std::string mark = "\xE2\x81\xA0";
+  EXPECT_EQ(held_name("A/B", '/', Replace::necessary), "A∕" + mark + "B");
+  EXPECT_EQ(held_name("A/B", '.', Replace::necessary), "A/B");
+  EXPECT_EQ(held_name("v1.2", '.', Replace::necessary), "v1․" + mark + "2");
+  EXPECT_EQ(held_name("v1.2", '/', Replace::separators), "v1․" + mark + "2");
+  EXPECT_EQ(held_name("100% *", '/', Replace::necessary), "100％" + mark + " ＊" + mark);
+  EXPECT_EQ(held_name("a\tb", '/', Replace::necessary), "a␉" + mark + "b");
+  EXPECT_EQ(held_name(" a b ", '/', Replace::necessary), "\u00A0" + mark + "a b\u00A0" + mark);
+  EXPECT_EQ(held_name("..", '/', Replace::necessary), "․" + mark + "․" + mark);
+  EXPECT_EQ(held_name("what? (old)", '/', Replace::all), "what？" + mark + " （" + mark + "old）" + mark);
+  EXPECT_EQ(shown_name("A∕B ／ 100％"), "A∕B ／ 100％") << "they stand for themselves";
+  // Nothing is lost, and no two names are held as one, whatever is in them.
+  const std::vector<std::string> letters{"/", ".", "∕", "․", "／", "．", mark, "a", "\n", "␊", " ", "\u00A0", "%", "ü", "😀", "\x7F"};
+  for (const auto what : {Replace::necessary, Replace::separators, Replace::all})
+    for (const char separator : {'/', '.', '\0'}) {
+      std::map<std::string, std::string> held_as;
+      for (std::size_t i = 0; i < letters.size() * letters.size() * letters.size(); ++i) {
+        std::string name;
+        for (auto rest = i + 1; rest > 0; rest /= letters.size()) name += letters[rest % letters.size()];
+        const auto held = held_name(name, separator, what);
+        if (separator != '\0') ASSERT_EQ(held.find(separator), held.npos) << name;
+        ASSERT_EQ(held.find_first_of("%*\n\x7F"), held.npos) << name;
+        ASSERT_EQ(shown_name(held), name);
+        const auto [at, first] = held_as.emplace(held, name);
+        ASSERT_TRUE(first || at->second == name) << name << " and " << at->second;
+        ASSERT_EQ(decode_mailbox_name(encode_mailbox_name(held)), held);
+      }
+    }
 }
 
 // Replies that real servers gave: Gmail, Dovecot, Exchange, Domino, Courier, Cyrus, Yahoo and others.

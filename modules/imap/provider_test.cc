@@ -333,6 +333,49 @@ TEST(Folders, ComeWithRolesNamesAndCounts) {
   EXPECT_EQ(account.messages(id).size(), 1u);
 }
 
+// By separators and ways of storing that mind different characters.
+TEST(Folders, KeepNamesThatTheServerCannotHold) {
+  NEEDS_DOVECOT();
+  for (const auto& [separator, location] : {std::pair{'/', "mdbox:~/mail"}, std::pair{'.', "mdbox:~/mail"}, std::pair{'/', "maildir:~/mail"}}) {
+    Dovecot::Options options;
+    options.mailboxes = fmt::format("separator = {}\n", separator);
+    options.extra = fmt::format("mail_location = {}\n", location);
+    Dovecot dovecot(options);
+    TestAccount account(plain_settings(dovecot.port()));
+    const auto above = account.create_folder("", "Projekte 1.5 / Übung");
+    ASSERT_OK(above);
+    std::map<std::string, std::string> typed{{above->remote_id, above->name}};
+    for (const std::string name : {"A/B", "A∕B", "A\u2060/B", "A//B", "/", "v1.2", "v1․2", "..", "100%", "a * b", "tab\there", " blanks ", "~me", "#1", "A\\B",
+                                   "A & B: \"what?\" (old)", "INBOX/", ".hidden"})
+      for (const auto& parent : {std::string(), above->remote_id}) {
+        const auto made = account.create_folder(parent, name);
+        ASSERT_TRUE(made.has_value()) << name << ": " << made.error().message;
+        EXPECT_TRUE(typed.emplace(made->remote_id, name).second) << name;
+        EXPECT_EQ(account.create_folder(parent, name).error().code, Errc::conflict) << name;
+      }
+    const auto to_be_moved = account.create_folder("", "old/name");
+    ASSERT_OK(to_be_moved);
+    const auto moved = account.move_folder(to_be_moved->remote_id, above->remote_id, "new/name 2.0");
+    ASSERT_OK(moved);
+    typed[*moved] = "new/name 2.0";
+    // One that other programs can name so keeps that name while it only moves.
+    PlainImap(dovecot.port()).command("CREATE \"50%\"");
+    const auto kept = account.move_folder("50%", above->remote_id, "50%");
+    ASSERT_OK(kept);
+    EXPECT_TRUE(kept->ends_with(separator + std::string("50%"))) << *kept;
+    typed[*kept] = "50%";
+    const auto folders = account.folders();
+    ASSERT_OK(folders);
+    for (const auto& folder : *folders) {
+      if (folder.remote_id == "INBOX") continue;
+      ASSERT_TRUE(typed.contains(folder.remote_id)) << folder.remote_id;
+      EXPECT_EQ(folder.name, typed.at(folder.remote_id));
+      typed.erase(folder.remote_id);
+    }
+    EXPECT_TRUE(typed.empty()) << typed.begin()->second << " is not there";
+  }
+}
+
 TEST(Login, IsCheckedByTheServer) {
   NEEDS_DOVECOT();
   Dovecot dovecot;

@@ -78,6 +78,15 @@ Status TestAccount::authenticate(std::string password) {
 }
 Result<std::vector<mailbox::RemoteFolder>> TestAccount::folders() { return run(provider_->folders()); }
 
+Result<mailbox::RemoteFolder> TestAccount::create_folder(const std::string& parent, const std::string& name) {
+  return run(provider_->create_folder(parent, name));
+}
+Result<std::string> TestAccount::move_folder(const std::string& remote_id, const std::string& parent, const std::string& name) {
+  auto moved = run(provider_->move_folder(remote_id, parent, name));
+  if (!moved) return moved.error();
+  return moved->at(0).second;
+}
+
 state::Folder TestAccount::add_folder(const std::string& remote_id) {
   state::Folder folder;
   folder.provider = "imap";

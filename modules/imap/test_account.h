@@ -22,6 +22,9 @@ class TestAccount {
   // Each waits for its end on the test's thread.
   Status authenticate(std::string password);
   Result<std::vector<mailbox::RemoteFolder>> folders();
+  Result<mailbox::RemoteFolder> create_folder(const std::string& parent, const std::string& name);
+  // Its new remote id.
+  Result<std::string> move_folder(const std::string& remote_id, const std::string& parent, const std::string& name);
   state::Folder add_folder(const std::string& remote_id);
   state::Folder folder(state::GlobalCounter id);
   Status refresh(state::GlobalCounter folder);

@@ -316,3 +316,29 @@ def test_what_was_read_in_public_folders_is_kept(mapi):
     assert mapi.call(rops.get_per_user_guid(folder, counter)).database_guid == replica
     assert [one[:2] for one in mapi.call(rops.get_per_user_long_term_ids(replica)).ids] == [(folder, counter)]
     assert mapi.call(rops.get_per_user_long_term_ids(folder)).ids == []
+
+
+def test_names_that_imap_servers_cannot_hold(mapi, folder, dovecot, make_gateway, open_session):
+    typed = ["A/B", "A\u2215B", "v1.2", "100 %", "a * b", "tab\there", "//", "..", 'what? <"old"> {x}', "Caf\u00e9 1/2"]
+    handle = folder[1]
+    made = {name: mapi.call(rops.create_folder(name), handle) for name in typed}
+    taken = mapi.try_call(rops.create_folder("a/b"), handle)
+    assert taken.error == 0x80040604  # ecDuplicateName
+    mapi.call(rops.set_properties({"PidTagDisplayName": "renamed 1/2.0"}), made["v1.2"].handle)
+    mapi.call(rops.move_folder(made["//"].folder_id, "moved/there"), handle, made["A/B"].handle)
+    mapi.call(rops.copy_folder(made["A\u2215B"].folder_id, "copied/there"), handle, made["A/B"].handle)
+    beside = set(typed) - {"v1.2", "//"} | {"renamed 1/2.0"}
+
+    def names(session, at):
+        return {row[tag_of("PidTagDisplayName")] for row in session.rows(session.hierarchy_table(at, 0), ["PidTagDisplayName"])}
+    assert names(mapi, handle) == beside
+    assert names(mapi, made["A/B"].handle) == {"moved/there", "copied/there"}
+    # Another gateway, which has never seen them, knows only what the server holds.
+    user = "frank@example.test"
+    top = mapi.properties(handle, ["PidTagDisplayName"])[tag_of("PidTagDisplayName")]
+    fresh = open_session(make_gateway(dovecot.tls_port), user)
+    ids = {name: key for key, (name, _) in fresh.folders().items()}
+    assert names(fresh, fresh.open_folder(ids[top])) == beside
+    assert names(fresh, fresh.open_folder(ids["A/B"])) == {"moved/there", "copied/there"}
+    listed = b"".join(dovecot.connect(user).list()[1])
+    assert b"/A&IhUgYA-B/" in listed  # U+2215 and U+2060, beside A&IhU-B
