@@ -56,10 +56,6 @@ Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t n
 // before. SELECT knows, the next time. True: this call may try it, once, because its connection had been used before.
 bool select_again(Pool::Lease& lease, bool* again);
 
-// Message-ID, size and date: what stays when a mailbox is numbered anew or renamed.
-std::string content_key(std::string_view message_id, std::uint64_t size, FileTime received);
-std::string content_key(const FetchData& fetch);  // of one with RFC822.SIZE, INTERNALDATE and the field Message-ID
-
 Task<Result<std::vector<mailbox::RemoteFolder>>> list_folders(std::shared_ptr<Account> account);
 Task<Status> refresh_folder(std::shared_ptr<Account> account, state::Folder folder,
                             std::vector<state::MessageKey> known, mailbox::DeltaSink sink,

@@ -217,6 +217,74 @@ TEST_P(Refreshing, IdsSurviveANewUidvalidity) {
   EXPECT_FALSE(account_->state().message(ids.at("<m1@example.test>")).value().has_value());
 }
 
+// Of a backup from before the newest messages, UIDVALIDITY and all: what came after it has UIDs that other messages had.
+TEST_P(Refreshing, IdsSurviveABackupThatGivesUidsOutAnew) {
+  append(1, 130);
+  const auto id = account_->add_folder("INBOX").id;
+  ASSERT_OK(account_->refresh(id));
+  std::map<std::string, state::GlobalCounter> ids;
+  state::FolderDelta before;  // the index from before: one message more stood at 20, and all behind it one UID further
+  for (const auto& row : account_->messages(id)) {
+    ids[row.properties.string(mapi::PidTagInternetMessageId)] = row.id;
+    if (row.remote_key >= 20) before.rekeyed.push_back({row.id, row.remote_key + 1});
+  }
+  before.added.resize(1);
+  before.added[0].remote_key = 20;
+  before.added[0].size = 1;
+  before.added[0].properties.set_string(mapi::PidTagInternetMessageId, "<lost@example.test>");
+  auto cursor = Cursor::parse(account_->folder(id).cursor);
+  cursor.uidnext = 200;
+  before.cursor = cursor.to_string();
+  const auto made = account_->state().apply(id, std::move(before));
+  ASSERT_TRUE(made.has_value());
+  client_->command("SELECT INBOX");
+  client_->command("UID STORE 50 +FLAGS (\\Deleted)");
+  client_->command("EXPUNGE");
+  append(131, 131);
+  EXPECT_TRUE(account_->changed(id).value());
+  ASSERT_OK(account_->refresh(id));
+  const auto rows = account_->messages(id);
+  ASSERT_EQ(rows.size(), 130u);
+  for (const auto& row : rows) {
+    const auto message_id = row.properties.string(mapi::PidTagInternetMessageId);
+    EXPECT_EQ(message_id, fmt::format("<m{}@example.test>", row.remote_key));
+    if (row.remote_key == 131) EXPECT_GT(row.id, made->added[0]);
+    else EXPECT_EQ(row.id, ids.at(message_id)) << message_id;
+  }
+  EXPECT_FALSE(account_->state().message(made->added[0]).value().has_value());
+  EXPECT_FALSE(account_->state().message(ids.at("<m50@example.test>")).value().has_value());
+  ASSERT_OK(account_->refresh(id));
+  EXPECT_EQ(account_->parts, (std::vector<std::size_t>{0}));
+}
+
+// Servers that are well show that to single sessions.
+TEST_P(Refreshing, NumbersThatWentBackAreNoProof) {
+  append(1, 12);
+  const auto id = account_->add_folder("INBOX").id;
+  ASSERT_OK(account_->refresh(id));
+  const auto before = account_->messages(id);
+  auto cursor = Cursor::parse(account_->folder(id).cursor);
+  cursor.uidnext += 50;
+  if (cursor.highestmodseq != 0) cursor.highestmodseq += 1000;
+  state::FolderDelta ahead;
+  ahead.cursor = cursor.to_string();
+  ASSERT_TRUE(account_->state().apply(id, std::move(ahead)).has_value());
+  client_->command("SELECT INBOX");
+  client_->command("STORE 3 +FLAGS (\\Flagged)");
+  ASSERT_OK(account_->content(id, 12));
+  ASSERT_OK(account_->refresh(id));
+  EXPECT_EQ(account_->parts, (std::vector<std::size_t>{0, 0})) << "the flag, and the end";
+  const auto rows = account_->messages(id);
+  ASSERT_EQ(rows.size(), before.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(rows[i].id, before[i].id);
+    EXPECT_EQ(rows[i].remote_key, before[i].remote_key);
+    EXPECT_EQ(rows[i].flags, i == 2 ? state::flag_flagged : 0u);
+    if (i != 2) EXPECT_EQ(rows[i].change_number, before[i].change_number);
+  }
+  EXPECT_LT(Cursor::parse(account_->folder(id).cursor).uidnext, cursor.uidnext) << "the next time it is no suspicion any more";
+}
+
 TEST_P(Refreshing, ARenamedMailboxIsRecognized) {
   for (const char* name : {"Work", "Empty"}) client_->command(std::string("CREATE ") + name);
   append(1, 12, "Work");

@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "mailbox_name.h"
-#include "provider.h"
+#include "matching.h"
 
 namespace mapigate::imap {
 
@@ -11,13 +11,8 @@ namespace {
 constexpr std::size_t most_mailboxes = 200;     // that came
 constexpr std::size_t most_comparisons = 100;   // of contents
 constexpr std::size_t searched_messages = 5;    // for one comparison, where UIDs tell nothing
-constexpr auto items = "(UID RFC822.SIZE INTERNALDATE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])";
 
 using Pairs = std::vector<std::pair<state::GlobalCounter, std::string>>;
-
-std::string key_of(const state::Message& row) {
-  return content_key(row.properties.string(mapi::PidTagInternetMessageId), row.size, row.received);
-}
 
 // A mailbox that came.
 struct Came {
@@ -45,23 +40,6 @@ Task<Result<Came>> look_at(Connection* connection, mailbox::RemoteFolder folder)
   co_return out;
 }
 
-// Content keys of messages of the selected mailbox, by UID.
-Task<Result<std::vector<std::pair<std::uint32_t, std::string>>>> keys_of(Connection* connection, std::vector<std::uint32_t> uids) {
-  std::vector<std::pair<std::uint32_t, std::string>> out;
-  if (uids.empty()) co_return out;
-  auto* keys = &out;
-  auto on = [keys, &uids](const Response& response) -> Status {
-    const auto fetch = parse_fetch(response);
-    if (!fetch || fetch->body == nullptr || !std::binary_search(uids.begin(), uids.end(), fetch->uid)) return {};
-    if (keys->size() < 2 * uids.size()) keys->emplace_back(fetch->uid, content_key(*fetch));
-    return {};
-  };
-  const auto command = "UID FETCH " + make_uid_set(uids) + " " + items;
-  auto done = co_await connection->run_ok(command, on);
-  if (!done) co_return done.error();
-  co_return out;
-}
-
 // The UIDs still mean what they meant.
 Task<Result<bool>> same_by_uid(Connection* connection, std::string mailbox, const std::vector<state::Message>* sample) {
   auto selected = co_await connection->select(mailbox);
@@ -73,7 +51,7 @@ Task<Result<bool>> same_by_uid(Connection* connection, std::string mailbox, cons
   if (!there) co_return there.error();
   std::size_t equal = 0;
   for (const auto& [uid, key] : *there)
-    equal += std::any_of(sample->begin(), sample->end(), [&](const auto& row) { return row.remote_key == uid && key_of(row) == key; });
+    equal += std::any_of(sample->begin(), sample->end(), [&](const auto& row) { return row.remote_key == uid && content_key(row) == key; });
   co_return 2 * equal > there->size();
 }
 
@@ -100,7 +78,7 @@ Task<Result<bool>> same_by_content(Connection* connection, std::string mailbox, 
     if (uids->size() > 10) uids->resize(10);
     auto there = co_await keys_of(connection, std::move(*uids));
     if (!there) co_return there.error();
-    const auto key = key_of(row);
+    const auto key = content_key(row);
     equal += std::any_of(there->begin(), there->end(), [&](const auto& one) { return one.second == key; });
   }
   co_return 2 * equal > tried;

@@ -1,20 +1,15 @@
 // Finding out what changed in a mailbox.
 #include <algorithm>
 #include <map>
-#include <unordered_map>
 
 #include "base/log.h"
-#include "base/text.h"
-#include "convert/headers.h"
 #include "fetched.h"
 #include "io/runtime.h"
-#include "mailbox_name.h"
-#include "provider.h"
+#include "matching.h"
 
 namespace mapigate::imap {
 
 using state::FolderDelta;
-using state::GlobalCounter;
 using state::MessageKey;
 
 Cursor Cursor::parse(std::string_view text) {
@@ -29,17 +24,6 @@ Cursor Cursor::parse(std::string_view text) {
 
 std::string Cursor::to_string() const {
   return fmt::format("1 {} {} {} {}", uidvalidity, uidnext, highestmodseq, exists);
-}
-
-std::string content_key(std::string_view message_id, std::uint64_t size, FileTime received) {
-  return fmt::format("{} {} {}", size, received.ticks, trim(message_id));
-}
-
-std::string content_key(const FetchData& fetch) {
-  const auto fields = convert::split_header(fetch.body == nullptr ? View() : fetch.body->bytes());
-  const auto* id = convert::find_field(fields, "Message-ID");
-  return content_key(id == nullptr ? std::string_view() : as_text(id->value), fetch.size.value_or(0),
-                     fetch.internal_date.value_or(FileTime()));
 }
 
 namespace {
@@ -79,10 +63,32 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     if (!selected) co_return selected.error();
     now_ = *selected;
     old_ = Cursor::parse(folder_.cursor);
+    if (went_back()) {
+      // One session sees later than another what that one did; looking again may be all it needs.
+      selected = co_await lease->select(folder_.remote_id);
+      if (!selected) co_return selected.error();
+      now_ = *selected;
+    }
     const bool renumbered = old_.uidvalidity != 0 && now_.uidvalidity != old_.uidvalidity;
     if (renumbered && !known_.empty()) {
-      auto matched = co_await match_anew(*lease);
-      if (!matched) co_return matched;
+      log::info("IMAP mailbox {} has new UIDs (UIDVALIDITY {}, was {}): matching its {} messages by content", folder_.remote_id,
+                now_.uidvalidity, old_.uidvalidity, known_.size());
+      auto matched = co_await match_renumbered(&*lease, account_, known_);
+      if (!matched) co_return matched.error();
+      auto given = co_await begin_anew(std::move(*matched));
+      if (!given) co_return given;
+    } else if (went_back()) {
+      auto matched = co_await match_suspect(&*lease, account_, known_, now_.uidnext);
+      if (!matched) co_return matched.error();
+      if (*matched) {
+        log::info("IMAP mailbox {} is from before (UIDNEXT {}, was {}): {} messages have other UIDs, {} are gone", folder_.remote_id,
+                  now_.uidnext, old_.uidnext, (*matched)->delta.rekeyed.size(), (*matched)->delta.removed.size());
+        auto given = co_await begin_anew(std::move(**matched));
+        if (!given) co_return given;
+        old_ = Cursor();
+      } else if (now_.highestmodseq < old_.highestmodseq) {
+        old_.highestmodseq = 0;  // what changed since nobody can tell
+      }
     }
     if (renumbered) old_ = Cursor();
     auto compared = co_await compare(*lease);
@@ -97,6 +103,24 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     return old_.uidvalidity != 0 && old_.highestmodseq != 0 && old_.highestmodseq == now_.highestmodseq &&
            old_.uidnext == now_.uidnext && old_.uidnext != 0 && old_.exists == now_.exists &&
            known_.size() == now_.exists;
+  }
+
+  // Numbers that only grow are smaller than they were: a suspicion, no more.
+  bool went_back() const {
+    if (old_.uidvalidity == 0 || now_.uidvalidity != old_.uidvalidity) return false;
+    const bool known_beyond = !known_.empty() && known_.back().remote_key >= now_.uidnext;
+    return (now_.uidnext != 0 && (now_.uidnext < old_.uidnext || known_beyond)) || (now_.highestmodseq != 0 && now_.highestmodseq < old_.highestmodseq);
+  }
+
+  // What was found under new UIDs and what was not, before anything else.
+  Task<Status> begin_anew(Matched matched) {
+    known_ = std::move(matched.known);
+    Cursor begun;  // of the new numbering, and complete in nothing else
+    begun.uidvalidity = now_.uidvalidity;
+    matched.delta.cursor = begun.to_string();
+    delivered_ = true;
+    auto taken = co_await sink_(std::move(matched.delta));
+    co_return taken;
   }
 
   // Flags and removals of what we know, and the list of what is new.
@@ -449,8 +473,6 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     return out;
   }
 
-  Task<Status> match_anew(Connection& connection);
-
   std::shared_ptr<Account> account_;
   state::Folder folder_;
   std::vector<MessageKey> known_;
@@ -462,57 +484,6 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
   std::size_t total_ = 0;           // messages in the index after what was given so far
   bool delivered_ = false;
 };
-
-// The server gave all messages new UIDs. Those that it still has keep their ids: one delta gives them
-// their new keys and removes the others, so that old and new keys never stand side by side.
-Task<Status> Refresh::match_anew(Connection& connection) {
-  log::info("IMAP mailbox {} has new UIDs (UIDVALIDITY {}, was {}): matching its {} messages by content",
-            folder_.remote_id, now_.uidvalidity, old_.uidvalidity, known_.size());
-  std::unordered_multimap<std::string, MessageKey> old;
-  for (std::size_t at = 0; account_->rows && at < known_.size(); at += part_size) {
-    std::vector<GlobalCounter> ids;
-    for (auto i = at; i < std::min(known_.size(), at + part_size); ++i) ids.push_back(known_[i].id);
-    auto rows = co_await account_->rows(std::move(ids));
-    if (!rows) co_return rows.error();
-    for (const auto& row : *rows)
-      old.emplace(content_key(row.properties.string(mapi::PidTagInternetMessageId), row.size, row.received),
-                  MessageKey{row.id, row.remote_key, row.flags, state::keyword_hash(row.keywords)});
-  }
-  FolderDelta delta;
-  std::vector<MessageKey> kept;
-  auto on = [&](const Response& response) -> Status {
-    auto fetch = parse_fetch(response);
-    if (!fetch || fetch->body == nullptr || fetch->uid == 0) return {};
-    auto found = old.find(content_key(*fetch));
-    if (found == old.end()) return {};
-    const auto key = found->second;
-    old.erase(found);
-    const auto flags = fetch->flags.value_or(key.flags);
-    delta.rekeyed.push_back({key.id, fetch->uid});
-    if (flags != key.flags) delta.flags.push_back({key.id, flags});
-    kept.push_back({key.id, fetch->uid, flags, key.keywords});
-    return {};
-  };
-  if (!old.empty() && now_.exists > 0) {
-    const std::string command =
-        "UID FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])";
-    auto done = co_await connection.run_ok(command, on);
-    if (!done) co_return done;
-  }
-  std::vector<GlobalCounter> matched;
-  for (const auto& key : kept) matched.push_back(key.id);
-  std::sort(matched.begin(), matched.end());
-  for (const auto& key : known_)
-    if (!std::binary_search(matched.begin(), matched.end(), key.id)) delta.removed.push_back(key.id);
-  Cursor begun;  // of the new numbering, and complete in nothing else
-  begun.uidvalidity = now_.uidvalidity;
-  delta.cursor = begun.to_string();
-  std::sort(kept.begin(), kept.end(), [](auto& a, auto& b) { return a.remote_key < b.remote_key; });
-  known_ = std::move(kept);
-  delivered_ = true;
-  auto taken = co_await sink_(std::move(delta));
-  co_return taken;
-}
 
 }  // namespace
 

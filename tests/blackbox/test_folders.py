@@ -1,8 +1,11 @@
 """What [MS-OXCFOLD] says of single ROPs on folders: what they refuse, and with which code."""
 import struct
+import subprocess
 import uuid
 
-from harness import rops
+from conftest import ALICE
+from harness import mailgen, rops
+from harness.dovecot import Dovecot
 from harness.processes import wait_until
 from harness.properties import tag_of
 
@@ -342,3 +345,37 @@ def test_names_that_imap_servers_cannot_hold(mapi, folder, dovecot, make_gateway
     assert names(fresh, fresh.open_folder(ids["A/B"])) == {"moved/there", "copied/there"}
     listed = b"".join(dovecot.connect(user).list()[1])
     assert b"/A&IhUgYA-B/" in listed  # U+2215 and U+2060, beside A&IhU-B
+
+
+def test_a_mailbox_from_a_backup_gives_uids_out_anew(certificates, make_gateway, open_session):
+    def mail(number):
+        text = f"Subject: {number}\nMessage-ID: <{number}@backup.test>\n\nbody of {number}\n"
+        return text.encode(), None, mailgen.FIRST_DATE + number
+
+    with Dovecot(certificates, users=(ALICE,)) as server:
+        home, kept = server.folder / "home", server.folder / "kept"
+        server.seed(ALICE, "INBOX", [mail(number) for number in range(1, 6)])
+        server.kill()
+        subprocess.run(["cp", "-a", home, kept], check=True)
+        server.start()
+        session = open_session(make_gateway(server.tls_port))
+        inbox = session.open_folder(session.inbox)
+
+        def ids():
+            rows = session.rows(session.contents_table(inbox), ["PidTagSubject", "PidTagMid"])
+            return {int(row[tag_of("PidTagSubject")]): row[tag_of("PidTagMid")] for row in rows}
+        server.seed(ALICE, "INBOX", [mail(number) for number in (6, 7, 8)])
+        wait_until(lambda: set(ids()) == set(range(1, 9)), "all messages", 60, 0.3)
+        before = ids()
+        server.kill()
+        subprocess.run(["rm", "-r", home], check=True)
+        subprocess.run(["cp", "-a", kept, home], check=True)
+        server.start()
+        assert server.seed(ALICE, "INBOX", [mail(9), mail(6)]) == [6, 7]  # which 6 and 7 had
+        wait_until(lambda: set(ids()) == {1, 2, 3, 4, 5, 6, 9}, "what is there now", 60, 0.3)
+        after = ids()
+        assert after[9] not in before.values()
+        for number, mid in after.items():
+            assert number == 9 or mid == before[number], number
+            message = session.open_message(session.inbox, mid)
+            assert f"body of {number}" in session.properties(message, ["PidTagBody"])[tag_of("PidTagBody")]
