@@ -236,9 +236,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // What it looks for; null: it has no criteria yet, or is none.
   std::shared_ptr<const Search> search(GlobalCounter folder) const;
   bool has_searches() const;  // that were not stopped
-  // Starts looking. The same criteria again change nothing unless `restart`.
+  // Starts looking. The same criteria again change nothing unless `restart`. Errc::conflict: it would search its own findings.
   Task<Status> set_search(GlobalCounter folder, SearchCriteria criteria, bool restart);
-  void stop_search(GlobalCounter folder);
+  Task<Status> stop_search(GlobalCounter folder);
   // The contents of a folder as tables list them.
   GlobalCounter contents_of(const Folder& folder) const {
     return folder.role == FolderRole::search ? state::links_of(folder.id) : folder.id;
@@ -325,11 +325,15 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   void start_search(std::shared_ptr<Search> search);
   void searches_look_again(GlobalCounter folder, bool hierarchy);
   std::vector<GlobalCounter> scope_of(const Search& search) const;
+  bool searches_itself(GlobalCounter folder, const SearchCriteria& criteria) const;
+  bool follows_searches(const Search& search) const;
   Task<> run_search(std::shared_ptr<Mailbox> self, std::shared_ptr<Search> search);
   Task<Status> search_once(std::shared_ptr<Search> search);
   Task<Status> search_folder(std::shared_ptr<Search> search, GlobalCounter folder);
   Task<Status> search_left_folders(std::shared_ptr<Search> search, std::vector<GlobalCounter> scope);
   Task<Status> search_changes(std::shared_ptr<Search> search);
+  Task<Status> search_followed(std::shared_ptr<Search> search, GlobalCounter since);
+  Task<Status> look_at(std::shared_ptr<Search> search, GlobalCounter folder, std::vector<GlobalCounter> ids, state::LinkChange* change);
   Task<Status> apply_links(std::shared_ptr<Search> search, state::LinkChange change);
   Task<Status> load_state();
   void name_owner();  // as the directory does, once it is there
@@ -441,7 +445,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   io::Event outbox_wake_;
   bool outbox_running_ = false;
   std::map<std::uint64_t, std::string> unnoted_;         // by journal entry: how far sending got, where that could not be stored
-  io::Mutex open_lock_, state_lock_, write_lock_;
+  io::Mutex open_lock_, state_lock_, write_lock_, criteria_lock_;
   std::uint64_t writes_ = 0;                             // counts messages that got a new key
   std::map<GlobalCounter, std::uint64_t> rekeyed_;       // … and when each of them got it
   std::uint64_t tree_writes_ = 0;                        // a folder list that was asked for before is stale

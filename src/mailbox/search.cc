@@ -33,8 +33,8 @@ bool read_ids(Cursor& in, auto take) {
 }  // namespace
 
 bool SearchCriteria::same(const SearchCriteria& other) const {
-  return restriction->key == other.restriction->key && scope == other.scope && recursive == other.recursive &&
-         once == other.once && indexed == other.indexed;
+  return restriction->key == other.restriction->key && std::is_permutation(scope.begin(), scope.end(), other.scope.begin(), other.scope.end()) &&
+         recursive == other.recursive && once == other.once && indexed == other.indexed;
 }
 
 std::string Search::save() const {
@@ -126,6 +126,10 @@ void Mailbox::start_search(std::shared_ptr<Search> search) {
 }
 
 Task<Status> Mailbox::set_search(GlobalCounter folder, SearchCriteria criteria, bool restart) {
+  // One at a time: two that search each other must not both be found to be fine.
+  auto lock = co_await criteria_lock_.lock(std::chrono::seconds(60));
+  if (!lock) co_return lock.error();
+  if (searches_itself(folder, criteria)) co_return error(Errc::conflict, "search folder {:x} would search its own findings", folder);
   // Row S12: the same again does not begin anew what runs or keeps itself current.
   const auto known = searches_.find(folder);
   if (known != searches_.end() && known->second && known->second->criteria.same(criteria) && !restart) co_return Status{};
@@ -145,19 +149,27 @@ Task<Status> Mailbox::set_search(GlobalCounter folder, SearchCriteria criteria, 
   co_return Status{};
 }
 
-void Mailbox::stop_search(GlobalCounter folder) {
+Task<Status> Mailbox::stop_search(GlobalCounter folder) {
   const auto found = searches_.find(folder);
   // What is complete and dynamic stays so ([MS-OXCFOLD] 3.2.5.4).
-  if (found == searches_.end() || found->second->state != Search::State::running) return;
+  if (found == searches_.end() || found->second->state != Search::State::running) co_return Status{};
   found->second->stop = true;
   found->second->state = Search::State::stopped;
+  searches_look_again(state::links_of(folder), false);  // whoever waits for all of its findings has them
+  auto text = found->second->save();
+  const auto key = state::search_key(folder);
+  auto write = [&key, &text](state::MailboxState& s) { return s.set_value(key, text); };
+  co_return co_await with_state(write);
 }
 
 void Mailbox::searches_look_again(GlobalCounter folder, bool hierarchy) {
   for (const auto& [id, search] : searches_) {
-    if (search->criteria.once || search->state == Search::State::stopped) continue;
+    if (search->state == Search::State::stopped) continue;
+    // A static one only waits for the search folders that it searches.
+    if (search->criteria.once && (search->state == Search::State::complete || !search->followed.contains(folder))) continue;
     // What could not be read may be there now.
-    const bool concerned = hierarchy ? search->criteria.recursive : search->covered.contains(folder);
+    const bool concerned = hierarchy ? search->criteria.recursive || follows_searches(*search)
+                                     : search->covered.contains(folder) || search->followed.contains(folder);
     if (!concerned && !search->partial) continue;
     search->dirty = true;
     start_search(search);
@@ -198,6 +210,28 @@ std::vector<GlobalCounter> Mailbox::scope_of(const Search& search) const {
   return {out.begin(), out.end()};
 }
 
+// A search folder cannot be in its own scope ([MS-OXCFOLD] 3.1.4.4), nor among what those search that are in its scope.
+bool Mailbox::searches_itself(GlobalCounter folder, const SearchCriteria& criteria) const {
+  std::set<GlobalCounter> seen;
+  auto left = criteria.scope;
+  while (!left.empty()) {
+    const auto next = left.back();
+    left.pop_back();
+    if (next == folder) return true;
+    if (!seen.insert(next).second) continue;
+    if (const auto of = search(next)) left.insert(left.end(), of->criteria.scope.begin(), of->criteria.scope.end());
+  }
+  return false;
+}
+
+// Other search folders are in the scope, or were: nobody knows what those have been that are gone.
+bool Mailbox::follows_searches(const Search& search) const {
+  return std::any_of(search.criteria.scope.begin(), search.criteria.scope.end(), [this](auto id) {
+    const auto* folder = tree_->find(id);
+    return !folder || folder->role == FolderRole::search;
+  });
+}
+
 // Stores what changed in a search folder and tells of it.
 Task<Status> Mailbox::apply_links(std::shared_ptr<Search> search, state::LinkChange change) {
   const auto folder = search->folder;
@@ -224,7 +258,7 @@ Task<> Mailbox::run_search(std::shared_ptr<Mailbox> self, std::shared_ptr<Search
   while (state_ && !search->stop) {
     search->dirty = false;
     outcome = co_await search_once(search);
-    if (!outcome || search->criteria.once || !search->dirty) break;
+    if (!outcome || !search->dirty || (search->criteria.once && search->state == Search::State::complete)) break;
   }
   search->working = false;
   if (!outcome) log::info("mailbox: search folder {:x}: {}", search->folder, outcome.error().message);
@@ -247,6 +281,10 @@ Task<Status> Mailbox::search_once(std::shared_ptr<Search> search) {
     if (!cleared) co_return cleared;
   }
   const auto scope = scope_of(*search);
+  search->followed.clear();
+  for (const auto id : search->criteria.scope)
+    if (const auto* folder = tree_->find(id); folder && folder->role == FolderRole::search) search->followed.insert(state::links_of(id));
+  const auto since = search->seen;
   auto left = co_await search_left_folders(search, scope);
   if (!left) co_return left;
   auto followed = co_await search_changes(search);
@@ -262,6 +300,21 @@ Task<Status> Mailbox::search_once(std::shared_ptr<Search> search) {
     partial = true;
   }
   if (search->stop || !state_) co_return Status{};
+  auto linked = co_await search_followed(search, since);
+  if (!linked) {
+    log::info("mailbox: searching what search folder {:x} follows: {}", search->folder, linked.error().message);
+    search->linked.reset();
+    partial = true;
+  }
+  if (search->stop || !state_) co_return Status{};
+  bool filling = false;
+  for (const auto contents : search->followed) {
+    const auto of = this->search(state::folder_of(contents));
+    filling = filling || (of && of->state == Search::State::running);
+    partial = partial || (of && of->partial);
+  }
+  // It has all when they have all.
+  if (filling && search->state == Search::State::running) co_return Status{};
   const bool first = search->state == Search::State::running;
   const bool news = first || partial != search->partial;
   search->partial = partial;
@@ -271,6 +324,7 @@ Task<Status> Mailbox::search_once(std::shared_ptr<Search> search) {
     auto saved = co_await apply_links(search, std::move(nothing));
     if (!saved) co_return saved;
   }
+  if (news) searches_look_again(state::links_of(search->folder), false);
   if (first) tell({MailboxEvent::Kind::search_complete, search->folder});
   co_return Status{};
 }
@@ -329,6 +383,7 @@ Task<Status> Mailbox::search_left_folders(std::shared_ptr<Search> search, std::v
   auto looked = co_await with_state(look);
   if (!looked) co_return looked;
   for (const auto folder : gone) search->covered.erase(folder);
+  search->linked.reset();  // what followed search folders show of them, they show still
   co_return co_await apply_links(search, std::move(change));
 }
 
@@ -353,36 +408,91 @@ Task<Status> Mailbox::search_changes(std::shared_ptr<Search> search) {
   auto listed = co_await with_state(list);
   if (!listed) co_return listed;
   state::LinkChange change;
-  auto* out = &change;
-  for (const auto& [folder, ids] : changed_in) {
+  for (auto& [folder, ids] : changed_in) {
     if (ids.empty()) continue;
-    auto asked = ids;
-    auto texts = co_await find_texts(folder, restriction->restriction, std::move(asked));
-    if (!texts) co_return texts.error();
-    auto store = store_;
-    const auto* matches = &*texts;
-    const auto* looked_at = &ids;
-    const auto of = folder;
-    auto look = [of, store, restriction, matches, looked_at, out](state::MailboxState& s) -> Status {
-      auto messages = s.messages(*looked_at);
-      if (!messages) return messages.error();
-      DisplayRecipients recipients;
-      Matcher matcher(restriction->restriction, &recipients);
-      matcher.use(matches);
-      for (auto& message : *messages) {
-        const auto id = message.id;
-        const bool here = message.folder == of;
-        const bool fits = here && matcher.matches(MessageSource(MessageView{store, std::move(message)}));
-        (fits ? out->added : out->removed).push_back(id);
-      }
-      return {};
-    };
-    auto looked = co_await with_state(look);
+    auto looked = co_await look_at(search, folder, std::move(ids), &change);
     if (!looked) co_return looked;
   }
   search->seen = latest;
   // Also without changes here: messages may have gone, and their links with them.
   co_return co_await apply_links(search, std::move(change));
+}
+
+// Which of these messages of a folder are findings, and which are not.
+Task<Status> Mailbox::look_at(std::shared_ptr<Search> search, GlobalCounter folder, std::vector<GlobalCounter> ids, state::LinkChange* change) {
+  auto restriction = search->criteria.restriction;
+  auto asked = ids;
+  auto texts = co_await find_texts(folder, restriction->restriction, std::move(asked));
+  if (!texts) co_return texts.error();
+  auto store = store_;
+  const auto* matches = &*texts;
+  auto look = [folder, store, restriction, matches, &ids, change](state::MailboxState& s) -> Status {
+    auto messages = s.messages(ids);
+    if (!messages) return messages.error();
+    DisplayRecipients recipients;
+    Matcher matcher(restriction->restriction, &recipients);
+    matcher.use(matches);
+    for (auto& message : *messages) {
+      const auto id = message.id;
+      const bool here = message.folder == folder;
+      const bool fits = here && matcher.matches(MessageSource(MessageView{store, std::move(message)}));
+      (fits ? change->added : change->removed).push_back(id);
+    }
+    return {};
+  };
+  co_return co_await with_state(look);
+}
+
+// What other search folders show that are in the scope: what came there, what changed, and what left them.
+Task<Status> Mailbox::search_followed(std::shared_ptr<Search> search, GlobalCounter since) {
+  if (!follows_searches(*search)) co_return Status{};
+  const auto links = state::links_of(search->folder);
+  const auto* followed = &search->followed;
+  const auto* covered = &search->covered;
+  const auto* known = search->linked ? &*search->linked : nullptr;
+  std::unordered_set<GlobalCounter> now;
+  std::set<GlobalCounter> news;
+  state::LinkChange left;
+  auto list = [links, followed, covered, known, since, &now, &news, &left](state::MailboxState& s) -> Status {
+    for (const auto contents : *followed) {
+      auto keys = s.message_keys(contents);
+      if (!keys) return keys.error();
+      for (const auto& key : *keys) {
+        now.insert(key.id);
+        if (!known || !known->contains(key.id)) news.insert(key.id);
+      }
+      auto changes = s.changes(contents, since, since);
+      if (!changes) return changes.error();
+      for (const auto& one : changes->changed) news.insert(one.id);
+      for (const auto& one : changes->read) news.insert(one.id);
+    }
+    if (known && std::all_of(known->begin(), known->end(), [&now](auto id) { return now.contains(id); })) return {};
+    return s.each_message(links, [&](state::Message& message) {
+      if (!covered->contains(message.folder) && !now.contains(message.id)) left.removed.push_back(message.id);
+      return true;
+    });
+  };
+  auto listed = co_await with_state(list);
+  if (!listed) co_return listed;
+  // Also with nothing in it: messages that went took their links with them.
+  auto applied = co_await apply_links(search, std::move(left));
+  if (!applied) co_return applied;
+  auto places = co_await by_folder(search->folder, {news.begin(), news.end()});
+  if (!places) co_return places.error();
+  for (const auto& [folder, ids] : *places) {
+    for (std::size_t at = 0; at < ids.size(); at += links_at_once) {
+      if (search->stop) co_return Status{};
+      const auto end = std::min(ids.size(), at + links_at_once);
+      std::vector<GlobalCounter> some(ids.begin() + static_cast<std::ptrdiff_t>(at), ids.begin() + static_cast<std::ptrdiff_t>(end));
+      state::LinkChange change;
+      auto looked = co_await look_at(search, folder, std::move(some), &change);
+      if (!looked) co_return looked;
+      applied = co_await apply_links(search, std::move(change));
+      if (!applied) co_return applied;
+    }
+  }
+  search->linked = std::move(now);
+  co_return Status{};
 }
 
 }  // namespace mapigate::mailbox

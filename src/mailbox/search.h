@@ -3,7 +3,9 @@
 // costs nothing.
 #pragma once
 
+#include <optional>
 #include <set>
+#include <unordered_set>
 
 #include "mailbox/message_list.h"
 
@@ -13,7 +15,7 @@ using mapi::GlobalCounter;
 
 struct SearchCriteria {
   std::shared_ptr<const ListOrder> restriction;  // only its restriction counts
-  std::vector<GlobalCounter> scope;
+  std::vector<GlobalCounter> scope;  // each once, in the client's order
   bool recursive = false;
   bool once = false;     // STATIC_SEARCH
   bool indexed = false;  // CONTENT_INDEXED_SEARCH was asked for
@@ -31,6 +33,10 @@ struct Search {
 
   // For whom runs it.
   bool working = false, restart = false, stop = false, dirty = false;
+  // Of other search folders in the scope: their contents, and which messages of these have been looked at. Nothing yet after a
+  // restart: all are looked at again.
+  std::set<GlobalCounter> followed;
+  std::optional<std::unordered_set<GlobalCounter>> linked;
 
   std::string save() const;
   static Result<std::shared_ptr<Search>> load(GlobalCounter folder, const std::string& text);

@@ -1,5 +1,6 @@
 // RopSetSearchCriteria and RopGetSearchCriteria ([MS-OXCFOLD] 2.2.1.4 and 2.2.1.5).
 #include <algorithm>
+#include <set>
 
 #include "mailbox/property_source.h"
 #include "mailbox/rop_call.h"
@@ -17,7 +18,7 @@ enum : std::uint32_t {
 // … and of the answer.
 enum : std::uint32_t {
   SEARCH_RUNNING = 0x01, SEARCH_REBUILD = 0x02, SEARCH_RECURSIVE = 0x04, SEARCH_COMPLETE = 0x1000, SEARCH_PARTIAL = 0x2000,
-  SEARCH_STATIC = 0x10000, CI_TOTALLY = 0x01000000, TWIR_TOTALLY = 0x08000000,
+  SEARCH_STATIC = 0x10000, CI_TOTALLY = 0x01000000, CI_WITH_TWIR_RESIDUAL = 0x02000000, TWIR_TOTALLY = 0x08000000,
 };
 constexpr std::uint32_t known_flags = STOP_SEARCH | RESTART_SEARCH | RECURSIVE_SEARCH | SHALLOW_SEARCH | FOREGROUND_SEARCH |
                                       BACKGROUND_SEARCH | CONTENT_INDEXED_SEARCH | NON_CONTENT_INDEXED_SEARCH | STATIC_SEARCH;
@@ -54,27 +55,36 @@ Task<ErrorCode> set_search_criteria(RopCall& call, const wire::RopSetSearchCrite
   }
   if (!request.FolderIds.empty()) {
     criteria.scope.clear();
+    std::set<GlobalCounter> named;
     for (const auto id : request.FolderIds) {
+      // Folders of other mailboxes have other ids, or none.
       const auto* in = call.mailbox.tree()->find(RopCall::counter(id));
-      if (in && in->role == FolderRole::search) co_return mapi::ecSearchFolderScopeViolation;
       if (!in) co_return mapi::ecNotFound;
-      criteria.scope.push_back(in->id);
+      if (named.insert(in->id).second) criteria.scope.push_back(in->id);
     }
-    std::sort(criteria.scope.begin(), criteria.scope.end());
-    criteria.scope.erase(std::unique(criteria.scope.begin(), criteria.scope.end()), criteria.scope.end());
   }
   criteria.recursive = (flags & RECURSIVE_SEARCH) != 0;
   criteria.once = (flags & STATIC_SEARCH) != 0;
   criteria.indexed = (flags & CONTENT_INDEXED_SEARCH) != 0;
   if (flags & STOP_SEARCH) {
-    call.mailbox.stop_search(folder->id);
-    co_return mapi::ecNone;
+    auto stopped = co_await call.mailbox.stop_search(folder->id);
+    co_return stopped ? mapi::ecNone : mapi::to_error_code(stopped.error());
   }
   // A static one that is through, and one that was stopped, look again when asked to.
   const bool restart = before && (before->state == Search::State::stopped ||
                                   (before->state == Search::State::complete && before->criteria.once));
   auto done = co_await call.mailbox.set_search(folder->id, std::move(criteria), restart);
+  if (!done && done.error().code == Errc::conflict) co_return mapi::ecSearchFolderScopeViolation;
   co_return done ? mapi::ecNone : mapi::to_error_code(done.error());
+}
+
+// How many of them a restriction joins.
+std::size_t conditions(const mapi::Restriction& restriction) {
+  using enum mapi::RestrictType;
+  if (restriction.children.empty() || restriction.type == SubObjectRestriction) return 1;
+  std::size_t sum = 0;
+  for (const auto& child : restriction.children) sum += conditions(child);
+  return sum;
 }
 
 // The restriction with strings of the form that the client wants.
@@ -115,11 +125,15 @@ Task<ErrorCode> get_search_criteria(RopCall& call, const wire::RopGetSearchCrite
         call.arena.make<mapi::Restriction>(with_strings(call.arena, *criteria.restriction->restriction, options));
   }
   if (request.IncludeFolders) {
-    auto ids = call.arena.make_span<mapi::Id>(criteria.scope.size());
-    for (std::size_t i = 0; i < ids.size(); ++i) ids[i] = call.id(criteria.scope[i]);
-    response.FolderIds = ids;
+    // Those that are being searched: folders that have gone are not.
+    std::vector<mapi::Id> ids;
+    for (const auto in : criteria.scope)
+      if (call.mailbox.tree()->find(in)) ids.push_back(call.id(in));
+    response.FolderIds = call.arena.copy(std::span<const mapi::Id>(ids));
   }
-  std::uint32_t flags = text_leaves(criteria.restriction->restriction).empty() ? TWIR_TOTALLY : CI_TOTALLY;
+  const auto& restriction = *criteria.restriction->restriction;
+  const auto texts = text_leaves(&restriction).size();
+  std::uint32_t flags = texts == 0 ? TWIR_TOTALLY : texts == conditions(restriction) ? CI_TOTALLY : CI_WITH_TWIR_RESIDUAL;
   if (search->state == Search::State::running) flags |= SEARCH_RUNNING | SEARCH_REBUILD;
   if (search->state == Search::State::complete) flags |= search->partial ? SEARCH_PARTIAL : SEARCH_COMPLETE;
   if (criteria.recursive) flags |= SEARCH_RECURSIVE;

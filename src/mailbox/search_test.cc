@@ -16,18 +16,19 @@ class SearchTest : public EngineTest {
   void start() {
     client = connect();
     client->logon();
-    ASSERT_EQ(client->open_folder(finder), ecNone);
+    folder = make("Found", 5);
+  }
+  Id make(std::string_view name, std::uint8_t handle) {
+    EXPECT_EQ(client->open_folder(finder), ecNone);
     Ask<wire::RopCreateFolder> make;
     make.handle = 1;
     make.body.FolderType = wire::RopCreateFolder::Search;
     make.body.UseUnicodeStrings = true;
     make.body.OpenExisting = true;
-    make.body.OutputHandleIndex = 5;
-    make.body.DisplayName.unicode = to_utf16(client->arena, "Found");
+    make.body.OutputHandleIndex = handle;
+    make.body.DisplayName.unicode = to_utf16(client->arena, name);
     make.body.Comment.unicode = to_utf16(client->arena, "");
-    const auto made = client->execute(make);
-    ASSERT_EQ(made.value(), ecNone);
-    folder = made.get<wire::RopCreateFolder>().FolderId;
+    return client->execute(make).get<wire::RopCreateFolder>().FolderId;
   }
   Restriction text(PropertyTag tag, std::string_view pattern) {
     Restriction r;
@@ -38,28 +39,38 @@ class SearchTest : public EngineTest {
     r.FuzzyLevelHigh = FL_IGNORECASE;
     return r;
   }
+  Restriction group(RestrictType type, std::vector<Restriction> children, std::uint32_t number = 0) {
+    Restriction r;
+    r.type = type;
+    r.children = client->arena.copy(std::span<const Restriction>(children));
+    r.number = number;
+    return r;
+  }
   ErrorCode search(const Restriction* restriction, std::vector<FolderRole> roles, std::uint32_t flags) {
-    Ask<wire::RopSetSearchCriteria> ask;
-    ask.handle = 5;
-    ask.body.RestrictionData = restriction;
     std::vector<Id> ids;
     for (const auto role : roles) ids.emplace_back(own_replid, special_id(role));
+    return search_in(restriction, ids, flags);
+  }
+  ErrorCode search_in(const Restriction* restriction, std::vector<Id> ids, std::uint32_t flags, std::uint8_t handle = 5) {
+    Ask<wire::RopSetSearchCriteria> ask;
+    ask.handle = handle;
+    ask.body.RestrictionData = restriction;
     ask.body.FolderIds = ids;
     ask.body.SearchFlags = flags;
     return client->execute(ask).value();
   }
-  std::uint32_t state() {
-    Ask<wire::RopGetSearchCriteria> ask{{true, true, true}, 5};
+  std::uint32_t state(std::uint8_t handle = 5) {
+    Ask<wire::RopGetSearchCriteria> ask{{true, true, true}, handle};
     const auto answer = client->execute(ask);
     return answer.value() == ecNone ? answer.get<wire::RopGetSearchCriteria>().SearchFlags : 0;
   }
-  void finish() {
-    for (int i = 0; i < 3000 && (state() & running) != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    EXPECT_EQ(state() & running, 0u);
+  void finish(std::uint8_t handle = 5) {
+    for (int i = 0; i < 3000 && (state(handle) & running) != 0; ++i) std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    EXPECT_EQ(state(handle) & running, 0u);
   }
-  List found() {
+  List found(std::uint8_t handle = 5) {
     Ask<wire::RopGetContentsTable> ask;
-    ask.handle = 5;
+    ask.handle = handle;
     ask.body.OutputHandleIndex = 2;
     ask.body.TableFlags = wire::RopGetContentsTable::NoNotifications;
     if (const auto code = client->execute(ask).value(); code != ecNone) return {to_string(code)};
@@ -70,10 +81,10 @@ class SearchTest : public EngineTest {
     return out;
   }
   // Until the folder shows exactly this.
-  List found_at_last(const List& wanted) {
+  List found_at_last(const List& wanted, std::uint8_t handle = 5) {
     List last;
     for (int i = 0; i < 2000; ++i) {
-      last = found();
+      last = found(handle);
       if (last == wanted) break;
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
@@ -307,6 +318,120 @@ TEST_F(SearchTest, TheStoreTellsThatItHasSearches) {  // [MS-OXCSTOR] 2.2.1.5.2
   Ask<wire::RopDeleteFolder> remove{{0x01, folder}, 1};
   ASSERT_EQ(client->execute(remove).value(), ecNone);
   EXPECT_EQ(told(), 0u);
+}
+
+TEST_F(SearchTest, SearchFoldersSearchOthers) {
+  backend.add("INBOX", "bridge one");
+  backend.add("INBOX", "bridge two");
+  backend.add("INBOX", "two");
+  backend.add("Sent", "bridge two sent");
+  start();
+  const auto outer = make("Outer", 6), third = make("Third", 7);
+  const Id in_inbox(own_replid, special_id(inbox)), in_sent(own_replid, special_id(sent_items));
+  const auto bridge = text(PidTagSubject, "bridge"), two = text(PidTagSubject, "two");
+  ASSERT_EQ(search(&bridge, {inbox}, restart), ecNone);
+  ASSERT_EQ(search_in(&two, {folder}, restart, 6), ecNone);
+  finish(6);
+  EXPECT_EQ(state() & running, 0u);  // it is through when those are that it searches
+  EXPECT_EQ(state(6) & complete, complete);
+  EXPECT_EQ(found(6), List{"bridge two"});
+
+  // What comes to the one, changes there and leaves it is told on; the other's own folders stay.
+  backend.add("INBOX", "bridge two, too");
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"bridge two, too", "bridge two"}, 6), (List{"bridge two, too", "bridge two"}));
+  {
+    std::lock_guard lock(backend.mutex);
+    backend.folders["INBOX"].messages.erase(2);
+    ++backend.folders["INBOX"].change;
+  }
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"bridge two, too"}, 6), List{"bridge two, too"});
+  ASSERT_EQ(search_in(&two, {folder, in_sent}, restart, 6), ecNone);
+  finish(6);
+  EXPECT_EQ(found_at_last({"bridge two, too", "bridge two sent"}, 6).size(), 2u);
+  const auto lunch = text(PidTagSubject, "lunch");
+  ASSERT_EQ(search(&lunch, {inbox}, restart), ecNone);
+  EXPECT_EQ(found_at_last({"bridge two sent"}, 6), List{"bridge two sent"});
+  ASSERT_EQ(search(&bridge, {inbox}, restart), ecNone);
+  EXPECT_EQ(found_at_last({"bridge two, too", "bridge two sent"}, 6).size(), 2u);
+
+  // None searches its own findings, however far round ([MS-OXCFOLD] 3.2.5.4).
+  ASSERT_EQ(search_in(&two, {outer}, restart | once, 7), ecNone);
+  finish(7);
+  EXPECT_EQ(found(7).size(), 2u);
+  EXPECT_EQ(search_in(&bridge, {in_inbox, third}, restart), ecSearchFolderScopeViolation);
+  EXPECT_EQ(search_in(&two, {in_sent, third}, restart, 6), ecSearchFolderScopeViolation);
+  EXPECT_EQ(search_in(&two, {third}, restart, 7), ecSearchFolderScopeViolation);
+  EXPECT_EQ(state() & complete, complete);  // what was refused changed nothing
+  // Folders of other mailboxes are not in this one.
+  EXPECT_EQ(search_in(&two, {Id(std::uint16_t{7}, special_id(inbox))}, restart, 7), ecNotFound);
+
+  // After a restart they follow on, also that one of them went.
+  client.reset();
+  ASSERT_TRUE(eventually([&] { return engine->mailboxes() == 0; }));
+  make_engine();
+  backend.add("INBOX", "bridge two again");
+  start();
+  make("Outer", 6);
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"bridge two again", "bridge two, too", "bridge two sent"}, 6).size(), 3u);
+  Ask<wire::RopDeleteFolder> remove{{0x01, folder}, 1};
+  ASSERT_EQ(client->execute(remove).value(), ecNone);
+  EXPECT_EQ(found_at_last({"bridge two sent"}, 6), List{"bridge two sent"});
+  EXPECT_EQ(client->execute(Ask<wire::RopGetSearchCriteria>{{true, true, true}, 6}).get<wire::RopGetSearchCriteria>().FolderIds.size(), 1u);
+}
+
+TEST_F(SearchTest, CriteriaComeBackAsTheyWereSet) {  // [MS-OXCFOLD] 2.2.1.5
+  backend.add("INBOX", "a", 0, "the secret word\r\n");
+  start();
+  const auto told = [&](bool restriction, bool folders) {
+    return client->execute(Ask<wire::RopGetSearchCriteria>{{true, restriction, folders}, 5});
+  };
+  const auto subject = text(PidTagSubject, "a"), body = text(PidTagBody, "secret");
+  ASSERT_EQ(search(&subject, {sent_items, inbox, sent_items}, restart), ecNone);
+  const auto answer = told(true, true), without = told(false, true), alone = told(true, false);
+  const auto& all = answer.get<wire::RopGetSearchCriteria>();
+  ASSERT_EQ(all.FolderIds.size(), 2u);
+  EXPECT_EQ(all.FolderIds[0].counter(), special_id(sent_items));
+  EXPECT_EQ(all.FolderIds[1].counter(), special_id(inbox));
+  EXPECT_EQ(without.get<wire::RopGetSearchCriteria>().RestrictionData, nullptr);
+  EXPECT_TRUE(alone.get<wire::RopGetSearchCriteria>().FolderIds.empty());
+  constexpr std::uint32_t ways = 0x0F000000, ci_totally = 0x01000000, ci_with_twir_residual = 0x02000000, twir_totally = 0x08000000;
+  EXPECT_EQ(state() & ways, twir_totally);
+  const auto both = group(RestrictType::AndRestriction, {subject, body});
+  ASSERT_EQ(search(&both, {}, restart), ecNone);  // in the same folders as before
+  EXPECT_EQ(state() & ways, ci_with_twir_residual);
+  ASSERT_EQ(search(&body, {inbox}, restart), ecNone);
+  EXPECT_EQ(state() & ways, ci_totally);
+  finish();
+  // The same folders in another order are nothing new (row S12).
+  ASSERT_EQ(search(&body, {inbox, sent_items}, restart), ecNone);
+  finish();
+  ASSERT_EQ(search(&body, {sent_items, inbox}, restart), ecNone);
+  EXPECT_EQ(state() & complete, complete);
+}
+
+TEST_F(SearchTest, WhatWasStoppedStaysSo) {
+  backend.add("INBOX", "x");
+  start();
+  backend.slow = std::chrono::seconds(1);
+  const auto x = text(PidTagSubject, "x");
+  ASSERT_EQ(search(&x, {inbox}, restart), ecNone);
+  EXPECT_EQ(state() & running, running);
+  ASSERT_EQ(search(nullptr, {}, stop), ecNone);
+  EXPECT_EQ(state() & (running | complete), 0u);
+  client.reset();
+  ASSERT_TRUE(eventually([&] { return engine->mailboxes() == 0; }));
+  backend.slow = {};
+  make_engine();
+  start();
+  settle(*client, inbox);
+  EXPECT_EQ(state() & (running | complete), 0u);
+  EXPECT_EQ(found(), List{});
+  ASSERT_EQ(search(nullptr, {}, restart), ecNone);
+  finish();
+  EXPECT_EQ(found(), List{"x"});
 }
 
 }  // namespace
