@@ -65,6 +65,9 @@ bool Mailbox::close_if_idle(Duration idle) {
   lists_.shrink_to_fit();
   contents_.clear();
   contents_.shrink_to_fit();
+  attachments_.clear();
+  attachments_order_.clear();
+  attachments_cost_ = 0;
   activity_.clear();
   listing_ = {};
   foreign_replicas_.clear();
@@ -280,7 +283,7 @@ Task<Result<state::Message>> Mailbox::message(GlobalCounter id) {
   co_return std::move(**found);
 }
 
-Task<Result<Content>> Mailbox::content(state::Message message) {
+Task<Result<Content>> Mailbox::content(state::Message message, bool keep_it) {
   const auto id = message.id;
   for (auto at = contents_.begin(); at != contents_.end(); ++at) {
     if (at->first != id) continue;
@@ -328,7 +331,7 @@ Task<Result<Content>> Mailbox::content(state::Message message) {
   auto bytes = *source;
   auto parse = [&bytes, &mime]() { return convert::MimeMessage::parse(bytes, mime); };
   auto parsed = co_await io::run_blocking(context_.runtime, parse);
-  if (!parsed) co_return parsed.error();
+  if (!parsed || !keep_it) co_return parsed;
   contents_.emplace_front(id, *parsed);
   std::size_t total = 0;
   for (std::size_t i = 0; i < contents_.size(); ++i) {

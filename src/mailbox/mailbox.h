@@ -145,12 +145,14 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Result<MessageList>> message_list(GlobalCounter folder, std::shared_ptr<const ListOrder> order);
   // The same for an order with categories or rows of single values.
   Task<Result<std::shared_ptr<const RowGroups>>> row_groups(GlobalCounter folder, std::shared_ptr<const ListOrder> order);
-  // Asks the backends for the texts in a restriction that the index does not hold (text_search.cc). Errc::unsupported
-  // where nobody looks for them. `restriction` must live while the caller waits.
+  // Asks the backends for the texts in a restriction that the index does not hold (text_search.cc), and reads messages for
+  // what it wants of attachments. Errc::unsupported where nobody looks for them, Errc::timeout when reading takes long: what was
+  // read is known the next time. `restriction` must live while the caller waits.
   Task<Result<TextMatches>> find_texts(GlobalCounter folder, const mapi::Restriction* restriction,
                                        std::vector<GlobalCounter> among = {});  // these only; empty: all
   Task<Result<state::Message>> message(GlobalCounter id);
-  Task<Result<Content>> content(state::Message message);
+  // `keep`: it is likely to be wanted again soon.
+  Task<Result<Content>> content(state::Message message, bool keep = true);
   // What the first provider tells, asked no more often than for folders; nullopt when it tells nothing.
   Task<std::optional<Quota>> quota();
   // First the backend, then the index; nothing of it happened when it fails.
@@ -319,6 +321,20 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
     MessageList list;
   };
 
+  // What a restriction may ask of the attachments of a message, without their data.
+  using Attachments = std::shared_ptr<const std::vector<mapi::PropertyBag>>;
+  struct KnownAttachments {
+    GlobalCounter folder;
+    std::uint64_t remote_key;
+    std::size_t cost;
+    Attachments attachments;
+  };
+  Task<Result<TextMatches>> find_bodies(GlobalCounter folder, const mapi::Restriction* restriction, std::vector<GlobalCounter> among);
+  Task<Result<std::vector<state::Message>>> undecided(GlobalCounter folder, const mapi::Restriction* restriction, const TextMatches* texts,
+                                                      std::vector<GlobalCounter> among);
+  Task<Status> read_attachments(std::vector<state::Message> messages, const mapi::Restriction* restriction, TextMatches* texts,
+                                Clock::time_point until);
+  Task<Result<Attachments>> attachments_of(state::Message message);
   Task<Result<std::vector<GlobalCounter>>> find_text(GlobalCounter folder, TextQuery query, std::vector<GlobalCounter> among);
   Task<Status> load_searches();
   void start_searches();
@@ -470,6 +486,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::map<GlobalCounter, FolderActivity> activity_;
   std::deque<CachedList> lists_;  // most recently used first
   std::deque<std::pair<GlobalCounter, Content>> contents_;
+  std::map<GlobalCounter, KnownAttachments> attachments_;  // by message
+  std::deque<GlobalCounter> attachments_order_;            // of those, the oldest first
+  std::size_t attachments_cost_ = 0;
   std::vector<Listener*> listeners_;
   int owners_ = 0;                // of them that are the owner's
   bool without_password_ = false;

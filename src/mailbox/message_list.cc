@@ -106,7 +106,7 @@ Status each_match(state::MailboxState& state, std::shared_ptr<const StoreIdentit
                   const mapi::Restriction* restriction, const TextMatches* matches,
                   const std::function<bool(const MessageSource&)>& each) {
   DisplayRecipients recipients;
-  Matcher matcher(restriction, &recipients);
+  Matcher matcher(counted(restriction).restriction, &recipients);
   matcher.use(matches);
   return state.each_message(folder, [&](state::Message& message) {
     const MessageSource source(MessageView{store, std::move(message)});
@@ -158,6 +158,7 @@ Result<MessageList> build_list(state::MailboxState& state, std::shared_ptr<const
     ids->reserve(keyed.size());
     for (const auto& [key, id] : keyed) ids->push_back(id);
   }
+  if (const auto most = counted(order.restriction).most; ids->size() > most) ids->resize(most);
   ids->shrink_to_fit();
   return MessageList(ids);
 }

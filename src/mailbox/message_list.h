@@ -40,7 +40,8 @@ struct ListOrder {
 void append_key(std::string& out, std::string_view key, bool down);
 
 class MessageSource;
-// Calls `each` for every message of the folder that meets the restriction, in no order, until it returns false.
+// Calls `each` for every message of the folder that meets the restriction, in no order, until it returns false. How many of
+// them are wanted (counted()) is up to the caller.
 Status each_match(state::MailboxState& state, std::shared_ptr<const StoreIdentity> store, mapi::GlobalCounter folder,
                   const mapi::Restriction* restriction, const TextMatches* matches,
                   const std::function<bool(const MessageSource&)>& each);

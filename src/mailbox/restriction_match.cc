@@ -56,6 +56,9 @@ bool bytes_match(View bytes, View pattern, std::uint16_t low) {
 }  // namespace
 
 namespace {
+bool is_attachments(const Restriction& node) {
+  return node.type == RestrictType::SubObjectRestriction && PropertyTag(node.number).id() == mapi::PidTagMessageAttachments.id();
+}
 void collect(const Restriction& node, std::vector<TextLeaf>& out) {
   if (node.type == RestrictType::ContentRestriction && is_content(node.tag)) {
     TextQuery query;
@@ -69,6 +72,10 @@ void collect(const Restriction& node, std::vector<TextLeaf>& out) {
   if (node.type == RestrictType::SubObjectRestriction) return;
   for (const auto& child : node.children) collect(child, out);
 }
+void collect(const Restriction& node, std::vector<const Restriction*>& out) {
+  if (is_attachments(node)) out.push_back(&node);
+  else for (const auto& child : node.children) collect(child, out);
+}
 }  // namespace
 
 std::vector<TextLeaf> text_leaves(const Restriction* restriction) {
@@ -77,7 +84,24 @@ std::vector<TextLeaf> text_leaves(const Restriction* restriction) {
   return out;
 }
 
+std::vector<const Restriction*> attachment_leaves(const Restriction* restriction) {
+  std::vector<const Restriction*> out;
+  if (restriction) collect(*restriction, out);
+  return out;
+}
+
+Counted counted(const Restriction* restriction) {
+  Counted out{restriction};
+  const auto* node = restriction;
+  while (node && node->type == RestrictType::CommentRestriction && !node->children.empty()) node = &node->children[0];
+  if (node && node->type == RestrictType::CountRestriction && !node->children.empty()) out = {&node->children[0], node->number};
+  return out;
+}
+
 mapi::ErrorCode check(const Restriction& node, bool content_free, bool has_subobjects) {
+  // The data of attachments is not looked into.
+  for (const auto tag : {node.tag, node.tag2})
+    if (tag.id() == mapi::PidTagAttachDataBinary.id()) return mapi::ecTooComplex;
   switch (node.type) {
     case RestrictType::ContentRestriction:
       if (content_free && is_content(node.tag)) return mapi::ecTooComplex;
@@ -91,38 +115,56 @@ mapi::ErrorCode check(const Restriction& node, bool content_free, bool has_subob
         return mapi::ecTooComplex;
       return mapi::ecNone;
     case RestrictType::SubObjectRestriction:
-      if (!has_subobjects || PropertyTag(node.number).id() != mapi::PidTagMessageRecipients.id()) return mapi::ecTooComplex;
+      if (!has_subobjects) return mapi::ecTooComplex;
+      if (is_attachments(node) ? content_free : PropertyTag(node.number).id() != mapi::PidTagMessageRecipients.id()) return mapi::ecTooComplex;
       break;
     default: break;
   }
+  // Recipients and attachments have no subobjects of their own here, and no bodies to ask for.
+  const bool below = node.type == RestrictType::SubObjectRestriction;
   for (const auto& child : node.children)
-    if (const auto code = check(child, content_free && node.type != RestrictType::SubObjectRestriction, has_subobjects);
-        code != mapi::ecNone)
-      return code;
+    if (const auto code = check(child, content_free && !below, has_subobjects && !below); code != mapi::ecNone) return code;
   return mapi::ecNone;
 }
 
-bool Matcher::matches(const PropertySource& source) {
+std::optional<bool> Matcher::evaluate(const PropertySource& source) {
   if (!restriction_) return true;
   Arena arena(512);
   return match(*restriction_, source, arena, 0);
 }
 
-bool Matcher::match(const Restriction& node, const PropertySource& source, Arena& arena, unsigned depth) {
+std::optional<bool> Matcher::match(const Restriction& node, const PropertySource& source, Arena& arena, unsigned depth) {
   if (depth > mapi::max_restriction_depth) return false;
   const auto child = [&](const Restriction& r) { return match(r, source, arena, depth + 1); };
+  // The first child that is this decides, else one that is undecided does.
+  const auto any = [&](bool decides) -> std::optional<bool> {
+    std::optional<bool> out = !decides;
+    for (const auto& r : node.children) {
+      const auto one = child(r);
+      if (one == decides) return decides;
+      if (!one) out.reset();
+    }
+    return out;
+  };
+  // What was asked for outside of the rows.
+  const auto asked = [&]() -> std::optional<bool> {
+    if (!texts_) return std::nullopt;
+    const auto found = texts_->find(&node);
+    if (found == texts_->end()) return std::nullopt;
+    const auto id = source.get(mapi::PidTagMid, arena);
+    return id && found->second.contains(mapi::Id{static_cast<std::uint64_t>(mapi::number_of(*id))}.counter());
+  };
   switch (node.type) {
-    case RestrictType::AndRestriction: return std::all_of(node.children.begin(), node.children.end(), child);
-    case RestrictType::OrRestriction: return std::any_of(node.children.begin(), node.children.end(), child);
-    case RestrictType::NotRestriction: return !node.children.empty() && !child(node.children[0]);
-    case RestrictType::CommentRestriction: return node.children.empty() || child(node.children[0]);
+    case RestrictType::AndRestriction: return any(false);
+    case RestrictType::OrRestriction: return any(true);
+    case RestrictType::NotRestriction: {
+      if (node.children.empty()) return false;
+      const auto one = child(node.children[0]);
+      return one ? std::optional(!*one) : std::nullopt;
+    }
+    case RestrictType::CommentRestriction: return node.children.empty() ? std::optional(true) : child(node.children[0]);
     case RestrictType::ContentRestriction: {
-      if (texts_) {
-        if (const auto found = texts_->find(&node); found != texts_->end()) {
-          const auto id = source.get(mapi::PidTagMid, arena);
-          return id && found->second.contains(mapi::Id{static_cast<std::uint64_t>(mapi::number_of(*id))}.counter());
-        }
-      }
+      if (const auto known = asked()) return known;
       const auto value = source.get(node.tag, arena);
       if (!value) return false;
       for (const auto& element : elements(*value)) {
@@ -169,18 +211,25 @@ bool Matcher::match(const Restriction& node, const PropertySource& source, Arena
     case RestrictType::ExistRestriction: return is_content(node.tag) || source.get(node.tag, arena).has_value();
     case RestrictType::SubObjectRestriction: {
       if (!subobjects_ || node.children.empty()) return false;
+      if (is_attachments(node)) {
+        if (const auto known = asked()) return known;
+        const auto some = source.get(mapi::PidTagHasAttachments, arena);
+        return some && mapi::number_of(*some) != 0 ? std::nullopt : std::optional(false);
+      }
       const auto rows = subobjects_->rows(source, PropertyTag(node.number));
       if (!rows) return false;
       return std::any_of(rows->begin(), rows->end(),
-                         [&](const auto& row) { return match(node.children[0], *row, arena, depth + 1); });
+                         [&](const auto& row) { return match(node.children[0], *row, arena, depth + 1) == true; });
     }
     case RestrictType::CountRestriction: {
-      if (node.children.empty() || !child(node.children[0])) return false;
+      if (node.children.empty()) return false;
       auto at = std::find_if(counts_.begin(), counts_.end(), [&](const auto& c) { return c.first == &node; });
       if (at == counts_.end()) at = counts_.insert(at, {&node, 0});
       if (at->second >= node.number) return false;
-      ++at->second;
-      return true;
+      const auto index = at - counts_.begin();
+      const auto one = child(node.children[0]);  // may count, too
+      if (one == true) ++counts_[static_cast<std::size_t>(index)].second;
+      return one;
     }
   }
   return false;

@@ -165,7 +165,10 @@ Result<std::shared_ptr<const RowGroups>> build_groups(state::MailboxState& state
                                                       GlobalCounter folder, const ListOrder& order, std::size_t max_rows,
                                                       const TextMatches* matches) {
   Grouping grouping(order);
+  const auto most = counted(order.restriction).most;
+  std::size_t count = 0;
   auto scanned = each_match(state, store, folder, order.restriction, matches, [&](const MessageSource& source) {
+    if (++count > most) return false;
     grouping.add(source);
     return grouping.size() <= max_rows;
   });

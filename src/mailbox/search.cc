@@ -15,9 +15,19 @@ namespace mapigate::mailbox {
 namespace {
 
 constexpr std::uint8_t form = 1;
-constexpr std::size_t links_at_once = 500;
+constexpr std::size_t links_at_once = 500, reads_at_once = 25;
 constexpr std::size_t max_scope = 10'000;
 
+// So many messages are looked at before their findings are shown; fewer where they have to be read for it.
+std::size_t looks_at_once(const SearchCriteria& criteria) {
+  return attachment_leaves(criteria.restriction->restriction).empty() ? links_at_once : reads_at_once;
+}
+std::vector<std::vector<GlobalCounter>> in_parts(const std::vector<GlobalCounter>& ids, std::size_t most) {
+  std::vector<std::vector<GlobalCounter>> parts;
+  for (std::size_t at = 0; at < ids.size(); at += most)
+    parts.emplace_back(ids.begin() + static_cast<std::ptrdiff_t>(at), ids.begin() + static_cast<std::ptrdiff_t>(std::min(ids.size(), at + most)));
+  return parts;
+}
 
 void write_ids(Output& out, const auto& ids) {
   out.scalar(static_cast<std::uint32_t>(ids.size()));
@@ -240,7 +250,19 @@ Task<Status> Mailbox::apply_links(std::shared_ptr<Search> search, state::LinkCha
   const auto total = row->total, unread = row->unread;
   const bool any = change.clear || !change.added.empty() || !change.removed.empty();
   change.value = {state::search_key(folder), search->save()};
-  auto write = [folder, &change](state::MailboxState& s) { return s.change_links(folder, change); };
+  const auto most = counted(search->criteria.restriction->restriction).most;
+  auto write = [folder, most, &change](state::MailboxState& s) -> Result<state::Folder> {
+    if (most != SIZE_MAX && !change.added.empty()) {
+      auto shown = s.message_keys(state::links_of(folder));
+      if (!shown) return shown.error();
+      std::unordered_set<GlobalCounter> links;
+      if (!change.clear)
+        for (const auto& key : *shown) links.insert(key.id);
+      for (const auto id : change.removed) links.erase(id);
+      std::erase_if(change.added, [&](auto id) { return !links.contains(id) && (links.size() >= most || !links.insert(id).second); });
+    }
+    return s.change_links(folder, change);
+  };
   auto counts = co_await with_state(write);
   if (!counts) co_return counts.error();
   if (counts->total == total && counts->unread == unread && !any) co_return Status{};
@@ -288,7 +310,10 @@ Task<Status> Mailbox::search_once(std::shared_ptr<Search> search) {
   auto left = co_await search_left_folders(search, scope);
   if (!left) co_return left;
   auto followed = co_await search_changes(search);
-  if (!followed) co_return followed;
+  if (!followed) {
+    search->partial = true;  // and it is tried again when something changes
+    co_return followed;
+  }
   bool partial = false;
   for (const auto folder : scope) {
     if (search->covered.contains(folder)) continue;
@@ -337,8 +362,11 @@ Task<Status> Mailbox::search_folder(std::shared_ptr<Search> search, GlobalCounte
   auto fresh = co_await refresh_folder(folder);
   if (!fresh) log::info("mailbox: searching folder {:x} as it was: {}", folder, fresh.error().message);
   auto restriction = search->criteria.restriction;
-  auto texts = co_await find_texts(folder, restriction->restriction);
+  std::vector<GlobalCounter> everything, all;
+  auto texts = co_await find_bodies(folder, restriction->restriction, std::move(everything));
   if (!texts) co_return texts.error();
+  auto open = co_await undecided(folder, restriction->restriction, &*texts, std::move(all));
+  if (!open) co_return open.error();
   auto store = store_;
   const auto* matches = &*texts;
   using Ids = std::vector<GlobalCounter>;
@@ -353,11 +381,23 @@ Task<Status> Mailbox::search_folder(std::shared_ptr<Search> search, GlobalCounte
   };
   auto found = co_await with_state(look);
   if (!found) co_return found.error();
-  for (std::size_t at = 0; at < found->size(); at += links_at_once) {
+  auto parts = in_parts(*found, links_at_once);
+  for (auto& part : parts) {
     if (search->stop) co_return Status{};
     state::LinkChange change;
-    const auto end = std::min(found->size(), at + links_at_once);
-    change.added.assign(found->begin() + static_cast<std::ptrdiff_t>(at), found->begin() + static_cast<std::ptrdiff_t>(end));
+    change.added = std::move(part);
+    auto applied = co_await apply_links(search, std::move(change));
+    if (!applied) co_return applied;
+  }
+  // Then those that must be read for it, which takes longer.
+  std::vector<GlobalCounter> unread;
+  for (const auto& message : *open) unread.push_back(message.id);
+  parts = in_parts(unread, reads_at_once);
+  for (auto& part : parts) {
+    if (search->stop || !state_) co_return Status{};
+    state::LinkChange change;
+    auto looked = co_await look_at(search, folder, std::move(part), &change);
+    if (!looked) co_return looked;
     auto applied = co_await apply_links(search, std::move(change));
     if (!applied) co_return applied;
   }
@@ -390,7 +430,6 @@ Task<Status> Mailbox::search_left_folders(std::shared_ptr<Search> search, std::v
 // What changed in the folders that were looked through.
 Task<Status> Mailbox::search_changes(std::shared_ptr<Search> search) {
   const auto since = search->seen;
-  auto restriction = search->criteria.restriction;
   const auto covered = search->covered;
   GlobalCounter latest = since;
   std::map<GlobalCounter, std::vector<GlobalCounter>> changed_in;
@@ -408,10 +447,12 @@ Task<Status> Mailbox::search_changes(std::shared_ptr<Search> search) {
   auto listed = co_await with_state(list);
   if (!listed) co_return listed;
   state::LinkChange change;
-  for (auto& [folder, ids] : changed_in) {
-    if (ids.empty()) continue;
-    auto looked = co_await look_at(search, folder, std::move(ids), &change);
-    if (!looked) co_return looked;
+  for (const auto& [folder, ids] : changed_in) {
+    auto parts = in_parts(ids, looks_at_once(search->criteria));
+    for (auto& part : parts) {
+      auto looked = co_await look_at(search, folder, std::move(part), &change);
+      if (!looked) co_return looked;
+    }
   }
   search->seen = latest;
   // Also without changes here: messages may have gone, and their links with them.
@@ -430,7 +471,7 @@ Task<Status> Mailbox::look_at(std::shared_ptr<Search> search, GlobalCounter fold
     auto messages = s.messages(ids);
     if (!messages) return messages.error();
     DisplayRecipients recipients;
-    Matcher matcher(restriction->restriction, &recipients);
+    Matcher matcher(counted(restriction->restriction).restriction, &recipients);
     matcher.use(matches);
     for (auto& message : *messages) {
       const auto id = message.id;
@@ -477,15 +518,15 @@ Task<Status> Mailbox::search_followed(std::shared_ptr<Search> search, GlobalCoun
   // Also with nothing in it: messages that went took their links with them.
   auto applied = co_await apply_links(search, std::move(left));
   if (!applied) co_return applied;
-  auto places = co_await by_folder(search->folder, {news.begin(), news.end()});
+  std::vector<GlobalCounter> asked(news.begin(), news.end());
+  auto places = co_await by_folder(search->folder, std::move(asked));
   if (!places) co_return places.error();
   for (const auto& [folder, ids] : *places) {
-    for (std::size_t at = 0; at < ids.size(); at += links_at_once) {
-      if (search->stop) co_return Status{};
-      const auto end = std::min(ids.size(), at + links_at_once);
-      std::vector<GlobalCounter> some(ids.begin() + static_cast<std::ptrdiff_t>(at), ids.begin() + static_cast<std::ptrdiff_t>(end));
+    auto parts = in_parts(ids, looks_at_once(search->criteria));
+    for (auto& part : parts) {
+      if (search->stop || !state_) co_return Status{};
       state::LinkChange change;
-      auto looked = co_await look_at(search, folder, std::move(some), &change);
+      auto looked = co_await look_at(search, folder, std::move(part), &change);
       if (!looked) co_return looked;
       applied = co_await apply_links(search, std::move(change));
       if (!applied) co_return applied;

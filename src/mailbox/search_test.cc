@@ -46,6 +46,14 @@ class SearchTest : public EngineTest {
     r.number = number;
     return r;
   }
+  Restriction attached(const Restriction& what) { return group(RestrictType::SubObjectRestriction, {what}, PidTagMessageAttachments.value); }
+  void add_with(const std::string& subject, const std::string& file, const std::string& type) {
+    backend.add("INBOX", subject, 0,
+                fmt::format("--b\r\nContent-Type: text/plain\r\n\r\nHello\r\n--b\r\nContent-Type: {0}; name=\"{1}\"\r\n"
+                            "Content-Disposition: attachment; filename=\"{1}\"\r\nContent-ID: <{1}@example.test>\r\n\r\ndata\r\n--b--\r\n",
+                            type, file),
+                "Content-Type: multipart/mixed; boundary=b\r\n");
+  }
   ErrorCode search(const Restriction* restriction, std::vector<FolderRole> roles, std::uint32_t flags) {
     std::vector<Id> ids;
     for (const auto role : roles) ids.emplace_back(own_replid, special_id(role));
@@ -380,6 +388,146 @@ TEST_F(SearchTest, SearchFoldersSearchOthers) {
   ASSERT_EQ(client->execute(remove).value(), ecNone);
   EXPECT_EQ(found_at_last({"bridge two sent"}, 6), List{"bridge two sent"});
   EXPECT_EQ(client->execute(Ask<wire::RopGetSearchCriteria>{{true, true, true}, 6}).get<wire::RopGetSearchCriteria>().FolderIds.size(), 1u);
+}
+
+TEST_F(SearchTest, AttachmentsAreLookedInto) {  // [MS-OXCDATA] 2.12.10
+  add_with("report", "Plan.pdf", "application/pdf");
+  add_with("photo", "tree.jpg", "image/jpeg");
+  backend.add("INBOX", "plan without");
+  start();
+  const auto plan = group(RestrictType::CommentRestriction, {attached(text(PidTagAttachLongFilename, "plan"))});
+  ASSERT_EQ(search(&plan, {inbox}, restart), ecNone);
+  finish();
+  EXPECT_EQ(state() & (complete | partial), complete);
+  EXPECT_EQ(found(), List{"report"});
+  EXPECT_EQ(backend.count("content"), 2);  // not of the one that has none
+  add_with("new", "the plan.doc", "application/msword");
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"new", "report"}), (List{"new", "report"}));
+  EXPECT_EQ(backend.count("content"), 3);
+
+  // In tables; what was read is known.
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_TRUE(client->contents().has_value());
+  client->columns({PidTagSubject});
+  const auto shown = [&](const Restriction& what) {
+    Ask<wire::RopRestrict> ask;
+    ask.handle = 2;
+    ask.body.RestrictionData = &what;
+    if (const auto code = client->execute(ask).value(); code != ecNone) return List{to_string(code)};
+    List out;
+    for (const auto& row : client->rows()) out.push_back(row[0]);
+    return out;
+  };
+  EXPECT_EQ(shown(attached(text(PidTagAttachMimeTag, "image/"))), List{"photo"});
+  EXPECT_EQ(shown(attached(text(PidTagAttachExtension, ".doc"))), List{"new"});
+  EXPECT_EQ(shown(attached(text(PidTagAttachFilename, "jpg"))), List{"photo"});
+  EXPECT_EQ(shown(attached(text(PidTagDisplayName, "plan.pdf"))), List{"report"});
+  EXPECT_EQ(shown(attached(text(PidTagAttachContentId, "tree.jpg@"))), List{"photo"});
+  Restriction large;
+  large.type = RestrictType::PropertyRestriction;
+  large.tag = PidTagAttachSize;
+  large.relop = RelationalOperator::GreaterThan;
+  large.value = {PidTagAttachSize, Value::integer32(0)};
+  EXPECT_EQ(shown(attached(large)), (List{"new", "photo", "report"}));
+  EXPECT_EQ(shown(group(RestrictType::NotRestriction, {attached(text(PidTagAttachExtension, "pdf"))})), (List{"new", "plan without", "photo"}));
+  EXPECT_EQ(backend.count("content"), 3);
+  // Only those are read of which nothing else tells.
+  add_with("unlike", "plan.txt", "text/plain");
+  add_with("like", "plan.txt", "text/plain");
+  settle(*client, inbox);
+  found_at_last({"like", "unlike", "new", "report"});
+  const auto before = backend.count("content");
+  client.reset();
+  ASSERT_TRUE(eventually([&] { return engine->mailboxes() == 0; }));
+  make_engine();
+  client = connect();
+  client->logon();
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_TRUE(client->contents().has_value());
+  client->columns({PidTagSubject});
+  const auto like = text(PidTagSubject, "like");
+  const auto both = group(RestrictType::AndRestriction, {like, attached(text(PidTagAttachFilename, "plan"))});
+  EXPECT_EQ(shown(both), (List{"like", "unlike"}));
+  EXPECT_EQ(backend.count("content"), before + 2);
+  Ask<wire::RopRestrict> all;
+  all.handle = 2;
+  ASSERT_EQ(client->execute(all).value(), ecNone);
+  Ask<wire::RopFindRow> find;
+  find.handle = 2;
+  const auto photo = attached(text(PidTagAttachFilename, "tree"));
+  find.body.RestrictionData = &photo;
+  const auto row = client->execute(find);
+  ASSERT_EQ(row.value(), ecNone);
+  EXPECT_TRUE(row.get<wire::RopFindRow>().HasRowData);
+  // What is in them is not looked into, and what is attached to what is attached neither.
+  Restriction data;
+  data.type = RestrictType::ExistRestriction;
+  data.tag = PidTagAttachDataBinary;
+  EXPECT_EQ(shown(attached(data)), List{to_string(ecTooComplex)});
+  EXPECT_EQ(shown(attached(attached(text(PidTagAttachFilename, "x")))), List{to_string(ecTooComplex)});
+}
+
+TEST_F(SearchTest, AttachmentsThatCannotBeReadAreNoEmptyResult) {
+  add_with("report", "plan.pdf", "application/pdf");
+  start();
+  backend.set_down("content");
+  const auto plan = attached(text(PidTagAttachLongFilename, "plan"));
+  ASSERT_EQ(search(&plan, {inbox}, restart), ecNone);
+  finish();
+  EXPECT_EQ(state() & (complete | partial), partial);
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_TRUE(client->contents().has_value());
+  client->columns({PidTagSubject});
+  Ask<wire::RopRestrict> ask;
+  ask.handle = 2;
+  ask.body.RestrictionData = &plan;
+  EXPECT_EQ(client->execute(ask).value(), ecNetwork);
+  EXPECT_EQ(client->rows().size(), 1u);  // as it was
+  backend.set_down("content", false);
+  EXPECT_EQ(client->execute(ask).value(), ecNone);
+  EXPECT_EQ(client->rows().size(), 1u);
+  backend.add("INBOX", "news");
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"report"}), List{"report"});
+  EXPECT_EQ(state() & (complete | partial), complete);
+  // One that comes while the backend is down is found when it can be read.
+  backend.set_down("content");
+  add_with("later", "plan.doc", "application/msword");
+  settle(*client, inbox);
+  EXPECT_TRUE(eventually([&] { return (state() & partial) != 0; }));
+  backend.set_down("content", false);
+  backend.add("INBOX", "more news");
+  settle(*client, inbox);
+  EXPECT_EQ(found_at_last({"later", "report"}), (List{"later", "report"}));
+}
+
+TEST_F(SearchTest, CountsLimitAllFindings) {  // [MS-OXCDATA] 2.12.12
+  for (int i = 1; i <= 3; ++i) {
+    backend.add("INBOX", fmt::format("x{}", i));
+    backend.add("Sent", fmt::format("x{}", i + 3));
+  }
+  start();
+  const auto four = group(RestrictType::CountRestriction, {text(PidTagSubject, "x")}, 4);
+  ASSERT_EQ(search(&four, {inbox, sent_items}, restart), ecNone);
+  finish();
+  EXPECT_EQ(found().size(), 4u);
+  backend.add("INBOX", "x7");
+  settle(*client, inbox);
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  EXPECT_EQ(found().size(), 4u);
+  // In a table, the first in its order.
+  ASSERT_EQ(client->open_folder(inbox), ecNone);
+  ASSERT_TRUE(client->contents().has_value());
+  client->columns({PidTagSubject});
+  const auto one = group(RestrictType::CommentRestriction, {group(RestrictType::CountRestriction, {text(PidTagSubject, "x")}, 1)});
+  Ask<wire::RopRestrict> ask;
+  ask.handle = 2;
+  ask.body.RestrictionData = &one;
+  ASSERT_EQ(client->execute(ask).value(), ecNone);
+  const auto rows = client->rows();
+  ASSERT_EQ(rows.size(), 1u);
+  EXPECT_EQ(rows[0][0], "x7");
 }
 
 TEST_F(SearchTest, CriteriaComeBackAsTheyWereSet) {  // [MS-OXCFOLD] 2.2.1.5

@@ -148,7 +148,8 @@ Task<Result<bool>> MemoryRows::load(Mailbox& mailbox, std::shared_ptr<const List
   if (loaded_ && current == version_ && made_for_ && made_for_->key == order->key) co_return false;
   auto rows = co_await all(mailbox);
   if (!rows) co_return rows.error();
-  Matcher matcher(order->restriction, subobjects());
+  const auto wanted = counted(order->restriction);
+  Matcher matcher(wanted.restriction, subobjects());
   struct Kept {
     std::vector<std::string> keys;
     std::uint64_t identity;
@@ -174,6 +175,7 @@ Task<Result<bool>> MemoryRows::load(Mailbox& mailbox, std::shared_ptr<const List
     return a.position < b.position;
   });
   order_.clear();
+  if (kept.size() > wanted.most) kept.resize(wanted.most);
   for (const auto& row : kept) order_.push_back(row.identity);
   order_.shrink_to_fit();
   version_ = current;

@@ -232,14 +232,14 @@ TEST_F(TableTest, RestrictionsOfEveryKind) {
   r = group(RestrictType::CountRestriction, {bridge});
   r.number = 1;
   EXPECT_EQ(restricted(r).size(), 1u);
-  // SubObject: recipients by name; attachments are not in the index.
+  // SubObject: recipients by name.
   r = group(RestrictType::SubObjectRestriction, {text(PidTagDisplayName, "dave", FL_PREFIX, FL_IGNORECASE)});
   r.number = PidTagMessageRecipients.value;
   EXPECT_EQ(restricted(r).size(), 3u);
   r = group(RestrictType::SubObjectRestriction, {text(PidTagDisplayName, "zoe", FL_PREFIX, FL_IGNORECASE)});
   r.number = PidTagMessageRecipients.value;
   EXPECT_EQ(restricted(r), List{});
-  r.number = PidTagMessageAttachments.value;
+  r.number = PidTagMessageFlags.value;
   EXPECT_EQ(restricted(r), (List{"!" + to_string(ecTooComplex)}));
   // What looks into bodies is asked of the backend.
   EXPECT_EQ(restricted(text(PidTagBody, "BODY", FL_SUBSTRING, FL_IGNORECASE)), (List{"Lunch"}));

@@ -30,6 +30,7 @@ Result<std::vector<GlobalCounter>> messages_in(state::MailboxState& state, std::
   std::vector<GlobalCounter> ids;
   ids.reserve(found.size());
   for (const auto& [key, id] : found) ids.push_back(id);
+  if (const auto most = counted(order.restriction).most; ids.size() > most) ids.resize(most);
   return ids;
 }
 
