@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "mailbox/rop_call.h"
+#include "wire/fxics/idset.h"
 
 namespace mapigate::mailbox {
 
@@ -78,10 +79,9 @@ Task<ErrorCode> read_per_user_information(RopCall& call, const wire::RopReadPerU
   auto read = [&key](state::MailboxState& s) { return s.value(key); };
   auto hex = co_await call.mailbox.with_state(read);
   if (!hex) co_return mapi::to_error_code(hex.error());
-  response.HasFinished = true;
-  if (!*hex) co_return mapi::ecNone;
-  Bytes data;
-  if (!from_hex(**hex, data) || request.DataOffset > data.size()) co_return mapi::ecError;
+  Bytes data;  // nothing, where nothing was written ([MS-OXCSTOR] 3.2.5.12.2)
+  if (*hex && !from_hex(**hex, data)) co_return mapi::ecError;
+  if (request.DataOffset > data.size()) co_return mapi::ecError;
   const std::size_t wanted = request.MaxDataSize == 0 ? largest_piece : std::min<std::size_t>(request.MaxDataSize, largest_piece);
   const auto room = call.budget > response_fields ? call.budget - response_fields : 0;
   const auto n = std::min({wanted, room, data.size() - request.DataOffset});
@@ -95,8 +95,9 @@ Task<ErrorCode> write_per_user_information(RopCall& call, const wire::RopWritePe
   auto logon = call.object<LogonObject>();
   if (!logon) co_return call.why;
   auto& pending = logon->per_user;
-  // It goes on where the last one ended, or begins anew.
+  // It goes on where the last one ended, or begins anew; what came before and does not go on is given up ([MS-OXCSTOR] 3.2.5.13.1).
   const bool goes_on = pending && same(pending->folder, request.FolderId) && pending->data.size() == request.DataOffset;
+  if (!goes_on) pending.reset();
   if (request.DataOffset != 0 && !goes_on) co_return mapi::ecError;
   if (request.DataOffset == 0) pending = LogonObject::PerUser{request.FolderId, request.ReplGuid, {}};
   if (pending->data.size() + request.Data.size() > most_bytes) co_return mapi::ecTooBig;
@@ -104,6 +105,8 @@ Task<ErrorCode> write_per_user_information(RopCall& call, const wire::RopWritePe
   if (!request.HasFinished) co_return mapi::ecNone;
   const auto whole = std::move(*pending);
   pending.reset();
+  // Change numbers by replica, as a synchronisation state has them.
+  if (!wire::fxics::read_idset<mapi::Guid>(View(whole.data))) co_return mapi::ecCorruptData;
   auto all = co_await entries(&call.mailbox);
   if (!all) co_return mapi::to_error_code(all.error());
   std::erase_if(*all, [&](const auto& one) { return same(one.folder, whole.folder); });

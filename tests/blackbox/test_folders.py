@@ -10,6 +10,7 @@ from harness.processes import wait_until
 from harness.properties import tag_of
 
 NOT_SUPPORTED, NOT_FOUND, INVALID_PARAM, SEARCH_FOLDER, EC_ERROR = 0x80040102, 0x8004010F, 0x80070057, 0x460, 0x80004005
+CORRUPT_DATA = 0x8004011B
 NULL_DESTINATION = 0x503
 SEARCH, RESTART = 2, 2
 EXIST_CLASS = struct.pack("<BI", 8, 0x001A001F)  # messages that have a class
@@ -297,22 +298,41 @@ def test_rules_are_kept(mapi, folder, gateway, open_session):
     assert listed(other, other.open_folder(folder_id)) == [] and not mapi.call(rops.open_folder(folder_id)).has_rules
 
 
+def change_numbers(replica, count):
+    """An IDSET with REPLGUID ([MS-OXCFXICS] 2.2.2.4.2) of every tenth number: each is pushed as a whole."""
+    numbers = (b"\x06" + (10 * i).to_bytes(6, "big") for i in range(1, count + 1))
+    return replica.bytes_le + b"".join(numbers) + b"\0"
+
+
 def test_what_was_read_in_public_folders_is_kept(mapi):
     folder, counter, replica = uuid.uuid4(), b"\1\2\3\4\5\6", uuid.uuid4()
     assert mapi.try_call(rops.get_per_user_guid(folder, counter)).error == NOT_FOUND
     nothing = mapi.call(rops.read_per_user_information(folder, counter))
     assert (nothing.has_finished, nothing.data) == (1, b"")
-    mapi.call(rops.write_per_user_information(folder, counter, b"abc", 0, False, replica))
-    assert mapi.try_call(rops.write_per_user_information(folder, counter, b"x", 2)).error == EC_ERROR  # a gap
-    assert mapi.try_call(rops.write_per_user_information(replica, counter, b"x", 3)).error == EC_ERROR  # another folder
-    mapi.call(rops.write_per_user_information(folder, counter, b"defg", 3))
+    # Where nothing is, there is nothing behind it either.
+    assert mapi.try_call(rops.read_per_user_information(folder, counter, 1)).error == EC_ERROR
+    read = change_numbers(replica, 1)
+    mapi.call(rops.write_per_user_information(folder, counter, read[:3], 0, False, replica))
+    assert mapi.try_call(rops.write_per_user_information(folder, counter, read[3:], 2)).error == EC_ERROR  # a gap
+    # What came before it is given up, as it is by a part for another folder.
+    assert mapi.try_call(rops.write_per_user_information(folder, counter, read[3:], 3)).error == EC_ERROR
+    mapi.call(rops.write_per_user_information(folder, counter, read[:3], 0, False, replica))
+    assert mapi.try_call(rops.write_per_user_information(replica, counter, read[3:], 3)).error == EC_ERROR
+    assert mapi.try_call(rops.write_per_user_information(folder, counter, read[3:], 3)).error == EC_ERROR
+    mapi.call(rops.write_per_user_information(folder, counter, read[:3], 0, False, replica))
+    assert mapi.call(rops.read_per_user_information(folder, counter)).data == b""
+    mapi.call(rops.write_per_user_information(folder, counter, read[3:], 3))
     first = mapi.call(rops.read_per_user_information(folder, counter, 0, 5))
-    assert (first.has_finished, first.data) == (0, b"abcde")
+    assert (first.has_finished, first.data) == (0, read[:5])
     rest = mapi.call(rops.read_per_user_information(folder, counter, 5))
-    assert (rest.has_finished, rest.data) == (1, b"fg")
-    assert mapi.try_call(rops.read_per_user_information(folder, counter, 8)).error == EC_ERROR
+    assert (rest.has_finished, rest.data) == (1, read[5:])
+    assert mapi.try_call(rops.read_per_user_information(folder, counter, len(read) + 1)).error == EC_ERROR
+    # What is no set of change numbers leaves what was there.
+    for broken in (b"abcdefg", read[:-1], read + b"\x01"):
+        assert mapi.try_call(rops.write_per_user_information(folder, counter, broken, 0, True, replica)).error == CORRUPT_DATA
+    assert mapi.call(rops.read_per_user_information(folder, counter)).data == read
     # In pieces of 4096 bytes at most ([MS-OXCSTOR] 3.2.5.12.1).
-    mapi.call(rops.write_per_user_information(folder, counter, b"z" * 5000, 0, True, replica))
+    mapi.call(rops.write_per_user_information(folder, counter, change_numbers(replica, 1000), 0, True, replica))
     for size in (0, 4096, 8000):
         piece = mapi.call(rops.read_per_user_information(folder, counter, 0, size))
         assert (piece.has_finished, len(piece.data)) == (0, 4096)
