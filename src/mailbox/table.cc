@@ -394,6 +394,7 @@ Task<ErrorCode> reset_table(RopCall& call, const wire::RopResetTable::Request&, 
   if (table->source != TableObject::Source::contents) co_return mapi::ecNotSupported;
   table->columns.clear();
   table->viewed = table->told = table->fills = false;
+  table->next_bookmark = 1;  // as of a table that was just opened
   co_return co_await reorder(call, table, ListOrder::make({}, nullptr));
 }
 

@@ -293,6 +293,15 @@ TEST_F(TableTest, SeekingAndBookmarks) {
   EXPECT_EQ(client->execute(release).value(), ecNone);
   EXPECT_EQ(client->execute(release).value(), ecInvalidBookmark);
   EXPECT_EQ(client->execute(to).value(), ecInvalidBookmark);
+  // A table that was reset has none, and numbers them anew like one that was just opened.
+  const Bytes first(bookmark.begin(), bookmark.end());
+  ASSERT_EQ(client->execute(Ask<wire::RopResetTable>{{}, 2}).value(), ecNone);
+  client->columns({PidTagSubject});
+  to.body.Bookmark = first;
+  EXPECT_EQ(client->execute(to).value(), ecInvalidBookmark);
+  const auto anew = client->execute(Ask<wire::RopCreateBookmark>{{}, 2});
+  EXPECT_EQ(to_hex(anew.get<wire::RopCreateBookmark>().Bookmark), to_hex(first));
+  EXPECT_EQ(client->execute(to).value(), ecNone);
 }
 
 TEST_F(TableTest, FindsRowsInBothDirections) {
