@@ -22,8 +22,6 @@ Task<ErrorCode> register_notification(RopCall& call, const wire::RopRegisterNoti
   co_return call.put(request.OutputHandleIndex, subscription);
 }
 
-constexpr mapi::PropertyTag counts[] = {mapi::PidTagContentCount, mapi::PidTagContentUnreadCount};
-
 // `above`: the folder that a moved or copied one is in now.
 bool concerns(const SubscriptionObject& subscription, const MailboxEvent& event, GlobalCounter above) {
   if (subscription.whole_store) return true;
@@ -97,9 +95,7 @@ void OpenMailbox::on_event(const MailboxEvent& event) {
     case Kind::folder_changed:
       mark_tables(TableObject::Source::hierarchy, 0, false);
       type = note::ObjectModified;
-      data.NotificationFlags = type | NotificationData::T | NotificationData::U;
-      data.Tags = counts;
-      data.TagCount = static_cast<std::uint16_t>(std::size(counts));
+      data.NotificationFlags = type | NotificationData::T | NotificationData::U;  // no Tags: [MS-OXCNOTIF] 2.2.1.4.1.2
       data.TotalMessageCount = folder ? folder->total : 0;
       data.UnreadMessageCount = folder ? folder->unread : 0;
       break;
