@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <charconv>
 
 #include "base/log.h"
@@ -60,15 +61,20 @@ std::string cookie(std::string_view name, std::string_view value, const char* pa
 }
 
 // Every answer of a session names its cookies, even if the session ends with it ([MS-OXCMAPIHTTP] 3.2.5.2, 3.2.5.4):
-// a client may keep those of the last answer alone. NotificationWait leaves out the sequence, which may be an old
-// one when its answer overtakes, or is overtaken by, that of an Execute.
-enum class Cookies { none, context, all };
+// a client may keep those of the last answer alone. What NotificationWait named as the sequence might be an old one when its
+// answer overtakes, or is overtaken by, that of an Execute: it names one of its own, which is good for one Execute at any time.
+enum class Cookies { none, context, ticket, all };
+constexpr std::size_t most_tickets = 64;
 void add_cookies(io::HttpHeaders& headers, const Request& request, SessionContext& context, Cookies which) {
   if (which == Cookies::none) return;
   headers.add("Set-Cookie", cookie(context_cookie, context.context, request.endpoint));
   if (which == Cookies::context) return;
   const std::lock_guard lock(context.mutex);
-  headers.add("Set-Cookie", cookie(sequence_cookie, context.sequence, request.endpoint));
+  if (which == Cookies::ticket) {
+    if (context.tickets.size() == most_tickets) context.tickets.pop_front();
+    context.tickets.push_back(random_token());
+  }
+  headers.add("Set-Cookie", cookie(sequence_cookie, which == Cookies::ticket ? context.tickets.back() : context.sequence, request.endpoint));
 }
 
 // A refusal is a text for people, and its type says so ([MS-OXCMAPIHTTP] 2.2.3.2.2).
@@ -323,13 +329,15 @@ io::Task<> ping(Gateway& gateway, io::HttpExchange& exchange, const Request& req
   (void)sent;
 }
 
-// Execute in its turn: the sequence cookie must be the one given out last (row M2), and only
+// Execute in its turn: the sequence cookie must be the one given out last (row M2), or a ticket, and only
 // one may be in progress.
 enum class Turn { now, wrong, busy };
 Turn take_turn(SessionContext& context, const std::string& sequence) {
   const std::lock_guard lock(context.mutex);
-  if (sequence != context.sequence) return Turn::wrong;
+  const auto ticket = std::find(context.tickets.begin(), context.tickets.end(), sequence);
+  if (sequence != context.sequence && ticket == context.tickets.end()) return Turn::wrong;
   if (context.executing) return Turn::busy;
+  if (ticket != context.tickets.end()) context.tickets.erase(ticket);
   context.executing = true;
   context.sequence = random_token();
   return Turn::now;
@@ -444,7 +452,7 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
       }
       auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
                            waits ? gateway.options().wait_limit : gateway.options().execute_limit);
-      const auto sent = co_await answer(gateway, exchange, request, waits ? Cookies::context : Cookies::all, pending, waits);
+      const auto sent = co_await answer(gateway, exchange, request, waits ? Cookies::ticket : Cookies::all, pending, waits);
       // A wait would hold the other half of the pair for minutes.
       if (!sent && waits && identity->pinned != nullptr) identity->pinned->close();
       break;

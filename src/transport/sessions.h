@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -33,8 +34,9 @@ struct SessionLimits {
 struct SessionContext {
   std::string context;   // value of the context cookie
   std::unique_ptr<chain::Session> session;
-  std::mutex mutex;      // for the next two
+  std::mutex mutex;      // for the next three
   std::string sequence;  // value of the sequence cookie that the next Execute must carry
+  std::deque<std::string> tickets;  // others that it may carry: each is good once
   bool executing = false;
   std::atomic<Clock::rep> last_used{0};
   std::atomic<int> requests{0};  // in progress; a session with one does not expire

@@ -141,6 +141,31 @@ def test_every_reply_names_the_cookies(client):
     assert client.raw("Execute", empty_execute()).code == CODES["context_not_found"]
 
 
+def test_notification_wait_names_the_cookies(client):
+    """[MS-OXCMAPIHTTP] 3.2.5.5; what it names is good for one Execute, whatever others have meanwhile gone on with."""
+    sequence = sequence_cookie(client)
+    names = [name for name in client.cookies if name != sequence] + [sequence]
+    with contextlib.closing(client.open_connection()) as connection:
+        headers = {name: value for name, value in client.headers("NotificationWait").items() if value}
+        connection.http.request("POST", client.path, body=b"\0" * 8, headers=headers)
+        waiting = connection.http.getresponse()
+        assert waiting.read1(100).startswith(b"PROCESSING\r\n")
+    named = dict(line.split(";", 1)[0].split("=", 1) for line in waiting.headers.get_all("Set-Cookie"))
+    assert list(named) == names
+    for _ in range(3):
+        client.raw("Execute", empty_execute()).check()
+    newest = client.cookies[sequence]
+    client.cookies = named
+    client.raw("Execute", empty_execute()).check()
+    assert client.cookies[sequence] not in (newest, named[sequence])
+    client.raw("Execute", empty_execute()).check()
+    # An Execute that is sent twice is done once; and so is what the old order would have been.
+    for used in (named[sequence], newest):
+        stale = "; ".join(f"{key}={used if key == sequence else value}" for key, value in client.cookies.items())
+        reply = client.raw("Execute", empty_execute(), headers={"Cookie": stale}, keep_cookies=False)
+        assert (reply.status, reply.code) == (200, CODES["invalid_sequence"])
+
+
 def test_connecting_anew_ends_the_session_of_the_cookies(client):
     """[MS-OXCMAPIHTTP] 3.2.5.6"""
     before = "; ".join(f"{key}={value}" for key, value in client.cookies.items())
