@@ -435,6 +435,19 @@ TEST_F(LogonTest, WhatDoesNotFitComesBackAsRequests) {
   EXPECT_EQ(client->execute(Ask<wire::RopGetStoreState>{}).code, ecBufferTooSmall);
 }
 
+TEST_F(LogonTest, WhatCanNeverFitFailsTheCall) {  // [MS-OXCROPS] 3.2.4.3
+  auto client = connect();
+  client->logon();
+  // So many requests that all the room is taken by those that would have to come back.
+  const auto count = (0x8000 - 2 - 3 - 4 * client->handles.size()) / 3;
+  std::vector<wire::RopRequest> asks(count, client->request(Ask<wire::RopGetAddressTypes>{}));
+  EXPECT_EQ(client->send(asks).code, ecBufferTooSmall);
+  asks.erase(asks.end() - 10, asks.end());  // with room for one more, the others come back
+  const auto replies = client->send(asks);
+  ASSERT_EQ(replies.code, ecNone);
+  EXPECT_EQ(replies.buffer.rops.back().id, RopId::RopBufferTooSmall);
+}
+
 TEST_F(LogonTest, IdsSurviveTheProcess) {
   backend.add("INBOX", "kept");
   backend.add("Projects/Bridge", "deep");

@@ -165,7 +165,8 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
   for (const auto& request : requests.rops)
     if (const auto* read = request.as<wire::RopReadStream>(); read && read->wanted() > most_to_read)
       co_return ExecuteResult{mapi::ecRpcFormat, {}};
-  const auto room = std::min<std::size_t>(max_rop_out, rpc::header_ext_size + rpc::max_payload);
+  constexpr std::size_t most_room = rpc::header_ext_size + rpc::max_payload;
+  const auto room = std::min(max_rop_out, most_room);
   // The requests as bytes, for RopBufferTooSmall; one that a module edited has none of its own.
   std::vector<View> raws;
   std::size_t remaining = 0;  // bytes of the requests not yet answered
@@ -204,6 +205,8 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
     if (!fits) {
       co_await release(answer.made);
       answer.handles = handles_before;
+      // A client that came back with the same would never get on ([MS-OXCROPS] 3.2.4.3).
+      if (i == 0 && room == most_room) co_return ExecuteResult{mapi::ecBufferTooSmall, {}};
       wire::RopBufferTooSmall::Response small;
       // All the room there is would do; more is not allowed in one payload.
       small.SizeNeeded = 0x8000;
