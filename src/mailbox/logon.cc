@@ -12,11 +12,13 @@ namespace mapigate::mailbox {
 namespace {
 
 // [MS-OXCSTOR] 2.2.1.1.1, OpenFlags.
-constexpr std::uint32_t open_public = 0x00000002;
+constexpr std::uint32_t open_public = 0x00000002, use_per_mdb_replid_mapping = 0x01000000;
 // ResponseFlags: reserved, owner. The right to send is there with the first submitter.
 constexpr std::uint8_t reserved_right = 0x01, owner_right = 0x02, send_as_right = 0x04, out_of_office = 0x10;
 // It tried too often to log on to a mailbox that is not here ([MS-OXCSTOR] 3.2.5.1.3).
 constexpr auto ecServerPaused = static_cast<ErrorCode>(0x0000047F);
+// More replicas than the map holds ([MS-OXCSTOR] 3.2.5.9).
+constexpr auto ecParameterOverflow = static_cast<ErrorCode>(0x00000450);
 // When the address routing table changed last: there is none, so any time that stays the same will do.
 constexpr std::uint64_t gwart_time = 0x01CD000000000000;
 
@@ -51,6 +53,9 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
     response.ServerName = as_view(name);
     co_return mapi::ecWrongServer;
   }
+  // Ids and named properties differ from mailbox to mailbox, and the client has to know ([MS-OXCSTOR] 3.2.5.1.1).
+  auto& first = call.session.first_logon();
+  if (!first.empty() && first != *owner && !(request.OpenFlags & use_per_mdb_replid_mapping)) co_return mapi::ecInvalidParam;
   // Session::target_of has found the mailboxes of others that this user may open. Whether there are more is nobody's business.
   if (*owner != store.user) co_return mapi::ecLoginPerm;
 
@@ -58,6 +63,7 @@ Task<ErrorCode> logon(RopCall& call, const wire::RopLogon::Request& request, wir
   call.session.release_logon(call.request.LogonId);
   auto object = std::make_shared<LogonObject>();
   if (const auto code = call.put(call.request.HandleIndex, object); code != mapi::ecNone) co_return code;
+  if (first.empty()) first = *owner;
   // Row L3: the order of the roles is the order of the reply.
   for (std::size_t i = 0; i < wire::LogonFolderIds::count; ++i)
     response.FolderIds[i] = store.id(special_id(static_cast<FolderRole>(static_cast<std::size_t>(FolderRole::root) + i)));
@@ -234,7 +240,7 @@ Task<ErrorCode> id_from_long_term_id(RopCall& call, const wire::RopIdFromLongTer
   if (request.LongTermId.DatabaseGuid == mapi::Guid()) co_return mapi::ecInvalidParam;
   // Row L6: ids of other stores are taken as well.
   auto replid = co_await call.mailbox.replid_of(request.LongTermId.DatabaseGuid);
-  if (!replid) co_return mapi::ecNotFound;
+  if (!replid) co_return replid.error().code == Errc::limit ? ecParameterOverflow : mapi::to_error_code(replid.error());
   response.ObjectId = mapi::Id(*replid, counter);
   co_return mapi::ecNone;
 }

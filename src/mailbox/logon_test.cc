@@ -78,6 +78,27 @@ TEST_F(LogonTest, LongTermIdsOfOtherStoresAreAccepted) {  // row L6
   EXPECT_EQ(client->execute(back).value(), ecNotFound);
 }
 
+TEST_F(LogonTest, ReplicasAreSoManyAtMost) {  // [MS-OXCSTOR] 3.2.5.9
+  constexpr auto ecParameterOverflow = static_cast<ErrorCode>(0x00000450);
+  auto client = connect();
+  client->logon();
+  Ask<wire::RopIdFromLongTermId> ask;
+  ask.body.LongTermId.GlobalCounter = counter_bytes(1);
+  auto& guid = ask.body.LongTermId.DatabaseGuid.bytes;
+  auto code = ecNone;
+  int replicas = 0;
+  for (; code == ecNone && replicas < 5000; ++replicas) {
+    guid[0] = static_cast<std::uint8_t>(replicas);
+    guid[1] = static_cast<std::uint8_t>(0x80 + replicas / 256);
+    code = client->execute(ask).value();
+  }
+  EXPECT_EQ(code, ecParameterOverflow);
+  EXPECT_GT(replicas, 500);
+  guid[0] = 0;  // one of those that are known
+  guid[1] = 0x80;
+  EXPECT_EQ(client->execute(ask).value(), ecNone);
+}
+
 TEST_F(LogonTest, LocalReplicaIdsAreNeverCappedAndNeverGivenTwice) {  // row L5
   auto client = connect();
   client->logon();

@@ -30,6 +30,7 @@ struct SessionShare {
   std::size_t tables = 0, messages = 0;
   std::uint64_t zeros = 0;
   std::deque<Clock::time_point> redirections;  // when the client was sent to another server
+  std::string first_logon;  // whose mailbox the session logged on to first
   io::Event wake;  // set when events come
 };
 
@@ -89,6 +90,7 @@ class OpenMailbox final : public Listener {
   void release_logon(std::uint8_t logon_id);
   // The client is to be sent to another server. False: it was, too often and just now ([MS-OXCSTOR] 3.2.5.1.1).
   bool may_redirect();
+  std::string& first_logon() { return share_->first_logon; }
   // A stream that can be written, whose value other ROPs are to see.
   void note_writing(const std::shared_ptr<StreamObject>& stream);
   // Bytes of streams that a client asks for without sending them: as many in all as one value may have.

@@ -65,9 +65,11 @@ class SharedMailboxTest : public EngineTest, public UserServices {
     for (auto& rop : rops) rop.LogonId = logon;
     return client.send(std::move(rops));
   }
-  static Replies log_on_to(Client& client, const std::string& owner, std::uint8_t logon, std::uint8_t handle) {
+  static Replies log_on_to(Client& client, const std::string& owner, std::uint8_t logon, std::uint8_t handle,
+                           std::uint32_t flags = 0x01000000) {  // USE_PER_MDB_REPLID_MAPPING
     Ask<wire::RopLogon> ask{{}, handle};
     ask.body.LogonFlags = wire::RopLogon::Private;
+    ask.body.OpenFlags = flags;
     const auto dn = user_dn(owner) + '\0';
     ask.body.Essdn = client.arena.copy(as_view(dn));
     return send(client, logon, ask);

@@ -62,6 +62,18 @@ TEST_F(SharedMailboxTest, TheStoreTellsOwnerFromUser) {  // [MS-OXCSTOR] 2.2.2.1
   EXPECT_NE(to_text(values[1]).find(to_hex(as_view(user_dn(bob)))), std::string::npos);
 }
 
+TEST_F(SharedMailboxTest, AnotherMailboxIsForClientsThatTellIdsApart) {  // [MS-OXCSTOR] 3.2.5.1.1, USE_PER_MDB_REPLID_MAPPING
+  auto client = connect(bob);
+  // The first logon of a session, and those to the same mailbox, need no flag.
+  ASSERT_EQ(log_on_to(*client, office, 1, 4, 0).value(), ecNone);
+  EXPECT_EQ(log_on_to(*client, office, 2, 5, 0).value(), ecNone);
+  EXPECT_EQ(log_on_to(*client, bob, 0, 0, 0).value(), ecInvalidParam);
+  EXPECT_EQ(client->handles[0], wire::no_handle);
+  EXPECT_EQ(log_on_to(*client, bob, 0, 0).value(), ecNone);
+  EXPECT_EQ(log_on_to(*client, alice, 3, 6, 0).value(), ecInvalidParam);
+  EXPECT_EQ(log_on_to(*client, alice, 3, 6).value(), ecLoginPerm);
+}
+
 TEST_F(SharedMailboxTest, WhoMayNotIsToldNothing) {
   auto client = connect(alice);
   client->logon();
