@@ -107,6 +107,21 @@ def test_lengths_below_a_header(gateway, size, room, aux):
     assert refused.value.error_code == 0x80040115
 
 
+@pytest.mark.parametrize("size, code", [(0x8007, 0x4b6), (0x8008, 0x80040115)])
+def test_too_long_for_one_buffer(gateway, size, code):
+    """[MS-OXCRPC] 3.1.4.2, cbIn: ecRpcFailed for what is too long, ecRpcFormat for what is wrong otherwise."""
+    dce = log_on(gateway)
+    hello = emsmdb.hello(dce, emsmdb.user_dn(ALICE))
+    request = emsmdb.EcDoRpcExt2()
+    request["pcxh"] = emsmdb.handle_of(hello["pcxh"])
+    request["pulFlags"] = 3
+    request["rgbIn"], request["cbIn"], request["pcbOut"] = [b"\0"] * size, size, 0x8007
+    request["rgbAuxIn"], request["cbAuxIn"], request["pcbAuxOut"] = [], 0, 0x1008
+    with pytest.raises(DCERPCException) as refused:
+        dce.request(request)
+    assert refused.value.error_code == code
+
+
 @pytest.mark.parametrize("version", [(0, 0, 0), (1, 2, 3), (10, 0, 0)])
 def test_client_that_is_too_old(gateway, version):
     dce = log_on(gateway)

@@ -28,6 +28,8 @@ constexpr std::uint32_t no_link = 0xFFFFFFFF;               // ulIcxrLink
 constexpr std::uint32_t notification_pending = 0x00000001;  // of pulFlagsOut
 constexpr unsigned most_waits = 8;  // of one handle; those whose connection was lost go on until their time is over
 constexpr std::size_t header = wire::rpc::header_ext_size;
+// Of ROP requests in one buffer ([MS-OXCRPC] 3.1.4.2, cbIn, product behaviour). Longer ones are either packed in good form or too long.
+constexpr std::uint32_t largest_request = 0x8007;
 
 std::int32_t result(std::uint32_t code) { return static_cast<std::int32_t>(code); }
 
@@ -230,14 +232,14 @@ class Mailbox : public Service {
     body.MaxRopOut = in.pcbOut;
     body.AuxiliaryBuffer = in.rgbAuxIn.span();
     auto call = make_call(*context, Operation::Execute, request.caller, body_of("Execute", body));
-    auto done = [this, cxh = in.pcxh, room = in.pcbOut, aux_room = in.pcbAuxOut, start = Clock::now(), handle,
+    auto done = [this, cxh = in.pcxh, sent = in.cbIn, room = in.pcbOut, aux_room = in.pcbAuxOut, start = Clock::now(), handle,
                  group = std::weak_ptr<Group>(request.group), reply = std::move(reply)](const Result<chain::Reply>& outcome) {
       if (session_lost(outcome)) {
         if (const auto owner = group.lock()) owner->remove_session(handle->session_key);
         if (const auto session = handle->session.lock()) gateway_.sessions().end(session);
         return reply(session_destroyed());
       }
-      reply(executed(outcome, cxh, room, aux_room, start));
+      reply(executed(outcome, cxh, sent, room, aux_room, start));
     };
     run_call(gateway_, inbox_, context, std::move(call), handle->turn, gateway_.options().execute_limit, false, std::move(done));
   }
@@ -249,8 +251,8 @@ class Mailbox : public Service {
     return encoded("EcDoRpcExt2", out);
   }
 
-  static Answer executed(const Result<chain::Reply>& outcome, const ndr::ContextHandle& cxh, std::uint32_t room, std::uint32_t aux_room,
-                         Clock::time_point start) {
+  static Answer executed(const Result<chain::Reply>& outcome, const ndr::ContextHandle& cxh, std::uint32_t sent, std::uint32_t room,
+                         std::uint32_t aux_room, Clock::time_point start) {
     Arena arena;
     emsmdb::EcDoRpcExt2::Out out;
     out.pcxh = cxh;
@@ -259,6 +261,8 @@ class Mailbox : public Service {
       if (body.RopBuffer.size() <= room) out.rgbOut = body.RopBuffer;
       else out.result = result(mapi::ecBufferTooSmall);
       if (body.AuxiliaryBuffer.size() <= aux_room) out.rgbAuxOut = body.AuxiliaryBuffer;
+    } else if (sent > largest_request && out.result == result(mapi::ecRpcFormat)) {
+      out.result = result(mapi::ecRpcFailed);
     }
     out.pcbOut = static_cast<std::uint32_t>(out.rgbOut.size());
     out.pcbAuxOut = static_cast<std::uint32_t>(out.rgbAuxOut.size());
