@@ -429,6 +429,7 @@ class MailboxModule final : public chain::Module,
     SessionOptions options;
     if (request->DefaultCodePage != 0) options.code_page = request->DefaultCodePage;
     if (request->LcidString != 0) options.locale = request->LcidString;
+    options.index = static_cast<std::uint16_t>(call.session().id());
     SessionSlot session = engine_->connect(call.session().shared_identity(), call.session().executor(), options);
     call.session().slot(*this) = std::move(session);
 

@@ -206,7 +206,9 @@ TEST_F(FaultTest, EventsAreBoundedAndWhatDoesNotFitIsAnnounced) {
     const auto replies = client->execute(Ask<wire::RopGetStoreState>{});
     for (const auto& rop : replies.buffer.rops) {
       told += rop.id == RopId::RopNotify;
-      pending |= rop.id == RopId::RopPending;
+      if (rop.id != RopId::RopPending) continue;
+      pending = true;
+      EXPECT_EQ(static_cast<const wire::RopPending::Response*>(rop.body)->SessionIndex, Client::index);
     }
     if (replies.buffer.rops.size() == 1) break;
   }

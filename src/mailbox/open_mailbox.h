@@ -17,6 +17,7 @@ namespace mapigate::mailbox {
 struct SessionOptions {
   unsigned code_page = 1252;    // DefaultCodePage of Connect
   std::uint32_t locale = 0x0409;
+  std::uint16_t index = 0;  // what EcDoConnectEx named the session, for RopPending ([MS-OXCRPC] 3.1.4.1, picxr)
 };
 
 struct RopCall;

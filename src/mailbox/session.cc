@@ -48,8 +48,9 @@ class MadeHandles {
   bool answered_ = false;
 };
 
-void append_pending(Bytes& rops, std::size_t limit) {
+void append_pending(Bytes& rops, std::size_t limit, std::uint16_t session_index) {
   wire::RopPending::Response body;
+  body.SessionIndex = session_index;
   wire::RopResponse response;
   response.id = RopId::RopPending;
   response.codec = wire::find_rop(RopId::RopPending);
@@ -235,7 +236,7 @@ Task<ExecuteResult> Session::run(const wire::RopRequestBuffer& requests, std::ui
       auto appended = one->append_events(&rops, limit);
       co_await io::on(one->mailbox().executor(), std::move(appended));
     }
-    if (has_events()) append_pending(rops, limit);
+    if (has_events()) append_pending(rops, limit, own().options().index);
   }
   close_empty();
 

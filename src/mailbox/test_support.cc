@@ -341,7 +341,7 @@ Task<bool> drop_session(std::unique_ptr<Session>* session) {
 Client::Client(io::Runtime& runtime, Engine& engine, std::string name, unsigned code_page, std::string_view password)
     : user(std::move(name)), executor_(runtime.executor_of(user)) {
   auto identity = std::make_shared<const chain::Identity>(chain::Identity{user, Secret(password)});
-  run(make_session(&engine, identity, executor_, {code_page, 0x0409}, &session));
+  run(make_session(&engine, identity, executor_, {code_page, 0x0409, index}, &session));
 }
 Client::~Client() { run(drop_session(&session)); }
 

@@ -131,6 +131,7 @@ class Client : public wire::ColumnSource {
   std::optional<wire::Columns> columns_of(std::uint32_t handle) const override;
   std::vector<std::uint32_t> handles = std::vector<std::uint32_t>(12, wire::no_handle);
   std::uint32_t flags = 0;
+  static constexpr std::uint16_t index = 4711;
   std::size_t max_rop_out = 0x8008;
   Arena arena;
   std::string user;

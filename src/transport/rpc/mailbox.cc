@@ -193,7 +193,7 @@ class Mailbox : public Service {
       out.pcmsPollsMax = body.PollsMax;
       out.pcRetry = body.RetryCount;
       out.pcmsRetryDelay = body.RetryDelay;
-      out.picxr = static_cast<std::uint16_t>(id);
+      out.picxr = static_cast<std::uint16_t>(id);  // RopPending names it as well
       // Narrow strings here, UTF-16 over HTTP.
       name = to_utf8(body.DisplayName);
       out.szDNPrefix = body.DnPrefix;
