@@ -22,6 +22,9 @@ constexpr std::size_t default_buffer = 0x7BC0;    // when the client leaves the 
 constexpr Duration longest_wait = std::chrono::seconds(20);  // what is there by then goes out
 
 enum CopyFlag : std::uint32_t { copy_to_best_body = 0x2000, messages_best_body = 0x10, send_entry_id = 0x20, copy_subfolders = 0x10 };
+// With Move and those that are called unused ([MS-OXCFXICS] 2.2.3.1.1).
+constexpr std::uint32_t copy_to_flags = 0x0000260F;
+constexpr std::uint8_t copy_properties_flags = 0x0F, copy_messages_flags = 0x3F, copy_folder_flags = 0x1F;
 
 // messageList: messages one after the other.
 class MessageWriter {
@@ -191,6 +194,7 @@ class FolderCopy final : public Producer {
   std::vector<Place> open_;
 };
 
+bool has_unknown(std::uint8_t send_options) { return (send_options & ~wire::send_options::known) != 0; }
 bool wants_unicode(std::uint8_t send_options) {
   return (send_options & (wire::send_options::Unicode | wire::send_options::ForceUnicode | wire::send_options::UseCpid)) != 0;
 }
@@ -218,6 +222,7 @@ std::unique_ptr<Producer> copy_of(RopCall& call, TransferOptions options) {
 }
 
 Task<ErrorCode> copy_to(RopCall& call, const wire::RopFastTransferSourceCopyTo::Request& request, wire::RopFastTransferSourceCopyTo::Response&) {
+  if ((request.CopyFlags & ~copy_to_flags) || has_unknown(request.SendOptions)) co_return ecInvalidParam;
   TransferOptions options;
   options.tags.assign(request.PropertyTags.begin(), request.PropertyTags.end());
   options.best_body = (request.CopyFlags & copy_to_best_body) != 0;
@@ -232,6 +237,7 @@ Task<ErrorCode> copy_to(RopCall& call, const wire::RopFastTransferSourceCopyTo::
 
 Task<ErrorCode> copy_properties(RopCall& call, const wire::RopFastTransferSourceCopyProperties::Request& request,
                                 wire::RopFastTransferSourceCopyProperties::Response&) {
+  if ((request.CopyFlags & ~copy_properties_flags) || has_unknown(request.SendOptions)) co_return ecInvalidParam;
   TransferOptions options;
   options.tags.assign(request.PropertyTags.begin(), request.PropertyTags.end());
   options.only_these = true;
@@ -247,6 +253,7 @@ Task<ErrorCode> copy_properties(RopCall& call, const wire::RopFastTransferSource
 
 Task<ErrorCode> copy_messages(RopCall& call, const wire::RopFastTransferSourceCopyMessages::Request& request,
                               wire::RopFastTransferSourceCopyMessages::Response&) {
+  if ((request.CopyFlags & ~copy_messages_flags) || has_unknown(request.SendOptions)) co_return ecInvalidParam;
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   if (request.MessageIds.empty()) co_return ecInvalidParam;
@@ -267,6 +274,7 @@ Task<ErrorCode> copy_messages(RopCall& call, const wire::RopFastTransferSourceCo
 
 Task<ErrorCode> copy_folder(RopCall& call, const wire::RopFastTransferSourceCopyFolder::Request& request,
                             wire::RopFastTransferSourceCopyFolder::Response&) {
+  if ((request.CopyFlags & ~copy_folder_flags) || has_unknown(request.SendOptions)) co_return ecInvalidParam;
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   TransferOptions options;

@@ -24,7 +24,7 @@ mapi::GlobalCounter seen_without_gap(const wire::fxics::ReplGuidSet& set, const 
 struct SyncContext {
   enum Flag : std::uint16_t {  // SynchronizationFlags
     Unicode = 0x0001, NoDeletions = 0x0002, IgnoreNoLongerInScope = 0x0004, ReadState = 0x0008, FAI = 0x0010,
-    Normal = 0x0020, OnlySpecifiedProperties = 0x0080, NoForeignIdentifiers = 0x0100, BestBody = 0x2000,
+    Normal = 0x0020, OnlySpecifiedProperties = 0x0080, NoForeignIdentifiers = 0x0100, Reserved = 0x1000, BestBody = 0x2000,
     IgnoreSpecifiedOnFAI = 0x4000, Progress = 0x8000,
   };
   enum ExtraFlag : std::uint32_t { Eid = 0x1, MessageSize = 0x2, CN = 0x4, OrderByDeliveryTime = 0x8 };

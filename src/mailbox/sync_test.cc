@@ -440,6 +440,44 @@ TEST_F(SyncTest, AttachmentsStreamInSmallBuffers) {
   EXPECT_EQ(attachment->properties.binary(PidTagAttachDataBinary).size(), big.size());
 }
 
+TEST_F(SyncTest, UnknownFlagsOfDownloadsAreRefused) {  // [MS-OXCFXICS] 3.2.5.8.1 and 3.2.5.9.1.1
+  backend.add("INBOX", "one");
+  log_on();
+  const auto ids = client->message_ids(inbox);
+  Ask<wire::RopFastTransferSourceCopyTo> copy_to;
+  Ask<wire::RopFastTransferSourceCopyProperties> copy_properties;
+  Ask<wire::RopFastTransferSourceCopyMessages> copy_messages;
+  Ask<wire::RopFastTransferSourceCopyFolder> copy_folder;
+  Ask<wire::RopSynchronizationConfigure> configure;
+  copy_messages.body.MessageIds = ids;
+  const auto tried = [&](auto& ask, std::uint32_t copy_flags, std::uint8_t send_options) {
+    ask.handle = 1;
+    ask.body.OutputHandleIndex = 5;
+    ask.body.SendOptions = send_options;
+    if constexpr (requires { ask.body.CopyFlags; }) ask.body.CopyFlags = static_cast<decltype(ask.body.CopyFlags)>(copy_flags);
+    return client->execute(ask).value();
+  };
+  // Those that mean something, and those that are only called unused or reserved.
+  EXPECT_EQ(tried(copy_to, 0x260F, 0x7F), ecNone);
+  EXPECT_EQ(tried(copy_properties, 0x0F, 0x7F), ecNone);
+  EXPECT_EQ(tried(copy_messages, 0x3F, 0x7F), ecNone);
+  EXPECT_EQ(tried(copy_folder, 0x1F, 0x7F), ecNone);
+  EXPECT_EQ(tried(configure, 0, 0x7F), ecNone);
+  EXPECT_EQ(tried(copy_to, 0x10000000, 0x01), ecInvalidParam);
+  EXPECT_EQ(tried(copy_properties, 0x40, 0x01), ecInvalidParam);
+  EXPECT_EQ(tried(copy_messages, 0x40, 0x01), ecInvalidParam);
+  EXPECT_EQ(tried(copy_folder, 0x20, 0x01), ecInvalidParam);
+  EXPECT_EQ(tried(copy_to, 0, 0x80), ecInvalidParam);
+  EXPECT_EQ(tried(copy_properties, 0, 0x80), ecInvalidParam);
+  EXPECT_EQ(tried(copy_messages, 0, 0x80), ecInvalidParam);
+  EXPECT_EQ(tried(copy_folder, 0, 0x80), ecInvalidParam);
+  EXPECT_EQ(tried(configure, 0, 0x80), ecInvalidParam);
+  configure.body.SynchronizationFlags = SyncContext::Reserved;
+  EXPECT_EQ(tried(configure, 0, 0x01), ecRpcFormat);
+  configure.body.SynchronizationFlags = usual_flags;
+  EXPECT_EQ(tried(configure, 0, 0x01), ecNone);
+}
+
 TEST_F(SyncTest, NamedPropertiesGoWithTheirNames) {
   backend.add("INBOX", "plan");
   log_on();

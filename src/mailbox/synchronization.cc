@@ -17,6 +17,9 @@ Task<ErrorCode> configure(RopCall& call, const wire::RopSynchronizationConfigure
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   if (request.SynchronizationType != Rop::Contents && request.SynchronizationType != Rop::Hierarchy) co_return ecInvalidParam;
+  // [MS-OXCFXICS] 3.2.5.9.1.1.
+  if (request.SendOptions & ~wire::send_options::known) co_return ecInvalidParam;
+  if (request.SynchronizationFlags & SyncContext::Reserved) co_return ecRpcFormat;
   auto context = std::make_shared<SyncContext>();
   context->contents = request.SynchronizationType == Rop::Contents;
   context->folder = folder->id;

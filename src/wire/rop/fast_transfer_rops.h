@@ -7,6 +7,8 @@ namespace mapigate::wire {
 
 namespace send_options {
 enum : std::uint8_t { Unicode = 0x01, UseCpid = 0x02, RecoverMode = 0x04, ForceUnicode = 0x08, PartialItem = 0x10 };
+// With the two that are reserved.
+constexpr std::uint8_t known = 0x7F;
 }
 
 struct RopFastTransferSourceCopyMessages : Rop<RopId::RopFastTransferSourceCopyMessages> {
