@@ -67,7 +67,12 @@ std::unique_ptr<Producer> make_hierarchy_sync(std::shared_ptr<SyncContext> conte
 std::unique_ptr<Producer> make_state_download(SyncState state, bool contents);
 std::unique_ptr<Producer> make_message_copy(std::shared_ptr<MessageObject> message, TransferOptions options);
 std::unique_ptr<Producer> make_attachment_copy(std::shared_ptr<AttachmentObject> attachment, TransferOptions options);
-std::unique_ptr<Producer> make_message_list(GlobalCounter folder, std::vector<GlobalCounter> messages, TransferOptions options);
+// A message of a copy: one of those that the folder shows, or a hidden one.
+struct StreamedMessage {
+  GlobalCounter id = 0;
+  bool associated = false;
+};
+std::unique_ptr<Producer> make_message_list(GlobalCounter folder, std::vector<StreamedMessage> messages, TransferOptions options);
 // `top`: wrapped into StartTopFld and EndFolder.
 std::unique_ptr<Producer> make_folder_copy(GlobalCounter folder, bool top, TransferOptions options);
 

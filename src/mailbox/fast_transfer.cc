@@ -29,10 +29,10 @@ constexpr std::uint8_t copy_properties_flags = 0x0F, copy_messages_flags = 0x3F,
 // messageList: messages one after the other.
 class MessageWriter {
  public:
-  MessageWriter(GlobalCounter folder, std::vector<GlobalCounter> ids, std::shared_ptr<const TransferOptions> options)
-      : folder_(folder), ids_(std::move(ids)), options_(std::move(options)) {}
+  MessageWriter(GlobalCounter folder, std::vector<StreamedMessage> messages, std::shared_ptr<const TransferOptions> options)
+      : folder_(folder), messages_(std::move(messages)), options_(std::move(options)) {}
   std::size_t done() const { return next_; }
-  std::size_t size() const { return ids_.size(); }
+  std::size_t size() const { return messages_.size(); }
 
   Task<Result<bool>> produce(RopCall& call, StreamWriter& writer) {
     if (transfer_) {
@@ -44,10 +44,11 @@ class MessageWriter {
       }
       co_return true;
     }
-    if (next_ == ids_.size()) co_return false;
+    if (next_ == messages_.size()) co_return false;
     auto message = std::make_shared<MessageObject>();
     message->folder = folder_;
-    message->id = ids_[next_];
+    message->id = messages_[next_].id;
+    message->associated = messages_[next_].associated;
     auto opened = co_await open_transfer(call, message, options_);
     if (!opened && opened.error().retryable()) co_return opened.error();
     ++next_;
@@ -57,13 +58,15 @@ class MessageWriter {
     }
     transfer_ = *opened;
     transfer_start(*transfer_);
-    writer.marker(Marker::StartMessage);
+    writer.marker(message->associated ? Marker::StartFAIMsg : Marker::StartMessage);
+    // The message id comes first and is always there ([MS-OXCFXICS] messageContent).
+    (void)writer.property(PidTagMid, mapi::Value::integer64(static_cast<std::int64_t>(call.id(message->id).value)));
     co_return true;
   }
 
  private:
   GlobalCounter folder_;
-  std::vector<GlobalCounter> ids_;
+  std::vector<StreamedMessage> messages_;
   std::shared_ptr<const TransferOptions> options_;
   std::size_t next_ = 0;
   std::shared_ptr<MessageTransfer> transfer_;
@@ -71,8 +74,8 @@ class MessageWriter {
 
 class ListOfMessages final : public Producer {
  public:
-  ListOfMessages(GlobalCounter folder, std::vector<GlobalCounter> ids, TransferOptions options)
-      : writer_(folder, std::move(ids), std::make_shared<TransferOptions>(std::move(options))) {}
+  ListOfMessages(GlobalCounter folder, std::vector<StreamedMessage> messages, TransferOptions options)
+      : writer_(folder, std::move(messages), std::make_shared<TransferOptions>(std::move(options))) {}
   Task<Result<bool>> produce(RopCall& call, StreamWriter& writer) override { return writer_.produce(call, writer); }
   std::uint32_t steps_done() const override { return static_cast<std::uint32_t>(writer_.done()); }
   std::uint32_t steps() const override { return static_cast<std::uint32_t>(writer_.size()); }
@@ -98,19 +101,28 @@ class FolderCopy final : public Producer {
     switch (place.stage) {
       case Stage::start: {
         if (folder == nullptr) co_return error(Errc::not_found, "the folder is gone");
-        auto listed = co_await list_messages(call, place.id, folder->selectable && wants_messages(is_root));
+        auto hidden = co_await list_messages(call, place.id, wants_hidden(is_root), true);
+        if (!hidden) co_return hidden.error();
+        auto listed = co_await list_messages(call, place.id, folder->selectable && wants_messages(is_root), false);
         if (!listed) co_return listed.error();
         if (!is_root) writer.marker(Marker::StartSubFld);
         else if (top_) writer.marker(Marker::StartTopFld);
         write_folder(call, FolderSource({call.mailbox.identity(), tree, folder, 0, call.mailbox.folder_extras(folder->id)}), is_root, writer);
         if (wants_folders(is_root))
           for (const auto* child : tree->children(place.id)) place.children.push_back(child->id);
-        if (delete_properties() && wants_messages(is_root)) {
-          delete_property(PidTagFolderAssociatedContents, writer);
-          delete_property(PidTagContainerContents, writer);
-        }
+        if (delete_properties() && wants_hidden(is_root)) delete_property(PidTagFolderAssociatedContents, writer);
+        place.hidden = std::make_unique<MessageWriter>(place.id, std::move(*hidden), message_options());
         place.messages = std::make_unique<MessageWriter>(place.id, std::move(*listed), message_options());
+        place.stage = Stage::hidden;
+        co_return true;
+      }
+      case Stage::hidden: {
+        auto more = co_await place.hidden->produce(call, writer);
+        if (!more) co_return more.error();
+        if (*more) co_return true;
+        place.hidden = nullptr;
         place.stage = Stage::messages;
+        if (delete_properties() && wants_messages(is_root)) delete_property(PidTagContainerContents, writer);
         co_return true;
       }
       case Stage::messages: {
@@ -136,11 +148,11 @@ class FolderCopy final : public Producer {
   }
 
  private:
-  enum class Stage : std::uint8_t { start, messages, children };
+  enum class Stage : std::uint8_t { start, hidden, messages, children };
   struct Place {
     GlobalCounter id = 0;
     Stage stage = Stage::start;
-    std::unique_ptr<MessageWriter> messages{};
+    std::unique_ptr<MessageWriter> hidden{}, messages{};
     std::vector<GlobalCounter> children{};
     std::size_t next = 0;
   };
@@ -148,6 +160,9 @@ class FolderCopy final : public Producer {
   bool delete_properties() const { return !top_; }
   bool wants_messages(bool is_root) const {
     return options_->subobjects && (!is_root || top_ || options_->wants(PidTagContainerContents));
+  }
+  bool wants_hidden(bool is_root) const {
+    return options_->subobjects && (!is_root || top_ || options_->wants(PidTagFolderAssociatedContents));
   }
   bool wants_folders(bool is_root) const {
     return options_->subobjects && options_->subfolders && (!is_root || top_ || options_->wants(PidTagContainerHierarchy));
@@ -162,13 +177,19 @@ class FolderCopy final : public Producer {
     return std::make_shared<TransferOptions>(std::move(out));
   }
 
-  Task<Result<std::vector<GlobalCounter>>> list_messages(RopCall& call, GlobalCounter folder, bool wanted) {
-    std::vector<GlobalCounter> none;
-    if (!wanted) co_return none;
-    auto indexed = co_await call.mailbox.wait_indexed(folder, call.mailbox.context().options.first_index_wait);
-    if (!indexed) co_return indexed.error();
-    auto list = [folder](state::MailboxState& s) { return s.message_ids(folder, {state::SortKey::id, false}); };
-    co_return co_await call.mailbox.with_state(list);
+  Task<Result<std::vector<StreamedMessage>>> list_messages(RopCall& call, GlobalCounter folder, bool wanted, bool associated) {
+    std::vector<StreamedMessage> out;
+    if (!wanted) co_return out;
+    if (!associated) {
+      auto indexed = co_await call.mailbox.wait_indexed(folder, call.mailbox.context().options.first_index_wait);
+      if (!indexed) co_return indexed.error();
+    }
+    const auto contents = associated ? state::associated_of(folder) : folder;
+    auto list = [contents](state::MailboxState& s) { return s.message_ids(contents, {state::SortKey::id, false}); };
+    auto ids = co_await call.mailbox.with_state(list);
+    if (!ids) co_return ids.error();
+    for (const auto id : *ids) out.push_back({id, associated});
+    co_return out;
   }
 
   void write_folder(RopCall& call, const FolderSource& source, bool is_root, StreamWriter& writer) {
@@ -257,19 +278,19 @@ Task<ErrorCode> copy_messages(RopCall& call, const wire::RopFastTransferSourceCo
   auto folder = call.object<FolderObject>();
   if (!folder) co_return call.why;
   if (request.MessageIds.empty()) co_return ecInvalidParam;
-  std::vector<GlobalCounter> ids;
+  std::vector<StreamedMessage> messages;
   for (const auto id : request.MessageIds) {
     const auto counter = RopCall::counter(id);
     auto row = co_await call.mailbox.message(counter);
     if (!row && row.error().code != Errc::not_found) co_return to_error_code(row.error());
-    if (!row || row->folder != folder->id) co_return ecNotFound;
-    ids.push_back(counter);
+    if (!row || state::folder_of(row->folder) != folder->id) co_return ecNotFound;
+    messages.push_back({counter, state::is_associated(row->folder)});
   }
   TransferOptions options;
   options.best_body = (request.CopyFlags & messages_best_body) != 0;
   options.change_keys = (request.CopyFlags & send_entry_id) != 0;
   options.unicode = wants_unicode(request.SendOptions);
-  co_return put_download(call, request.OutputHandleIndex, make_message_list(folder->id, std::move(ids), std::move(options)));
+  co_return put_download(call, request.OutputHandleIndex, make_message_list(folder->id, std::move(messages), std::move(options)));
 }
 
 Task<ErrorCode> copy_folder(RopCall& call, const wire::RopFastTransferSourceCopyFolder::Request& request,
@@ -337,7 +358,7 @@ Task<ErrorCode> tell_version(RopCall& call, const wire::RopTellVersion::Request&
 
 }  // namespace
 
-std::unique_ptr<Producer> make_message_list(GlobalCounter folder, std::vector<GlobalCounter> messages, TransferOptions options) {
+std::unique_ptr<Producer> make_message_list(GlobalCounter folder, std::vector<StreamedMessage> messages, TransferOptions options) {
   return std::make_unique<ListOfMessages>(folder, std::move(messages), std::move(options));
 }
 std::unique_ptr<Producer> make_folder_copy(GlobalCounter folder, bool top, TransferOptions options) {

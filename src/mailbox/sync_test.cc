@@ -535,6 +535,7 @@ TEST_F(SyncTest, CopiesOfFoldersAndMessages) {
   ASSERT_TRUE(top) << mapi::to_string(last_error);
   ASSERT_EQ(top->all(fxics::Element::message).size(), 1u);
   EXPECT_EQ(top->all(fxics::Element::message)[0]->properties.string(PidTagSubject), "plan");
+  EXPECT_EQ(top->all(fxics::Element::message)[0]->order.at(0), PidTagMid);
   const auto below = top->all(fxics::Element::subFolder);
   ASSERT_EQ(below.size(), 1u);
   EXPECT_EQ(below[0]->order.at(0), PidTagFolderId);
@@ -553,6 +554,29 @@ TEST_F(SyncTest, CopiesOfFoldersAndMessages) {
   EXPECT_EQ(folder->all(fxics::Element::message).size(), 1u);
   EXPECT_TRUE(folder->all(fxics::Element::subFolder).empty());
 
+  // Hidden ones come first, and go where the others are left out.
+  Ask<wire::RopCreateMessage> make{{3, 0x0FFF, id, true}, 0};
+  ASSERT_EQ(client->execute(make).value(), ecNone);
+  const TaggedValue hidden[] = {{PidTagMessageClass, Value::string(client->arena, "IPM.Configuration.Test")}};
+  ASSERT_EQ(client->execute(Ask<wire::RopSetProperties>{{hidden}, 3}).value(), ecNone);
+  const auto saved = client->execute(Ask<wire::RopSaveChangesMessage>{{3, 0x02}, 3});
+  ASSERT_EQ(saved.value(), ecNone);
+  const auto classes = [&](std::uint8_t handle, fxics::Element root) {
+    std::vector<std::string> out;
+    if (const auto copied = download(handle, root))
+      for (const auto* message : copied->all(fxics::Element::message)) out.push_back(message->properties.string(PidTagMessageClass));
+    return out;
+  };
+  ASSERT_EQ(client->execute(copy).value(), ecNone);
+  EXPECT_EQ(classes(6, fxics::Element::topFolder), (std::vector<std::string>{"IPM.Configuration.Test", "IPM.Note"}));
+  const PropertyTag left_out[] = {PidTagContainerHierarchy, PidTagContainerContents};
+  content.body.PropertyTags = left_out;
+  ASSERT_EQ(client->execute(content).value(), ecNone);
+  EXPECT_EQ(classes(7, fxics::Element::folderContent), std::vector<std::string>{"IPM.Configuration.Test"});
+  const Id one_hidden[] = {saved.get<wire::RopSaveChangesMessage>().MessageId};
+  ASSERT_EQ(client->execute(Ask<wire::RopFastTransferSourceCopyMessages>{{8, one_hidden, 0, 1}, 1}).value(), ecNone);
+  EXPECT_EQ(classes(8, fxics::Element::messageList), std::vector<std::string>{"IPM.Configuration.Test"});
+
   ASSERT_TRUE(client->contents());
   client->columns({PidTagMid});
   const auto mid = Id(static_cast<std::uint64_t>(std::stoll(client->rows().at(0).at(0))));
@@ -563,6 +587,8 @@ TEST_F(SyncTest, CopiesOfFoldersAndMessages) {
   ASSERT_TRUE(list);
   ASSERT_EQ(list->all(fxics::Element::message).size(), 1u);
   EXPECT_EQ(list->all(fxics::Element::message)[0]->properties.binary(PidTagSourceKey).size(), 22u);
+  EXPECT_EQ(list->all(fxics::Element::message)[0]->order.at(0), PidTagMid);
+  EXPECT_EQ(list->all(fxics::Element::message)[0]->properties.number(PidTagMid), static_cast<std::int64_t>(mid.value));
   const Id nowhere[] = {Id(own_replid, 0x77777)};
   messages.body.MessageIds = nowhere;
   EXPECT_EQ(client->execute(messages).value(), ecNotFound);
