@@ -294,7 +294,8 @@ Task<ErrorCode> copy_between(RopCall& call, std::uint8_t destination, Selection 
   if ((to && is_read_only(*to)) || (selection.moves() && is_read_only(*from))) co_return mapi::ecAccessDenied;
   Problems problems;
   ErrorCode code = mapi::ecNotSupported;
-  if (from->kind == Object::Kind::folder && selection.moves()) {
+  // Of a folder nothing has to go ([MS-OXCPRPT] 3.2.5.7 and 3.2.5.8): RopCopyTo may be asked to move it, and copies.
+  if (from->kind == Object::Kind::folder && selection.moves() && !selection.all_but) {
     code = mapi::ecNotSupported;
   } else if (other && from->kind == Object::Kind::folder) {
     const OtherHandle there{other, call.handles[destination]};

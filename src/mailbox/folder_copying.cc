@@ -1,7 +1,9 @@
 // RopCopyTo and RopCopyProperties of folders ([MS-OXCPRPT] 3.2.5.7 and 3.2.5.8): properties, messages and folders into a folder of the
 // same mailbox, or of another one of the session. All of it lasts at once.
 #include <algorithm>
+#include <set>
 
+#include "base/text.h"
 #include "mailbox/copying.h"
 #include "mailbox/property_writing.h"
 
@@ -20,6 +22,14 @@ bool is_below(const FolderTree& tree, GlobalCounter id, GlobalCounter above) {
     id = folder->parent;
   }
   return false;
+}
+
+// Whether two folders directly below them could not stand beside each other.
+bool share_a_name(const FolderTree& tree, GlobalCounter a, GlobalCounter b) {
+  std::set<std::string> names;
+  for (const auto* child : tree.children(a)) names.insert(fold(child->name));
+  const auto others = tree.children(b);
+  return std::any_of(others.begin(), others.end(), [&](const auto* child) { return names.contains(fold(child->name)); });
 }
 
 FolderParts parts_of(const Selection& selection) {
@@ -136,6 +146,7 @@ Task<ErrorCode> copy_folder_into(RopCall& call, std::shared_ptr<FolderObject> fr
   if (!tree->find(from->id) || !tree->find(to->id)) co_return mapi::ecNotFound;
   const auto parts = parts_of(selection);
   if (parts.folders && is_below(*tree, to->id, from->id)) co_return mapi::ecFolderCycle;
+  if (parts.folders && share_a_name(*tree, from->id, to->id)) co_return mapi::ecDuplicateName;
   auto values = co_await take_properties(call, from, selection, problems);
   if (!values) co_return mapi::to_error_code(values.error());
   std::vector<PropertyTag> asked;

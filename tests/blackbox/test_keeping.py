@@ -13,7 +13,7 @@ from test_writing import Imap
 
 SUBJECT, MID = tag_of("PidTagSubject"), tag_of("PidTagMid")
 EC_NOT_FOUND, EC_NOT_SUPPORTED, EC_FOLDER_CYCLE, EC_NULL_DESTINATION = 0x8004010F, 0x80040102, 0x8004060B, 0x503
-EC_MESSAGE_CYCLE = 0x504
+EC_MESSAGE_CYCLE, EC_DUPLICATE_NAME = 0x504, 0x80040604
 EC_ACCESS_DENIED, EC_ERROR, EC_INVALID_PARAM = 0x80070005, 0x80004005, 0x80070057
 DELETED_ON = 0x668F0040
 RECIPIENTS, ATTACHMENTS = 0x0E12000D, 0x0E13000D
@@ -268,6 +268,14 @@ def test_copy_of_a_folder(mapi, imap, folder):
     mapi.call(rops.copy_to([CONTENTS, HIERARCHY, ASSOCIATED]), parts["from"].handle, parts["to2"].handle)
     assert imap.uids(f"{name}/to2") == [] and f"{name}/to2/below" not in imap.folders()
     assert mapi.try_call(rops.copy_to(), parts["from"].handle, mapi.open_folder(below.folder_id)).error == EC_FOLDER_CYCLE
+    # RopCopyTo may be asked to move, and copies; RopCopyProperties may not ([MS-OXCPRPT] 3.2.5.7 and 3.2.5.8).
+    assert mapi.try_call(rops.copy_to(flags=1), parts["from"].handle, mapi.open_folder(below.folder_id)).error == EC_FOLDER_CYCLE
+    assert mapi.try_call(rops.copy_properties([tag_of("PidTagComment")], 1), parts["from"].handle, parts["to2"].handle).error == EC_NOT_SUPPORTED
+    # What has its name in the other folder already keeps all of it from being copied.
+    assert mapi.try_call(rops.copy_to(flags=1), parts["from"].handle, parts["to"].handle).error == EC_DUPLICATE_NAME
+    assert imap.subjects(f"{name}/to") == ["in"]
+    mapi.call(rops.copy_to(flags=1), parts["from"].handle, parts["to2"].handle)
+    assert imap.subjects(f"{name}/to2/below") == ["deep"] == imap.subjects(f"{name}/from/below")
 
 
 # -- categories
