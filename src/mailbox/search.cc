@@ -161,8 +161,10 @@ Task<Status> Mailbox::set_search(GlobalCounter folder, SearchCriteria criteria, 
 
 Task<Status> Mailbox::stop_search(GlobalCounter folder) {
   const auto found = searches_.find(folder);
+  if (found == searches_.end()) co_return Status{};
   // What is complete and dynamic stays so ([MS-OXCFOLD] 3.2.5.4).
-  if (found == searches_.end() || found->second->state != Search::State::running) co_return Status{};
+  found->second->unwanted = found->second->state == Search::State::complete;
+  if (found->second->state != Search::State::running) co_return Status{};
   found->second->stop = true;
   found->second->state = Search::State::stopped;
   searches_look_again(state::links_of(folder), false);  // whoever waits for all of its findings has them

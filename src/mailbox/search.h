@@ -28,6 +28,7 @@ struct Search {
   SearchCriteria criteria;
   State state = State::running;
   bool partial = false;                 // a folder could not be read
+  bool unwanted = false;                // STOP_SEARCH came when it was complete: asked for again it begins anew
   GlobalCounter seen = 0;               // changes up to here have been looked at
   std::set<GlobalCounter> covered;      // folders that were looked through
 

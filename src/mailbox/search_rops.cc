@@ -70,9 +70,11 @@ Task<ErrorCode> set_search_criteria(RopCall& call, const wire::RopSetSearchCrite
     auto stopped = co_await call.mailbox.stop_search(folder->id);
     co_return stopped ? mapi::ecNone : mapi::to_error_code(stopped.error());
   }
-  // A static one that is through, and one that was stopped, look again when asked to.
+  // A static one that is through, and one that was stopped, look again when asked to. Others do for a client that had asked to
+  // stop them; without that it only says again what it wants (row S12).
   const bool restart = before && (before->state == Search::State::stopped ||
-                                  (before->state == Search::State::complete && before->criteria.once));
+                                  (before->state == Search::State::complete && before->criteria.once) ||
+                                  (before->unwanted && (flags & RESTART_SEARCH) != 0));
   auto done = co_await call.mailbox.set_search(folder->id, std::move(criteria), restart);
   if (!done && done.error().code == Errc::conflict) co_return mapi::ecSearchFolderScopeViolation;
   co_return done ? mapi::ecNone : mapi::to_error_code(done.error());

@@ -152,6 +152,39 @@ TEST_F(SearchTest, FindsAcrossFoldersAndStaysCurrent) {
   EXPECT_EQ(found_at_last({"Bridge three", "bridge four", "RE: bridge two"}).size(), 3u);
 }
 
+TEST_F(SearchTest, RestartsWhatWasToStop) {  // [MS-OXCFOLD] 3.2.5.4
+  backend.add("INBOX", "bridge one");
+  start();
+  Ask<wire::RopRegisterNotification> watch;
+  watch.body.OutputHandleIndex = 6;
+  watch.body.NotificationTypes = wire::notification::SearchComplete;
+  watch.body.FolderId = folder;
+  ASSERT_EQ(client->execute(watch).value(), ecNone);
+  // Whether a search was completed since the last time.
+  const auto completed = [&] {
+    const auto told = client->execute(Ask<wire::RopGetSearchCriteria>{{true, true, true}, 5});
+    return std::any_of(told.buffer.rops.begin(), told.buffer.rops.end(), [](const auto& one) { return one.id == RopId::RopNotify; });
+  };
+  const auto completed_at_last = [&] {
+    for (int i = 0; i < 1000; ++i) {
+      if (completed()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return false;
+  };
+  const auto bridge = text(PidTagSubject, "bridge");
+  ASSERT_EQ(search(&bridge, {inbox}, restart), ecNone);
+  EXPECT_TRUE(completed_at_last());
+  ASSERT_EQ(search(nullptr, {}, stop), ecNone);
+  EXPECT_EQ(state() & (running | complete), complete);
+  ASSERT_EQ(search(nullptr, {}, restart), ecNone);
+  EXPECT_TRUE(completed_at_last());
+  EXPECT_EQ(found_at_last({"bridge one"}), List{"bridge one"});
+  // Once.
+  ASSERT_EQ(search(nullptr, {}, restart), ecNone);
+  EXPECT_EQ(state() & (running | complete), complete);
+}
+
 TEST_F(SearchTest, WhatCameSinceTheLastLookIsSearched) {
   use([](EngineOptions& o) { o.refresh_interval = std::chrono::hours(1); });
   backend.add("INBOX", "an old whale");
