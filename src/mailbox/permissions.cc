@@ -118,7 +118,12 @@ Result<ErrorCode> modify(state::MailboxState& s, GlobalCounter folder, const wir
   if (!*there) return mapi::ecNotFound;
   auto members = members_of(s, folder);
   if (!members) return members.error();
-  if (request.ModifyFlags & Rop::ReplaceRows) std::erase_if(*members, [](const auto& one) { return one.id > 0; });
+  if (request.ModifyFlags & Rop::ReplaceRows) {
+    // All but the default user's ([MS-OXCPERM] 2.2.2.1). Anonymous stays in the list, with nothing.
+    std::erase_if(*members, [](const auto& one) { return one.id > 0; });
+    for (auto& one : *members)
+      if (one.id == anonymous) one.rights = 0;
+  }
   for (const auto& change : request.PermissionsData) {
     const auto code = apply(*members, change, (request.ModifyFlags & Rop::IncludeFreeBusy) != 0);
     if (code != mapi::ecNone) return code;

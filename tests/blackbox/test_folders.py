@@ -265,6 +265,11 @@ def test_permissions_are_kept(mapi, folder):
     assert modify((4, {member: number})) == NOT_FOUND and modify((1, {rights: 1})) == INVALID_PARAM
     assert modify((1, {entry: anybody, rights: 1})) == 0 and modify(flags=0x01) == 0  # row P7
     assert [row[:3] for row in listed()] == [(0, "", 0x400), (ANONYMOUS, "Anonymous", 0)]
+    # Who takes the place of all others takes that of Anonymous, too; the default user stays.
+    assert modify((2, {member: ANONYMOUS, rights: 0x400})) == 0 and listed()[1][2] == 0x400
+    assert modify((1, {entry: anybody, rights: 1}), flags=0x01) == 0
+    assert [row[2] for row in listed()] == [0x400, 0, 1]
+    assert modify(flags=0x01) == 0
     assert mapi.try_call(rops.open_stream(0x0E6A001F), folder[1]).error == NOT_SUPPORTED  # PidTagSecurityDescriptorAsXml
 
 
