@@ -12,6 +12,8 @@ struct EventKind {
   std::int32_t icon, response;  // [MS-OXOCAL] 2.2.1.49 "PidTagIconIndex", 2.2.1.11 "PidLidResponseStatus"
 };
 
+// 2.1.3.1.1.20.2 "ATTENDEE" and .16 "ORGANIZER": an address of mail; without one for what has another URI.
+Attendee ical_person(icalproperty* property, const char* uri);
 // The series before its exceptions; null when there is no event.
 icalcomponent* event_of(icalcomponent* calendar);
 Event read_event(icalcomponent* calendar, icalcomponent* event, const EventKind& kind);

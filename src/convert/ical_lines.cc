@@ -1,6 +1,7 @@
 #include "convert/ical_lines.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/text.h"
 
@@ -40,6 +41,17 @@ std::string ical_parameter(std::string_view utf8) {
   for (const char c : utf8)
     if (c != '"' && static_cast<unsigned char>(c) >= 0x20 && c != 0x7F) out += c;
   return out.find_first_of(":;,") == out.npos ? out : '"' + out + '"';
+}
+
+std::string ical_clock(std::int64_t seconds, bool with_time) {
+  using namespace std::chrono;
+  const auto when = sys_seconds(std::chrono::seconds(seconds));
+  const auto day = floor<days>(when);
+  const year_month_day date(day);
+  auto out = fmt::format("{:04}{:02}{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
+  if (!with_time) return out;
+  const auto of_day = (when - day).count();
+  return out + fmt::format("T{:02}{:02}{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
 }
 
 std::string_view ical_weekday(unsigned day) {

@@ -34,7 +34,7 @@ std::string answer_of(icalcomponent* event) {
 }  // namespace
 
 std::optional<Meeting> read_meeting(std::string_view utf8, std::string_view method) {
-  if (utf8.size() > max_meeting_bytes) return std::nullopt;
+  if (utf8.size() > max_calendar_bytes) return std::nullopt;
   const std::lock_guard lock(ical_mutex());
   const auto parsed = parse_ical(utf8);
   auto* event = parsed.calendar == nullptr ? nullptr : event_of(parsed.calendar);

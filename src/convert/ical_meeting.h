@@ -8,9 +8,8 @@ namespace mapigate::convert {
 using Meeting = Event;
 
 // None when it is no calendar with an event, its method is not one of those that meetings are arranged with (iTIP, RFC 5546),
-// or it is over max_meeting_bytes. `method`: of the Content-Type field, for calendars that name none. What is published
+// or it is over max_calendar_bytes. `method`: of the Content-Type field, for calendars that name none. What is published
 // (PUBLISH) comes as the file that it is.
-inline constexpr std::size_t max_meeting_bytes = max_calendar_bytes;
 std::optional<Meeting> read_meeting(std::string_view utf8, std::string_view method);
 
 }  // namespace mapigate::convert

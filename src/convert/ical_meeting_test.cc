@@ -173,7 +173,7 @@ TEST(Meeting, OthersAreNone) {
   EXPECT_FALSE(read_meeting("BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VTODO\r\nUID:1\r\nEND:VTODO\r\nEND:VCALENDAR\r\n", ""));
   EXPECT_FALSE(read_meeting(calendar("PUBLISH", "UID:1\r\nDTSTART:20240701T080000Z\r\n"), "REQUEST"));
   EXPECT_FALSE(read_meeting(calendar("", "UID:1\r\nDTSTART:20240701T080000Z\r\n"), ""));
-  EXPECT_FALSE(read_meeting(calendar("REQUEST", "UID:1\r\nDESCRIPTION:" + std::string(max_meeting_bytes, 'x') + "\r\n"), ""));
+  EXPECT_FALSE(read_meeting(calendar("REQUEST", "UID:1\r\nDESCRIPTION:" + std::string(max_calendar_bytes, 'x') + "\r\n"), ""));
   // What makes no sense is left out.
   const auto odd = read_meeting(calendar("REQUEST", "UID:" + std::string(5000, 'x') + "\r\nDTSTART:yesterday\r\nSEQUENCE:-7\r\n"), "");
   ASSERT_TRUE(odd);

@@ -24,7 +24,6 @@ using namespace std::chrono;
 constexpr sys_days first_day{year(1601) / January / 1};
 // What stands for a series without an end: 4500-08-31 23:59; days beyond it are none.
 constexpr std::uint32_t never = 0x5AE980DF, last_day = never / minutes_of_a_day;
-constexpr std::size_t most_instances = 100'000;  // a daily series of 270 years
 
 year_month_day date_of(std::uint32_t day) { return {first_day + days(day)}; }
 std::uint32_t day_of(sys_days when) { return static_cast<std::uint32_t>((when - first_day).count()); }
@@ -114,6 +113,7 @@ ExceptionInfo info_of(const SeriesException& one, Arena& arena) {
   put(ExceptionInfo::ARO_REMINDER, out.ReminderSet, one.reminder_set);
   put(ExceptionInfo::ARO_BUSYSTATUS, out.BusyStatus, one.busy_status);
   put(ExceptionInfo::ARO_SUBTYPE, out.SubType, one.all_day);
+  if (one.body) out.OverrideFlags |= ExceptionInfo::ARO_EXCEPTIONAL_BODY;
   return out;
 }
 ExtendedException extended_of(const SeriesException& one, Arena& arena) {
@@ -154,6 +154,15 @@ std::vector<std::uint32_t> series_days(const RecurrencePattern& pattern, std::si
   return out;
 }
 
+std::vector<std::uint32_t> days_in_short_months(const std::vector<std::uint32_t>& days, unsigned needed) {
+  std::vector<std::uint32_t> out;
+  for (const auto minutes : days) {
+    const auto date = date_of(minutes / minutes_of_a_day);
+    if (days_in(date.year() / date.month()) < needed) out.push_back(minutes);
+  }
+  return out;
+}
+
 bool complete_pattern(RecurrencePattern& pattern) {
   constexpr std::uint32_t usual_count = 10;  // of a series without an end
   if (!is_sound(pattern)) return false;
@@ -171,14 +180,14 @@ bool complete_pattern(RecurrencePattern& pattern) {
     return true;
   }
   if (pattern.EndType == RecurrencePattern::end_after_count) {
-    if (pattern.OccurrenceCount == 0 || pattern.OccurrenceCount > most_instances) return false;
+    if (pattern.OccurrenceCount == 0 || pattern.OccurrenceCount > max_instances) return false;
     const auto instances = series_days(pattern, pattern.OccurrenceCount);
     if (instances.size() != pattern.OccurrenceCount) return false;
     pattern.EndDate = instances.back();
     return true;
   }
-  const auto instances = series_days(pattern, most_instances + 1);
-  if (instances.empty() || instances.size() > most_instances) return false;
+  const auto instances = series_days(pattern, max_instances + 1);
+  if (instances.empty() || instances.size() > max_instances) return false;
   pattern.OccurrenceCount = static_cast<std::uint32_t>(instances.size());
   return true;
 }
@@ -243,6 +252,7 @@ Result<Series> read_series(View value) {
     if (info.has(ExceptionInfo::ARO_REMINDERDELTA)) one.reminder_delta = info.ReminderDelta;
     if (info.has(ExceptionInfo::ARO_REMINDER)) one.reminder_set = info.ReminderSet != 0;
     if (info.has(ExceptionInfo::ARO_SUBTYPE)) one.all_day = info.SubType != 0;
+    one.body = info.has(ExceptionInfo::ARO_EXCEPTIONAL_BODY);
     changed.push_back(midnight(one.original));
   }
   std::sort(changed.begin(), changed.end());
@@ -258,15 +268,20 @@ std::string rule_text(const RecurrencePattern& pattern) {
   if (pattern.PatternType == RecurrencePattern::Week)
     return fmt::format("FREQ=WEEKLY;INTERVAL={};BYDAY={};WKST={}", pattern.Period, days_text(pattern.DayOfWeekBits), ical_weekday(pattern.FirstDOW));
   std::string out = fmt::format("FREQ=MONTHLY;INTERVAL={}", pattern.Period), in;
+  std::uint32_t last_day_of_all = last_of_month;
   if (pattern.Period % 12 == 0) {
+    constexpr std::uint32_t february = 2, leap_day = 29;
+    const auto month = month_of(pattern.StartDate / minutes_of_a_day) % 12 + 1;
     out = fmt::format("FREQ=YEARLY;INTERVAL={}", pattern.Period / 12);
-    in = fmt::format(";BYMONTH={}", month_of(pattern.StartDate / minutes_of_a_day) % 12 + 1);
+    in = fmt::format(";BYMONTH={}", month);
+    // The 28th where there is no 29th: in iCalendar the last day.
+    if (month == february) last_day_of_all = leap_day;
   }
   if (pattern.PatternType == RecurrencePattern::MonthNth) {
     const auto position = pattern.N == 5 ? -1 : static_cast<int>(pattern.N);
     return out + fmt::format(";BYDAY={}{};BYSETPOS={}", days_text(pattern.DayOfWeekBits), in, position);
   }
-  const bool at_end = pattern.PatternType == RecurrencePattern::MonthEnd || pattern.DayOfMonth >= last_of_month;
+  const bool at_end = pattern.PatternType == RecurrencePattern::MonthEnd || pattern.DayOfMonth >= last_day_of_all;
   return out + fmt::format(";BYMONTHDAY={}{}", at_end ? -1 : static_cast<int>(pattern.DayOfMonth), in);
 }
 

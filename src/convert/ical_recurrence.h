@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "convert/ical_limits.h"
 #include "wire/blobs/recurrence.h"
 
 namespace mapigate::convert {
@@ -16,6 +17,7 @@ struct SeriesException {
   std::optional<std::string> subject, location;  // UTF-8
   std::optional<std::uint32_t> busy_status, reminder_delta;
   std::optional<bool> reminder_set, all_day;
+  bool body = false;  // its message has one of its own
 };
 
 struct Series {
@@ -25,12 +27,11 @@ struct Series {
   std::vector<SeriesException> exceptions;
 };
 
-// More than these of either kind are left out.
-inline constexpr std::size_t max_exceptions = 2000;
-
 // The start of the days on which `pattern` has instances, in their order: all, or the first `most`. None for calendars other than
 // the Gregorian one.
 std::vector<std::uint32_t> series_days(const wire::blobs::RecurrencePattern& pattern, std::size_t most);
+// Those of `days` that are in months of fewer than `needed` days.
+std::vector<std::uint32_t> days_in_short_months(const std::vector<std::uint32_t>& days, unsigned needed);
 // Sets FirstDateTime, OccurrenceCount and EndDate by what else the pattern says: of EndType end_after_count the count, of
 // end_by_date the date. False when it has no instance, or more than anybody can list.
 bool complete_pattern(wire::blobs::RecurrencePattern& pattern);
@@ -40,7 +41,8 @@ Bytes write_series(const Series& series);
 // Malformed when it is damaged or has a period or end that no series has.
 Result<Series> read_series(View value);
 
-// "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", without its end; empty for patterns that iCalendar has no words for.
+// "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", without its end; empty for patterns that iCalendar has no words for. As [MS-OXCICAL] 2.1.3.2.2.3
+// writes them: of the 29th and 30th of a month others than Outlook leave out the months that are too short.
 std::string rule_text(const wire::blobs::RecurrencePattern& pattern);
 // PidLidRecurrenceType ([MS-OXOCAL] 2.2.1.45).
 std::int32_t recurrence_type(const wire::blobs::RecurrencePattern& pattern);

@@ -11,6 +11,7 @@ using wire::blobs::RecurrencePattern;
 namespace {
 
 constexpr short none = ICAL_RECURRENCE_ARRAY_MAX;
+constexpr unsigned shortest_month = 28;
 
 template <std::size_t N>
 std::size_t count_of(const short (&list)[N]) {
@@ -40,9 +41,32 @@ Days days_in(const icalrecurrencetype& rule) {
   return out;
 }
 
-// "The second Tuesday", "the last working day" and "the fourteenth".
-bool fill_monthly(RecurrencePattern& out, const icalrecurrencetype& rule, const Days& days, int start_day) {
-  constexpr std::uint32_t last = 5, last_of_month = 31;
+// "The fourteenth", and "the last of the 28th, 29th and 30th that a month has". `needed`: the days that a month has to have.
+bool fill_days(RecurrencePattern& out, const icalrecurrencetype& rule, int start_day, unsigned& needed) {
+  constexpr int last_of_month = 31;
+  const auto positions = count_of(rule.by_set_pos);
+  std::vector<int> listed(std::begin(rule.by_month_day), std::begin(rule.by_month_day) + count_of(rule.by_month_day));
+  if (listed.empty()) listed.push_back(start_day);
+  std::sort(listed.begin(), listed.end());
+  const bool the_last = positions == 1 && rule.by_set_pos[0] == -1, the_first = positions == 1 && rule.by_set_pos[0] == 1;
+  if (positions != 0 && !the_last && !the_first) return false;
+  out.PatternType = RecurrencePattern::Month;
+  if (listed == std::vector<int>{-1}) {
+    out.DayOfMonth = last_of_month;
+    return true;
+  }
+  // Without a gap: what is missing at the end of a month is what it is too short for.
+  for (std::size_t i = 1; i < listed.size(); ++i)
+    if (listed[i] != listed[i - 1] + 1) return false;
+  if (listed.front() < 1 || listed.back() > last_of_month || (listed.size() > 1 && !the_last)) return false;
+  out.DayOfMonth = static_cast<std::uint32_t>(listed.back());
+  needed = static_cast<unsigned>(listed.front());
+  return true;
+}
+
+// "The second Tuesday" and "the last working day".
+bool fill_monthly(RecurrencePattern& out, const icalrecurrencetype& rule, const Days& days, int start_day, unsigned& needed) {
+  constexpr std::uint32_t last = 5;
   if (days.bits != 0) {
     auto position = days.position;
     if (position == 0 && count_of(rule.by_set_pos) == 1) position = rule.by_set_pos[0];
@@ -54,15 +78,10 @@ bool fill_monthly(RecurrencePattern& out, const icalrecurrencetype& rule, const 
     out.N = position == -1 ? last : static_cast<std::uint32_t>(position);
     return true;
   }
-  if (count_of(rule.by_set_pos) != 0 || count_of(rule.by_month_day) > 1) return false;
-  const int day = count_of(rule.by_month_day) == 1 ? rule.by_month_day[0] : start_day;
-  if (day == 0 || day < -1 || day > 31) return false;
-  out.PatternType = RecurrencePattern::Month;
-  out.DayOfMonth = day == -1 ? last_of_month : static_cast<std::uint32_t>(day);
-  return true;
+  return fill_days(out, rule, start_day, needed);
 }
 
-bool fill(RecurrencePattern& out, const icalrecurrencetype& rule, const icaltimetype& start) {
+bool fill(RecurrencePattern& out, const icalrecurrencetype& rule, const icaltimetype& start, unsigned& needed) {
   const auto days = days_in(rule);
   const auto interval = static_cast<std::uint32_t>(rule.interval);
   const bool has_days = days.bits != 0, has_month_days = count_of(rule.by_month_day) != 0, has_months = count_of(rule.by_month) != 0;
@@ -87,25 +106,52 @@ bool fill(RecurrencePattern& out, const icalrecurrencetype& rule, const icaltime
       return true;
     case ICAL_MONTHLY_RECURRENCE:
       out.RecurFrequency = RecurrencePattern::monthly, out.Period = interval;
-      return !has_months && fill_monthly(out, rule, days, start.day);
+      return !has_months && fill_monthly(out, rule, days, start.day, needed);
     case ICAL_YEARLY_RECURRENCE:
       // 2.1.3.2.2.5: only those of every year are told as yearly.
       out.RecurFrequency = interval == 1 ? RecurrencePattern::yearly : RecurrencePattern::monthly;
       out.Period = 12 * interval;
       if (!is_only(rule.by_month, start.month) || (has_days && !has_months)) return false;
-      return fill_monthly(out, rule, days, start.day);
+      return fill_monthly(out, rule, days, start.day, needed);
     default: return false;
   }
 }
 
+// The pattern goes on where the rule has nothing: so many instances more, and these are gone.
+bool skip_short_months(ReadRule& out, unsigned needed) {
+  auto& pattern = out.pattern;
+  if (pattern.EndType == RecurrencePattern::no_end) return true;
+  const bool by_count = pattern.EndType == RecurrencePattern::end_after_count;
+  auto endless = pattern;
+  if (by_count) endless.EndType = RecurrencePattern::no_end;
+  const auto days = series_days(endless, max_instances);
+  const auto short_ones = days_in_short_months(days, needed);
+  if (!by_count) {
+    out.skipped = short_ones;
+    return true;
+  }
+  auto next = short_ones.begin();
+  std::uint32_t wanted = pattern.OccurrenceCount, counted = 0;
+  for (const auto day : days) {
+    ++counted;
+    if (next != short_ones.end() && *next == day) ++next;
+    else if (--wanted == 0) break;
+  }
+  pattern.OccurrenceCount = counted;
+  out.skipped.assign(short_ones.begin(), next);
+  return wanted == 0;
+}
+
 }  // namespace
 
-std::optional<RecurrencePattern> read_rule(const icalrecurrencetype& rule, const icaltimetype& start, std::optional<std::uint32_t> until) {
+std::optional<ReadRule> read_rule(const icalrecurrencetype& rule, const icaltimetype& start, std::optional<std::uint32_t> until, bool skips) {
+  unsigned needed = 0;
   if (rule.interval < 1 || count_of(rule.by_year_day) != 0 || count_of(rule.by_week_no) != 0) return std::nullopt;
   if (!is_only(rule.by_hour, start.hour) || !is_only(rule.by_minute, start.minute) || !is_only(rule.by_second, start.second)) return std::nullopt;
   if (rule.rscale != nullptr && !equal_ignoring_ascii_case(rule.rscale, "GREGORIAN")) return std::nullopt;
-  RecurrencePattern out;
-  if (!fill(out, rule, start)) return std::nullopt;
+  ReadRule found;
+  auto& out = found.pattern;
+  if (!fill(out, rule, start, needed)) return std::nullopt;
   out.FirstDOW = rule.week_start == ICAL_NO_WEEKDAY ? 1 : static_cast<std::uint32_t>(rule.week_start - ICAL_SUNDAY_WEEKDAY);
   out.StartDate = series_minutes(ical_seconds(start));
   if (out.StartDate == 0) return std::nullopt;
@@ -119,7 +165,8 @@ std::optional<RecurrencePattern> read_rule(const icalrecurrencetype& rule, const
   } else {
     out.EndType = RecurrencePattern::no_end;
   }
-  return complete_pattern(out) ? std::optional(out) : std::nullopt;
+  if (skips && needed > shortest_month && out.OccurrenceCount <= max_instances && !skip_short_months(found, needed)) return std::nullopt;
+  return complete_pattern(out) ? std::optional(std::move(found)) : std::nullopt;
 }
 
 }  // namespace mapigate::convert

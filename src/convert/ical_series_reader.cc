@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <map>
 
 #include "base/text.h"
 
@@ -24,6 +26,7 @@ icaltimetype time_in(icalproperty* property) {
     case ICAL_DATE_VALUE: return icalvalue_get_date(value);
     case ICAL_DATETIME_VALUE: return icalvalue_get_datetime(value);
     case ICAL_DATETIMEDATE_VALUE: return icalvalue_get_datetimedate(value);
+    case ICAL_DATETIMEPERIOD_VALUE: return icalvalue_get_datetimeperiod(value).time;  // null for a period
     default: return icaltime_null_time();
   }
 }
@@ -46,10 +49,9 @@ bool in_range(icaltimetype when) {
 }
 
 icalcomponent* time_zone_component(icalcomponent* calendar, const std::string& id, std::size_t& count) {
-  constexpr std::size_t most = 500;
   icalcomponent* found = nullptr;
   count = 0;
-  for (auto* one = icalcomponent_get_first_component(calendar, ICAL_VTIMEZONE_COMPONENT); one != nullptr && count < most;
+  for (auto* one = icalcomponent_get_first_component(calendar, ICAL_VTIMEZONE_COMPONENT); one != nullptr && count < max_time_zones;
        one = icalcomponent_get_next_component(calendar, ICAL_VTIMEZONE_COMPONENT), ++count)
     if (found == nullptr && (id.empty() || ical_text(one, ICAL_TZID_PROPERTY) == id)) found = one;
   return found;
@@ -140,8 +142,14 @@ EventTimes::Span EventTimes::span_of(icalcomponent* event) const {
     return !icaltime_is_utc(when) && zone_id(property).empty() && when.hour == 0 && when.minute == 0 && when.second == 0;
   };
   const bool floating_days = to != nullptr && at_midnight(from) && at_midnight(to) && out.end > out.start;
-  out.all_day = start.is_date || floating_days || equal_ignoring_ascii_case(ical_x_text(event, "X-MICROSOFT-CDO-ALLDAYEVENT"), "TRUE") ||
-                equal_ignoring_ascii_case(ical_x_text(event, "X-MICROSOFT-MSNCALENDAR-ALLDAYEVENT"), "TRUE");
+  // .28 and .41: of clocks that show midnight; in UTC it may be the midnight of wherever the sender is.
+  const auto may_be_days = [](icalproperty* property) {
+    const auto when = property == nullptr ? icaltime_null_time() : time_in(property);
+    return icaltime_is_null_time(when) || icaltime_is_utc(when) || (when.hour == 0 && when.minute == 0 && when.second == 0);
+  };
+  const bool called_days = equal_ignoring_ascii_case(ical_x_text(event, "X-MICROSOFT-CDO-ALLDAYEVENT"), "TRUE") ||
+                           equal_ignoring_ascii_case(ical_x_text(event, "X-MICROSOFT-MSNCALENDAR-ALLDAYEVENT"), "TRUE");
+  out.all_day = start.is_date || floating_days || (called_days && may_be_days(from) && may_be_days(to));
   return out;
 }
 
@@ -159,23 +167,53 @@ std::vector<std::uint32_t> deleted_days(const EventTimes& times, const std::vect
   return out;
 }
 
+// 2.1.3.1.1.20.18: an instance that is gone on one day (EXDATE) and there on another (RDATE), with no other between the two, is one
+// that was moved. Those for which none is gone are left out: no pattern has them.
+std::vector<SeriesException> moved_instances(const EventTimes& times, const Series& series, const std::vector<std::uint32_t>& days) {
+  std::vector<SeriesException> out;
+  std::vector<std::uint32_t> gone = series.deleted;
+  std::sort(gone.begin(), gone.end());
+  const auto length = series.end_offset - series.start_offset;
+  for (auto* one = icalcomponent_get_first_property(times.event(), ICAL_RDATE_PROPERTY); one != nullptr && out.size() < max_exceptions;
+       one = icalcomponent_get_next_property(times.event(), ICAL_RDATE_PROPERTY)) {
+    auto start = times.minutes(one);
+    if (start == 0) continue;
+    if (time_in(one).is_date) start += series.start_offset;
+    const auto day = start - start % minutes_of_a_day;
+    const auto after = std::lower_bound(days.begin(), days.end(), day);
+    std::vector<std::uint32_t> neighbours;
+    if (after != days.end()) neighbours.push_back(*after);
+    if (after != days.begin()) neighbours.push_back(*std::prev(after));
+    for (const auto original : neighbours) {
+      const auto found = std::lower_bound(gone.begin(), gone.end(), original);
+      if (found == gone.end() || *found != original) continue;
+      gone.erase(found);
+      SeriesException moved;
+      moved.original = original + series.start_offset, moved.start = start, moved.end = start + length;
+      out.push_back(std::move(moved));
+      break;
+    }
+  }
+  return out;
+}
+
 SeriesException exception_of(const EventTimes& times, icalcomponent* event, std::uint32_t original, const EventTimes::Span& span) {
-  constexpr std::size_t longest = 1024;
   SeriesException out;
   out.original = original;
   out.start = times.minutes(span.start), out.end = std::max(times.minutes(span.end), out.start);
   const auto differs = [&](icalproperty_kind kind, std::optional<std::string>& to) {
     const auto text = ical_text(event, kind);
-    if (icalcomponent_get_first_property(event, kind) != nullptr && text != ical_text(times.event(), kind)) to = utf8_prefix(text, longest);
+    if (icalcomponent_get_first_property(event, kind) != nullptr && text != ical_text(times.event(), kind)) to = utf8_prefix(text, max_exception_text);
   };
   differs(ICAL_SUMMARY_PROPERTY, out.subject);
   differs(ICAL_LOCATION_PROPERTY, out.location);
   if (span.all_day != times.span().all_day) out.all_day = span.all_day;
   const auto busy = ical_busy_status(event, false), usual = ical_busy_status(times.event(), false);
   if (busy != usual) out.busy_status = busy;
-  const auto before = ical_reminder(event), usually = ical_reminder(times.event());
+  const auto before = ical_reminder(event, span), usually = ical_reminder(times.event(), times.span());
   if (before.has_value() != usually.has_value()) out.reminder_set = before.has_value();
   if (before && before != usually) out.reminder_delta = static_cast<std::uint32_t>(*before);
+  out.body = has_own_body(event, times.event());
   return out;
 }
 
@@ -188,17 +226,28 @@ std::vector<icalcomponent*> instances_of(icalcomponent* calendar, const std::str
   return out;
 }
 
+// Whose programs take the last day of a month where it is too short, and mean that by a rule.
+bool counts_as_outlook(icalcomponent* calendar) {
+  const auto maker = lower_ascii(ical_text(calendar, ICAL_PRODID_PROPERTY));
+  return maker.find("microsoft") != maker.npos || maker.find("mapigate") != maker.npos;
+}
+
 }  // namespace
 
-std::optional<Series> read_event_series(const EventTimes& times) {
-  constexpr std::size_t most_instances = 20'000;  // that are looked at for exceptions
+bool has_own_body(icalcomponent* event, icalcomponent* series) {
+  const auto text = ical_text(event, ICAL_DESCRIPTION_PROPERTY), html = ical_html(event);
+  return (!text.empty() && text != ical_text(series, ICAL_DESCRIPTION_PROPERTY)) || (!html.empty() && html != ical_html(series));
+}
+
+std::optional<EventSeries> read_event_series(const EventTimes& times) {
   auto* property = icalcomponent_get_first_property(times.event(), ICAL_RRULE_PROPERTY);
   const auto start = times.local(ICAL_DTSTART_PROPERTY);
   const auto span = times.span();
   if (property == nullptr || !start || span.start.ticks == 0) return std::nullopt;
   if (icalcomponent_get_first_property(times.event(), ICAL_RECURRENCEID_PROPERTY) != nullptr) return std::nullopt;
   const auto rule = icalproperty_get_rrule(property);
-  Series out;
+  EventSeries found;
+  auto& out = found.series;
   const auto first = series_minutes(ical_seconds(*start)), last = times.minutes(span.end);
   out.start_offset = first % minutes_of_a_day;
   out.end_offset = out.start_offset + (last > first ? last - first : 0);
@@ -209,11 +258,16 @@ std::optional<Series> read_event_series(const EventTimes& times) {
     // The end is before that day's instance.
     if (!rule.until.is_date && *until >= minutes_of_a_day && *until % minutes_of_a_day < out.start_offset) *until -= minutes_of_a_day;
   }
-  const auto pattern = read_rule(rule, *start, until);
-  if (!pattern) return std::nullopt;
-  out.pattern = *pattern;
-  const auto days = series_days(out.pattern, most_instances);
+  auto read = read_rule(rule, *start, until, !counts_as_outlook(times.calendar()));
+  if (!read) return std::nullopt;
+  out.pattern = read->pattern;
+  const auto days = series_days(out.pattern, max_instances_searched);
   out.deleted = deleted_days(times, days);
+  const auto moved = moved_instances(times, out, days);
+  // Of several events of one instance the last counts.
+  std::map<std::uint32_t, std::pair<SeriesException, icalcomponent*>> changed;
+  for (const auto& one : moved) changed[one.original - one.original % minutes_of_a_day] = {one, nullptr};
+  out.deleted.insert(out.deleted.end(), read->skipped.begin(), read->skipped.end());
   const auto uid = ical_text(times.event(), ICAL_UID_PROPERTY);
   for (auto* one : instances_of(times.calendar(), uid)) {
     auto* instance = icalcomponent_get_first_property(one, ICAL_RECURRENCEID_PROPERTY);
@@ -223,36 +277,54 @@ std::optional<Series> read_event_series(const EventTimes& times) {
     if (time_in(instance).is_date) original = day + out.start_offset;
     const auto its_span = times.span_of(one);
     if (equal_ignoring_ascii_case(ical_text(one, ICAL_STATUS_PROPERTY), "CANCELLED") || its_span.start.ticks == 0) out.deleted.push_back(day);
-    else if (times.minutes(its_span.start) != 0) out.exceptions.push_back(exception_of(times, one, original, its_span));
+    else if (times.minutes(its_span.start) != 0) changed[day] = {exception_of(times, one, original, its_span), one};
   }
-  return out;
+  for (auto& [day, one] : changed) {
+    out.exceptions.push_back(std::move(one.first));
+    found.instances.push_back(one.second);
+  }
+  return found;
 }
 
 std::int32_t ical_busy_status(icalcomponent* event, bool shown) {
   constexpr std::string_view words[] = {"free", "tentative", "busy", "oof", "workingelsewhere"};
-  constexpr std::int32_t olFree = 0, olBusy = 2;
+  constexpr std::int32_t olFree = 0, olTentative = 1, olBusy = 2;
   const auto told = [&](std::string_view name) -> std::optional<std::int32_t> {
-    const auto text = lower_ascii(ical_x_text(event, name));
-    for (std::size_t i = 0; i < std::size(words); ++i)
-      if (text == words[i]) return static_cast<std::int32_t>(i);
+    for (const auto* from : {"X-MICROSOFT-CDO-", "X-MICROSOFT-MSNCALENDAR-"}) {
+      const auto text = lower_ascii(ical_x_text(event, from + std::string(name)));
+      for (std::size_t i = 0; i < std::size(words); ++i)
+        if (text == words[i]) return static_cast<std::int32_t>(i);
+    }
     return std::nullopt;
   };
-  const auto intended = shown ? std::nullopt : told("X-MICROSOFT-CDO-INTENDEDSTATUS");
-  const auto busy = intended ? intended : told("X-MICROSOFT-CDO-BUSYSTATUS");
+  const auto intended = shown ? std::nullopt : told("INTENDEDSTATUS");
+  const auto busy = intended ? intended : told("BUSYSTATUS");
   if (busy) return *busy;
-  return equal_ignoring_ascii_case(ical_text(event, ICAL_TRANSP_PROPERTY), "TRANSPARENT") ? olFree : olBusy;
+  if (const auto transparent = ical_text(event, ICAL_TRANSP_PROPERTY); !transparent.empty())
+    return equal_ignoring_ascii_case(transparent, "TRANSPARENT") ? olFree : olBusy;
+  return equal_ignoring_ascii_case(ical_text(event, ICAL_STATUS_PROPERTY), "TENTATIVE") ? olTentative : olBusy;
 }
 
-std::optional<std::int32_t> ical_reminder(icalcomponent* event) {
-  constexpr int most = 60 * 24 * 365 * 2;
+std::optional<std::int32_t> ical_reminder(icalcomponent* event, const EventTimes::Span& span) {
+  constexpr std::int32_t usual = 15, usual_for_days = 18 * 60;
   auto* alarm = icalcomponent_get_first_component(event, ICAL_VALARM_COMPONENT);
-  auto* property = alarm == nullptr ? nullptr : icalcomponent_get_first_property(alarm, ICAL_TRIGGER_PROPERTY);
-  if (property == nullptr) return std::nullopt;
+  if (alarm == nullptr) return std::nullopt;
+  const auto otherwise = span.all_day ? usual_for_days : usual;
+  auto* property = icalcomponent_get_first_property(alarm, ICAL_TRIGGER_PROPERTY);
+  if (property == nullptr) return otherwise;
   const auto trigger = icalproperty_get_trigger(property);
-  if (!icaltime_is_null_time(trigger.time)) return std::nullopt;
-  const auto seconds = icaldurationtype_as_int(trigger.duration);
-  if (seconds > 0 || seconds < -most * 60) return std::nullopt;
-  return -(seconds / 60);
+  std::int64_t seconds = 0;
+  if (!icaltime_is_null_time(trigger.time)) {
+    const auto when = ical_file_time(trigger.time);
+    if (when.ticks == 0 || span.start.ticks == 0 || when > span.start) return otherwise;
+    seconds = to_unix(span.start) - to_unix(when);
+  } else {
+    auto* related = icalproperty_get_first_parameter(property, ICAL_RELATED_PARAMETER);
+    const bool at_end = related != nullptr && icalparameter_get_related(related) == ICAL_RELATED_END;
+    if (at_end || icaldurationtype_is_bad_duration(trigger.duration)) return otherwise;
+    seconds = std::abs(std::int64_t{icaldurationtype_as_int(trigger.duration)});
+  }
+  return seconds / 60 > max_reminder_minutes ? otherwise : static_cast<std::int32_t>(seconds / 60);
 }
 
 }  // namespace mapigate::convert

@@ -1,6 +1,8 @@
 // When an event is, in its time zone, and when it is again; includes libical.
 #pragma once
 
+#include <vector>
+
 #include "convert/ical_support.h"
 
 namespace mapigate::convert {
@@ -41,13 +43,20 @@ class EventTimes {
   std::optional<CalendarZone> zone_, end_zone_;
 };
 
-// What RRULE, EXDATE and the events that replace instances make of it; none when it is no series, or one that Outlook has no
-// pattern for.
-std::optional<Series> read_event_series(const EventTimes& times);
+struct EventSeries {
+  Series series;
+  std::vector<icalcomponent*> instances;  // the events of the exceptions, in their order; null for those that RDATE tells
+};
+// What RRULE, EXDATE, RDATE and the events that replace instances make of it; none when it is no series, or one that Outlook has
+// no pattern for.
+std::optional<EventSeries> read_event_series(const EventTimes& times);
 
-// PidLidBusyStatus that the event asks for, or with `shown` has now ([MS-OXCICAL] 2.1.3.1.1.20.25, .31 and .36).
+// Whether an instance says something else than its series in DESCRIPTION or X-ALT-DESC.
+bool has_own_body(icalcomponent* event, icalcomponent* series);
+
+// PidLidBusyStatus that the event asks for, or with `shown` has now ([MS-OXCICAL] 2.1.3.1.1.20.23, .25, .31 and .36).
 std::int32_t ical_busy_status(icalcomponent* event, bool shown);
-// Minutes before the start, of the first alarm that comes before it.
-std::optional<std::int32_t> ical_reminder(icalcomponent* event);
+// Minutes before the start, of the first alarm ([MS-OXCICAL] 2.1.3.1.1.20.62); none without one.
+std::optional<std::int32_t> ical_reminder(icalcomponent* event, const EventTimes::Span& span);
 
 }  // namespace mapigate::convert

@@ -28,7 +28,12 @@ namespace {
 std::string text_of(icalproperty* property) {
   auto* value = property == nullptr ? nullptr : icalproperty_get_value(property);
   if (value == nullptr) return {};
-  const char* text = icalvalue_isa(value) == ICAL_TEXT_VALUE ? icalvalue_get_text(value) : icalvalue_as_ical_string(value);
+  const char* text = nullptr;
+  switch (icalvalue_isa(value)) {
+    case ICAL_TEXT_VALUE: text = icalvalue_get_text(value); break;
+    case ICAL_X_VALUE: text = icalvalue_get_x(value); break;
+    default: text = icalvalue_as_ical_string(value); break;
+  }
   return text == nullptr ? std::string() : text;
 }
 
@@ -43,6 +48,18 @@ std::string ical_x_text(icalcomponent* of, std::string_view name) {
        property = icalcomponent_get_next_property(of, ICAL_X_PROPERTY)) {
     const char* its_name = icalproperty_get_x_name(property);
     if (its_name != nullptr && equal_ignoring_ascii_case(its_name, name)) return ical_x_text(property);
+  }
+  return {};
+}
+
+std::string ical_html(icalcomponent* of) {
+  for (auto* property = icalcomponent_get_first_property(of, ICAL_X_PROPERTY); property != nullptr;
+       property = icalcomponent_get_next_property(of, ICAL_X_PROPERTY)) {
+    const char* name = icalproperty_get_x_name(property);
+    if (name == nullptr || !equal_ignoring_ascii_case(name, "X-ALT-DESC")) continue;
+    auto* type = icalproperty_get_first_parameter(property, ICAL_FMTTYPE_PARAMETER);
+    const char* word = type == nullptr ? nullptr : icalparameter_get_fmttype(type);
+    if (word != nullptr && equal_ignoring_ascii_case(word, "text/html")) return text_of(property);
   }
   return {};
 }

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "convert/ical_limits.h"
 #include "convert/ical_lines.h"
 #include "convert/ical_support.h"
 #include "wire/blobs/blob.h"
@@ -91,10 +92,9 @@ std::optional<Observance> observance_in(icalcomponent* component) {
 
 // The one that holds in the year: that which began last and has not ended.
 std::optional<Observance> observance_of(icalcomponent* zone, icalcomponent_kind kind, int year) {
-  constexpr int most = 1000;
   std::optional<Observance> best;
-  int seen = 0;
-  for (auto* one = icalcomponent_get_first_component(zone, kind); one != nullptr && seen < most;
+  std::size_t seen = 0;
+  for (auto* one = icalcomponent_get_first_component(zone, kind); one != nullptr && seen < max_observances;
        one = icalcomponent_get_next_component(zone, kind), ++seen) {
     const auto found = observance_in(one);
     if (!found || found->start.year > year) continue;
@@ -155,8 +155,7 @@ std::int64_t CalendarZone::to_utc(std::int64_t local) const { return clock_of(ru
 CalendarZone utc_zone() { return {"UTC", {}}; }
 
 std::optional<CalendarZone> known_zone(std::string_view name, std::int64_t when) {
-  constexpr std::size_t longest = 200;
-  if (name.empty() || name.size() > longest) return std::nullopt;
+  if (name.empty() || name.size() > max_zone_name) return std::nullopt;
   const auto found = wire::ews::time_zone_named(name, when);
   if (!found) return std::nullopt;
   CalendarZone out{std::string(name), {}};
@@ -169,8 +168,7 @@ std::optional<CalendarZone> known_zone(std::string_view name, std::int64_t when)
 }
 
 std::optional<CalendarZone> read_time_zone(icalcomponent* component, int year) {
-  constexpr std::size_t longest = 200;
-  CalendarZone out{std::string(utf8_prefix(ical_text(component, ICAL_TZID_PROPERTY), longest)), {}};
+  CalendarZone out{std::string(utf8_prefix(ical_text(component, ICAL_TZID_PROPERTY), max_zone_name)), {}};
   auto standard = observance_of(component, ICAL_XSTANDARD_COMPONENT, year);
   auto daylight = observance_of(component, ICAL_XDAYLIGHT_COMPONENT, year);
   if (!standard) standard = std::exchange(daylight, std::nullopt);

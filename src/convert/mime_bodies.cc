@@ -138,7 +138,7 @@ std::string_view body_of(std::string_view document) {
 
 std::string body_text(const Content& content, std::size_t limit) {
   std::string out;
-  if (content.body.empty()) out = normalize_lines(content.stand_in);
+  if (content.body.empty()) out = content.stand_in.empty() && content.has_html() ? html_to_text(content.stand_in_html) : normalize_lines(content.stand_in);
   for (const auto& segment : content.body) {
     append_line_break(out);
     // The sender's own rendering is taken even where HTML is the native body.
@@ -153,6 +153,7 @@ std::string body_text(const Content& content, std::size_t limit) {
 
 std::string body_html_utf8(const Content& content, std::size_t limit) {
   if (!content.has_html()) return text_to_html(body_text(content, limit));
+  if (content.body.empty()) return std::string(utf8_prefix(content.stand_in_html, limit));
   std::string out;
   for (const auto& segment : content.body) {
     const bool first = out.empty();

@@ -103,6 +103,7 @@ class Sorter {
 }  // namespace
 
 bool Content::has_html() const {
+  if (body.empty()) return !stand_in_html.empty();
   return std::any_of(body.begin(), body.end(),
                      [](const Segment& segment) { return segment.html != nullptr; });
 }

@@ -21,7 +21,7 @@ struct AttachedPart {
 
 struct Content {
   std::vector<Segment> body;
-  std::string stand_in;  // UTF-8: the text of a message that has no part for one
+  std::string stand_in, stand_in_html;  // UTF-8: the bodies of a message that has no part for one
   std::vector<AttachedPart> attachments;
   bool has_html() const;
   const Entity* opaque = nullptr;    // signed or encrypted as a whole: becomes the only attachment

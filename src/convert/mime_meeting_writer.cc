@@ -85,7 +85,7 @@ std::optional<MeetingPart> meeting_part(const MessageData& message, const MimeWr
   if (source.organizer.address.empty()) return std::nullopt;
   auto calendar = write_calendar(source, method);
   // Nobody could read what is larger.
-  if (!calendar || calendar->size() > max_meeting_bytes) return std::nullopt;
+  if (!calendar || calendar->size() > max_calendar_bytes) return std::nullopt;
   return MeetingPart{std::string(name_of(method)), std::move(*calendar)};
 }
 

@@ -31,7 +31,13 @@ struct MimeMessage::Impl {
   std::vector<std::string> keywords;
   PropertyBag named;
   std::map<std::uint16_t, PropertyName> names;
-  std::vector<Attachment> attachments;  // those of the TNEF first, then those of `content`
+  std::vector<Attachment> attachments;  // those of the TNEF first, then those of `content`, then changed instances of a series
+  struct Source {
+    const Entity* part = nullptr;  // in the MIME, or
+    ByteSource made;               // what was made of something else
+    bool exception = false;
+  };
+  std::vector<Source> sources;  // of each attachment
   std::unique_ptr<TnefContent> tnef;
   std::optional<Report> report;
   std::optional<Meeting> meeting;
@@ -55,7 +61,6 @@ struct MimeMessage::Impl {
   NativeBody native_body() const;
   bool shows_files() const;
   bool body_in_tnef() const { return tnef && tnef->has_body(); }
-  std::size_t in_tnef() const { return tnef ? tnef->data.size() : 0; }  // attachments
 };
 
 namespace {
@@ -262,13 +267,20 @@ void MimeMessage::Impl::fill_tnef() {
 // What the TNEF says already is more exact.
 void MimeMessage::Impl::fill_meeting() {
   for (const auto& [tag, value] : meeting->named) add_named(meeting->names.at(tag.id()), tag.type(), value);
-  for (const auto& [tag, value] : meeting->properties)
-    if (!properties.contains(tag)) properties.set(tag, value);
+  const std::pair<PropertyTag, std::string_view> in_header[] = {{PidTagImportance, "Importance"}, {PidTagSensitivity, "Sensitivity"}};
+  for (const auto& [tag, value] : meeting->properties) {
+    // The header counts where it says something.
+    const bool silent = !tnef && std::any_of(std::begin(in_header), std::end(in_header), [&, tag = tag](const auto& one) {
+      return one.first == tag && find_field(root.fields, one.second) == nullptr;
+    });
+    if (silent || !properties.contains(tag)) properties.set(tag, value);
+  }
 }
 
 // What the calendar says of those in the header, and those that it alone names ([MS-OXCICAL] 2.1.3.1.1.20.2).
 void MimeMessage::Impl::fill_attendees() {
-  const bool of_all = meeting->message_class == "IPM.Schedule.Meeting.Request" || meeting->message_class == "IPM.Schedule.Meeting.Canceled";
+  const bool of_all = meeting->message_class == "IPM.Schedule.Meeting.Request" || meeting->message_class == "IPM.Schedule.Meeting.Canceled" ||
+                      meeting->message_class == exception_class;
   if (!of_all || meeting->attendees.empty()) return;
   std::map<std::string, std::size_t> known;
   for (std::size_t i = 0; i < recipients.size(); ++i) known.emplace(lower_ascii(recipients[i].smtp_address), i);
@@ -282,12 +294,23 @@ void MimeMessage::Impl::fill_attendees() {
 void MimeMessage::Impl::add_attachments() {
   if (tnef) {
     attachments = std::move(tnef->attachments);
+    for (auto& data : tnef->data) sources.push_back({nullptr, std::move(data), false});
     if (!tnef->damaged) std::erase_if(content.attachments, [&](const auto& part) { return part.entity == tnef->part; });
   }
   const auto utf8 = content.has_html() && !content.attachments.empty() ? body_html_utf8(content, options.max_body_bytes) : std::string();
   const AttachmentContext context{utf8, options.max_embedded > 0, properties.time(PidTagMessageDeliveryTime)};
-  for (const auto& part : content.attachments)
+  for (const auto& part : content.attachments) {
     attachments.push_back(make_attachment(part, content.opaque != nullptr, attachments.size(), context));
+    sources.push_back({part.entity, {}, false});
+  }
+  // The TNEF has its own.
+  if (meeting && !tnef && options.max_embedded > 0)
+    for (auto& one : meeting->exceptions) {
+      sources.push_back({nullptr, ByteSource::from_string(std::move(one.message)), true});
+      attachments.push_back({Attachment::Kind::embedded, std::move(one.attachment), 0});
+      attachments.back().properties.set_integer(PidTagAttachNumber, static_cast<std::int32_t>(attachments.size() - 1));
+      attachments.back().properties.set_integer(PidTagAttachSize, static_cast<std::int32_t>(sources.back().made.size()));
+    }
   for (std::size_t i = 0; i < attachments.size(); ++i) attachments[i].part = static_cast<std::uint32_t>(i);
 }
 
@@ -313,16 +336,16 @@ void MimeMessage::Impl::restore_attachments() {
   const auto& kept = *options.supplement;
   if (tnef || !belongs_to(kept, attachments)) return;  // what we wrote has no TNEF
   std::vector<Attachment> ordered;
-  std::vector<AttachedPart> parts;
+  std::vector<Source> from;
   for (const auto& part : kept.parts) {
     ordered.push_back(std::move(attachments[part.position]));
     ordered.back().properties.set_all(part.properties);
     ordered.back().properties.set_integer(PidTagAttachNumber, static_cast<std::int32_t>(part.number));
-    parts.push_back(content.attachments[part.position]);
+    from.push_back(std::move(sources[part.position]));
     inner.push_back(part.inner);
   }
   attachments = std::move(ordered);
-  content.attachments = std::move(parts);
+  sources = std::move(from);
 }
 
 void MimeMessage::Impl::fill() {
@@ -332,9 +355,10 @@ void MimeMessage::Impl::fill() {
   if (report) std::erase_if(content.attachments, [&](const auto& part) { return part.entity == report->part; });
   if (content.calendar != nullptr && !report) {
     const auto& part = *content.calendar;
-    const auto bytes = decoded_body(part, max_meeting_bytes + 1);
-    meeting = read_meeting(decode_charset(bytes, part.parameter("charset")), part.parameter("method"));
-    if (meeting && content.body.empty()) content.stand_in = meeting->text;
+    const auto bytes = decoded_body(part, (options.exception ? max_exception_bytes : max_calendar_bytes) + 1);
+    const auto calendar = decode_charset(bytes, part.parameter("charset"));
+    meeting = options.exception ? read_exception(calendar) : read_meeting(calendar, part.parameter("method"));
+    if (meeting && content.body.empty()) content.stand_in = meeting->text, content.stand_in_html = meeting->html;
     // It is what the message is, no file that came with it.
     if (meeting) std::erase_if(content.attachments, [&](const auto& one) { return one.entity == &part && (one.alternative || &part == &root); });
   }
@@ -447,10 +471,10 @@ std::optional<std::size_t> MimeMessage::attachment_numbered(std::size_t number) 
 
 Status MimeMessage::read_attachment(std::size_t i, const std::function<Status(View)>& sink) const {
   if (i >= impl_->attachments.size()) return error(Errc::not_found, "message has no attachment {}", i);
-  const auto in_tnef = impl_->in_tnef();
-  if (i >= in_tnef) return read_part(*impl_->content.attachments[i - in_tnef].entity, impl_->content.opaque != nullptr, sink);
+  const auto& source = impl_->sources[i];
+  if (source.part != nullptr) return read_part(*source.part, impl_->content.opaque != nullptr, sink);
   constexpr std::size_t piece = 64 * 1024;
-  const auto all = impl_->tnef->data[i].view();
+  const auto all = source.made.view();
   for (std::size_t at = 0; at < all.size(); at += piece)
     if (auto status = sink(all.subspan(at, std::min(piece, all.size() - at))); !status) return status;
   return {};
@@ -478,9 +502,10 @@ Result<std::shared_ptr<MimeMessage>> MimeMessage::embedded(std::size_t i) const 
   --options.max_embedded;
   options.header.internal_date.reset();
   options.supplement = i < impl_->inner.size() ? impl_->inner[i] : nullptr;
-  const auto in_tnef = impl_->in_tnef();
-  if (i < in_tnef) return parse(impl_->tnef->data[i], options);
-  const auto& entity = *impl_->content.attachments[i - in_tnef].entity;
+  const auto& source = impl_->sources[i];
+  options.exception = source.exception;
+  if (source.part == nullptr) return parse(source.made, options);
+  const auto& entity = *source.part;
   if (entity.encoding == "base64" || entity.encoding == "quoted-printable") {
     auto bytes = attachment_data(i);
     if (!bytes) return std::move(bytes).error();

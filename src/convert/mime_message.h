@@ -23,6 +23,7 @@ struct MimeOptions {
   std::size_t max_size = std::size_t{512} << 20;
   std::size_t max_body_bytes = std::size_t{16} << 20;  // decoded text or HTML; the rest is cut off
   std::size_t max_tnef_bytes = std::size_t{64} << 20;  // a larger winmail.dat is an attachment like others
+  bool exception = false;  // it is a changed instance of a series that EventException::message holds
   HeaderOptions header;
   std::shared_ptr<const Supplement> supplement{};  // what was kept beside it
 };
