@@ -19,16 +19,6 @@ namespace {
 constexpr std::int32_t olFree = 0, olBusy = 2;
 constexpr std::string_view busy_words[] = {"FREE", "TENTATIVE", "BUSY", "OOF", "WORKINGELSEWHERE"};
 
-std::string clock_text(std::int64_t seconds, bool with_time) {
-  using namespace std::chrono;
-  const auto when = sys_seconds(std::chrono::seconds(seconds));
-  const auto day = floor<days>(when);
-  const year_month_day date(day);
-  auto out = fmt::format("{:04}{:02}{:02}", static_cast<int>(date.year()), static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()));
-  if (!with_time) return out;
-  const auto of_day = (when - day).count();
-  return out + fmt::format("T{:02}{:02}{:02}", of_day / 3600, of_day / 60 % 60, of_day % 60);
-}
 std::int64_t of_its_day(std::int64_t local) { return (local % 86400 + 86400) % 86400; }
 bool at_midnight(std::int64_t local) { return of_its_day(local) == 0; }
 
@@ -46,6 +36,7 @@ class Writer {
  public:
   Writer(const EventSource& source, CalendarMethod method) : source_(source), method_(method) {}
   std::optional<std::string> write();
+  const std::vector<std::size_t>& told() const { return told_; }
 
  private:
   bool is(CalendarMethod method) const { return method_ == method; }
@@ -86,15 +77,17 @@ class Writer {
   }
   // A moment, in the event's time zone or as a day of it.
   void put_local(std::string_view name, std::int64_t local, bool as_day) {
-    if (as_day) put(fmt::format("{};VALUE=DATE:{}", name, clock_text(local, false)));
-    else if (zone_) put(fmt::format("{};TZID={}:{}", name, ical_parameter(zone_->name), clock_text(local, true)));
-    else put(fmt::format("{}:{}Z", name, clock_text(local, true)));
+    if (as_day) put(fmt::format("{};VALUE=DATE:{}", name, ical_clock(local, false)));
+    else if (zone_) put(fmt::format("{};TZID={}:{}", name, ical_parameter(zone_->name), ical_clock(local, true)));
+    else put(fmt::format("{}:{}Z", name, ical_clock(local, true)));
   }
   std::int64_t local(FileTime utc) const { return zone_ ? zone_->to_local(to_unix(utc)) : to_unix(utc); }
   std::int64_t utc(std::int64_t local) const { return zone_ ? zone_->to_utc(local) : local; }
-  static std::string utc_text(FileTime time) { return clock_text(to_unix(time), true) + "Z"; }
+  static std::string utc_text(FileTime time) { return ical_clock(to_unix(time), true) + "Z"; }
 
-  void put_people();
+  void put_people(const std::vector<Attendee>& attendees);
+  void put_body(std::string_view name, std::string_view text, std::string_view html);
+  void put_judged();
   void put_person(std::string_view name, const Attendee& one);
   void put_rule();
   void put_instance();
@@ -102,10 +95,12 @@ class Writer {
   void put_common(std::int64_t busy);
   void put_reminder(bool set, std::int64_t minutes);
   void put_exception(const SeriesException& one);
+  const InstanceSource* instance_of(const SeriesException& one);
 
   const EventSource& source_;
   CalendarMethod method_;
   std::string out_, uid_;
+  std::vector<std::size_t> told_;
   FileTime start_, end_;
   bool days_ = false;  // told as dates
   std::optional<CalendarZone> zone_;
@@ -179,19 +174,46 @@ void Writer::put_person(std::string_view name, const Attendee& one) {
   put(line + ":mailto:" + one.address);
 }
 
-void Writer::put_people() {
+void Writer::put_people(const std::vector<Attendee>& attendees) {
   if (!source_.organizer.address.empty()) put_person("ORGANIZER", source_.organizer);
-  for (std::size_t i = 0; i < source_.attendees.size() && i < max_attendees; ++i)
-    if (!source_.attendees[i].address.empty()) put_person("ATTENDEE", source_.attendees[i]);
+  for (std::size_t i = 0; i < attendees.size() && i < max_attendees; ++i)
+    if (!attendees[i].address.empty()) put_person("ATTENDEE", attendees[i]);
+}
+
+// Of many long ones the last are left out rather than all of the calendar.
+void Writer::put_body(std::string_view name, std::string_view text, std::string_view html) {
+  constexpr std::size_t room = max_calendar_bytes / 2;
+  if (out_.size() < room) put_text(name, utf8_prefix(text, max_written_text));
+  if (!html.empty() && html.size() <= max_written_text && out_.size() < room && !by_attendee()) put("X-ALT-DESC;FMTTYPE=text/html:" + ical_escape(html));
+}
+
+// .6 "CONTACT" and .21 "RESOURCES".
+void Writer::put_judged() {
+  const auto* value = find(PidLidContacts);
+  const auto* contacts = value == nullptr ? nullptr : value->get<std::span<const Utf16>>();
+  for (std::size_t i = 0; contacts != nullptr && i < contacts->size() && i < max_listed; ++i) put_text("CONTACT", to_utf8((*contacts)[i]));
+  const auto resources = text(PidLidNonSendableBcc);
+  std::string list;
+  for (std::size_t at = 0; at < resources.size();) {
+    const auto end = std::min(resources.find(';', at), resources.size());
+    if (const auto name = trim(std::string_view(resources).substr(at, end - at)); !name.empty()) list += (list.empty() ? "" : ",") + ical_escape(name);
+    at = end + 1;
+  }
+  if (!list.empty()) put("RESOURCES:" + list);
 }
 
 void Writer::put_rule() {
   auto rule = "RRULE:" + rule_text(series_->pattern);
   const auto& pattern = series_->pattern;
-  if (pattern.EndType == wire::blobs::RecurrencePattern::end_after_count) rule += fmt::format(";COUNT={}", pattern.OccurrenceCount);
-  if (pattern.EndType == wire::blobs::RecurrencePattern::end_by_date) {
+  using wire::blobs::RecurrencePattern;
+  // Who leaves out short months would count on behind the end.
+  const bool may_miss = pattern.PatternType == RecurrencePattern::Month && pattern.DayOfMonth < 31;
+  const bool all_count = !may_miss || days_in_short_months(series_days(pattern, pattern.OccurrenceCount), pattern.DayOfMonth).empty();
+  const bool by_count = pattern.EndType == RecurrencePattern::end_after_count && all_count;
+  if (by_count) rule += fmt::format(";COUNT={}", pattern.OccurrenceCount);
+  if (!by_count && pattern.EndType != RecurrencePattern::no_end) {
     const auto last = seconds_of(pattern.EndDate - pattern.EndDate % minutes_of_a_day + series_->start_offset);
-    rule += days_ ? fmt::format(";UNTIL={}", clock_text(last, false)) : fmt::format(";UNTIL={}Z", clock_text(utc(last), true));
+    rule += days_ ? fmt::format(";UNTIL={}", ical_clock(last, false)) : fmt::format(";UNTIL={}Z", ical_clock(utc(last), true));
   }
   put(rule);
   for (const auto day : series_->deleted) put_local("EXDATE", seconds_of(day + series_->start_offset), days_);
@@ -212,7 +234,7 @@ void Writer::put_instance() {
 }
 
 void Writer::put_common(std::int64_t busy) {
-  constexpr std::string_view classes[] = {"PUBLIC", "PERSONAL", "PRIVATE", "CONFIDENTIAL"};
+  constexpr std::string_view classes[] = {"PUBLIC", "X-PERSONAL", "PRIVATE", "CONFIDENTIAL"};
   const auto& bag = source_.properties;
   if (const auto sensitivity = bag.number(PidTagSensitivity); sensitivity >= 0 && sensitivity < 4) put(fmt::format("CLASS:{}", classes[static_cast<std::size_t>(sensitivity)]));
   const auto importance = bag.contains(PidTagImportance) ? bag.number(PidTagImportance) : 1;
@@ -239,10 +261,28 @@ void Writer::put_reminder(bool set, std::int64_t minutes) {
   out_ += fmt::format("BEGIN:VALARM\r\nACTION:DISPLAY\r\nDESCRIPTION:REMINDER\r\nTRIGGER;RELATED=START:-PT{}M\r\nEND:VALARM\r\n", minutes);
 }
 
+// By the instance that it replaces, else by when it is now; null when there is none.
+const InstanceSource* Writer::instance_of(const SeriesException& one) {
+  for (const bool by_original : {true, false})
+    for (std::size_t i = 0; i < source_.instances.size(); ++i) {
+      const auto& found = source_.instances[i];
+      const bool same = by_original ? found.replaced.ticks != 0 && series_minutes(local(found.replaced)) == one.original
+                                    : found.replaced.ticks == 0 && found.local_start.ticks != 0 && series_minutes(to_unix(found.local_start)) == one.start;
+      if (!same || std::find(told_.begin(), told_.end(), i) != told_.end()) continue;
+      told_.push_back(i);
+      return &found;
+    }
+  return nullptr;
+}
+
 void Writer::put_exception(const SeriesException& one) {
+  const auto* own = instance_of(one);
   const bool as_days = one.all_day.value_or(days_) && one.start % minutes_of_a_day == 0 && one.end % minutes_of_a_day == 0;
   out_ += "BEGIN:VEVENT\r\n";
-  put_people();
+  put_people(own == nullptr || own->attendees.empty() ? source_.attendees : own->attendees);
+  // Who reads the event alone sees no body of the series, as long as there is room.
+  if (own != nullptr && (!own->text.empty() || !own->html.empty())) put_body("DESCRIPTION", own->text, own->html);
+  else if (out_.size() < max_calendar_bytes / 4) put_body("DESCRIPTION", source_.text, {});
   put_text("SUMMARY", one.subject.value_or(source_.subject));
   put_text("LOCATION", one.location.value_or(text(PidLidLocation)));
   put_text("UID", uid_);
@@ -257,7 +297,6 @@ void Writer::put_exception(const SeriesException& one) {
 }
 
 std::optional<std::string> Writer::write() {
-  constexpr std::size_t most_text = std::size_t{128} << 10;
   if (!find_times()) return std::nullopt;
   find_zone();
   find_series();
@@ -269,8 +308,8 @@ std::optional<std::string> Writer::write() {
   out_ = "BEGIN:VCALENDAR\r\nMETHOD:" + std::string(name_of(method_)) + "\r\nPRODID:-//mapigate//mapigate//EN\r\nVERSION:2.0\r\n";
   if (zone_) out_ += write_time_zone(*zone_);
   out_ += "BEGIN:VEVENT\r\n";
-  put_people();
-  put_text(by_attendee() ? "COMMENT" : "DESCRIPTION", utf8_prefix(source_.text, most_text));
+  put_people(source_.attendees);
+  put_body(by_attendee() ? "COMMENT" : "DESCRIPTION", source_.text, source_.html);
   if (series_) put_rule();
   put_text("SUMMARY", source_.subject);
   put_local("DTSTART", local(start_), days_);
@@ -279,6 +318,7 @@ std::optional<std::string> Writer::write() {
   put_instance();
   put_common(number(PidLidBusyStatus, olBusy));
   put_text("LOCATION", text(PidLidLocation));
+  put_judged();
   put(all_day ? "X-MICROSOFT-CDO-ALLDAYEVENT:TRUE" : "X-MICROSOFT-CDO-ALLDAYEVENT:FALSE");
   put(fmt::format("X-MICROSOFT-CDO-INSTTYPE:{}", series_ ? 1 : year_ != 0 ? 3 : 0));
   if (is(CalendarMethod::counter)) {
@@ -301,6 +341,11 @@ std::string_view name_of(CalendarMethod method) {
   return names[static_cast<std::size_t>(method)];
 }
 
-std::optional<std::string> write_calendar(const EventSource& source, CalendarMethod method) { return Writer(source, method).write(); }
+std::optional<std::string> write_calendar(const EventSource& source, CalendarMethod method, std::vector<std::size_t>* told) {
+  Writer writer(source, method);
+  auto out = writer.write();
+  if (told != nullptr) *told = writer.told();
+  return out;
+}
 
 }  // namespace mapigate::convert

@@ -3,15 +3,16 @@
 
 #include <optional>
 
-#include "convert/mime_writer.h"
+#include "convert/mime_writer_parts.h"
 
 namespace mapigate::convert {
 
 struct MeetingPart {
   std::string method;    // "REQUEST"
   std::string calendar;  // UTF-8, lines end in CR LF
+  std::vector<std::size_t> instances;  // the attachments that are in it, in the order in which they are read again
 };
-// None for other messages, and for meetings that have no time or nobody who holds them. `text`: the body, UTF-8.
-std::optional<MeetingPart> meeting_part(const MessageData& message, const MimeWriteOptions& options, const std::string& text);
+// None for other messages, and for meetings that have no time or nobody who holds them.
+std::optional<MeetingPart> meeting_part(const MessageData& message, const MimeWriteOptions& options, const TextBodies& bodies);
 
 }  // namespace mapigate::convert

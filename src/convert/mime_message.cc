@@ -267,12 +267,12 @@ void MimeMessage::Impl::fill_tnef() {
 // What the TNEF says already is more exact.
 void MimeMessage::Impl::fill_meeting() {
   for (const auto& [tag, value] : meeting->named) add_named(meeting->names.at(tag.id()), tag.type(), value);
-  const std::pair<PropertyTag, std::string_view> in_header[] = {{PidTagImportance, "Importance"}, {PidTagSensitivity, "Sensitivity"}};
+  // The header counts where it says something.
+  bool judged = tnef != nullptr, important = tnef != nullptr;
+  for (const auto* name : {"Importance", "X-Priority", "X-MSMail-Priority", "Priority"}) important = important || find_field(root.fields, name) != nullptr;
+  judged = judged || find_field(root.fields, "Sensitivity") != nullptr;
   for (const auto& [tag, value] : meeting->properties) {
-    // The header counts where it says something.
-    const bool silent = !tnef && std::any_of(std::begin(in_header), std::end(in_header), [&, tag = tag](const auto& one) {
-      return one.first == tag && find_field(root.fields, one.second) == nullptr;
-    });
+    const bool silent = (tag == PidTagImportance && !important) || (tag == PidTagSensitivity && !judged);
     if (silent || !properties.contains(tag)) properties.set(tag, value);
   }
 }

@@ -32,9 +32,7 @@ class Writer {
   Status message(MessageData& message, unsigned depth);
 
  private:
-  struct Bodies {
-    std::string text, html;
-    bool has_html = false;
+  struct Bodies : TextBodies {
     std::optional<MeetingPart> meeting{};
     bool is_choice() const { return has_html || meeting; }
   };
@@ -50,7 +48,6 @@ class Writer {
   Status base64(View bytes);
   Status secured(const MessageData::Attachment& attachment);
   Status lines(View bytes);
-  static Bodies bodies_of(const PropertyBag& bag);
 
   Spool& spool_;
   const MimeWriteOptions& options_;
@@ -241,8 +238,8 @@ bool is_secured(const MessageData& message) {
   return !is_signed || is_signed_entity(message.attachments[0], header, body);
 }
 
-Writer::Bodies Writer::bodies_of(const PropertyBag& bag) {
-  Bodies out;
+TextBodies bodies_of(const PropertyBag& bag) {
+  TextBodies out;
   Arena arena;
   const auto html = bag.binary(PidTagHtml);
   if (!html.empty()) {
@@ -427,7 +424,7 @@ Status Writer::secured(const MessageData::Attachment& attachment) {
 
 // RFC 6522: what people read, what machines read, and what came back of the message that it is about.
 Status Writer::report(MessageData& message, const ReportPart& part, unsigned depth) {
-  auto bodies = bodies_of(message.properties);
+  Bodies bodies{bodies_of(message.properties), {}};
   const bool says_nothing = bodies.text.empty() && !bodies.has_html;
   if (says_nothing && !options_.attachment_properties) bodies.text = crlf(part.text);  // in the store it stays as it is
   std::vector<MessageData::Attachment*> shown, others;
@@ -475,13 +472,15 @@ Status Writer::message(MessageData& message, unsigned depth) {
   if (const auto part = report_part(message, options_)) return report(message, *part, depth);
   if (options_.tnef && depth == 0)
     if (const auto tnef = tnef_of(message, options_, message.properties.string(PidTagInternetMessageId))) return rich(message, *tnef);
-  auto bodies = bodies_of(message.properties);
-  bodies.meeting = meeting_part(message, options_, bodies.text);
-  std::vector<MessageData::Attachment*> shown, others;
+  Bodies bodies{bodies_of(message.properties), {}};
+  bodies.meeting = meeting_part(message, options_, bodies);
+  std::vector<MessageData::Attachment*> shown, others, told;
+  if (bodies.meeting)
+    for (const auto at : bodies.meeting->instances) told.push_back(&message.attachments[at]);
   for (auto& one : message.attachments)
-    (bodies.has_html && is_shown(one, bodies.html) ? shown : others).push_back(&one);
+    if (std::find(told.begin(), told.end(), &one) == told.end()) (bodies.has_html && is_shown(one, bodies.html) ? shown : others).push_back(&one);
   std::uint32_t part = 0;
-  for (auto* list : {&shown, &others})
+  for (auto* list : {&shown, &others, &told})
     for (auto* one : *list) one->part = part++;
   if (others.empty()) return related(bodies, std::move(shown), depth);
   const auto boundary = make_boundary();

@@ -10,6 +10,12 @@ namespace mapigate::convert {
 std::string write_header(MessageData& message, const MimeWriteOptions& options);
 std::string make_boundary();
 std::string subject_of(const mapi::PropertyBag& bag);
+// In UTF-8, lines end in CR LF.
+struct TextBodies {
+  std::string text, html;
+  bool has_html = false;
+};
+TextBodies bodies_of(const mapi::PropertyBag& bag);
 // Who sends the message: the sender, else whom it represents, else the mailbox's owner.
 Address sender_of(const mapi::PropertyBag& bag, const MimeWriteOptions& options);
 // Whom it comes from, as From tells it: whom the sender represents, else the sender, else the mailbox's owner.
