@@ -71,9 +71,24 @@ std::string unflow(std::string_view text, bool delete_space) {
   return out;
 }
 
-std::string entity_text(const Entity& entity, std::size_t limit) {
-  const auto bytes = decoded_body(entity, limit);
+// Half a character of UTF-8 at the end would make it look like text in another charset.
+void drop_torn_character(Bytes& bytes) {
+  std::size_t behind = 0;  // bytes that follow the first one of the last character
+  while (behind < 3 && behind < bytes.size() && (bytes[bytes.size() - 1 - behind] & 0xC0) == 0x80) ++behind;
+  if (behind == bytes.size()) return;
+  const auto first = bytes[bytes.size() - 1 - behind];
+  const std::size_t wanted = first >= 0xF0 ? 3 : first >= 0xE0 ? 2 : first >= 0xC0 ? 1 : 0;
+  if (wanted > behind) bytes.resize(bytes.size() - 1 - behind);
+}
+
+// `goes_on`: the rest of it is not there.
+std::string entity_text(const Entity& entity, std::size_t limit, bool goes_on = false) {
+  auto bytes = decoded_body(entity, limit);
+  if (goes_on) drop_torn_character(bytes);
   auto text = decode_charset(bytes, charset_of(entity, bytes));
+  // Half a tag would be shown as if it were whole.
+  if (const auto tag = text.rfind('<'); goes_on && entity.type != "text/plain" && tag != text.npos && text.find('>', tag) == text.npos)
+    text.resize(tag);
   if (entity.type == "text/enriched") return "<html><body>\r\n" + enriched_to_html(text) + "\r\n</body></html>\r\n";
   if (entity.type != "text/plain" || !equal_ignoring_ascii_case(entity.parameter("format"), "flowed")) return text;
   return unflow(text, equal_ignoring_ascii_case(entity.parameter("delsp"), "yes"));
@@ -143,9 +158,9 @@ std::string body_text(const Content& content, std::size_t limit) {
     append_line_break(out);
     // The sender's own rendering is taken even where HTML is the native body.
     if (segment.plain != nullptr)
-      out += normalize_lines(entity_text(*segment.plain, limit));
+      out += normalize_lines(entity_text(*segment.plain, limit, segment.plain == content.unfinished));
     else
-      out += html_to_text(entity_text(*segment.html, limit));
+      out += html_to_text(entity_text(*segment.html, limit, segment.html == content.unfinished));
     if (out.size() >= limit) break;
   }
   return std::string(utf8_prefix(out, limit));

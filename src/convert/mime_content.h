@@ -27,6 +27,7 @@ struct Content {
   const Entity* opaque = nullptr;    // signed or encrypted as a whole: becomes the only attachment
   bool signed_files = false;         // of what is signed: there are files in it
   const Entity* calendar = nullptr;  // the first text/calendar part that is no mere attachment
+  const Entity* unfinished = nullptr;  // of which only the beginning is there
 };
 
 // Borrows from `root`.

@@ -3,6 +3,7 @@
 
 #include "convert/mime_message.h"
 #include "convert/rtf.h"
+#include "convert/text_beginning.h"
 
 namespace {
 
@@ -24,8 +25,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   using namespace mapigate;
   const View bytes(data, size);
   (void)convert::header_properties(bytes);
-  const auto message = convert::MimeMessage::parse(convert::ByteSource::from_bytes(to_bytes(bytes)));
+  const auto source = convert::ByteSource::from_bytes(to_bytes(bytes));
+  const auto message = convert::MimeMessage::parse(source);
   if (!message) std::abort();
   take(**message, 0);
+  constexpr std::size_t characters = 300;
+  if (!(*message)->text().starts_with(convert::text_beginning(source, true, characters).text)) std::abort();
+  (void)convert::text_beginning(source, false, characters);
   return 0;
 }
