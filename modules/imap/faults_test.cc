@@ -49,6 +49,7 @@ TEST(Faults, ADeadServerIsUnavailableUntilItReturns) {
   }
   EXPECT_TRUE(account.folders().error().retryable());
   EXPECT_TRUE(account.content(id, 1).error().retryable());
+  EXPECT_TRUE(account.beginnings(id, {1}, 100).error().retryable());
   EXPECT_TRUE(account.changed(id).error().retryable());
   EXPECT_TRUE(account.set_flags(id, {1}, 1, 0).error().retryable());
   EXPECT_EQ(account.messages(id).size(), 1u) << "the index stays";
@@ -242,6 +243,27 @@ TEST(Faults, AMailboxInWhichNothingCanBeReadIsSelectedAnew) {
   EXPECT_EQ(server.heard("SELECT"), 1);
   EXPECT_FALSE(account.content(id, 1).has_value());
   EXPECT_EQ(server.heard("SELECT"), 3) << "what was selected before, and once more";
+}
+
+TEST(Beginnings, OfManyMessagesComeInOneStep) {
+  std::string answer;
+  std::vector<std::uint64_t> keys;
+  for (int i = 1; i <= 50; ++i) {
+    auto message = test_message(i, fmt::format("Text {}.\r\n", i) + std::string(40'000, 'x') + "\r\n");
+    message.resize(24 * 1024);
+    answer += fmt::format("* {0} FETCH (UID {0} BODY[]<0> {{{1}}}\r\n{2})\r\n", i, message.size(), message);
+    keys.push_back(static_cast<std::uint64_t>(i));
+  }
+  FakeServer server(FakeServer::Script{{"SELECT", "* 50 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 51] x\r\n{T} OK done\r\n"},
+                                       {"UID FETCH", answer + "{T} OK done\r\n"}});
+  TestAccount account(hasty_settings(server.port()));
+  const auto found = account.beginnings(account.add_folder("INBOX").id, keys, 20);
+  ASSERT_TRUE(found.has_value()) << found.error().message;
+  ASSERT_EQ(found->size(), keys.size());
+  EXPECT_EQ(found->at(6).remote_key, 7u);
+  EXPECT_EQ(found->at(6).text, "Text 7.\r\n" + std::string(11, 'x'));
+  EXPECT_EQ(server.heard("FETCH"), 1);
+  EXPECT_EQ(server.heard("UID FETCH 1:50 (UID BODY.PEEK[]<0."), 1);
 }
 
 TEST(Faults, AMailboxInWhichNothingCanBeWrittenIsSelectedAnew) {

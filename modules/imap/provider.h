@@ -80,6 +80,9 @@ class ImapProvider : public mailbox::Provider {
   Task<Result<std::vector<mailbox::CopiedMessage>>> copy(state::Folder from, std::vector<std::uint64_t> remote_keys,
                                                          state::Folder to, bool move) override;
   Task<Result<std::vector<std::uint64_t>>> find(state::Folder folder, std::string message_id) override;
+  // beginnings.cc
+  Task<Result<std::vector<mailbox::MessageBeginning>>> beginnings(state::Folder folder, std::vector<std::uint64_t> remote_keys,
+                                                                  std::size_t characters) override;
   // search.cc
   Task<Result<std::vector<std::uint64_t>>> search(state::Folder folder, mailbox::TextQuery query,
                                                   std::vector<std::uint64_t> among) override;

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <set>
 
+#include "convert/text_beginning.h"
 #include "io/test_certificates.h"
 #include "mailbox_name.h"
 #include "test_account.h"
@@ -348,6 +349,45 @@ TEST_P(Refreshing, ContentComesWhole) {
   const auto gone = account_->content(id, 77);
   ASSERT_FALSE(gone.has_value());
   EXPECT_EQ(gone.error().code, Errc::not_found);
+}
+
+TEST_P(Refreshing, BeginningsAreThoseOfWholeMessages) {
+  const std::string head = "From: a@example.test\r\nSubject: x\r\nMIME-Version: 1.0\r\n";
+  std::string paragraphs, file;
+  while (paragraphs.size() < 60'000) paragraphs += fmt::format("<p>Größe {}</p>\r\n", paragraphs.size());
+  while (file.size() < 100'000) file += "JVBERi0xLjQKJVBERi0xLjQKJVBERi0xLjQK\r\n";
+  const auto mixed = [&](const std::string& one, const std::string& other) {
+    return head + "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n" + one + "\r\n--b\r\n" + other + "\r\n--b--\r\n";
+  };
+  const std::string text = "Content-Type: text/plain; charset=utf-8\r\n\r\nSee what is in größer.pdf.\r\n";
+  const std::string pdf = "Content-Type: application/pdf; name=a.pdf\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+  const std::vector<std::string> messages = {
+      test_message(1),
+      test_message(2, "Grüße " + std::string(50'000, 'x')),
+      head + "Content-Type: text/html; charset=utf-8\r\n\r\n<html><body>" + paragraphs + "</body></html>\r\n",
+      mixed(text, pdf + file + file + file),
+      mixed(pdf + file, text),
+      head + "X-Long: " + std::string(30'000, 'y') + "\r\n\r\nbehind it\r\n",
+      head + "Content-Type: application/pkcs7-mime; smime-type=enveloped-data\r\n\r\n" + file,
+      head + "\r\n"};
+  for (const auto& message : messages) client_->append("INBOX", message);
+  client_->append("INBOX", mixed(pdf + file + file + file, text));
+  const auto id = account_->add_folder("INBOX").id;
+  ASSERT_OK(account_->refresh(id));
+  constexpr std::size_t characters = 300;
+  const auto found = account_->beginnings(id, {9, 1, 2, 3, 4, 5, 6, 7, 8, 77, 1}, characters);
+  ASSERT_OK(found);
+  ASSERT_EQ(found->size(), 9u) << "one is not there";
+  for (std::size_t i = 0; i < messages.size(); ++i) {
+    const auto& one = found->at(i);
+    EXPECT_EQ(one.remote_key, i + 1);
+    const auto whole = convert::MimeMessage::parse(convert::ByteSource::from_string(messages[i]));
+    ASSERT_OK(whole);
+    EXPECT_EQ(one.text, convert::first_characters((*whole)->text(), characters)) << i;
+  }
+  EXPECT_EQ(found->at(8).text, std::nullopt) << "behind so much of a file nobody looks for it";
+  client_->command("SELECT INBOX");
+  EXPECT_EQ(client_->command("UID SEARCH SEEN").find("SEARCH 1"), std::string::npos) << "looking at it is not reading it";
 }
 
 TEST_P(Refreshing, AMissingMailboxIsNotFound) {

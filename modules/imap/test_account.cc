@@ -129,6 +129,9 @@ Result<bool> TestAccount::changed(state::GlobalCounter id) { return run(provider
 Result<convert::ByteSource> TestAccount::content(state::GlobalCounter id, std::uint64_t key) {
   return run(provider_->content(folder(id), key));
 }
+Result<std::vector<mailbox::MessageBeginning>> TestAccount::beginnings(state::GlobalCounter id, std::vector<std::uint64_t> keys, std::size_t characters) {
+  return run(provider_->beginnings(folder(id), std::move(keys), characters));
+}
 Status TestAccount::set_flags(state::GlobalCounter id, std::vector<std::uint64_t> keys, std::uint32_t set,
                               std::uint32_t clear) {
   return run(provider_->set_flags(folder(id), std::move(keys), set, clear));

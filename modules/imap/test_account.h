@@ -30,6 +30,7 @@ class TestAccount {
   Status refresh(state::GlobalCounter folder);
   Result<bool> changed(state::GlobalCounter folder);
   Result<convert::ByteSource> content(state::GlobalCounter folder, std::uint64_t key);
+  Result<std::vector<mailbox::MessageBeginning>> beginnings(state::GlobalCounter folder, std::vector<std::uint64_t> keys, std::size_t characters);
   Status set_flags(state::GlobalCounter folder, std::vector<std::uint64_t> keys, std::uint32_t set,
                    std::uint32_t clear);
   Result<std::vector<mailbox::CopiedMessage>> copy(state::GlobalCounter from, std::vector<std::uint64_t> keys, state::GlobalCounter to, bool move);

@@ -1,11 +1,24 @@
 #include "mailbox/provider.h"
 
+#include "convert/text_beginning.h"
+
 namespace mapigate::mailbox {
 
 namespace {
 Error read_only() { return error(Errc::unsupported, "this backend cannot be written to"); }
 }  // namespace
 
+Task<Result<std::vector<MessageBeginning>>> Provider::beginnings(state::Folder folder, std::vector<std::uint64_t> remote_keys,
+                                                                 std::size_t characters) {
+  std::vector<MessageBeginning> out;
+  for (const auto key : remote_keys) {
+    auto message = co_await content(folder, key);
+    if (!message && message.error().code == Errc::not_found) continue;
+    if (!message) co_return message.error();
+    out.push_back({key, convert::text_beginning(*message, true, characters).text});
+  }
+  co_return out;
+}
 Task<Result<std::uint64_t>> Provider::append(state::Folder, convert::ByteSource, std::uint32_t, FileTime) { co_return read_only(); }
 Task<Status> Provider::remove(state::Folder, std::vector<std::uint64_t>) { co_return read_only(); }
 Task<Result<std::vector<CopiedMessage>>> Provider::copy(state::Folder, std::vector<std::uint64_t>, state::Folder, bool) {

@@ -54,6 +54,12 @@ struct Quota {
   std::uint64_t used = 0, limit = 0;
 };
 
+// What the text of a message begins with; none where it stands too far behind in the message to be looked for.
+struct MessageBeginning {
+  std::uint64_t remote_key = 0;
+  std::optional<std::string> text{};
+};
+
 // What a backend told unasked.
 struct News {
   struct OfFolder {
@@ -102,6 +108,11 @@ class Provider {
 
   // The whole message; large ones come in a spool file (ByteSource decides).
   virtual Task<Result<convert::ByteSource>> content(state::Folder folder, std::uint64_t remote_key) = 0;
+
+  // The first so many characters of the text (MimeMessage::text) of each message, for rows of a table: of all in one step where
+  // the backend allows it. Messages that are gone are left out. By itself it takes them from content(), one after the other.
+  virtual Task<Result<std::vector<MessageBeginning>>> beginnings(state::Folder folder, std::vector<std::uint64_t> remote_keys,
+                                                                 std::size_t characters);
 
   // Sets and clears flags (MessageFlag bits) of messages in the backend.
   virtual Task<Status> set_flags(state::Folder folder, std::vector<std::uint64_t> remote_keys, std::uint32_t set,
