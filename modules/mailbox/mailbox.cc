@@ -67,6 +67,8 @@ const Setting settings[] = {
     {"max_rows", number, "2000000", "Most messages of one folder that a table lists.", "0.1", 1000, 100'000'000},
     {"stream_memory", size, "1MiB", "Streams larger than this are kept in an unlinked temporary file.", "0.1", 4096, 1 << 30},
     {"content_cache", size, "8MiB", "Bytes of opened messages kept in memory for each user.", "0.1", 0, 1 << 30},
+    {"text_cache", size, "1MiB", "Bytes of what texts begin with, which lists show below the subject (AutoPreview), kept in memory for each user.",
+     "0.1", 0, 1 << 30},
     {"stream_lock_time", duration, "5min", "How long a region of a stream that a client has locked holds others back.", "0.1", 1000, 86'400'000},
     {"max_rules_size", size, "256KiB", "Bytes that the rules of one folder may take together.", "0.1", 32768, 64 << 20},
     {"max_submit_size", size, "35MiB", "The largest message that clients are told they may send.", "0.1", 65536, std::int64_t{2047} << 20},
@@ -93,6 +95,7 @@ EngineOptions read_options(const chain::Environment& environment, const Settings
   options.max_rows = static_cast<std::size_t>(s.number("max_rows"));
   options.max_stream_memory = static_cast<std::size_t>(s.number("stream_memory"));
   options.content_cache = static_cast<std::size_t>(s.number("content_cache"));
+  options.text_cache = static_cast<std::size_t>(s.number("text_cache"));
   options.max_submit_kilobytes = static_cast<std::uint32_t>(s.number("max_submit_size") / 1024);
   options.stream_lock_time = s.duration("stream_lock_time");
   options.max_rules_bytes = static_cast<std::size_t>(s.number("max_rules_size"));

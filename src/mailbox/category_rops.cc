@@ -59,7 +59,10 @@ Task<ErrorCode> expand_row(RopCall& call, const wire::RopExpandRow::Request& req
     auto sources = co_await table->rows->read(call.mailbox, *header + 1, std::min<std::size_t>(wanted, 1000));
     if (!sources) co_return mapi::to_error_code(sources.error());
     std::size_t used = 6;  // ExpandedRowCount, RowCount
-    for (const auto& source : *sources) {
+    constexpr std::size_t page = 64;
+    for (std::size_t i = 0; i < sources->size(); ++i) {
+      if (i % page == 0) co_await add_texts(call.mailbox, columns, std::span(*sources).subspan(i, std::min(page, sources->size() - i)));
+      const auto& source = (*sources)[i];
       if (!source) continue;
       const auto row = make_row(*source, columns, call.arena, cell_options(call.session));
       const auto cost = wire_size(row, columns);

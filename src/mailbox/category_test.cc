@@ -215,6 +215,15 @@ TEST_F(TableEventTest, RowsAreToldOneByOne) {
   EXPECT_EQ(events(), List{"added six first"});
 }
 
+TEST_F(TableEventTest, RowsThatAreToldHaveTheirTexts) {
+  backend.add("INBOX", "one", 0, "first\r\n");
+  open({PidTagBody});
+  EXPECT_EQ(all_rows(), (Rows{{"first\r\n"}}));
+  backend.add("INBOX", "two", 0, "second\r\n");
+  settle(*client, inbox);
+  EXPECT_EQ(events(), List{"added second\r\n first"});
+}
+
 TEST_F(TableEventTest, NothingIsToldOfATableThatNobodyLooksAt) {  // [MS-OXCNOTIF] 3.1.4.3
   backend.add("INBOX", "one");
   open({PidTagSubject});

@@ -68,6 +68,8 @@ bool Mailbox::close_if_idle(Duration idle) {
   attachments_.clear();
   attachments_order_.clear();
   attachments_cost_ = 0;
+  texts_.clear();
+  no_texts_before_ = {};
   activity_.clear();
   listing_ = {};
   foreign_replicas_.clear();

@@ -16,6 +16,7 @@
 #include "mailbox/options.h"
 #include "mailbox/store_identity.h"
 #include "mailbox/stream_locks.h"
+#include "mailbox/text_cache.h"
 
 namespace mapigate::mailbox {
 
@@ -150,6 +151,9 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   // read is known the next time. `restriction` must live while the caller waits.
   Task<Result<TextMatches>> find_texts(GlobalCounter folder, const mapi::Restriction* restriction,
                                        std::vector<GlobalCounter> among = {});  // these only; empty: all
+  // Puts what their texts begin with into these rows, under PidTagBody; an error value where it cannot be had, or not within `limit`
+  // (text_columns.cc). The rows must live while the caller waits.
+  Task<> add_texts(std::vector<state::Message*> rows, Duration limit);
   Task<Result<state::Message>> message(GlobalCounter id);
   // `keep`: it is likely to be wanted again soon.
   Task<Result<Content>> content(state::Message message, bool keep = true);
@@ -335,6 +339,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> read_attachments(std::vector<state::Message> messages, const mapi::Restriction* restriction, TextMatches* texts,
                                 Clock::time_point until);
   Task<Result<Attachments>> attachments_of(state::Message message);
+  Task<> add_stored_texts(std::vector<state::Message*> rows);
+  Task<Status> add_remote_texts(Folder folder, std::vector<state::Message*> rows, Duration limit);
   Task<Result<std::vector<GlobalCounter>>> find_text(GlobalCounter folder, TextQuery query, std::vector<GlobalCounter> among);
   Task<Status> load_searches();
   void start_searches();
@@ -489,6 +495,8 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   std::map<GlobalCounter, KnownAttachments> attachments_;  // by message
   std::deque<GlobalCounter> attachments_order_;            // of those, the oldest first
   std::size_t attachments_cost_ = 0;
+  TextCache texts_;
+  Clock::time_point no_texts_before_{};
   std::vector<Listener*> listeners_;
   int owners_ = 0;                // of them that are the owner's
   bool without_password_ = false;

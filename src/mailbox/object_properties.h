@@ -72,6 +72,7 @@ class MessageSource final : public PropertySource {
   explicit MessageSource(MessageView view) : view_(std::move(view)) {}
   std::optional<mapi::Value> get(mapi::PropertyTag tag, Arena& arena) const override;
   std::vector<mapi::PropertyTag> list() const override;
+  state::Message* index_row() override { return &view_.message; }
   const state::Message& message() const { return view_.message; }
 
  private:

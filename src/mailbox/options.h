@@ -25,6 +25,7 @@ struct EngineOptions {
   std::size_t max_rows = 2'000'000;     // messages of one folder that a table may list
   std::size_t max_stream_memory = std::size_t{1} << 20;   // larger streams live in an unlinked file
   std::size_t content_cache = std::size_t{8} << 20;       // bytes of message content kept a user
+  std::size_t text_cache = std::size_t{1} << 20;          // bytes of texts' beginnings kept a user, for rows of tables
   std::size_t list_cache = 500'000;                       // message ids kept a user, over all sorted lists
   std::size_t max_events = 256;         // queued a session; beyond, single events become one "look again"
   std::uint32_t max_submit_kilobytes = 35 * 1024;         // PidTagMaximumSubmitMessageSize

@@ -10,6 +10,10 @@
 #include "mapi/value.h"
 #include "wire/fields.h"
 
+namespace mapigate::state {
+struct Message;
+}
+
 namespace mapigate::mailbox {
 
 // Anything with properties. Must not change while it is read; reading happens on one
@@ -22,6 +26,8 @@ class PropertySource {
   virtual std::optional<mapi::Value> get(mapi::PropertyTag tag, Arena& arena) const = 0;
   // The tags of all properties, each once, under their own types.
   virtual std::vector<mapi::PropertyTag> list() const = 0;
+  // The message whose properties it shows as the index knows them, to put what is looked up elsewhere beside them; else null.
+  virtual state::Message* index_row() { return nullptr; }
 };
 
 // Borrows a bag.

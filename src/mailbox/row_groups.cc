@@ -254,6 +254,7 @@ class LeafSource final : public PropertySource {
     return value;
   }
   std::vector<PropertyTag> list() const override { return message_->list(); }
+  state::Message* index_row() override { return message_->index_row(); }
 
  private:
   std::unique_ptr<PropertySource> message_;

@@ -179,6 +179,7 @@ Task<ErrorCode> query_rows(RopCall& call, const wire::RopQueryRows::Request& req
     auto sources = co_await table->rows->read(call.mailbox, first, n);
     if (!sources) co_return mapi::to_error_code(sources.error());
     if (!forward) std::reverse(sources->begin(), sources->end());
+    co_await add_texts(call.mailbox, columns, *sources);
     std::size_t taken = 0;
     for (const auto& source : *sources) {
       if (!source) {  // it went between listing and reading, and counts as read
@@ -360,6 +361,7 @@ Task<ErrorCode> find_row(RopCall& call, const wire::RopFindRow::Request& request
       const auto& source = *(*sources)[i];
       if (!matcher.matches(source)) continue;
       const auto found = backward ? at - 1 - i : at + i;
+      co_await add_texts(call.mailbox, columns, std::span(*sources).subspan(i, 1));
       auto row = make_row(source, columns, call.arena, cell_options(call.session, *table));
       const auto cost = wire_size(row, columns);
       if (cost == SIZE_MAX || cost + 2 > call.budget) {

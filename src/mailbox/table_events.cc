@@ -141,7 +141,8 @@ Task<ErrorCode> OpenMailbox::tell_rows(std::uint32_t handle, std::shared_ptr<Tab
     data.TableRowMessageID = store->id(row & counter_mask);
     queue(handle, *table, data);
   }
-  const auto options = cell_options(*this);
+  RowSources rows;
+  std::vector<std::pair<mapi::Id, mapi::Id>> before_them;  // folder and message of the row before each
   for (const auto& [place, added] : found->shown) {
     const auto first = place == 0 ? place : place - 1;
     auto sources = co_await table->rows->read(*mailbox_, first, place - first + 1);
@@ -149,15 +150,22 @@ Task<ErrorCode> OpenMailbox::tell_rows(std::uint32_t handle, std::shared_ptr<Tab
       look_again(handle, *table);
       co_return mapi::ecNone;
     }
-    const auto& source = *sources->back();
+    before_them.emplace_back(id_in(*sources->front(), mapi::PidTagFolderId), id_in(*sources->front(), mapi::PidTagMid));
+    rows.push_back(std::move(sources->back()));
+  }
+  co_await add_texts(*mailbox_, table->columns, rows, text_wait_of_news);
+  const auto options = cell_options(*this);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const auto& [place, added] = found->shown[i];
+    const auto& source = *rows[i];
     NotificationData data;
     data.NotificationFlags = flags;
     data.TableEventType = added ? NotificationData::TableRowAdded : NotificationData::TableRowModified;
     data.TableRowFolderID = id_in(source, mapi::PidTagFolderId);
     if (messages) data.TableRowMessageID = id_in(source, mapi::PidTagMid);
     if (place > 0) {
-      data.InsertAfterTableRowFolderID = id_in(*sources->front(), mapi::PidTagFolderId);
-      if (messages) data.InsertAfterTableRowID = id_in(*sources->front(), mapi::PidTagMid);
+      data.InsertAfterTableRowFolderID = before_them[i].first;
+      if (messages) data.InsertAfterTableRowID = before_them[i].second;
     }
     Arena arena(1024);
     const wire::Columns columns(table->columns);

@@ -18,8 +18,7 @@ state::Message copy_of(const state::Message& message) {
   out.size = message.size;
   out.keywords = message.keywords;
   out.properties = message.properties.clone();
-  for (const auto& [tag, value] : message.extras)
-    if (tag.id() != supplement_tag.id()) out.extras.set(tag, value);
+  out.extras = message.extras.clone();
   return out;
 }
 }  // namespace

@@ -13,6 +13,11 @@ using RowSources = std::vector<std::unique_ptr<PropertySource>>;
 // Messages by their ids, from the index; null for one that has gone.
 Task<Result<RowSources>> read_messages(Mailbox& mailbox, std::vector<GlobalCounter> ids);
 
+// How long rows wait for texts, and how long news of rows do.
+inline constexpr Duration text_wait = std::chrono::seconds(10), text_wait_of_news = std::chrono::seconds(1);
+// Puts what the texts of messages begin with into rows that are about to be shown, where columns ask for it.
+Task<> add_texts(Mailbox& mailbox, wire::Columns columns, std::span<const std::unique_ptr<PropertySource>> rows, Duration limit = text_wait);
+
 class Rows {
  public:
   virtual ~Rows() = default;

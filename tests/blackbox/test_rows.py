@@ -124,17 +124,24 @@ MESSAGES = {
     "flagged": (mail("flagged", "\nx\n"), (r"\Flagged",), None),
     "draft": (mail("draft", "\nx\n"), (r"\Draft", r"\Seen"), None),
     "answered request": (meeting("answered request", "REQUEST"), (r"\Answered",), None),
+    "long text": mail("long text", "Content-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" + "größer " * 9000 + "\n"),
+    "long HTML": mail("long HTML", parts("mixed", "Content-Type: text/html; charset=iso-8859-1\nContent-Transfer-Encoding: quoted-printable\n\n"
+                                         "<html><head><style>p { color: red }</style></head><body>" + "<b>gr=F6=DFer</b> =\n" * 3000, FILE)),
+    "text behind a file": mail("text behind a file", parts("mixed", FILE.replace("JVBERi0xLjQK", "JVBERi0xLjQK\n" * 4000), TEXT)),
     "without a subject": b"From: a@example.test\r\n\r\nx\r\n",
 }
-# Bodies stand in no index, a row shows them cut ([MS-OXCTABL] 2.2.2.5), and these stand for a row rather than for a message.
-NOT_OF_ROWS = {"PidTagRowType", "PidTagDepth", "PidTagInstID", "PidTagInstanceNum", "PidTagBody", "PidTagHtml", "PidTagRtfCompressed",
+# Large bodies are no columns, and these stand for a row rather than for a message. Of PidTagBody a row shows what fits into a cell
+# ([MS-OXCTABL] 2.2.2.5).
+NOT_OF_ROWS = {"PidTagRowType", "PidTagDepth", "PidTagInstID", "PidTagInstanceNum", "PidTagHtml", "PidTagRtfCompressed",
                "PidTagRtfInSync", "PidTagTransportMessageHeaders", "PidTagInternetCodepage"}
 MORE = [0x0032_0040, 0x0049_001F, 0x004E_0040, 0x002A_0040, 0x0025_0102, 0x0C06_000B, 0x0023_000B, 0x0004_0102,  # of reports
         0x0060_0040, 0x0061_0040, 0x0062_0003, 0x0063_000B, 0x0C17_000B,  # of meetings
         0x0074_001F, 0x1046_001F, 0x0080_001F, 0x0081_001F, 0x6820_001F,
         0x0026_0003, 0x0036_0003, 0x003D_001F, 0x0E02_001F, 0x0015_0040, 0x0030_0040, 0x1042_001F, 0x1039_001F, 0x3013_0102, 0x3016_000B,
         0x004F_0102, 0x0050_001F, 0x3FDF_0003, 0x0E2B_0003, 0x1095_0003, 0x0029_000B, 0x5D01_001F, 0x5D02_001F,
-        0x0C19_0102, 0x0041_0102, 0x0C1D_0102, 0x003B_0102, 0x3FF1_0003, 0x3FFA_001F, 0x0E08_0014]
+        0x0C19_0102, 0x0041_0102, 0x0C1D_0102, 0x003B_0102, 0x3FF1_0003, 0x3FFA_001F, 0x0E08_0014, 0x1000_001E]
+BODY, BODY_8 = 0x1000_001F, 0x1000_001E
+EC_MEMORY = 0x8007000E
 
 
 CLASSES = {"plain": "IPM.Note", "failed": "REPORT.IPM.Note.NDR", "delayed": "REPORT.IPM.Note.Delayed.DR", "delivered": "REPORT.IPM.Note.DR",
@@ -144,6 +151,9 @@ CLASSES = {"plain": "IPM.Note", "failed": "REPORT.IPM.Note.NDR", "delayed": "REP
            "request": "IPM.Schedule.Meeting.Request", "request in mixed": "IPM.Schedule.Meeting.Request",
            "accepted": "IPM.Schedule.Meeting.Resp.Pos", "declined": "IPM.Schedule.Meeting.Resp.Neg",
            "tentative": "IPM.Schedule.Meeting.Resp.Tent", "canceled": "IPM.Schedule.Meeting.Canceled", "fax": "IPM.Note.Microsoft.Fax"}
+TEXTS = {"plain": "Some text.\r\n", "html": "Some text\r\n", "alternatives": "Some text.\r\n", "enveloped": "", "nothing but a file": "",
+         "signed": "Some text.\r\n", "request": "Some text.\r\n", "long text": ("größer " * 40)[:255], "long HTML": ("größer " * 40)[:255],
+         "text behind a file": "Some text.\r\n"}
 SMART_NO_ATTACH = (uuid.UUID("00062008-0000-0000-c000-000000000046"), 0x8514)
 UNTIL = datetime.datetime(2027, 1, 4, 9, tzinfo=datetime.timezone.utc)
 
@@ -159,6 +169,13 @@ def varied(dovecot):
 
 def folder_named(session, name):
     return wait_until(lambda: [number for number, (shown, _) in session.folders().items() if shown == name], f"the folder {name}", 20)[0]
+
+
+def first_cell(session, message, text):
+    """What a row can show of the text of an opened message."""
+    if text == PropertyError(EC_MEMORY):
+        text = session.stream(message, "PidTagBody").decode("utf-16-le")
+    return text[:255] if isinstance(text, str) else text
 
 
 def compare(session, folder, flags=0):
@@ -183,6 +200,8 @@ def compare(session, folder, flags=0):
         opened = {}
         for start in range(0, len(columns), 60):
             opened.update(session.properties(message, columns[start:start + 60]))
+        for tag in (BODY, BODY_8):
+            opened[tag] = first_cell(session, message, opened[tag])
         session.call(rops.release(), message)
         row["hidden"] = row[hidden]
         differ += [f"{row[tag_of('PidTagSubject')]!r}: {tag:#010x} {row[tag]!r} in the row, {opened[tag]!r} opened"
@@ -199,6 +218,8 @@ def test_rows_say_what_messages_say(session, varied):
     for name, its_class in CLASSES.items():
         assert by_name[name][tag_of("PidTagMessageClass")] == its_class, name
     # [MS-OXCMSG] 2.2.1.2 and 2.2.1.14
+    for name, text in TEXTS.items():
+        assert by_name[name][BODY] == text, name
     for name, attachments, hidden in (("plain", False, None), ("file", True, None), ("picture in the text", True, True), ("signed", True, True),
                                       ("picture and file", True, None), ("request", False, None), ("failed", True, None), ("deleted", False, None)):
         row = by_name[name]
@@ -223,6 +244,7 @@ def test_rows_of_what_is_written_here(mapi, folder):
     number, _ = folder
     recipients = [(0, 1, "Bob Brown", "bob@example.test"), (1, 2, "Carol Clark", "carol@example.test")]
     for name, values in {"written": {}, "important": {"PidTagImportance": 2, 0x0036_0003: 2}, "to be told": {"PidTagReadReceiptRequested": True},
+                         "without a line end": {"PidTagBody": "no line end"},
                          "task": {"PidTagMessageClass": "IPM.Task"}, "replied": {"PidTagLastVerbExecuted": 102, "PidTagIconIndex": 0x105},
                          "sent": {"PidTagMessageFlags": 1}, "until": {0x0015_0040: UNTIL, 0x0030_0040: UNTIL}}.items():
         message = mapi.new_message(number, {"PidTagSubject": f"RE: {name}", "PidTagBody": "Text\r\n", **values}, recipients)
@@ -231,10 +253,11 @@ def test_rows_of_what_is_written_here(mapi, folder):
         mapi.save(message)
         mapi.call(rops.release(), message)
     differ, found = compare(mapi, number)
-    assert len(found) == 7
+    assert len(found) == 8
     assert not differ, "\n".join(differ)
     hidden = mapi.call(rops.create_message(number, True)).handle
-    mapi.call(rops.set_properties({"PidTagSubject": "hidden", "PidTagMessageClass": "IPM.Configuration.Test", "PidTagRoamingDatatypes": 4}), hidden)
+    mapi.call(rops.set_properties({"PidTagSubject": "hidden", "PidTagBody": "Hidden.\r\n", "PidTagMessageClass": "IPM.Configuration.Test",
+                                   "PidTagRoamingDatatypes": 4}), hidden)
     mapi.save(hidden)
     differ, found = compare(mapi, number, 0x02)
     assert len(found) == 1
