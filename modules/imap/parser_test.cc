@@ -312,7 +312,9 @@ TEST(MailboxNames, AreHeldByLookAlikesThatCanBeToldApart) {
         std::string name;
         for (auto rest = i + 1; rest > 0; rest /= letters.size()) name += letters[rest % letters.size()];
         const auto held = held_name(name, separator, what);
-        if (separator != '\0') ASSERT_EQ(held.find(separator), held.npos) << name;
+        if (separator != '\0') {
+          ASSERT_EQ(held.find(separator), held.npos) << name;
+        }
         ASSERT_EQ(held.find_first_of("%*\n\x7F"), held.npos) << name;
         ASSERT_EQ(shown_name(held), name);
         const auto [at, first] = held_as.emplace(held, name);

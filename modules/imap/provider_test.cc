@@ -249,8 +249,11 @@ TEST_P(Refreshing, IdsSurviveABackupThatGivesUidsOutAnew) {
   for (const auto& row : rows) {
     const auto message_id = row.properties.string(mapi::PidTagInternetMessageId);
     EXPECT_EQ(message_id, fmt::format("<m{}@example.test>", row.remote_key));
-    if (row.remote_key == 131) EXPECT_GT(row.id, made->added[0]);
-    else EXPECT_EQ(row.id, ids.at(message_id)) << message_id;
+    if (row.remote_key == 131) {
+      EXPECT_GT(row.id, made->added[0]);
+    } else {
+      EXPECT_EQ(row.id, ids.at(message_id)) << message_id;
+    }
   }
   EXPECT_FALSE(account_->state().message(made->added[0]).value().has_value());
   EXPECT_FALSE(account_->state().message(ids.at("<m50@example.test>")).value().has_value());
@@ -281,7 +284,9 @@ TEST_P(Refreshing, NumbersThatWentBackAreNoProof) {
     EXPECT_EQ(rows[i].id, before[i].id);
     EXPECT_EQ(rows[i].remote_key, before[i].remote_key);
     EXPECT_EQ(rows[i].flags, i == 2 ? state::flag_flagged : 0u);
-    if (i != 2) EXPECT_EQ(rows[i].change_number, before[i].change_number);
+    if (i != 2) {
+      EXPECT_EQ(rows[i].change_number, before[i].change_number);
+    }
   }
   EXPECT_LT(Cursor::parse(account_->folder(id).cursor).uidnext, cursor.uidnext) << "the next time it is no suspicion any more";
 }

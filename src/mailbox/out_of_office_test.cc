@@ -117,6 +117,7 @@ TEST_F(OutOfOfficeTest, AGuestDoesNotActWithThePasswordOfTheOwner) {
   }
   Ask<wire::RopLogon> logon{{}, 4};
   logon.body.LogonFlags = wire::RopLogon::Private;
+  logon.body.OpenFlags = 0x01000000;  // USE_PER_MDB_REPLID_MAPPING
   const auto dn = mapi::user_dn("alice@example.test") + '\0';
   logon.body.Essdn = guest->arena.copy(as_view(dn));
   ASSERT_EQ(guest->execute(logon).value(), mapi::ecNone);

@@ -46,7 +46,7 @@ TEST_F(TextColumnTest, RowsSayWhatOpenedMessagesSay) {
     EXPECT_EQ(rows[n], to_utf8(Utf16{as_view(std::string_view(whole).substr(0, 2 * 255))})) << n;
   }
   EXPECT_EQ(rows[3], "Hallo Größe.\r\n");
-  EXPECT_EQ(rows[2].substr(0, 9), "größer 0 ");
+  EXPECT_TRUE(rows[2].starts_with("größer 0 "));
   EXPECT_EQ(rows[1], "One & two\r\n");
   ASSERT_EQ(client->columns({PidTagBody.with(PropertyType::PtypString8)}).value(), ecNone);
   client->execute(Ask<wire::RopSeekRow>{{wire::BOOKMARK_BEGINNING, 0, false}, 2});

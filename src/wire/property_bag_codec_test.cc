@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/cursor.h"
 #include "mapi/entry_id.h"
 #include "mapi/properties.h"
 
