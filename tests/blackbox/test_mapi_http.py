@@ -155,7 +155,7 @@ def test_notification_wait_names_the_cookies(client):
     for _ in range(3):
         client.raw("Execute", empty_execute()).check()
     newest = client.cookies[sequence]
-    client.cookies = named
+    client.cookies = dict(named)
     client.raw("Execute", empty_execute()).check()
     assert client.cookies[sequence] not in (newest, named[sequence])
     client.raw("Execute", empty_execute()).check()

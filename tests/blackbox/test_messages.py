@@ -83,7 +83,7 @@ def test_how_it_was_opened_is_its_access_level(mapi, folder):
         opened = mapi.call(rops.open_message(folder[0], saved, mode)).handle
         assert mapi.properties(opened, [level])[level] == expected
         assert mapi.call(rops.get_properties_all(), opened).row[level] == expected
-        inner = mapi.call(rops.open_embedded_message(), mapi.call(rops.open_attachment(0), opened).handle).handle
+        inner = mapi.call(rops.open_embedded_message(), mapi.call(rops.open_attachment(0, mode), opened).handle).handle
         assert mapi.properties(inner, [level])[level] == expected
 
 
