@@ -190,7 +190,10 @@ class Keeping:
                 self.change(kind, chance, chance.sample(here, min(len(here), chance.randrange(1, 4))))
         except rops.RopError as error:
             if error.error not in RETRYABLE:
-                shown = {message.number: [hex(self.find(folder, message) or 0) for folder in FOLDERS] for message in self.touched}
+                try:
+                    shown = {message.number: [hex(self.find(folder, message) or 0) for folder in FOLDERS] for message in self.touched}
+                except (*LOST, rops.RopError) as lost:  # killed meanwhile
+                    shown = repr(lost)
                 raise Violation(f"{kind} of {[message.number for message in self.touched]}: {error}; ids {self.ids}, now {shown}") from error
             self.counts["uncertain"] += 1
         except LOST:
