@@ -18,14 +18,6 @@ class CategoryTest : public EngineTest {
     ASSERT_TRUE(client->contents().has_value());
     ASSERT_EQ(client->columns(std::move(columns)).value(), ecNone);
   }
-  ErrorCode sort(std::vector<SortOrder> orders, std::uint16_t categories, std::uint16_t expanded) {
-    Ask<wire::RopSortTable> ask;
-    ask.handle = 2;
-    ask.body.SortOrders = client->arena.copy(std::span<const SortOrder>(orders));
-    ask.body.CategoryCount = categories;
-    ask.body.ExpandedCount = expanded;
-    return client->execute(ask).value();
-  }
   Rows all_rows() {
     Ask<wire::RopSeekRow> seek{{wire::BOOKMARK_BEGINNING, 0, false}, 2};
     client->execute(seek);
@@ -44,7 +36,7 @@ TEST_F(CategoryTest, HeadersCountAndExpand) {
   backend.add("INBOX", "three");
   backend.add("INBOX", "four", 0, "x\r\n", "Importance: high\r\n");
   open({PidTagRowType, PidTagDepth, PidTagImportance, PidTagSubject, PidTagContentCount, PidTagContentUnreadCount, PidTagInstID});
-  ASSERT_EQ(sort({{PidTagImportance, SortOrder::Descending}, {PidTagSubject, SortOrder::Ascending}}, 1, 0), ecNone);
+  ASSERT_EQ(client->sort({{PidTagImportance, SortOrder::Descending}, {PidTagSubject, SortOrder::Ascending}}, 1, 0), ecNone);
   auto rows = all_rows();
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(List(rows[0].begin(), rows[0].end() - 1), (List{"4", "0", "2", absent, "2", "1"}));
@@ -86,7 +78,7 @@ TEST_F(CategoryTest, HeadersCountAndExpand) {
   EXPECT_EQ(client->rows(1)[0][3], "three");
   EXPECT_EQ(all_rows().size(), 4u);
   // Another order has other categories.
-  ASSERT_EQ(sort({{PidTagSubject, SortOrder::Ascending}}, 1, 1), ecNone);
+  ASSERT_EQ(client->sort({{PidTagSubject, SortOrder::Ascending}}, 1, 1), ecNone);
   EXPECT_EQ(client->execute(set).value(), ecInvalidParam);
 }
 
@@ -94,7 +86,7 @@ TEST_F(CategoryTest, CategoriesNestAndSortByTheirGreatest) {
   // Conversations, the one with the newest message first.
   for (const auto* subject : {"a", "b", "RE: a", "c"}) backend.add("INBOX", subject);
   open({PidTagRowType, PidTagDepth, PidTagSubject, PidTagNormalizedSubject, PidTagContentCount});
-  ASSERT_EQ(sort({{PidTagNormalizedSubject, SortOrder::Descending},
+  ASSERT_EQ(client->sort({{PidTagNormalizedSubject, SortOrder::Descending},
                   {PidTagMessageDeliveryTime, SortOrder::MaximumCategory},
                   {PidTagMessageDeliveryTime, SortOrder::Ascending}},
                  1, 1),
@@ -103,16 +95,16 @@ TEST_F(CategoryTest, CategoriesNestAndSortByTheirGreatest) {
   for (const auto& row : all_rows()) order.push_back(row[0] == "3" ? "[" + row[3] + " " + row[4] + "]" : row[2]);
   EXPECT_EQ(order, (List{"[c 1]", "c", "[a 2]", "a", "RE: a", "[b 1]", "b"}));
   // Two levels; only the outer one starts expanded.
-  ASSERT_EQ(sort({{PidTagRead, SortOrder::Ascending}, {PidTagNormalizedSubject, SortOrder::Ascending}}, 2, 1), ecNone);
+  ASSERT_EQ(client->sort({{PidTagRead, SortOrder::Ascending}, {PidTagNormalizedSubject, SortOrder::Ascending}}, 2, 1), ecNone);
   order.clear();
   for (const auto& row : all_rows()) order.push_back(row[0] + row[1] + " " + row[4]);
   EXPECT_EQ(order, (List{"30 4", "41 2", "41 1", "41 1"}));
   // What makes no sense.
-  EXPECT_EQ(sort({{PidTagMessageDeliveryTime, SortOrder::MaximumCategory}}, 0, 0), ecInvalidParam);
-  EXPECT_EQ(sort({{PidTagSubject, SortOrder::Ascending}}, 2, 0), ecInvalidParam);
-  EXPECT_EQ(sort({{PidTagSubject, SortOrder::Ascending}}, 1, 2), ecInvalidParam);
-  EXPECT_EQ(sort({{PidTagSubject, SortOrder::Ascending}, {PidTagRead, 0}, {PidTagSubject, SortOrder::MaximumCategory}}, 1, 0), ecInvalidParam);
-  EXPECT_EQ(sort({{PropertyTag(0x8005, PropertyType::PtypMultipleString), 0}}, 1, 0), ecNotSupported);
+  EXPECT_EQ(client->sort({{PidTagMessageDeliveryTime, SortOrder::MaximumCategory}}, 0, 0), ecInvalidParam);
+  EXPECT_EQ(client->sort({{PidTagSubject, SortOrder::Ascending}}, 2, 0), ecInvalidParam);
+  EXPECT_EQ(client->sort({{PidTagSubject, SortOrder::Ascending}}, 1, 2), ecInvalidParam);
+  EXPECT_EQ(client->sort({{PidTagSubject, SortOrder::Ascending}, {PidTagRead, 0}, {PidTagSubject, SortOrder::MaximumCategory}}, 1, 0), ecInvalidParam);
+  EXPECT_EQ(client->sort({{PropertyTag(0x8005, PropertyType::PtypMultipleString), 0}}, 1, 0), ecNotSupported);
 }
 
 TEST_F(CategoryTest, SingleValuesHaveRowsOfTheirOwn) {
@@ -140,7 +132,7 @@ TEST_F(CategoryTest, SingleValuesHaveRowsOfTheirOwn) {
   ASSERT_EQ(client->open_folder(inbox), ecNone);
   ASSERT_TRUE(client->contents().has_value());
   ASSERT_EQ(client->columns({PidTagSubject, instance, PidTagInstanceNum, PidTagInstID, PidTagRowType}).value(), ecNone);
-  ASSERT_EQ(sort({{instance, SortOrder::Ascending}}, 1, 1), ecNone);
+  ASSERT_EQ(client->sort({{instance, SortOrder::Ascending}}, 1, 1), ecNone);
   List order;
   std::set<std::string> ids;
   for (const auto& row : all_rows()) {
@@ -150,7 +142,7 @@ TEST_F(CategoryTest, SingleValuesHaveRowsOfTheirOwn) {
   EXPECT_EQ(order, (List{"[" + absent + "]", "plain " + absent + " 0", "[Blue]", "both Blue 1", "[Red]", "both Red 0"}));
   EXPECT_EQ(ids.size(), 1u);
   // Without a sort order the column alone multiplies; without it a message is one row again.
-  ASSERT_EQ(sort({}, 0, 0), ecNone);
+  ASSERT_EQ(client->sort({}, 0, 0), ecNone);
   EXPECT_EQ(all_rows().size(), 3u);
   ASSERT_EQ(client->columns({PidTagSubject}).value(), ecNone);
   EXPECT_EQ(all_rows().size(), 2u);

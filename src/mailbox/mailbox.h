@@ -126,7 +126,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
     co_return out;
   }
 
-  // -- folders and their index (mailbox_refresh.cc)
+  // -- folders and their index (mailbox_listing.cc, mailbox_refresh.cc)
 
   // In the background, when older than the refresh interval.
   void refresh_folders_soon();

@@ -1,5 +1,5 @@
-// For the tests of this folder: a backend in memory that fails on demand, and a client that speaks ROP
-// buffers to the engine over the real state store.
+// For the tests of this folder: a client that speaks ROP buffers to the engine, over the real state store and a backend in
+// memory (fake_backend.h).
 #pragma once
 
 #include <gtest/gtest.h>
@@ -7,10 +7,8 @@
 
 #include <filesystem>
 #include <future>
-#include <mutex>
-#include <set>
 
-#include "mailbox/engine.h"
+#include "mailbox/fake_backend.h"
 #include "mailbox/submitter.h"
 #include "mapi/legacy_dn.h"
 #include "wire/rop/rops.h"
@@ -20,52 +18,6 @@ namespace mapigate::mailbox::testing {
 
 using mapi::PropertyTag;
 using wire::RopId;
-
-// -- the backend
-
-struct FakeMessage {
-  std::string raw;
-  std::uint32_t flags = 0;
-  FileTime received;
-  std::set<std::string> keywords{};
-};
-struct FakeFolder {
-  RemoteFolder remote;
-  std::map<std::uint64_t, FakeMessage> messages;
-  std::uint64_t next = 1, change = 1;
-};
-struct FakeBackend {
-  std::mutex mutex;
-  std::map<std::string, FakeFolder> folders;
-  std::set<std::string> down;   // "folders", "refresh", "part", "later part", "changed", "content", "set_flags"
-  std::set<std::string> refused;  // of the same: for good
-  std::map<std::string, int> calls;
-  std::size_t part = 50;        // messages in one part of a refresh
-  Duration slow{};              // a refresh takes so long
-  std::string stuck;            // "remove" waits before it is done, "copy" after that, until it is cut off
-  std::optional<Quota> quota;
-  bool tells = false;           // news, by itself
-  bool tells_keys = true;       // of messages that are copied (UIDPLUS)
-  News news;                    // not told yet
-
-  std::string add(const std::string& folder, const std::string& subject, std::uint32_t flags = 0, std::string body = "Hello.\r\n",
-                  std::string extra = {});
-  void set_down(const std::string& what, bool is = true);
-  void refuse(const std::string& what, bool is = true);
-  void add_folder(const std::string& id, FolderRole role = FolderRole::none, const std::string& parent = {});
-  void rename(const std::string& from, const std::string& to);  // with what is below it
-  int count(const std::string& what);
-};
-class FakeFactory final : public ProviderFactory {
- public:
-  explicit FakeFactory(FakeBackend& backend) : backend_(backend) {}
-  std::unique_ptr<Provider> open(std::shared_ptr<const chain::Identity>, io::Executor) override;
-
- private:
-  FakeBackend& backend_;
-};
-
-// -- the client
 
 template <class Rop>
 struct Ask {
@@ -118,6 +70,7 @@ class Client : public wire::ColumnSource {
   // Opens the contents table of folder handle 1 as 2; the count, or the error.
   Result<std::uint32_t> contents(std::uint8_t flags = 0);
   Replies columns(std::vector<PropertyTag> tags, std::uint8_t table = 2);
+  mapi::ErrorCode sort(std::vector<mapi::SortOrder> orders, std::uint16_t categories = 0, std::uint16_t expanded = 0);
   // All rows from the cursor on, text of every cell.
   std::vector<std::vector<std::string>> rows(std::uint16_t count = 1000, std::uint8_t table = 2);
   // Of an object: the cells as text; an error as "!ecNotFound …".

@@ -21,13 +21,6 @@ class TextColumnTest : public InboxTest {
     for (const auto& row : client->rows()) out.push_back(row[0]);
     return out;
   }
-  ErrorCode sort(std::vector<SortOrder> orders, std::uint16_t categories = 0) {
-    Ask<wire::RopSortTable> ask;
-    ask.handle = 2;
-    ask.body.SortOrders = client->arena.copy(std::span<const SortOrder>(orders));
-    ask.body.CategoryCount = categories;
-    return client->execute(ask).value();
-  }
 };
 
 TEST_F(TextColumnTest, RowsSayWhatOpenedMessagesSay) {
@@ -131,7 +124,7 @@ TEST_F(TextColumnTest, FoundAndExpandedRowsHaveThem) {
   ASSERT_EQ(found.value(), ecNone);
   EXPECT_EQ(to_text(found.get<wire::RopFindRow>().RowData.values[0]), "first\r\n");
   EXPECT_EQ(backend.count("content"), 1) << "of the row that is shown";
-  ASSERT_EQ(sort({{PidTagImportance, SortOrder::Descending}, {PidTagSubject, SortOrder::Ascending}}, 1), ecNone);
+  ASSERT_EQ(client->sort({{PidTagImportance, SortOrder::Descending}, {PidTagSubject, SortOrder::Ascending}}, 1), ecNone);
   const auto headers = client->rows();
   ASSERT_EQ(headers.size(), 1u);
   EXPECT_EQ(headers[0][0], "!ecNotFound (0x8004010f)") << "a category has no text";
@@ -146,7 +139,7 @@ TEST_F(TextColumnTest, FoundAndExpandedRowsHaveThem) {
 TEST_F(TextColumnTest, TheOrderOfRowsAsksNobody) {
   for (int i = 0; i < 3; ++i) backend.add("INBOX", fmt::format("m {}", i), 0, fmt::format("text {}\r\n", i));
   open();
-  ASSERT_EQ(sort({{PidTagBody, SortOrder::Ascending}}), ecNone);
+  ASSERT_EQ(client->sort({{PidTagBody, SortOrder::Ascending}}), ecNone);
   EXPECT_EQ(cells(PidTagSubject).size(), 3u);
   EXPECT_EQ(backend.count("content"), 0);
 }
