@@ -40,12 +40,6 @@ void Pool::take_back(std::unique_ptr<Connection> connection) {
   freed_.notify_all();
 }
 
-void Pool::close_idle() {
-  open_ -= static_cast<unsigned>(idle_.size());
-  idle_.clear();
-  freed_.notify_all();
-}
-
 Task<> Pool::close_when_idle(std::weak_ptr<Pool> weak) {
   for (;;) {
     Duration wait{};

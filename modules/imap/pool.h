@@ -49,7 +49,6 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // A connection, rather one that has `mailbox` selected already. While the server is down this fails
   // at once, and tries again only after a growing while.
   Task<Result<Lease>> acquire(std::string mailbox, Purpose purpose = Purpose::reading);
-  void close_idle();
   // Settings of the connection for folders and cursors, without asking the server.
   const Server& server() const { return *server_; }
   const Credentials& credentials() const { return credentials_; }

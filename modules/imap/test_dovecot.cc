@@ -101,8 +101,6 @@ Dovecot::~Dovecot() {
   fs::remove_all(folder_, ignored);
 }
 
-void Dovecot::set_capability(const std::string& capability) { options_.capability = capability; }
-
 void Dovecot::write_config() {
   const bool root = ::geteuid() == 0;
   const std::string own = root ? "" : ::getpwuid(::geteuid())->pw_name;

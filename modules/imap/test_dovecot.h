@@ -38,7 +38,6 @@ class Dovecot {
   void kill();    // SIGKILL to all of it
   void freeze();  // connections stay open, nothing answers
   void thaw();
-  void set_capability(const std::string& capability);  // for the next start()
   // "doveadm mailbox update --uid-validity": numbers a mailbox anew in name only
   bool doveadm(const std::vector<std::string>& arguments) const;
   std::string log() const;

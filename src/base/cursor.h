@@ -57,7 +57,6 @@ class Cursor {
 
   std::size_t left() const { return static_cast<std::size_t>(end_ - position_); }
   std::size_t offset() const { return static_cast<std::size_t>(position_ - start_); }
-  View view_from(std::size_t offset_before) const { return {start_ + offset_before, position_}; }
   const std::uint8_t* position() const { return position_; }
 
   bool ok() const { return !failed_; }

@@ -75,6 +75,18 @@ Bytes to_utf16(std::string_view utf8) {
   return out;
 }
 
+Bytes upper_utf16(std::string_view utf8) {
+  Bytes out = to_utf16(utf8);
+  for (std::size_t i = 0; i + 1 < out.size(); i += 2) {
+    const auto unit = static_cast<UChar32>(out[i] | out[i + 1] << 8);
+    const auto upper = u_toupper(unit);
+    if (upper > 0xffff) continue;
+    out[i] = static_cast<std::uint8_t>(upper);
+    out[i + 1] = static_cast<std::uint8_t>(upper >> 8);
+  }
+  return out;
+}
+
 namespace {
 using Converter = std::unique_ptr<UConverter, decltype(&ucnv_close)>;
 

@@ -20,6 +20,7 @@ struct Utf16 {
 std::string to_utf8(Utf16 text);                       // unpaired surrogates become U+FFFD
 Utf16 to_utf16(Arena& arena, std::string_view utf8);   // broken UTF-8 becomes U+FFFD
 Bytes to_utf16(std::string_view utf8);
+Bytes upper_utf16(std::string_view utf8);  // the way Windows does for names: unit by unit
 
 // Windows code page (1252, 65001, 932 …) to UTF-8 and back; an unknown page is
 // treated as 1252. What the page cannot hold becomes '?'.

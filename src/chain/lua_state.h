@@ -39,7 +39,6 @@ class LuaState {
   // 0: none. `which` is an operation or a RopId.
   int function(Hook hook, std::size_t which) const { return functions_[static_cast<std::size_t>(hook)][which]; }
   bool barrier() const { return barrier_; }
-  std::size_t memory_used() const { return used_; }
 
   // A running function of the script.
   class Run {

@@ -63,25 +63,36 @@ struct CompoundHeader {
   }
 };
 
+// Tells the header at the beginning of a file with its offsets, and what stands behind it, where nobody can say more, as bytes.
+template <class Header>
+struct HeaderTold {
+  HeaderTold(wire::FieldSink& sink, bool as_structure, View file) : input(file), placed(sink, as_structure) { teller("header", header); }
+  void rest() {
+    const auto at = cursor.offset();
+    *placed.start() = at;
+    if (at < input.size()) placed.bytes("rest", input.subspan(at));
+  }
+
+  View input;
+  Header header;
+  Arena arena;
+  Cursor cursor{input};
+  wire::FieldReader reader{cursor, arena};
+  wire::blobs::OffsetSink placed;
+  wire::FieldTeller teller{reader, placed, placed.start()};
+};
+
 // Why a file is no compound file: `otherwise`, if it is not the header.
 std::string broken_compound_file(wire::FieldSink& sink, bool as_structure, View input, const std::string& otherwise) {
-  Arena arena;
-  Cursor cursor(input);
-  wire::FieldReader reader(cursor, arena);
-  wire::blobs::OffsetSink placed(sink, as_structure);
-  wire::FieldTeller teller(reader, placed, placed.start());
-  CompoundHeader header;
-  teller("header", header);
-  const bool whole = cursor.ok();
+  HeaderTold<CompoundHeader> told(sink, as_structure, input);
+  const bool whole = told.cursor.ok();
   if (whole) {
     // The first sector stands behind the header's; one that is not whole does not count.
-    const auto sectors = input.size() >> header.SectorShift;
+    const auto sectors = input.size() >> told.header.SectorShift;
     sink.number("sectors in the file", sectors == 0 ? 0 : sectors - 1, 4);
   }
-  const auto at = cursor.offset();
-  *placed.start() = at;
-  if (at < input.size()) placed.bytes("rest", input.subspan(at));
-  return whole ? otherwise : fmt::format("{}: {}", otherwise, cursor.error("header").message);
+  told.rest();
+  return whole ? otherwise : fmt::format("{}: {}", otherwise, told.cursor.error("header").message);
 }
 
 }  // namespace
@@ -108,19 +119,12 @@ std::string dump_tnef(wire::FieldSink& sink, bool as_structure, View input) {
 }
 
 std::string dump_rtf(wire::FieldSink& sink, bool as_structure, View input) {
-  Arena arena;
-  Cursor cursor(input);
-  wire::FieldReader reader(cursor, arena);
-  wire::blobs::OffsetSink placed(sink, as_structure);
-  wire::FieldTeller teller(reader, placed, placed.start());
-  RtfHeader header;
-  teller("header", header);
+  HeaderTold<RtfHeader> told(sink, as_structure, input);
   const auto broken = [&](const Error& error) {
-    *placed.start() = cursor.offset();
-    if (cursor.offset() < input.size()) placed.bytes("rest", input.subspan(cursor.offset()));
+    told.rest();
     return error.message;
   };
-  if (!cursor.ok()) return broken(cursor.error("compressed RTF"));
+  if (!told.cursor.ok()) return broken(told.cursor.error("compressed RTF"));
   std::string partial;
   const auto rtf = convert::decompress_rtf(input, max_input, &partial);
   if (!rtf) {

@@ -43,12 +43,6 @@ const std::vector<TextAttribute>& text_attributes() {
   return all;
 }
 
-std::optional<mapi::PropertyTag> find_text_attribute(std::string_view name) {
-  for (const auto& attribute : text_attributes())
-    if (attribute.name == name) return attribute.tag;
-  return {};
-}
-
 std::optional<EntryKind> entry_kind(std::string_view name) {
   if (name == "person") return EntryKind::person;
   if (name == "group") return EntryKind::group;

@@ -44,7 +44,6 @@ struct TextAttribute {
   mapi::PropertyTag tag;
 };
 const std::vector<TextAttribute>& text_attributes();
-std::optional<mapi::PropertyTag> find_text_attribute(std::string_view name);
 std::optional<EntryKind> entry_kind(std::string_view name);
 
 }  // namespace mapigate::directory

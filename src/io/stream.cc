@@ -428,7 +428,6 @@ bool Stream::is_quiet() const {
 
 bool Stream::is_tls() const { return impl_->established; }
 std::string Stream::tls_version() const { return is_tls() ? SSL_get_version(impl_->ssl) : ""; }
-std::string Stream::tls_cipher() const { return is_tls() ? SSL_get_cipher_name(impl_->ssl) : ""; }
 bool Stream::tls_resumed() const { return is_tls() && SSL_session_reused(impl_->ssl) == 1; }
 
 Bytes Stream::tls_server_end_point() const {

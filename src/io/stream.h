@@ -60,7 +60,6 @@ class Stream {
 
   bool is_tls() const;
   std::string tls_version() const;  // "TLSv1.3", empty without TLS
-  std::string tls_cipher() const;
   bool tls_resumed() const;
   // RFC 5929 tls-server-end-point: the hash of the server's certificate (empty without TLS).
   Bytes tls_server_end_point() const;

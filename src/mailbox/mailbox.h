@@ -103,7 +103,6 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
 
   // Hold one while working with the mailbox: it is not closed meanwhile.
   std::shared_ptr<void> use();
-  Clock::time_point last_use() const { return last_use_; }
   // Drops state, providers, caches and tree when nobody uses it; open() brings them back, ids and all.
   bool close_if_idle(Duration idle);
 

@@ -39,9 +39,6 @@ std::int32_t StoreIdentity::message_access(GlobalCounter folder) const {
 }
 std::int32_t StoreIdentity::message_level(GlobalCounter folder) const { return may_edit_in(folder); }
 
-mapi::LongTermId StoreIdentity::long_term_id(GlobalCounter counter) const {
-  return {replica, mapi::counter_bytes(counter), 0};
-}
 Bytes StoreIdentity::source_key(GlobalCounter counter) const { return guid_and_counter(replica, counter); }
 Bytes StoreIdentity::predecessor_change_list(GlobalCounter change) const {
   auto out = guid_and_counter(replica, change);

@@ -39,7 +39,6 @@ struct StoreIdentity {
   std::int32_t message_level(GlobalCounter folder) const;
 
   mapi::Id id(GlobalCounter counter) const { return counter ? mapi::Id(own_replid, counter) : mapi::Id(); }
-  mapi::LongTermId long_term_id(GlobalCounter counter) const;
   Bytes source_key(GlobalCounter counter) const;              // 22 bytes; PidTagChangeKey has the same form
   Bytes predecessor_change_list(GlobalCounter change) const;  // [MS-OXCFXICS] "PredecessorChangeList Structure"
   Bytes folder_entry_id(GlobalCounter folder) const;

@@ -5,7 +5,6 @@
 #include <openssl/hmac.h>
 #include <openssl/provider.h>
 #include <openssl/rand.h>
-#include <unicode/uchar.h>
 
 #include <algorithm>
 #include <cstring>
@@ -54,19 +53,6 @@ Key md5(std::initializer_list<View> parts) {
   Key out{};
   unsigned size = 0;
   EVP_Digest(all.data(), all.size(), out.data(), &size, EVP_md5(), nullptr);
-  return out;
-}
-
-// Upper case the way Windows does for names: unit by unit.
-Bytes upper_utf16(std::string_view utf8) {
-  Bytes out = to_utf16(utf8);
-  for (std::size_t i = 0; i + 1 < out.size(); i += 2) {
-    const auto unit = static_cast<UChar32>(out[i] | out[i + 1] << 8);
-    const auto upper = u_toupper(unit);
-    if (upper > 0xffff) continue;
-    out[i] = static_cast<std::uint8_t>(upper);
-    out[i + 1] = static_cast<std::uint8_t>(upper >> 8);
-  }
   return out;
 }
 

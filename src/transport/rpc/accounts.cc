@@ -3,7 +3,6 @@
 #include <openssl/crypto.h>
 #include <openssl/hmac.h>
 #include <sys/stat.h>
-#include <unicode/uchar.h>
 
 #include <fstream>
 #include <sstream>
@@ -88,19 +87,6 @@ bool hmac_md5(View key, std::initializer_list<View> parts, Mac& out) {
   unsigned size = 0;
   return HMAC(EVP_md5(), key.data(), static_cast<int>(key.size()), all.data(), all.size(), out.data(), &size) != nullptr &&
          size == out.size();
-}
-
-// Upper case the way Windows does for names: unit by unit.
-Bytes upper_utf16(std::string_view utf8) {
-  Bytes out = to_utf16(utf8);
-  for (std::size_t i = 0; i + 1 < out.size(); i += 2) {
-    const auto unit = static_cast<UChar32>(out[i] | out[i + 1] << 8);
-    const auto upper = u_toupper(unit);
-    if (upper > 0xffff) continue;
-    out[i] = static_cast<std::uint8_t>(upper);
-    out[i + 1] = static_cast<std::uint8_t>(upper >> 8);
-  }
-  return out;
 }
 
 }  // namespace
