@@ -68,8 +68,10 @@ class Relay final : public chain::Module, public chain::Authenticator, public ch
       if (rewriter_ && is_worth_a_look(call)) rewriter_->reply(call);
       co_return chain::Verdict::norelay;
     }
-    lost_.add();
-    log::warning("{} for {}: {}", chain::to_string(call.operation()), call.session().identity().user, reply.error().message);
+    if (reply.error().code != Errc::cancelled) {  // else nobody waits for it any more
+      lost_.add();
+      log::warning("{} for {}: {}", chain::to_string(call.operation()), call.session().identity().user, reply.error().message);
+    }
     chain::Reply failure;
     failure.response_code = static_cast<std::uint32_t>(
         reply.error().code == Errc::denied ? wire::mapihttp::ResponseCode::NoPrivilege : wire::mapihttp::ResponseCode::UnknownFailure);

@@ -65,7 +65,7 @@ const Setting sessions_rows[] = {
     {"grace", Type::duration, "1min", "Time by which sessions are kept longer than clients are told.", "0.1", 0, 86'400'000},
     {"max", Type::number, "50000", "Sessions at a time; more are refused.", "0.1", 1, 10'000'000},
     {"max_per_user", Type::number, "64", "Sessions of one user; one more ends the user's longest idle one.", "0.1", 1, 1'000'000},
-    {"max_waits", Type::number, "16", "NotificationWaits of one session at a time; more are refused. Clients need one; those whose connections were cut last until that is noticed, through a relay for minutes.", "0.1", 1, 10'000},
+    {"max_waits", Type::number, "16", "NotificationWaits of one session at a time; more are refused. Clients need one; those whose connections were cut last until that is noticed.", "0.1", 1, 10'000},
     {"pending_period", Type::duration, "30s", "Longest silence while a request is in progress; clients are told.", "0.1", 500, 300'000},
     {"execute_limit", Type::duration, "5min", "Time after which one Execute is given up.", "0.1", 1000, 3'600'000},
 };

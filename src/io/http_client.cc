@@ -300,8 +300,16 @@ struct HttpClient::Impl : std::enable_shared_from_this<HttpClient::Impl> {
       const bool may_open = reserve(*origin, &evicted);
       discard(std::move(evicted));
       if (may_open) {
+        // Given back also when this task is cancelled meanwhile.
+        struct Place {
+          Impl* client;
+          Origin* origin;
+          ~Place() {
+            if (origin != nullptr) client->give_back(*origin, nullptr);
+          }
+        } place{this, origin.get()};
         auto made = co_await open_link(*url, until);
-        if (!made) give_back(*origin, nullptr);
+        if (made) place.origin = nullptr;
         co_return made;
       }
       bool free = co_await origin->released.wait_for(until - Clock::now());

@@ -259,22 +259,25 @@ namespace {
 // Used on its loop only; the completion of its task lets go of it last.
 struct Limited : TimerNode, std::enable_shared_from_this<Limited> {
   explicit Limited(const Executor& executor) : wheel(LoopTimers::of(executor)) {
-    fire = [](TimerNode* node) {
-      const auto self = static_cast<Limited*>(node)->shared_from_this();
-      self->late = true;
-      self->cancel.emit(asio::cancellation_type::terminal);
-    };
+    fire = [](TimerNode* node) { static_cast<Limited*>(node)->shared_from_this()->end(Errc::timeout); };
   }
   ~Limited() { wheel.remove(*this); }
 
+  void end(Errc why) {
+    if (ended || cut) return;
+    cut = why;
+    cancel.emit(asio::cancellation_type::terminal);
+  }
+
   LoopTimers& wheel;
   asio::cancellation_signal cancel;
-  bool late = false;
+  std::optional<Errc> cut;
   bool ended = false;
 };
 }  // namespace
 
-void spawn_until(Executor executor, Duration limit, Task<> task, std::function<void(bool, std::exception_ptr)> ended) {
+std::function<void()> spawn_until(Executor executor, Duration limit, Task<> task,
+                                  std::function<void(std::optional<Errc>, std::exception_ptr)> ended) {
   auto limited = std::make_shared<Limited>(executor);
   asio::dispatch(executor, [limited, limit] {
     if (!limited->ended) limited->wheel.set(*limited, deadline_after(limit));
@@ -282,10 +285,16 @@ void spawn_until(Executor executor, Duration limit, Task<> task, std::function<v
   auto completed = [limited, ended = std::move(ended)](std::exception_ptr escaped) {
     limited->ended = true;
     limited->wheel.remove(*limited);
-    ended(!limited->late, escaped);
+    ended(limited->cut, escaped);
+  };
+  auto stop = [executor, weak = std::weak_ptr(limited)] {
+    asio::post(executor, [weak] {
+      if (const auto running = weak.lock()) running->end(Errc::cancelled);
+    });
   };
   const auto slot = limited->cancel.slot();
   asio::co_spawn(std::move(executor), std::move(task), asio::bind_cancellation_slot(slot, std::move(completed)));
+  return stop;
 }
 
 }  // namespace detail

@@ -67,8 +67,9 @@ std::string what_escaped(std::exception_ptr escaped);
 namespace detail {
 Task<> run_on(Executor executor, Task<> task);
 Task<bool> run_until(Duration limit, Task<> task);
-// `ended` gets whether that was in time, and what escaped.
-void spawn_until(Executor executor, Duration limit, Task<> task, std::function<void(bool, std::exception_ptr)> ended);
+// `ended` gets why the task was cut short (Errc::timeout, or Errc::cancelled by what this returns), and what escaped.
+std::function<void()> spawn_until(Executor executor, Duration limit, Task<> task,
+                                  std::function<void(std::optional<Errc>, std::exception_ptr)> ended);
 
 template <class T>
 Task<> store(Task<T> task, std::optional<T>* out) {
@@ -99,17 +100,18 @@ Task<Result<T>> with_deadline(Duration limit, Task<Result<T>> task) {
 }
 
 // Runs the task on its own, with_deadline, and hands what came of it to `done` on `executor`; what it threw is Errc::internal.
-// For what somebody else waits for: the limit is kept by the loop's wheel, to some tens of milliseconds.
+// For what somebody else waits for: the limit is kept by the loop's wheel, to some tens of milliseconds. What it returns
+// ends the task before its time, from any thread, and then Errc::cancelled is handed over; nothing once the task has ended.
 template <class T>
-void spawn(Executor executor, Duration limit, Task<Result<T>> task, std::function<void(Result<T>)> done) {
+std::function<void()> spawn(Executor executor, Duration limit, Task<Result<T>> task, std::function<void(Result<T>)> done) {
   auto out = std::make_shared<std::optional<Result<T>>>();
   Task<> stored = detail::store<Result<T>>(std::move(task), out.get());
-  auto ended = [out, done = std::move(done)](bool in_time, std::exception_ptr escaped) {
-    if (!in_time) done(error(Errc::timeout, "no answer in time"));
+  auto ended = [out, done = std::move(done)](std::optional<Errc> cut, std::exception_ptr escaped) {
+    if (cut) done(error(*cut, "{}", *cut == Errc::timeout ? "no answer in time" : "nobody waits for it any more"));
     else if (out->has_value()) done(std::move(**out));
     else done(error(Errc::internal, "{}", what_escaped(escaped)));
   };
-  detail::spawn_until(std::move(executor), limit, std::move(stored), std::move(ended));
+  return detail::spawn_until(std::move(executor), limit, std::move(stored), std::move(ended));
 }
 
 // `function` runs on a worker; its result or exception reaches the caller on the caller's executor.

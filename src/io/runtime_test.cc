@@ -169,6 +169,39 @@ TEST_F(RuntimeTest, WhatComesOfASpawnedTaskIsHandedOver) {
   EXPECT_EQ(failed.error().message, "it fell over");
 }
 
+TEST_F(RuntimeTest, ASpawnedTaskCanBeEndedBeforeItsTime) {
+  auto told = std::make_shared<std::promise<Result<int>>>();
+  auto future = told->get_future();
+  const auto started = Clock::now();
+  auto stop = spawn<int>(runtime_.executor(1), 20s, slow_answer(20s), [told](Result<int> result) { told->set_value(std::move(result)); });
+  stop();
+  stop();
+  const auto ended = future.get();
+  ASSERT_FALSE(ended);
+  EXPECT_EQ(ended.error().code, Errc::cancelled);
+  EXPECT_LT(Clock::now() - started, 5s);
+  stop();  // of what has ended
+}
+
+// However close the end of a task and the wish for it come to each other, it is told once.
+TEST_F(RuntimeTest, TheEndOfATaskAndTheWishForItMayMeet) {
+  constexpr unsigned rounds = 4000;
+  std::atomic<unsigned> ended = 0;
+  Event all;
+  for (unsigned i = 0; i < rounds; ++i) {
+    auto stop = spawn<int>(runtime_.executor(i), 20s, slow_answer(std::chrono::microseconds(i % 211)), [&, all](const Result<int>& result) mutable {
+      if (!result) {
+        EXPECT_EQ(result.error().code, Errc::cancelled);
+      }
+      if (++ended == rounds) all.set();
+    });
+    if (i % 3 == 0) std::this_thread::sleep_for(std::chrono::microseconds(i % 97));
+    stop();
+  }
+  EXPECT_TRUE(run_on_loop(runtime_, wait_for(all, 60s)));
+  EXPECT_EQ(ended, rounds);
+}
+
 // However close a deadline and the end of the work come to each other, on whichever threads.
 TEST_F(RuntimeTest, DeadlinesAndWorkersMayMeet) {
   auto round = [](Runtime& runtime, unsigned number) -> Task<Result<int>> {

@@ -123,6 +123,7 @@ struct Pending {
   std::unique_ptr<chain::Call> call;
   std::optional<Result<chain::Reply>> result;
   io::Event done;
+  std::function<void()> stop;  // ends it before its time, from any thread: the result is then Errc::cancelled
 };
 
 void finish(Pending& pending, Result<chain::Reply> result) {
@@ -217,8 +218,9 @@ io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Reques
     done = co_await pending->done.wait_for(period / 2);
     if (!done) exchange.queue(as_view(wire::mapihttp::pending_tag));
   }
-  log_failure(request, *pending);
   auto& result = *pending->result;
+  if (!result && result.error().code == Errc::cancelled) co_return false;
+  log_failure(request, *pending);
   const auto code = code_of(result);
   Bytes body;
   if (code == ResponseCode::Success) body = std::move(result->body);
@@ -237,8 +239,8 @@ std::shared_ptr<Pending> start(Gateway& gateway, std::shared_ptr<SessionContext>
   pending->call = std::make_unique<chain::Call>(*context->session, operation, std::move(client), std::move(body));
   ++context->requests;
   context->touch();
-  io::spawn<chain::Reply>(context->session->executor(), limit, context->session->chain().run(*pending->call),
-                          [pending](Result<chain::Reply> result) { finish(*pending, std::move(result)); });
+  pending->stop = io::spawn<chain::Reply>(context->session->executor(), limit, context->session->chain().run(*pending->call),
+                                          [pending](Result<chain::Reply> result) { finish(*pending, std::move(result)); });
   return pending;
 }
 
@@ -360,21 +362,33 @@ io::Task<> execute(Gateway& gateway, io::HttpExchange& exchange, const Request& 
   (void)sent;  // a client that has gone: the call goes on, and the next one waits for its turn
 }
 
-// One more NotificationWait of the session, as long as somebody is there to be answered.
+// One more NotificationWait of the session.
 class WaitCount {
  public:
-  explicit WaitCount(SessionContext* context) : context_(context) {
-    if (context_) ++context_->waits;
-  }
+  explicit WaitCount(SessionContext& context) : context_(context) { ++context_.waits; }
   WaitCount(const WaitCount&) = delete;
-  ~WaitCount() {
-    if (context_) --context_->waits;
-  }
+  ~WaitCount() { --context_.waits; }
 
  private:
-  SessionContext* context_;
+  SessionContext& context_;
 };
-constexpr int left_behind = 16;
+
+// Waits beside Execute and needs no sequence.
+io::Task<> notification_wait(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
+                             std::shared_ptr<SessionContext> context, chain::PinnedConnection* pinned) {
+  const WaitCount counted(*context);
+  if (context->waits > gateway.options().sessions.waits) {
+    co_await refuse(gateway, exchange, request, ResponseCode::InvalidSequence, "too many NotificationWaits of the session are in progress");
+    co_return;
+  }
+  auto pending = start(gateway, context, Operation::NotificationWait, std::move(client), to_bytes(exchange.body()), gateway.options().wait_limit);
+  // Nobody hears of what a wait would tell when its client has gone. It is ended, and with it those further up; the
+  // session's events stay where they are, for the next Execute.
+  exchange.on_closed(pending->stop);
+  const auto sent = co_await answer(gateway, exchange, request, Cookies::ticket, pending, true);
+  // An upstream by DCE/RPC would hold the other half of the pair for minutes.
+  if (!sent && pinned != nullptr) pinned->close();
+}
 
 io::Task<> disconnect(Gateway& gateway, io::HttpExchange& exchange, const Request& request, chain::ClientInfo client,
                       std::shared_ptr<SessionContext> context, Operation operation) {
@@ -440,21 +454,13 @@ io::Task<> handle_mapi_http(Gateway& gateway, io::HttpExchange& exchange, Interf
     case Operation::Execute:
       co_await execute(gateway, exchange, request, std::move(client), context, *operation);
       break;
-    default: {
-      // NotificationWait needs no sequence and waits beside Execute; NSPI has no sequence to keep.
-      const bool waits = *operation == Operation::NotificationWait;
-      const WaitCount counted(waits ? context.get() : nullptr);
-      const auto most = gateway.options().sessions.waits;
-      // A client that has gone leaves a call behind that waits on: those are not refused at once, but do not pile up either.
-      if (waits && (context->waits > most || context->requests > most * left_behind)) {
-        co_await refuse(gateway, exchange, request, ResponseCode::InvalidSequence, "too many NotificationWaits of the session are in progress");
-        co_return;
-      }
-      auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()),
-                           waits ? gateway.options().wait_limit : gateway.options().execute_limit);
-      const auto sent = co_await answer(gateway, exchange, request, waits ? Cookies::ticket : Cookies::all, pending, waits);
-      // A wait would hold the other half of the pair for minutes.
-      if (!sent && waits && identity->pinned != nullptr) identity->pinned->close();
+    case Operation::NotificationWait:
+      co_await notification_wait(gateway, exchange, request, std::move(client), context, identity->pinned.get());
+      break;
+    default: {  // NSPI has no sequence to keep
+      auto pending = start(gateway, context, *operation, std::move(client), to_bytes(exchange.body()), gateway.options().execute_limit);
+      const auto sent = co_await answer(gateway, exchange, request, Cookies::all, pending, false);
+      (void)sent;  // the client has gone; the call goes on
       break;
     }
   }

@@ -40,7 +40,7 @@ struct SessionContext {
   bool executing = false;
   std::atomic<Clock::rep> last_used{0};
   std::atomic<int> requests{0};  // in progress; a session with one does not expire
-  std::atomic<int> waits{0};     // NotificationWaits that a client waits for
+  std::atomic<int> waits{0};     // NotificationWaits among them
   std::atomic<bool> ended{false};
 
   void touch() { last_used = Clock::now().time_since_epoch().count(); }

@@ -406,6 +406,7 @@ struct RpcConnection::Impl {
     const bool answered = co_await one->done.wait_for(std::max(until - Clock::now(), Duration(std::chrono::milliseconds(1))));
     if (!answered) {
       self->pending.erase(id);
+      if (Clock::now() < until) co_return error(Errc::cancelled, "nobody waits for the answer any more");
       co_return error(Errc::timeout, "the server did not answer in time");
     }
     if (one->problem) co_return *one->problem;

@@ -183,19 +183,4 @@ Task<Result<std::string>> refer_to_address_book(RpcDialer& dialer, std::string u
   co_return std::string(**out.ppszServer);
 }
 
-Task<Result<std::string>> host_of_server(RpcDialer& dialer, std::string server_dn) {
-  using Method = ndr::rfr::RfrGetFQDNFromServerDN;
-  Method::In in;
-  in.cbMailboxServerDN = static_cast<std::uint32_t>(server_dn.size() + 1);
-  in.szMailboxServerDN = server_dn;
-  auto stub = co_await ask<Method>(&dialer, "RfrGetFQDNFromServerDN", in, dialer.server().connect_limit);
-  if (!stub) co_return stub.error();
-  Arena arena;
-  Method::Out out;
-  if (auto done = ndr::decode("RfrGetFQDNFromServerDN", *stub, false, arena, out); !done) co_return done.error();
-  if (out.result != 0 || !out.ppszServerFQDN || out.ppszServerFQDN->empty())
-    co_return error(Errc::not_found, "RfrGetFQDNFromServerDN: nobody knows {} ({:#x})", server_dn, static_cast<std::uint32_t>(out.result));
-  co_return std::string(*out.ppszServerFQDN);
-}
-
 }  // namespace mapigate::upstream

@@ -70,8 +70,7 @@ std::unique_ptr<Session> make_rpc_address_book_session(std::unique_ptr<RpcDialer
 // Logs on and makes a call that does nothing. Errc::denied: the server does not believe us.
 Task<Status> check_rpc_credentials(RpcDialer& dialer);
 
-// [MS-OXABREF] 3.1.4: the address book server for a user, and the host name of a server by its DN.
+// [MS-OXABREF] 3.1.4.1: the address book server for a user.
 Task<Result<std::string>> refer_to_address_book(RpcDialer& dialer, std::string user_dn);
-Task<Result<std::string>> host_of_server(RpcDialer& dialer, std::string server_dn);
 
 }  // namespace mapigate::upstream

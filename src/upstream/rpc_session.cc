@@ -218,7 +218,12 @@ class RpcMailboxSession final : public RpcSessionBase {
     Bytes stub;
     if (auto done = ndr::encode("EcDoAsyncWaitEx", in, stub); !done) co_return done.error();
     auto answer = co_await place.connection->call(place.context, Wait::opnum, std::move(stub), call_limit());
-    if (!answer) co_return answer.error();
+    if (!answer) {
+      // The server may see only later that nobody waits there any more, and refuses another call by this handle until then.
+      waiting_ = {};
+      if (place.connection == listener_) listener_.reset();
+      co_return answer.error();
+    }
     if (answer->fault == fault_context_mismatch) {
       waiting_ = {};
       co_return protocol_error(http::ResponseCode::ContextNotFound);

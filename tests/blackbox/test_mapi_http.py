@@ -9,7 +9,9 @@ import pytest
 
 from conftest import ALICE, PASSWORD
 from harness import rops
+from harness.mapigate import Mapigate
 from harness.mapihttp import CODES, Client, Session, discover
+from harness.processes import wait_until
 from harness.rops import NO_HANDLE
 
 
@@ -221,16 +223,55 @@ def test_row_m4_pending_within_the_pending_period(client):
         assert time.monotonic() - started < period + 2
 
 
-def test_row_m4_a_session_has_few_waits_at_a_time(client):
-    log_on(client)
-
-    def wait():
-        connection = stack.enter_context(contextlib.closing(client.open_connection()))
+@contextlib.contextmanager
+def begun_wait(client):
+    """The head of the answer to a NotificationWait whose client leaves in the end."""
+    with contextlib.closing(client.open_connection()) as connection:
         headers = {name: value for name, value in client.headers("NotificationWait").items() if value}
         connection.http.request("POST", client.path, body=b"\0" * 8, headers=headers)
-        return connection.http.getresponse().getheader("X-ResponseCode")
+        with contextlib.closing(connection.http.getresponse()) as response:
+            yield response
+
+
+def test_row_m4_a_session_has_few_waits_at_a_time(client):
+    log_on(client)
     with contextlib.ExitStack() as stack:
-        assert [wait() for _ in range(17)] == ["0"] * 16 + ["15"]  # Invalid Sequence: one more than may be in progress
+        codes = [stack.enter_context(begun_wait(client)).getheader("X-ResponseCode") for _ in range(17)]
+        assert codes == ["0"] * 16 + ["15"]  # Invalid Sequence: one more than may be in progress
+
+
+@pytest.fixture(params=["gateway", "relay"])
+def alone(request, certificates, dovecot):
+    """Where a client goes, and the gateway behind it, which has no others."""
+    with contextlib.ExitStack() as stack:
+        gateway = stack.enter_context(Mapigate.gateway(certificates, dovecot.tls_port, name="alone"))
+        front = gateway
+        if request.param == "relay":
+            front = stack.enter_context(Mapigate.relay(certificates, gateway.https_port, name="before-alone"))
+        yield front, gateway
+
+
+def test_row_m4_a_wait_ends_with_its_client(alone, dovecot, certificates):
+    """At once, here and at the far server, and the session does not suffer."""
+    front, gateway = alone
+
+    def in_progress():
+        now = gateway.metrics()
+        return now['mapigate_module_calls_total{module="mail"}'] - now['mapigate_module_latency_seconds_count{module="mail"}']
+    with Session.logged_on(front.https_port, certificates.ca, "carol@example.test", PASSWORD) as session:
+        session.contents_table(session.open_folder(session.inbox))
+        session.call(rops.register_notification(0x02 | 0x04, whole_store=True))
+        for _ in range(20):  # more than may be in progress at a time
+            with begun_wait(session.client) as response:
+                assert response.getheader("X-ResponseCode") == "0"
+                wait_until(lambda: in_progress() == 1, "the wait", 10, 0.05)
+            wait_until(lambda: in_progress() == 0, "the end of the wait", 10, 0.05)
+        with begun_wait(session.client):
+            pass
+        dovecot.seed("carol@example.test", "INBOX", [b"Subject: news\r\n\r\nhere\r\n"])
+        started = time.monotonic()
+        assert session.client.notification_wait()[0] == 1
+        assert time.monotonic() - started < 25
 
 
 def test_row_m4_a_queued_event_is_reported_at_once(gateway, dovecot, certificates):

@@ -160,7 +160,7 @@ def test_waiting_beside_calls(certificates, relay):
         second.http.sock.shutdown(socket.SHUT_RDWR)
         waiting.join(20)
         second.close()
-        wait_until(lambda: pairs(relay) < before, "the wait's pair is gone, though the far server would go on waiting")
+        wait_until(lambda: pairs(relay) < before, "the wait's pair is gone")
 
 
 def test_autodiscover(certificates, far, relay):

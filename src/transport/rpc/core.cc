@@ -127,39 +127,35 @@ io::Task<Result<chain::Reply>> in_turn(Job* job) {
   co_return result;
 }
 
-io::Task<> perform(Gateway* gateway, std::shared_ptr<Job> job) {
-  std::optional<Result<chain::Reply>> result;
-  try {
-    auto outcome = co_await in_turn(job.get());
-    result.emplace(std::move(outcome));
-  } catch (const std::exception& problem) {
-    log::error("{} for {}: {}", chain::to_string(job->call->operation()), job->context->session->identity().user, problem.what());
-    result.emplace(error(Errc::internal, "{}", problem.what()));
+// On the executor of the call and its session, which go there, before the answer does.
+void finish(Gateway& gateway, Job job, Result<chain::Reply> result) {
+  if (!result && result.error().code == Errc::internal)
+    log::error("{} for {}: {}", chain::to_string(job.call->operation()), job.context->session->identity().user, result.error().message);
+  --job.context->requests;
+  job.context->touch();
+  if (job.opening && opened(result)) {
+    if (auto added = gateway.sessions().add(job.context); !added) result = Result<chain::Reply>(added.error());
   }
-  --job->context->requests;
-  job->context->touch();
-  if (job->opening && opened(*result)) {
-    if (auto added = gateway->sessions().add(job->context); !added) result.emplace(added.error());
-  }
-  // The call and with it the session go here, on their executor, before the answer does.
-  auto inbox = std::move(job->inbox);
-  auto outcome = std::make_shared<Result<chain::Reply>>(std::move(*result));
-  auto done = std::move(job->done);
-  job.reset();
-  inbox->post([done = std::move(done), outcome] { done(std::move(*outcome)); });
+  auto outcome = std::make_shared<Result<chain::Reply>>(std::move(result));
+  job.call.reset();
+  job.context.reset();
+  job.inbox->post([done = std::move(job.done), outcome] { done(std::move(*outcome)); });
 }
 
 }  // namespace
 
-void run_call(Gateway& gateway, std::shared_ptr<Inbox> inbox, std::shared_ptr<SessionContext> context,
-              std::unique_ptr<chain::Call> call, std::shared_ptr<io::Mutex> turn, Duration limit, bool opening,
-              std::function<void(Result<chain::Reply>)> done) {
+std::function<void()> run_call(Gateway& gateway, std::shared_ptr<Inbox> inbox, std::shared_ptr<SessionContext> context,
+                               std::unique_ptr<chain::Call> call, std::shared_ptr<io::Mutex> turn, Duration limit, bool opening,
+                               std::function<void(Result<chain::Reply>)> done) {
   const auto executor = context->session->executor();
   ++context->requests;
   context->touch();
   auto job = std::make_shared<Job>(Job{std::move(inbox), std::move(context), std::move(call), std::move(turn), limit, opening, std::move(done)});
-  auto task = perform(&gateway, std::move(job));
-  io::spawn(executor, std::move(task));
+  // In its turn the call has its own limit.
+  auto task = in_turn(job.get());
+  return io::spawn<chain::Reply>(executor, Duration::max(), std::move(task), [&gateway, job](Result<chain::Reply> result) {
+    finish(gateway, std::move(*job), std::move(result));
+  });
 }
 
 }  // namespace mapigate::transport::rpc

@@ -71,7 +71,7 @@ struct Handle {
   std::shared_ptr<io::Mutex> turn;   // one call at a time, in the order they came
   std::size_t position = 0;          // of a lookup
   std::weak_ptr<void> waiting;       // of an asynchronous one: the call that waits, see Request::alive
-  unsigned waits = 0;                // of an asynchronous one: calls in progress, those whose client has gone among them
+  unsigned waits = 0;                // of an asynchronous one: calls in progress, those that are being ended among them
 };
 
 // An association group: the connections of one client process, and the context handles that outlive each of
@@ -98,13 +98,21 @@ class Group {
   std::map<mapi::Guid, std::shared_ptr<Handle>> handles_;
 };
 
+// Held while a call has not been answered and its client is there.
+struct CallLife {
+  std::function<void()> over;  // called when it ends, if somebody has set it
+  ~CallLife() {
+    if (over) over();
+  }
+};
+
 struct Request {
   std::uint16_t opnum = 0;
   View stub;  // valid during Service::call only
   bool big_endian = false;
   Caller caller;
   std::shared_ptr<Group> group;
-  std::weak_ptr<void> alive;  // expires when the call is answered, or its client gone
+  std::weak_ptr<CallLife> alive;
 };
 
 struct Answer {
@@ -159,10 +167,11 @@ std::unique_ptr<Service> make_waiting_service(Gateway& gateway, std::shared_ptr<
 std::unique_ptr<Service> make_address_book_service(Gateway& gateway, std::shared_ptr<Inbox> inbox);
 
 // Runs a call on the executor of its session, in its turn, and gives its outcome to `done` in the server's thread.
-// `opening`: the session joins the table when the chain lets the client in.
-void run_call(Gateway& gateway, std::shared_ptr<Inbox> inbox, std::shared_ptr<SessionContext> context,
-              std::unique_ptr<chain::Call> call, std::shared_ptr<io::Mutex> turn, Duration limit, bool opening,
-              std::function<void(Result<chain::Reply>)> done);
+// `opening`: the session joins the table when the chain lets the client in. What it returns ends the call before its time,
+// from any thread.
+std::function<void()> run_call(Gateway& gateway, std::shared_ptr<Inbox> inbox, std::shared_ptr<SessionContext> context,
+                               std::unique_ptr<chain::Call> call, std::shared_ptr<io::Mutex> turn, Duration limit, bool opening,
+                               std::function<void(Result<chain::Reply>)> done);
 // What a call of the caller's tells the chain.
 chain::ClientInfo client_of(const Caller& caller);
 // A session of the caller that is not in the table yet; null when nobody routes the user.

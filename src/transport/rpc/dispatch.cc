@@ -167,7 +167,7 @@ NTSTATUS RpcCore::dispatch(PendingCall& mine) {
   const auto group = call->conn->assoc_group == nullptr ? groups.end() : groups.find(call->conn->assoc_group->id);
   if (group == groups.end()) return fault(call, rpc::fault_call_failed);
   request.group = group->second;
-  mine.alive = new std::shared_ptr<char>(std::make_shared<char>());
+  mine.alive = new std::shared_ptr(std::make_shared<rpc::CallLife>());
   request.alive = *mine.alive;
 
   mine.dispatching = true;

@@ -26,7 +26,7 @@ constexpr std::uint32_t ecVersionMismatch = 0x80040110;     // the same
 constexpr wire::rpc::Version oldest_client{11, 0, 0, 0};   // [MS-OXCRPC] 3.2.4.1.3.2
 constexpr std::uint32_t no_link = 0xFFFFFFFF;               // ulIcxrLink
 constexpr std::uint32_t notification_pending = 0x00000001;  // of pulFlagsOut
-constexpr unsigned most_waits = 8;  // of one handle; those whose connection was lost go on until their time is over
+constexpr unsigned most_waits = 8;  // of one handle; those whose connection was lost are soon over
 constexpr std::size_t header = wire::rpc::header_ext_size;
 // Of ROP requests in one buffer ([MS-OXCRPC] 3.1.4.2, cbIn, product behaviour). Longer ones are either packed in good form or too long.
 constexpr std::uint32_t largest_request = 0x8007;
@@ -355,7 +355,9 @@ class Waiting : public Service {
       reply(encoded("EcDoAsyncWaitEx", answer));
     };
     ++handle->waits;
-    run_call(gateway_, inbox_, context, std::move(call), nullptr, gateway_.options().wait_limit, false, std::move(done));
+    auto stop = run_call(gateway_, inbox_, context, std::move(call), nullptr, gateway_.options().wait_limit, false, std::move(done));
+    // Nobody hears of what a wait would tell when its client has gone; the session's events stay where they are.
+    if (const auto alive = request.alive.lock()) alive->over = std::move(stop);
   }
 
  private:

@@ -24,7 +24,7 @@ struct PendingCall {
   bool big_endian;
   bool dispatching, answered;
   rpc::Answer* answer;
-  std::shared_ptr<char>* alive;  // of Request::alive
+  std::shared_ptr<rpc::CallLife>* alive;  // of Request::alive
 };
 
 struct HttpLogon;
