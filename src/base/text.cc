@@ -186,9 +186,11 @@ int collate(std::string_view a, std::string_view b) {
                                 {b.data(), static_cast<std::int32_t>(b.size())}, status);
 }
 
-std::string collation_key(std::string_view utf8) {
-  const auto wide = icu::UnicodeString::fromUTF8({utf8.data(), static_cast<std::int32_t>(utf8.size())});
-  std::string key(64, '\0');
+std::string collation_key(Utf16 text) {
+  std::u16string units(text.size(), u'\0');
+  for (std::size_t i = 0; i < units.size(); ++i) units[i] = text.at(i);
+  const icu::UnicodeString wide(false, units.data(), static_cast<std::int32_t>(units.size()));
+  std::string key(256, '\0');
   auto size = collator().getSortKey(wide, reinterpret_cast<std::uint8_t*>(key.data()), static_cast<std::int32_t>(key.size()));
   if (static_cast<std::size_t>(size) > key.size()) {
     key.resize(static_cast<std::size_t>(size));

@@ -36,7 +36,7 @@ std::string fold(std::string_view utf8, bool loose = false);
 // collation of Unicode: negative, zero or positive.
 int collate(std::string_view a, std::string_view b);
 // A byte string that sorts with memcmp as collate() orders the text.
-std::string collation_key(std::string_view utf8);
+std::string collation_key(Utf16 text);
 
 std::string lower_ascii(std::string_view text);
 bool equal_ignoring_ascii_case(std::string_view a, std::string_view b);

@@ -175,7 +175,7 @@ std::string sort_key(const Value& value) {
     bits = std::bit_cast<std::uint64_t>(*d);
     bits = bits >> 63 ? ~bits : bits | std::uint64_t{1} << 63;
   } else if (is_text(value)) {
-    return collation_key(utf8_prefix(mapi::text_of(value), 255));
+    return mapi::collation_key_of(value);
   } else if (const auto* bytes = value.get<View>()) {
     return std::string(as_text(*bytes));
   } else if (const auto* guid = value.get<mapi::Guid>()) {

@@ -71,6 +71,18 @@ std::string text_of(const Value& value, unsigned code_page) {
   return {};
 }
 
+std::string collation_key_of(const Value& value) {
+  constexpr std::size_t most = 255;
+  const auto* wide = value.get<Utf16>();
+  if (wide == nullptr && value.get<String8>() == nullptr) return {};
+  Bytes converted;
+  if (wide == nullptr) converted = to_utf16(text_of(value));
+  Utf16 text = wide != nullptr ? *wide : Utf16{converted};
+  if (text.empty()) return {};
+  text.bytes = text.bytes.first(2 * std::min(text.size(), most));
+  return collation_key(text);
+}
+
 std::int64_t number_of(const Value& value) {
   return std::visit(Overloaded{
                         [](bool b) -> std::int64_t { return b ? 1 : 0; },

@@ -129,6 +129,9 @@ Value copy(Arena& arena, const Value& value);
 // PtypString and PtypString8 as UTF-8, empty for every other type; String8 in code page 1252
 // unless told otherwise.
 std::string text_of(const Value& value, unsigned code_page = 1252);
+// What sorts tables by a text: the collation_key() of the first 255 characters of PtypString or PtypString8; empty for an empty one
+// and for every other type.
+std::string collation_key_of(const Value& value);
 // An integer of any width, boolean as 0 or 1, time as ticks; 0 for every other type.
 std::int64_t number_of(const Value& value);
 

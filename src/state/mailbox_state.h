@@ -187,9 +187,9 @@ inline constexpr mapi::PropertyTag said_sender{0x67FD, mapi::PropertyType::PtypS
 // And there, too: it has attachments, but none to show. Clients see PidLidSmartNoAttach ([MS-OXCMSG] 2.2.1.14).
 inline constexpr mapi::PropertyTag no_files_shown{0x67FC, mapi::PropertyType::PtypBoolean};
 
-// Order of a message list. `key` other than these is sorted by the caller. subject: collation_key() of
-// PidTagNormalizedSubject, else of PidTagSubject; sender: of PidTagSentRepresentingName, else of
-// PidTagSenderName; both of the first 255 bytes. unread: read ones are lower.
+// Order of a message list. `key` other than these is sorted by the caller. subject: mapi::collation_key_of()
+// PidTagNormalizedSubject, else PidTagSubject; sender: of PidTagSentRepresentingName, else of
+// PidTagSenderName. unread: read ones are lower.
 enum class SortKey : std::uint8_t { id, received, size, subject, sender, unread };
 struct Sort {
   SortKey key = SortKey::received;

@@ -9,12 +9,12 @@ namespace mapigate::state {
 
 namespace {
 
-constexpr std::size_t sorted_text_limit = 255;
 constexpr std::uint64_t max_remote_key = static_cast<std::uint64_t>(INT64_MAX);
 
 std::string sort_key(const mapi::PropertyBag& properties, mapi::PropertyTag first, mapi::PropertyTag second) {
-  const auto text = properties.string(properties.contains(first) ? first : second);
-  return text.empty() ? std::string() : collation_key(utf8_prefix(text, sorted_text_limit));
+  const auto* value = properties.find(first);
+  if (value == nullptr) value = properties.find(second);
+  return value == nullptr ? std::string() : mapi::collation_key_of(*value);
 }
 
 #define SELECT_MESSAGES                                                                              \
@@ -169,9 +169,25 @@ Status SqlState::change_flags(GlobalCounter folder, const std::vector<FlagChange
   return {};
 }
 
+// Whether messages of the folder may have the keys of these, or two of these the same. When a folder is first read none has.
+Result<bool> SqlState::may_have_keys(GlobalCounter folder, const std::vector<Message>& added) {
+  std::vector<std::uint64_t> keys;
+  for (const auto& message : added) keys.push_back(message.remote_key);
+  std::sort(keys.begin(), keys.end());
+  if (keys.empty() || keys.back() > max_remote_key || std::adjacent_find(keys.begin(), keys.end()) != keys.end()) return true;
+  auto select = database_->query("SELECT id FROM messages WHERE folder = ? AND remote_key BETWEEN ? AND ? LIMIT 1");
+  select << folder << keys.front() << keys.back();
+  const bool any = select.row();
+  auto status = select.status();
+  if (!status) return status.error();
+  return any;
+}
+
 Status SqlState::add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
                                  FolderSums& sums, AppliedDelta& applied) {
   applied.added.reserve(added.size());
+  const auto may_be_known = may_have_keys(folder, added);
+  if (!may_be_known) return may_be_known.error();
   // Found by its key or, where the engine wrote it, by its id.
   auto by_key = database_->query("SELECT id, flags, size FROM messages WHERE folder = ? AND remote_key = ?");
   auto by_id = database_->query("SELECT id, flags, size FROM messages WHERE folder = ? AND id = ?");
@@ -194,7 +210,7 @@ Status SqlState::add_messages(GlobalCounter folder, const std::vector<Message>& 
     GlobalCounter id = message.id;
     bool known = false;
     for (auto* select : {&by_id, &by_key}) {
-      if (known || (select == &by_id && id == 0)) continue;
+      if (known || (select == &by_id ? id == 0 : !*may_be_known)) continue;
       *select << folder << (select == &by_id ? id : message.remote_key);
       known = select->row();
       if (known) {

@@ -60,6 +60,7 @@ class SqlState : public MailboxState {
   Status change_keys(GlobalCounter folder, const std::vector<KeyChange>& changes);
   Status change_flags(GlobalCounter folder, const std::vector<FlagChange>& changes, GlobalCounter& next,
                       FolderSums& sums, AppliedDelta& applied);
+  Result<bool> may_have_keys(GlobalCounter folder, const std::vector<Message>& added);
   Status add_messages(GlobalCounter folder, const std::vector<Message>& added, GlobalCounter& next,
                       FolderSums& sums, AppliedDelta& applied);
 
