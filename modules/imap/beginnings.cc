@@ -31,10 +31,10 @@ Task<Result<BytesByUid>> fetch_bytes(std::shared_ptr<Account> account, state::Fo
     if (!entered) co_return entered.error();
     BytesByUid out;
     auto on = [&out, &uids, most](const Response& response) -> Status {
-      if (response.name != "FETCH") return {};
-      const auto fetch = parse_fetch(response);
-      if (!fetch) return error(Errc::malformed, "a FETCH response that does not add up");
-      if (fetch->body == nullptr || !std::binary_search(uids.begin(), uids.end(), fetch->uid)) return {};
+      const auto parsed = parse_fetch(response);
+      if (!parsed) return parsed.error();
+      const auto& fetch = *parsed;
+      if (!fetch || fetch->body == nullptr || !std::binary_search(uids.begin(), uids.end(), fetch->uid)) return {};
       if (fetch->body->kind != Value::Kind::spooled && fetch->body->kind != Value::Kind::string) return {};
       const auto bytes = fetch->body->bytes();
       out[fetch->uid] = convert::ByteSource::from_bytes(to_bytes(bytes.first(std::min(bytes.size(), most))));

@@ -7,6 +7,7 @@
 #include <ctime>
 
 #include "base/text.h"
+#include "convert/charset.h"
 #include "state/mailbox_state.h"
 
 namespace mapigate::imap {
@@ -181,7 +182,15 @@ Result<std::vector<std::uint32_t>> expand(const std::vector<UidRange>& ranges, s
 
 namespace {
 
-// False when a name stands without its value: then a literal was longer or shorter than announced.
+bool is_item_name(const Value& value) {
+  return value.is_string() && std::all_of(value.text.begin(), value.text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
+}
+bool are_flags(const Value& list) {
+  return std::all_of(list.list.begin(), list.list.end(), [](const Value& flag) { return convert::is_utf8(as_view(flag.text)); });
+}
+
+// False when a name stands without its value: then a literal was longer or shorter than announced. Or where bytes stand that no
+// server sends.
 bool read_fetch_items(std::span<const Value> items, FetchData& out) {
   for (std::size_t i = 0; i < items.size(); i += 2) {
     const auto& name = items[i];
@@ -190,14 +199,17 @@ bool read_fetch_items(std::span<const Value> items, FetchData& out) {
       --i;
       continue;
     }
-    if (!name.is_string()) return false;
+    if (!is_item_name(name)) return false;
     if (i + 1 == items.size())
       return name.text.ends_with(']');  // Yandex leaves out content that it does not find
     const auto& value = items[i + 1];
     if (is(name, "UID")) {
-      out.uid = small_number(value).value_or(0);
+      const auto uid = small_number(value);
+      if (!uid) return false;
+      out.uid = *uid;
     } else if (is(name, "FLAGS")) {
-      if (!value.is_list()) continue;
+      if (value.kind == Value::Kind::nil) continue;
+      if (!value.is_list() || !are_flags(value)) return false;
       out.flags = flags_of(value);
       out.keywords = keywords_of(value);
     } else if (is(name, "INTERNALDATE")) {
@@ -218,12 +230,12 @@ bool read_fetch_items(std::span<const Value> items, FetchData& out) {
 
 }  // namespace
 
-std::optional<FetchData> parse_fetch(const Response& response) {
-  if (response.name != "FETCH" || response.values.empty() || !response.values[0].is_list())
-    return std::nullopt;
+Result<std::optional<FetchData>> parse_fetch(const Response& response) {
+  if (response.name != "FETCH") return std::optional<FetchData>();
   FetchData out;
-  if (!read_fetch_items(response.values[0].list, out)) return std::nullopt;
-  return out;
+  if (response.values.empty() || !response.values[0].is_list() || !read_fetch_items(response.values[0].list, out))
+    return error(Errc::malformed, "a FETCH response that does not add up");
+  return std::optional(std::move(out));
 }
 
 bool ListEntry::has(std::string_view attribute) const {

@@ -57,8 +57,9 @@ struct FetchData {
   const Value* body = nullptr;  // the first BODY[…] or BINARY[…]
   const Value* body_structure = nullptr;
 };
-// Of a FETCH response; nullopt when it is not one.
-std::optional<FetchData> parse_fetch(const Response& response);
+// Of a FETCH response; nullopt when it is another one. Errc::malformed: it does not add up, and who passes over it never learns
+// what it said of a message.
+Result<std::optional<FetchData>> parse_fetch(const Response& response);
 
 struct ListEntry {
   std::vector<std::string> attributes;  // lower case, with the backslash

@@ -132,6 +132,11 @@ class FakeServer {
     for (std::size_t at = 0; (at = heard_.find(word, at)) != std::string::npos; at += word.size()) ++count;
     return count;
   }
+  // From now on, to commands with this in them.
+  void answer(std::string word, std::string text) {
+    const std::lock_guard lock(mutex_);
+    script_.emplace_back(std::move(word), std::move(text));
+  }
 
  private:
   void serve() {
@@ -164,14 +169,14 @@ class FakeServer {
       buffer.append(chunk, static_cast<std::size_t>(got));
       for (std::size_t end; (end = buffer.find('\n')) != std::string::npos; buffer.erase(0, end + 1)) {
         const auto line = buffer.substr(0, end);
+        const auto tag = line.substr(0, line.find(' '));
+        std::string answer = "{T} OK done\r\n";
         {
           const std::lock_guard lock(mutex_);
           heard_ += line + "\n";
+          for (const auto& [word, text] : script_)
+            if (line.find(word) != std::string::npos) answer = text;
         }
-        const auto tag = line.substr(0, line.find(' '));
-        std::string answer = "{T} OK done\r\n";
-        for (const auto& [word, text] : script_)
-          if (line.find(word) != std::string::npos) answer = text;
         if (!say(answer, tag)) return;
       }
     }
@@ -232,6 +237,43 @@ TEST(Faults, AMailboxThatCannotBeOpenedButIsListedIsNotGone) {
   const auto status = account.refresh(account.add_folder("INBOX").id);
   ASSERT_FALSE(status.has_value());
   EXPECT_EQ(status.error().code, Errc::unavailable) << status.error().message;
+}
+
+// What a broken line leaves out is asked for again: the changes after it are told by later numbers.
+TEST(Faults, ChangesOfNobodyAreLookedForAmongAll) {
+  const auto selected = [](int modseq) {
+    return fmt::format("* 1 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 8] x\r\n* OK [HIGHESTMODSEQ {}] x\r\n{{T}} OK done\r\n", modseq);
+  };
+  const std::string header = "Subject: one\r\n\r\n";
+  FakeServer server(FakeServer::Script{{"CAPABILITY", "* CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN CONDSTORE\r\n{T} OK done\r\n"},
+                                       {"SELECT", selected(10)},
+                                       {"UID SEARCH", "* SEARCH 7\r\n{T} OK done\r\n"},
+                                       {"BODYSTRUCTURE", fmt::format("* 1 FETCH (UID 7 FLAGS () RFC822.SIZE 100 BODY[HEADER.FIELDS (Subject)] {{{}}}\r\n{})\r\n{{T}} OK done\r\n",
+                                                                     header.size(), header)},
+                                       {"UID FETCH 1:* (FLAGS)", "* 1 FETCH (UID 7 FLAGS (\\Seen))\r\n{T} OK done\r\n"}});
+  TestAccount account(hasty_settings(server.port()));
+  const auto id = account.add_folder("INBOX").id;
+  ASSERT_TRUE(account.refresh(id).has_value());
+  ASSERT_EQ(account.messages(id).size(), 1u);
+  EXPECT_EQ(account.messages(id)[0].flags, 0u);
+  int modseq = 10, all = 0;
+  for (const char* answer : {"* 1 FETCH (FLAGS (\\Seen) MODSEQ (12))\r\n", "* 1 FETCH (UID 7 FLA!GS (\\Seen) MODSEQ (12))\r\n", "* 1 FETXCH (UID 7 FLAGS (\\Seen))\r\n"}) {
+    server.answer("SELECT", selected(++modseq));
+    server.answer("CHANGEDSINCE", answer + std::string("{T} OK done\r\n"));
+    ASSERT_TRUE(account.refresh(id).has_value()) << answer;
+    EXPECT_EQ(server.heard("UID FETCH 1:* (FLAGS)"), ++all) << answer;
+    EXPECT_EQ(account.messages(id)[0].flags, std::uint32_t{state::flag_seen});
+  }
+  server.answer("SELECT", selected(++modseq));
+  server.answer("CHANGEDSINCE", "* 1 FETCH (UID 7 FLAGS (\\Se\xFF" "en) MODSEQ (14))\r\n{T} OK done\r\n");
+  const auto broken = account.refresh(id);
+  ASSERT_FALSE(broken.has_value());
+  EXPECT_EQ(broken.error().code, Errc::unavailable) << broken.error().message;
+  server.answer("SELECT", selected(++modseq));
+  server.answer("CHANGEDSINCE", "* 1 FETCH (UID 7 FLAGS () MODSEQ (14))\r\n{T} OK done\r\n");
+  ASSERT_TRUE(account.refresh(id).has_value());
+  EXPECT_EQ(server.heard("UID FETCH 1:* (FLAGS)"), all) << "what changed was told";
+  EXPECT_EQ(account.messages(id)[0].flags, 0u);
 }
 
 // Cyrus refuses every FETCH in a mailbox that was renamed after it was selected.

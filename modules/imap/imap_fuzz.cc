@@ -25,8 +25,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!reader.complete()) continue;
     auto response = reader.parse();
     if (response) {
-      auto fetch = imap::parse_fetch(*response);
-      if (fetch && fetch->body_structure != nullptr) imap::summarize_body(*fetch->body_structure);
+      const auto fetch = imap::parse_fetch(*response);
+      if (fetch && *fetch && (*fetch)->body_structure != nullptr) imap::summarize_body(*(*fetch)->body_structure);
       if (auto entry = imap::parse_list(*response)) {
         const auto name = imap::decode_mailbox_name(entry->name);
         if (imap::decode_mailbox_name(imap::encode_mailbox_name(name)) != name) std::abort();

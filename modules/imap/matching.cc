@@ -129,7 +129,9 @@ Task<Result<KeysByUid>> keys_of(Connection* connection, std::vector<std::uint32_
   if (uids.empty()) co_return out;
   auto* keys = &out;
   auto on = [keys, &uids](const Response& response) -> Status {
-    const auto fetch = parse_fetch(response);
+    const auto parsed = parse_fetch(response);
+    if (!parsed) return parsed.error();
+    const auto& fetch = *parsed;
     if (!fetch || fetch->body == nullptr || !std::binary_search(uids.begin(), uids.end(), fetch->uid)) return {};
     if (keys->size() < 2 * uids.size()) keys->emplace_back(fetch->uid, content_key(*fetch));
     return {};
@@ -149,7 +151,9 @@ Task<Result<Matched>> match_renumbered(Connection* connection, std::shared_ptr<A
   Matched out;
   auto* matched = &out;
   auto on = [matched, &old](const Response& response) -> Status {
-    auto fetch = parse_fetch(response);
+    const auto parsed = parse_fetch(response);
+    if (!parsed) return parsed.error();
+    const auto& fetch = *parsed;
     if (!fetch || fetch->body == nullptr || fetch->uid == 0) return {};
     auto found = old.find(content_key(*fetch));
     if (found == old.end()) return {};

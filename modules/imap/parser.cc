@@ -19,6 +19,17 @@ std::string upper_ascii(std::string_view text) {
 }
 
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_control(char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7F; }
+// What servers send as tags and names of responses.
+bool is_plain(std::string_view word) {
+  return std::all_of(word.begin(), word.end(), [](char c) { return c > 0x20 && c < 0x7F; });
+}
+
+// Data items of FETCH that name a section in brackets (RFC 3501 "msg-att-static", RFC 3516).
+bool has_section(std::string_view item) {
+  const auto is = [item](std::string_view name) { return equal_ignoring_ascii_case(item, name); };
+  return is("BODY") || is("BINARY") || is("BINARY.SIZE");
+}
 
 // The size that a line (without its end) announces by "{12}", "{12+}" or "~{12}" at its end.
 std::optional<std::uint64_t> announced_literal(std::string_view line) {
@@ -56,7 +67,7 @@ class Parser {
       response.text = rest();
       return response;
     }
-    if (first.empty()) return fail("no tag");
+    if (first.empty() || !is_plain(first)) return fail("no tag");
     if (first != "*") {
       response.kind = Response::Kind::tagged;
       response.tag = first;
@@ -72,7 +83,7 @@ class Parser {
       skip_spaces();
       name = word();
     }
-    if (name.empty()) return fail("no response name");
+    if (name.empty() || !is_plain(name)) return fail("no response name");
     response.name = upper_ascii(name);
     if (response.is_status()) return status(std::move(response));
     if (response.kind == Response::Kind::tagged) return fail("a tagged response that is no status");
@@ -86,7 +97,10 @@ class Parser {
   Error fail(const char* why) const {
     return error(Errc::malformed, "IMAP response: {} at byte {}", why, at_);
   }
-  bool at_end() const { return at_ >= text_.size() || text_[at_] == '\r' || text_[at_] == '\n'; }
+  bool at_end() const {
+    if (at_ >= text_.size() || text_[at_] == '\n') return true;
+    return text_[at_] == '\r' && (at_ + 1 == text_.size() || text_[at_ + 1] == '\n');
+  }
   char peek() const { return text_[at_]; }
   void skip_spaces() {
     while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t')) ++at_;
@@ -228,7 +242,7 @@ class Parser {
     return std::optional<Value>(value);
   }
 
-  // Lenient: whatever no delimiter ends. BODY[HEADER.FIELDS (A B)]<0> and [Gmail]/All are one atom.
+  // Lenient: whatever no delimiter ends. BODY[HEADER.FIELDS (A B)]<0> is one atom; in keywords and names a bracket is a character.
   Result<Value> atom() {
     const auto start = at_;
     while (!at_end()) {
@@ -236,11 +250,12 @@ class Parser {
       if (c == ' ' || c == '\t' || c == '(' || c == ')') break;
       if (c == '"' && at_ > start) break;
       if (in_code_ && c == ']') break;
-      if (c == '[') {
-        const auto line_end = text_.find_first_of("\r\n", at_);
-        const auto close = text_.substr(0, line_end).find(']', at_);
-        if (close != std::string_view::npos) {
-          at_ = close + 1;
+      // Not sent by any server: the line is broken, and what it says may be, too.
+      if (is_control(c)) return fail("a control character");
+      if (c == '[' && has_section(text_.substr(start, at_ - start))) {
+        const auto length = first_of(text_.substr(at_), "]\r\n");
+        if (length != std::string_view::npos && text_[at_ + length] == ']') {
+          at_ += length + 1;
           continue;
         }
       }

@@ -49,6 +49,11 @@ void with(std::string_view text, const std::function<void(const Response&)>& loo
   }
 }
 
+std::optional<FetchData> fetch_of(const Response& response) {
+  auto parsed = parse_fetch(response);
+  return parsed ? std::move(*parsed) : std::nullopt;
+}
+
 Errc failure(std::string_view text, Limits limits = {}) {
   ResponseReader reader(limits);
   const auto status = feed_all(reader, text, 1000, [](const Response&) -> Status { return {}; });
@@ -92,7 +97,7 @@ TEST(Parser, FetchWithEveryKindOfValue) {
       "BODY[HEADER.FIELDS (SUBJECT \"FROM\")] {17+}\r\nSubject: {9}\r\n\r\n) X {0}\r\n ())\r\n",
       [](const Response& response) {
         EXPECT_EQ(response.number, 12u);
-        const auto fetch = parse_fetch(response);
+        const auto fetch = fetch_of(response);
         ASSERT_TRUE(fetch.has_value());
         EXPECT_EQ(fetch->uid, 4827313u);
         EXPECT_EQ(fetch->flags, state::flag_seen | state::flag_forwarded | state::flag_junk);
@@ -108,6 +113,41 @@ TEST(Parser, FetchWithEveryKindOfValue) {
       });
 }
 
+TEST(Parser, ABracketInAKeywordIsACharacter) {
+  with("* 3 FETCH (FLAGS (\\Seen [x y[) UID 5 body[HEADER.FIELDS (A B)]<0> \"\" BODY[TEXT {2}\r\nno)\r\n", [](const Response& response) {
+    const auto fetch = fetch_of(response);
+    ASSERT_TRUE(fetch.has_value());
+    EXPECT_EQ(fetch->uid, 5u);
+    EXPECT_EQ(fetch->keywords, "[x y[");
+    const auto& items = response.values[0].list;
+    ASSERT_EQ(items.size(), 8u);
+    EXPECT_EQ(items[4].text, "body[HEADER.FIELDS (A B)]<0>");
+    EXPECT_EQ(items[6].text, "BODY[TEXT");
+    EXPECT_EQ(items[7].text, "no");
+  });
+}
+
+// What is put into a line somewhere says so, or leaves what the line says as it was.
+TEST(Parser, LinesWithOtherBytesInThemAreNotHalfUnderstood) {
+  const std::string line = "* 12 FETCH (UID 5 FLAGS (\\Seen \\Flagged work) MODSEQ (17))\r\n";
+  for (const std::string_view junk : {"\x01", "\x7F", "\xFF", "\xC3", "a\x80z", "\r", "\n"}) {
+    for (std::size_t at = 0; at < line.size() - 2; ++at) {
+      const auto text = line.substr(0, at) + std::string(junk) + line.substr(at);
+      ResponseReader reader{Limits()};
+      bool whole = false, same = false;
+      const auto status = feed_all(reader, text, 1000, [&](const Response& response) -> Status {
+        whole = true;
+        const auto parsed = parse_fetch(response);
+        if (!parsed) return parsed.error();
+        const auto& fetch = *parsed;
+        same = fetch && fetch->uid == 5 && fetch->flags == (state::flag_seen | state::flag_flagged) && fetch->keywords == "work";
+        return {};
+      });
+      EXPECT_TRUE(!status || (whole && same)) << at << ": " << text;
+    }
+  }
+}
+
 TEST(Parser, LargeLiteralsAreSpooled) {
   Limits limits;
   limits.inline_literal = 10;
@@ -115,7 +155,7 @@ TEST(Parser, LargeLiteralsAreSpooled) {
   with(
       "* 1 FETCH (BODY[] ~{5000}\r\n" + big + " UID 7)\r\n",
       [&](const Response& response) {
-        const auto fetch = parse_fetch(response);
+        const auto fetch = fetch_of(response);
         ASSERT_TRUE(fetch && fetch->body != nullptr);
         EXPECT_EQ(fetch->uid, 7u);
         EXPECT_EQ(fetch->body->kind, Value::Kind::spooled);
@@ -215,7 +255,7 @@ TEST(Parser, SetsOfUids) {
 BodySummary body_of(const std::string& structure) {
   BodySummary out;
   with("* 1 FETCH (BODYSTRUCTURE " + structure + ")\r\n", [&](const Response& response) {
-    const auto fetch = parse_fetch(response);
+    const auto fetch = fetch_of(response);
     ASSERT_TRUE(fetch && fetch->body_structure != nullptr);
     out = summarize_body(*fetch->body_structure);
   });
@@ -349,7 +389,7 @@ TEST(Corpus, RepliesOfRealServersAreUnderstood) {
       ++here;
       ++responses;
       if (response.name == "FETCH") {
-        EXPECT_TRUE(parse_fetch(response).has_value()) << entry.path();
+        EXPECT_TRUE(fetch_of(response).has_value()) << entry.path();
         ++fetches;
       }
       if (response.name == "LIST" && response.values.size() >= 3) {

@@ -104,10 +104,10 @@ Task<Result<convert::ByteSource>> ImapProvider::content(state::Folder folder, st
     if (!entered) co_return entered.error();
     std::optional<convert::ByteSource> found;
     auto on = [&found, remote_key](const Response& response) -> Status {
-      if (response.name != "FETCH") return {};
-      const auto fetch = parse_fetch(response);
-      if (!fetch) return error(Errc::malformed, "a FETCH response that does not add up");
-      if (fetch->uid != remote_key || fetch->body == nullptr) return {};
+      const auto parsed = parse_fetch(response);
+      if (!parsed) return parsed.error();
+      const auto& fetch = *parsed;
+      if (!fetch || fetch->uid != remote_key || fetch->body == nullptr) return {};
       if (fetch->body->kind == Value::Kind::spooled) found = *fetch->body->spooled;
       if (fetch->body->kind == Value::Kind::string)
         found = convert::ByteSource::from_bytes(to_bytes(fetch->body->bytes()));

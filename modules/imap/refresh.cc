@@ -147,10 +147,14 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     const auto last = static_cast<std::uint32_t>(known_.back().remote_key);
     std::vector<UidRange> vanished;
     FolderDelta delta;
+    bool clear = true;
     auto on = [&](const Response& response) -> Status {
       if (auto ranges = parse_vanished(response))
         vanished.insert(vanished.end(), ranges->begin(), ranges->end());
-      note_flags(response, delta);
+      auto about = note_flags(response, delta);
+      if (!about) return about.error();
+      // The next look begins after this one: what is said of nobody, or in a response that nobody knows, may be what was asked for.
+      if (response.number && !*about && response.name != "EXISTS" && response.name != "RECENT" && response.name != "EXPUNGE") clear = false;
       return {};
     };
     const char* vanished_too = connection.qresync() ? " VANISHED" : "";
@@ -158,6 +162,7 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
         fmt::format("UID FETCH 1:{} (FLAGS) (CHANGEDSINCE {}{})", last, old_.highestmodseq, vanished_too);
     auto done = co_await connection.run_ok(command, on);
     if (!done) co_return done.error();
+    if (!clear) co_return false;
     if (now_.uidnext == 0 || now_.uidnext > old_.uidnext || last >= old_.uidnext) {
       auto listed = co_await list_uids(connection, std::min(old_.uidnext, last + 1));
       if (!listed) co_return listed.error();
@@ -194,12 +199,11 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
       if (response.name == "EXPUNGE") ++gone;
       if (auto ranges = parse_vanished(response))
         for (const auto& [first, last] : *ranges) gone += last - first + std::size_t(1);
-      const auto at = note_flags(response, delta);
-      if (at) {
-        if (*at < seen.size())
-          seen[*at] = true;
-        else if (auto fetch = parse_fetch(response); fetch->uid != 0)
-          new_.push_back(fetch->uid);
+      const auto about = note_flags(response, delta);
+      if (!about) return about.error();
+      if (const auto& said = *about) {
+        if (said->at < seen.size()) seen[said->at] = true;
+        else new_.push_back(said->uid);
       }
       if (new_.size() > most) return error(Errc::limit, "more than {} messages", most);
       return {};
@@ -222,21 +226,27 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
     co_return given;
   }
 
-  // The place in known_ of the message whose FLAGS these are (its size for an unknown one);
-  // nullopt for other responses.
-  std::optional<std::size_t> note_flags(const Response& response, FolderDelta& delta) const {
-    const auto fetch = parse_fetch(response);
-    if (!fetch || fetch->uid == 0 || !fetch->flags) return std::nullopt;
+  // Of whom a response says the flags. `at`: its place in known_, whose size for an unknown one.
+  struct Said {
+    std::uint32_t uid;
+    std::size_t at;
+  };
+  // nullopt for responses that say nothing of the kind.
+  Result<std::optional<Said>> note_flags(const Response& response, FolderDelta& delta) const {
+    const auto parsed = parse_fetch(response);
+    if (!parsed) return parsed.error();
+    const auto& fetch = *parsed;
+    if (!fetch || fetch->uid == 0 || !fetch->flags) return std::optional<Said>();
     const auto found =
         std::lower_bound(known_.begin(), known_.end(), fetch->uid,
                          [](const MessageKey& key, std::uint64_t uid) { return key.remote_key < uid; });
-    if (found == known_.end() || found->remote_key != fetch->uid) return known_.size();
+    if (found == known_.end() || found->remote_key != fetch->uid) return std::optional(Said{fetch->uid, known_.size()});
     const bool words = found->keywords != state::keyword_hash(fetch->keywords);
     if (found->flags != *fetch->flags || words) {
       delta.flags.push_back({found->id, *fetch->flags});
       if (words) delta.flags.back().keywords = fetch->keywords;
     }
-    return static_cast<std::size_t>(found - known_.begin());
+    return std::optional(Said{fetch->uid, static_cast<std::size_t>(found - known_.begin())});
   }
 
   void drop_known(std::vector<std::uint32_t>& uids) const {
@@ -374,7 +384,9 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
                                              std::vector<std::uint32_t> asked) {
     std::vector<Fetched> out;
     auto on = [&](const Response& response) -> Status {
-      auto fetch = parse_fetch(response);
+      const auto parsed = parse_fetch(response);
+      if (!parsed) return parsed.error();
+      const auto& fetch = *parsed;
       // Other FETCHes are news about flags; the next refresh sees them.
       if (!fetch || fetch->body == nullptr || !std::binary_search(asked.begin(), asked.end(), fetch->uid))
         return {};
@@ -413,7 +425,9 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
       std::vector<std::uint32_t> uids;
       for (const auto& [uid, one] : some) uids.push_back(uid);
       auto on = [&some](const Response& response) -> Status {
-        const auto fetch = parse_fetch(response);
+        const auto parsed = parse_fetch(response);
+        if (!parsed) return parsed.error();
+        const auto& fetch = *parsed;
         if (!fetch || fetch->body == nullptr) return {};
         const auto bytes = fetch->body->bytes();
         if (const auto found = some.find(fetch->uid); found != some.end()) found->second.second = to_bytes(bytes.first(std::min(bytes.size(), most_bytes)));
