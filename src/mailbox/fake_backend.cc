@@ -41,7 +41,8 @@ class FakeProvider final : public Provider {
     if (auto s = asked("folders"); !s) co_return s.error();
     std::lock_guard lock(b_.mutex);
     std::vector<RemoteFolder> out;
-    for (const auto& [id, folder] : b_.folders) out.push_back(folder.remote);
+    for (const auto& [id, folder] : b_.folders)
+      if (b_.left_out.erase(id) == 0) out.push_back(folder.remote);
     co_return out;
   }
   Task<Status> refresh(Folder folder, std::vector<state::MessageKey> known, DeltaSink sink, Progress) override {

@@ -25,6 +25,7 @@ struct FakeBackend {
   std::map<std::string, FakeFolder> folders;
   std::set<std::string> down;   // "folders", "refresh", "part", "later part", "changed", "content", "set_flags"
   std::set<std::string> refused;  // of the same: for good
+  std::set<std::string> left_out; // folders, by the next list
   std::map<std::string, int> calls;
   std::size_t part = 50;        // messages in one part of a refresh
   Duration slow{};              // a refresh takes so long

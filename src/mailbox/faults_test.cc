@@ -119,6 +119,30 @@ TEST_F(FaultTest, FoldersGoOnlyWhenTheBackendSaysSo) {
   EXPECT_TRUE(names().contains("projects (2)"));
 }
 
+TEST_F(FaultTest, AFolderThatOneListLeavesOutStays) {
+  backend.add_folder("Projects");
+  backend.add_folder("Projects/Bridge", none, "Projects");
+  backend.add("Projects/Bridge", "there");
+  auto client = connect();
+  client->logon();
+  const auto id_of = [&](const char* name) {
+    const auto tree = tree_of(*client);
+    const auto* folder = tree->by_remote("fake", name);
+    return folder ? folder->id : 0;
+  };
+  settle(*client, inbox);
+  const auto bridge = id_of("Projects/Bridge"), sent = id_of("Sent");
+  ASSERT_NE(bridge, 0u);
+  {
+    std::lock_guard lock(backend.mutex);
+    backend.left_out = {"Projects", "Projects/Bridge", "Sent"};
+  }
+  settle(*client, inbox);
+  EXPECT_TRUE(backend.left_out.empty());
+  EXPECT_EQ(id_of("Projects/Bridge"), bridge);
+  EXPECT_EQ(id_of("Sent"), sent);
+}
+
 TEST_F(FaultTest, NewMailIsToldAtOnceAndInTheNextReply) {
   backend.add("INBOX", "old");
   auto client = connect();

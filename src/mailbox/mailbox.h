@@ -362,6 +362,7 @@ class Mailbox : public std::enable_shared_from_this<Mailbox> {
   Task<Status> load_tree();
   Task<Status> list_folders();
   Task<Status> list_provider(std::string name, Provider* provider);
+  Task<Result<std::vector<RemoteFolder>>> ask_for_folders(std::string name, std::shared_ptr<Provider> from);
   Task<Result<std::map<std::string, GlobalCounter>>> find_renamed(std::string name, std::shared_ptr<Provider> from,
                                                                   const std::vector<RemoteFolder>* remote);
   Task<Status> take_rights(std::string name, std::map<std::string, std::uint32_t> granted);

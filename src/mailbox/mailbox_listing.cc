@@ -3,6 +3,8 @@
 //
 // A provider that fails changes nothing here: folders go only when the provider says, in an answer that is complete, that
 // they are gone.
+#include <algorithm>
+#include <set>
 #include <sstream>
 
 #include "base/log.h"
@@ -50,8 +52,7 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
   io::Mutex::Lock held;
   for (int i = 0; i < 5 && !held; ++i) {
     const auto before = tree_writes_;
-    auto ask = keep->folders();
-    remote = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
+    remote = co_await ask_for_folders(name, keep);
     if (!remote) co_return std::move(remote.error()).within(fmt::format("folder list of \"{}\"", name));
     auto found = co_await find_renamed(name, keep, &*remote);
     if (!found) co_return std::move(found.error()).within(fmt::format("folder list of \"{}\"", name));
@@ -95,6 +96,21 @@ Task<Status> Mailbox::list_provider(std::string name, Provider* provider) {
       counts += fmt::format("{} {} {}\n", told.first, told.second, folder.second);
   auto mark = [&key, &counts](state::MailboxState& s) { return s.set_value(key, counts); };
   co_return co_await with_state(mark);
+}
+
+// A folder takes with it what only we hold. So it is gone when two lists in a row leave it out, and not where a line of one was lost.
+Task<Result<std::vector<RemoteFolder>>> Mailbox::ask_for_folders(std::string name, std::shared_ptr<Provider> from) {
+  std::set<GlobalCounter> missing;
+  for (bool again = false;; again = true) {
+    auto ask = from->folders();
+    auto listed = co_await io::with_deadline(context_.options.backend_wait, std::move(ask));
+    if (!listed) co_return listed;
+    const auto lost = unmatched(*tree_, name, *listed).lost;
+    const bool as_before = std::all_of(lost.begin(), lost.end(), [&](const auto& folder) { return missing.contains(folder.id); });
+    if (as_before) co_return listed;
+    if (again) co_return error(Errc::unavailable, "two lists in a row leave out different folders");
+    for (const auto& folder : lost) missing.insert(folder.id);
+  }
 }
 
 // What the backend grants in its folders, by remote id; in those that are not named it grants all.
