@@ -125,9 +125,11 @@ class Mapigate:
         ways.gateways[self.https_port] = self
         if ways.chosen() in ("rpctcp", "rpchttp"):
             self.arguments["rpc"] = ways.rpc_settings(self.folder, self.domain)
-        if ways.chosen() == "rpctcp" and "imap" in self.arguments["modules"]:
+        if ways.chosen() == "rpctcp":  # nobody has a password at hand
             user, password = imap_server.master()
-            self.arguments["modules"]["imap"] = {"master_user": user, "master_password": password, **self.arguments["modules"]["imap"]}
+            modules = self.arguments["modules"]
+            for name in {"imap", "smtp"} & set(modules):
+                modules[name] = {"master_user": user, "master_password": password, **modules[name]}
 
     def front(self):
         """The relay before this gateway; started when it is first asked for, and there until the gateway is stopped."""
