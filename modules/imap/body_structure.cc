@@ -61,6 +61,8 @@ bool is_signature(const Part& part) {
   return part.type == "application/pkcs7-signature" || part.type == "application/x-pkcs7-signature" || part.type == "application/pgp-signature";
 }
 
+constexpr unsigned deep = 40;  // levels of multiparts; mail has a few
+
 // The renderings of the body that there are.
 struct Choice {
   bool plain = false, html = false;
@@ -116,7 +118,12 @@ class Summary {
   void visit(const Value& value, Choice* choice, bool related) {
     const auto part = read_part(value);
     if (part.type.empty()) return;
-    if (!part.children.empty()) return visit_multipart(part, choice, related);
+    if (!part.children.empty()) {
+      if (++depth_ > deep) out_.deep = true;
+      visit_multipart(part, choice, related);
+      --depth_;
+      return;
+    }
     note(part);
     if (choice != nullptr && part.is_text() && !part.attached()) {
       (part.type == "text/html" ? choice->html : choice->plain) = true;
@@ -170,6 +177,7 @@ class Summary {
 
   BodySummary& out_;
   bool report_ = false, reported_ = false;
+  unsigned depth_ = 0;
 };
 
 }  // namespace

@@ -42,6 +42,7 @@ struct BodySummary {
   bool encrypted = false;       // it is one application/pkcs7-mime part, maybe under another type
   bool has_calendar = false;    // a text/calendar part that is no mere attachment
   bool has_tnef = false, has_tiff = false, has_audio = false;
+  bool deep = false;            // nested so deeply that servers cut it, each elsewhere
   std::string content_type;     // of the outermost part, lower case
   std::string calendar_method;  // of the calendar, upper case
 };

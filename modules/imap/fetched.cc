@@ -47,7 +47,7 @@ void add_body_properties(const Fetched& one, mapi::PropertyBag& properties) {
 }  // namespace
 
 bool has_to_be_read(const Fetched& one) {
-  return one.body.content_type == "multipart/report" || one.body.has_calendar || one.body.has_tnef;
+  return one.body.content_type == "multipart/report" || one.body.has_calendar || one.body.has_tnef || one.body.deep;
 }
 
 void read_content(const Bytes& bytes, Fetched* one) {

@@ -26,7 +26,7 @@ struct Fetched {
 // What to ask for of a message.
 std::string header_items();
 // What such messages are stands in their parts alone: reports ([MS-OXCMAIL] 2.2.3.7), meetings and answers to them ([MS-OXCICAL]
-// 2.1.3.1.1.1), and what came as TNEF.
+// 2.1.3.1.1.1), what came as TNEF, and what is nested more deeply than servers tell.
 bool has_to_be_read(const Fetched& one);
 // `bytes`: the message, or its beginning.
 void read_content(const Bytes& bytes, Fetched* one);

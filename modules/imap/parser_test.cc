@@ -280,6 +280,11 @@ TEST(Parser, BodyStructures) {
   EXPECT_FALSE(picture.shows_files) << "a picture within the text";
   EXPECT_TRUE(body_of("(" + text + image + " \"mixed\")").shows_files);
   EXPECT_TRUE(body_of(pdf).shows_files) << "nothing but an attachment";
+  std::string nested = text;
+  for (int i = 0; i < 30; ++i) nested = "(" + nested + " \"mixed\")";
+  EXPECT_FALSE(body_of(nested).deep);
+  for (int i = 0; i < 30; ++i) nested = "(" + nested + " \"mixed\")";
+  EXPECT_TRUE(body_of(nested).deep);
   const auto meeting = body_of(
       "(" + text + "(\"TEXT\" \"CALENDAR\" (\"METHOD\" \"request\") NIL NIL \"7BIT\" 5 1) \"alternative\")");
   EXPECT_EQ(meeting.calendar_method, "REQUEST");
