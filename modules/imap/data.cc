@@ -7,7 +7,6 @@
 #include <ctime>
 
 #include "base/text.h"
-#include "convert/charset.h"
 #include "state/mailbox_state.h"
 
 namespace mapigate::imap {
@@ -185,9 +184,6 @@ namespace {
 bool is_item_name(const Value& value) {
   return value.is_string() && std::all_of(value.text.begin(), value.text.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
-bool are_flags(const Value& list) {
-  return std::all_of(list.list.begin(), list.list.end(), [](const Value& flag) { return convert::is_utf8(as_view(flag.text)); });
-}
 
 // False when a name stands without its value: then a literal was longer or shorter than announced. Or where bytes stand that no
 // server sends.
@@ -209,7 +205,7 @@ bool read_fetch_items(std::span<const Value> items, FetchData& out) {
       out.uid = *uid;
     } else if (is(name, "FLAGS")) {
       if (value.kind == Value::Kind::nil) continue;
-      if (!value.is_list() || !are_flags(value)) return false;
+      if (!value.is_list()) return false;
       out.flags = flags_of(value);
       out.keywords = keywords_of(value);
     } else if (is(name, "INTERNALDATE")) {

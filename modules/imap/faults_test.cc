@@ -276,6 +276,30 @@ TEST(Faults, ChangesOfNobodyAreLookedForAmongAll) {
   EXPECT_EQ(account.messages(id)[0].flags, 0u);
 }
 
+TEST(Faults, AMailboxThatDoesNotSayItsNumberingIsTriedAgain) {
+  const std::string numbered = "* 1 EXISTS\r\n* OK [UIDVALIDITY 5] x\r\n* OK [UIDNEXT 8] x\r\n{T} OK done\r\n";
+  const std::string header = "Subject: one\r\n\r\n";
+  FakeServer server(FakeServer::Script{{"SELECT", numbered},
+                                       {"UID SEARCH", "* SEARCH 7\r\n{T} OK done\r\n"},
+                                       {"UID FETCH", fmt::format("* 1 FETCH (UID 7 FLAGS () BODY[HEADER.FIELDS (Subject)] {{{}}}\r\n{})\r\n{{T}} OK done\r\n",
+                                                                 header.size(), header)}});
+  TestAccount account(hasty_settings(server.port()));
+  const auto id = account.add_folder("INBOX").id;
+  ASSERT_TRUE(account.refresh(id).has_value());
+  const auto before = account.messages(id).at(0).id;
+  for (const char* other : {"* 1 EXISTS\r\n* OK [UIDVAL!IDITY 5] x\r\n* OK [UIDNEXT 8] x\r\n{T} OK done\r\n", "* 1 EXISTS\r\n* OK [UIDNEXT 8] x\r\n{T} OK done\r\n"}) {
+    server.answer("SELECT", other);
+    const auto refreshed = account.refresh(id);
+    ASSERT_FALSE(refreshed.has_value()) << other;
+    EXPECT_EQ(refreshed.error().code, Errc::unavailable);
+    EXPECT_EQ(account.set_flags(id, {7}, state::flag_seen, 0).error().code, Errc::unavailable) << other;
+    server.answer("SELECT", numbered);
+    EXPECT_TRUE(account.set_flags(id, {7}, state::flag_seen, 0).has_value());
+    EXPECT_TRUE(account.refresh(id).has_value());
+    EXPECT_EQ(account.messages(id).at(0).id, before);
+  }
+}
+
 // Cyrus refuses every FETCH in a mailbox that was renamed after it was selected.
 TEST(Faults, AMailboxInWhichNothingCanBeReadIsSelectedAnew) {
   FakeServer server(FakeServer::Script{{"SELECT", select_answer}, {"UID FETCH", "{T} NO Mailbox does not exist\r\n"}});

@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "base/text.h"
+#include "convert/charset.h"
 
 namespace mapigate::imap {
 
@@ -85,6 +86,7 @@ class Parser {
     }
     if (name.empty() || !is_plain(name)) return fail("no response name");
     response.name = upper_ascii(name);
+    mailboxes_ = response.name == "LIST" || response.name == "LSUB" || response.name == "XLIST" || response.name == "STATUS";
     if (response.is_status()) return status(std::move(response));
     if (response.kind == Response::Kind::tagged) return fail("a tagged response that is no status");
     auto values = list('\0');
@@ -262,9 +264,12 @@ class Parser {
       ++at_;
     }
     if (at_ == start) return fail("an unexpected character");
+    // Names of mailboxes are in any charset where servers are old.
+    const auto text = text_.substr(start, at_ - start);
+    if (!mailboxes_ && !convert::is_utf8(as_view(text))) return fail("text in no charset");
     Value value;
     value.kind = Value::Kind::atom;
-    value.text = text_.substr(start, at_ - start);
+    value.text = text;
     if (equal_ignoring_ascii_case(value.text, "NIL")) value = Value();
     return value;
   }
@@ -274,7 +279,7 @@ class Parser {
   Arena& arena_;
   std::size_t at_ = 0;
   unsigned depth_ = 0;
-  bool in_code_ = false;
+  bool in_code_ = false, mailboxes_ = false;
   std::vector<Value> scratch_;
 };
 

@@ -14,16 +14,16 @@ constexpr std::size_t flags_at_once = 1000;  // messages in one STORE; keeps the
 }  // namespace
 
 Task<Status> enter(Connection* connection, state::Folder folder, std::uint64_t newest) {
+  const auto cursor = Cursor::parse(folder.cursor);
+  const auto same_numbers = [&] { return cursor.uidvalidity == 0 || connection->selection().uidvalidity == cursor.uidvalidity; };
   // Commands over what the server has not yet told this connection of do nothing, and say OK.
-  const bool sees = connection->selected() == folder.remote_id && newest < connection->selection().uidnext;
+  const bool sees = connection->selected() == folder.remote_id && newest < connection->selection().uidnext && same_numbers();
   if (!sees) {
     auto selected = co_await connection->select(folder.remote_id);
     if (!selected) co_return selected.error();
   }
-  const auto cursor = Cursor::parse(folder.cursor);
-  if (cursor.uidvalidity != 0 && connection->selection().uidvalidity != cursor.uidvalidity)
-    co_return error(Errc::conflict, "the IMAP server numbered mailbox {} anew; refresh it first",
-                    folder.remote_id);
+  // The next refresh finds the messages under their new UIDs.
+  if (!same_numbers()) co_return error(Errc::unavailable, "the IMAP server numbered mailbox {} anew", folder.remote_id);
   co_return Status();
 }
 

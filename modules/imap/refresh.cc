@@ -69,6 +69,8 @@ class Refresh : public std::enable_shared_from_this<Refresh> {
       if (!selected) co_return selected.error();
       now_ = *selected;
     }
+    if (old_.uidvalidity != 0 && now_.uidvalidity == 0)
+      co_return error(Errc::unavailable, "the IMAP server does not say how mailbox {} is numbered", folder_.remote_id);
     const bool renumbered = old_.uidvalidity != 0 && now_.uidvalidity != old_.uidvalidity;
     if (renumbered && !known_.empty()) {
       log::info("IMAP mailbox {} has new UIDs (UIDVALIDITY {}, was {}): matching its {} messages by content", folder_.remote_id,

@@ -69,6 +69,13 @@ Task<Result<bool>> none_deleted(Connection* connection) {
   };
   auto done = co_await connection->run_ok("UID SEARCH DELETED", on);
   if (!done) co_return done.error();
+  if (!any) co_return true;
+  // What another connection of ours has just expunged is still there in the eyes of this one, until it may be told.
+  done = co_await connection->run_ok("NOOP", {});
+  if (!done) co_return done.error();
+  any = false;
+  done = co_await connection->run_ok("UID SEARCH DELETED", on);
+  if (!done) co_return done.error();
   co_return !any;
 }
 
