@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from conftest import ALICE, NESTED, PASSWORD
+from harness import ways
 from harness.mapigate import binary
 from harness.processes import TOP, free_port
 
@@ -136,7 +137,9 @@ def test_search(endpoint, mailbox):
 def test_autodiscover(gateway):
     shown = said(gateway, "autodiscover")
     assert shown["address"] == ALICE
-    assert shown["mail_store"].startswith(f"https://localhost:{gateway.https_port}/mapi/emsmdb")
+    asked, _ = ways.client_options(gateway)
+    port = asked.rpartition(":")[2]
+    assert shown["mail_store"].startswith(f"https://localhost:{port}/mapi/emsmdb")
     assert shown["legacy_dn"].startswith("/o=")
 
 

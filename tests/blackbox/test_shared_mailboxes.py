@@ -9,7 +9,7 @@ import time
 import pytest
 
 from conftest import BOB, PASSWORD
-from harness import imap_server, mailgen, notifications, rops
+from harness import imap_server, mailgen, notifications, rops, ways
 from harness.mapigate import Mapigate, mailbox_modules
 from harness.mapihttp import Client, Session, autodiscover, discover, strip_namespaces
 from harness.processes import private_dir
@@ -250,6 +250,8 @@ def test_a_mailbox_that_another_chain_serves_is_not_opened_here(certificates, se
 
 @pytest.mark.parametrize("master, settings", [(False, {}), (True, {"shared_mailboxes": False})])
 def test_where_nobody_opens_anothers(certificates, server, open_session, master, settings):
+    if not master and ways.chosen() == "rpctcp":
+        pytest.skip("users who come by NTLM have no password: the gateway needs the master user")
     with start(certificates, server, master, **settings) as gateway:
         own = open_session(gateway, BOB)
         assert log_on(own, OFFICE).error == LOGIN_PERM
