@@ -68,7 +68,8 @@ class Relay final : public chain::Module, public chain::Authenticator, public ch
       if (rewriter_ && is_worth_a_look(call)) rewriter_->reply(call);
       co_return chain::Verdict::norelay;
     }
-    if (reply.error().code != Errc::cancelled) {  // else nobody waits for it any more
+    const bool stopped = reply.error().code == Errc::cancelled && call.operation() == chain::Operation::NotificationWait;
+    if (!stopped) {  // else its client has gone
       lost_.add();
       log::warning("{} for {}: {}", chain::to_string(call.operation()), call.session().identity().user, reply.error().message);
     }

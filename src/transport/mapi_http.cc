@@ -219,7 +219,8 @@ io::Task<bool> answer(Gateway& gateway, io::HttpExchange& exchange, const Reques
     if (!done) exchange.queue(as_view(wire::mapihttp::pending_tag));
   }
   auto& result = *pending->result;
-  if (!result && result.error().code == Errc::cancelled) co_return false;
+  const bool stopped = at_once && !result && result.error().code == Errc::cancelled;  // a wait, whose client has gone
+  if (stopped) co_return false;
   log_failure(request, *pending);
   const auto code = code_of(result);
   Bytes body;
